@@ -1,0 +1,55 @@
+"""The exceptions a user can act on, and the exit codes of the `vestbench` command.
+
+    VestbenchError        base class; `str()` is the whole message for the user
+    ├── UsageError        an option, setting or file that cannot be used      exit 2
+    ├── VenueError        the venue could not be reached, or refused          exit 4
+    ├── InvalidRunError   a measurement or a stored result that is not valid  exit 5
+    └── LabError          the simulated venue or its link did not start       exit 4
+
+A failed request is none of these: it is data (`models.Failure`). Anything else that
+escapes is a bug and shows its traceback.
+"""
+
+from enum import IntEnum
+
+
+class ExitCode(IntEnum):
+    """Exit statuses of the `vestbench` command; part of its public interface."""
+
+    OK = 0
+    NOT_MET = 1  # the acceptance was not met (a bug exits 1 too, with a traceback)
+    USAGE = 2  # a wrong option, setting or file; nothing was measured
+    INCONCLUSIVE = 3  # neither met nor missed with the evidence asked for
+    UNREACHABLE = 4  # no request got through, or the venue refused
+    INVALID = 5  # the pooled arm was not pooled, or a result is unreadable
+    INTERRUPTED = 130  # Ctrl-C or SIGTERM; what was measured is on disk
+
+
+class VestbenchError(Exception):
+    """What failed, on which object, why, and what to do: one line, lower case."""
+
+    exit_code = ExitCode.NOT_MET
+
+
+class UsageError(VestbenchError):
+    """An option, a setting, or a file named by the user cannot be used."""
+
+    exit_code = ExitCode.USAGE
+
+
+class VenueError(VestbenchError):
+    """The venue could not be reached, or answered and refused."""
+
+    exit_code = ExitCode.UNREACHABLE
+
+
+class InvalidRunError(VestbenchError):
+    """What was measured, or what a file holds, cannot support a statement."""
+
+    exit_code = ExitCode.INVALID
+
+
+class LabError(VestbenchError):
+    """The simulated venue or its emulated link could not be started, or died."""
+
+    exit_code = ExitCode.UNREACHABLE

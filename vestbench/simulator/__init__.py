@@ -1,0 +1,1 @@
+"""The simulated venue: an embedded Vest exchange behind an emulated WAN link."""
