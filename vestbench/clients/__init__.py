@@ -1,0 +1,1 @@
+"""Timed exchanges: pool settings, phases, and the proof of reuse."""

@@ -1,0 +1,474 @@
+"""A network backend for httpcore that stamps each phase and counts connection uses.
+
+It resolves, connects and shakes hands itself, because httpcore's own trace events put
+name resolution and TCP into one, and its window round a request is wider than the wire
+by some 0.15 ms of parsing. The stamps of the exchange under way are kept per thread:
+httpcore's synchronous pool does all the work of a request in the calling thread.
+"""
+
+from __future__ import annotations
+
+import itertools
+import select
+import socket
+import ssl
+import struct
+import sys
+import threading
+from collections.abc import Callable, Iterable, Iterator
+from ipaddress import ip_address
+from time import perf_counter_ns
+from typing import Any, NamedTuple
+
+import httpcore
+from httpcore import SOCKET_OPTION, NetworkStream
+
+from vestbench.models import NS_PER_S, PoolSettings
+
+# Bytes of struct tcp_info (linux/tcp.h) that are read here; it only grows at its end.
+_TCP_INFO_BYTES = 104
+_RTT_OFFSET = 68  # u32, smoothed round-trip time in microseconds
+_RETRANS_OFFSET = 100  # u32, segments sent again in the life of the connection
+
+Address = tuple[Any, ...]
+Resolver = Callable[[str, int], list[tuple[int, Address]]]
+
+
+class NameResolutionError(httpcore.ConnectError):
+    """The host name has no address."""
+
+
+class TlsError(httpcore.ConnectError):
+    """The TLS handshake failed, or an alert came in place of an answer.
+
+    A server that refuses the client in TLS 1.3 says so after the handshake.
+    """
+
+
+class TcpInfo(NamedTuple):
+    """What the kernel says of a connection."""
+
+    rtt_us: int
+    retransmits: int
+
+
+def tcp_info(sock: socket.socket) -> TcpInfo | None:
+    """Read the kernel's round-trip time and retransmissions, or None if it has none."""
+    if sys.platform != "linux":
+        return None
+    try:
+        raw = sock.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, _TCP_INFO_BYTES)
+    except OSError:  # closed meanwhile
+        return None
+    if len(raw) < _TCP_INFO_BYTES:
+        return None
+    return TcpInfo(
+        struct.unpack_from("=I", raw, _RTT_OFFSET)[0],
+        struct.unpack_from("=I", raw, _RETRANS_OFFSET)[0],
+    )
+
+
+class Connection:
+    """What stays the same in the life of one connection, and how often it was used."""
+
+    __slots__ = (
+        "cipher",
+        "local_port",
+        "remote",
+        "resumed",
+        "retransmits_seen",
+        "serial",
+        "syn_rtt_us",
+        "tls_version",
+        "uses",
+    )
+
+    def __init__(self, serial: int, sock: socket.socket, peer: Address) -> None:
+        self.serial = serial
+        self.local_port: int = sock.getsockname()[1]
+        host, port = peer[:2]  # the kernel forgets it when the peer resets
+        self.remote = f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+        info = tcp_info(sock)
+        self.syn_rtt_us = info.rtt_us if info else None
+        self.retransmits_seen = 0
+        self.tls_version = ""
+        self.cipher = ""
+        self.resumed = False
+        self.uses = 0
+
+
+class Marks:
+    """The stamps of one exchange, in `perf_counter_ns` readings; 0 is "not yet"."""
+
+    __slots__ = (
+        "connect_deadline_ns",
+        "connect_ns",
+        "connection",
+        "deadline_ns",
+        "dns_ns",
+        "first_read",
+        "first_write",
+        "head",
+        "info",
+        "joins",
+        "last_read",
+        "last_write",
+        "opened",
+        "peer_closed",
+        "stream",
+        "tls_ns",
+    )
+
+    def __init__(self, deadline_ns: int, *, joins: bool = False) -> None:
+        self.deadline_ns = deadline_ns
+        self.joins = joins  # header and body leave in one write
+        self.connect_deadline_ns = deadline_ns
+        self.dns_ns: int | None = None
+        self.connect_ns: int | None = None
+        self.tls_ns: int | None = None
+        self.first_write = self.last_write = 0
+        self.first_read = self.last_read = 0
+        self.opened = 0  # connections this exchange tried to open
+        self.peer_closed = False  # the end of the stream was read
+        self.head = b""  # the first bytes of the answer
+        self.connection: Connection | None = None  # the one that carried it
+        self.stream: TimedStream | None = None
+        self.info: TcpInfo | None = None  # where the stream was closed inside
+
+    def reused(self) -> bool:
+        """Proof of reuse: nothing was opened, and the connection had served before.
+
+        The local port is asked of the kernel again where the socket is still open.
+        """
+        if self.opened or self.connection is None or self.connection.uses < 2:
+            return False
+        port = self.stream.local_port() if self.stream is not None else 0
+        return port in (0, self.connection.local_port)
+
+
+class _PerThread(threading.local):
+    marks: Marks | None = None
+
+
+class TimedBackend(httpcore.NetworkBackend):
+    """Opens connections for httpcore's pool and stamps what happens on them.
+
+    Args:
+        settings: Gives the connect timeout and the TCP keep-alive.
+        clock: Nanoseconds, monotonic.
+        resolve: Takes a host and a port and gives address families and addresses.
+        serials: Numbers the connections; shared by backends whose connections must
+            not have the same number.
+    """
+
+    def __init__(
+        self,
+        settings: PoolSettings,
+        *,
+        clock: Callable[[], int] = perf_counter_ns,
+        resolve: Resolver | None = None,
+        serials: Iterator[int] | None = None,
+    ) -> None:
+        self._settings = settings
+        self._clock = clock
+        self._resolve = resolve or _getaddrinfo
+        self._options = keepalive_options(settings.tcp_keepalive_s)
+        self._serials = itertools.count(1) if serials is None else serials
+        self._thread = _PerThread()
+
+    def begin(self, *, joins: bool = False) -> Marks:
+        """Start the stamps of the next exchange of the calling thread.
+
+        Args:
+            joins: The request has a body, which is to leave together with its header,
+                as hyper sends it; httpcore writes them one after the other, which
+                makes two TCP segments.
+        """
+        limit_ns = int(self._settings.request_timeout_s * NS_PER_S)
+        marks = Marks(self._clock() + limit_ns, joins=joins)
+        self._thread.marks = marks
+        return marks
+
+    def current(self) -> Marks:
+        """Return the stamps of the exchange that this thread is in."""
+        marks = self._thread.marks
+        if marks is None:  # something outside an exchange, such as closing the pool
+            marks = self.begin()
+        return marks
+
+    def connect_tcp(
+        self,
+        host: str,
+        port: int,
+        timeout: float | None = None,  # noqa: ARG002 - the settings' budget is shared
+        local_address: str | None = None,  # noqa: ARG002 - never asked for
+        socket_options: Iterable[SOCKET_OPTION] | None = None,  # noqa: ARG002
+    ) -> NetworkStream:
+        """Resolve `host`, connect, and stamp both.
+
+        Name resolution, TCP and TLS share the connect timeout. `getaddrinfo` cannot be
+        interrupted: when it overruns, the timeout is raised after it returns.
+        """
+        marks = self.current()
+        marks.opened += 1
+        clock = self._clock
+        begin = clock()
+        budget_ns = int(self._settings.connect_timeout_s * NS_PER_S)
+        marks.connect_deadline_ns = min(begin + budget_ns, marks.deadline_ns)
+        try:
+            addresses = self._resolve(host, port)
+        except OSError as error:
+            raise NameResolutionError(
+                f"cannot resolve {host}: {_why(error)}"
+            ) from error
+        except UnicodeError as error:  # the idna codec: a label empty or too long
+            raise NameResolutionError(f"{host} is not a host name") from error
+        resolved = clock()
+        if not _is_literal(host):
+            marks.dns_ns = (marks.dns_ns or 0) + resolved - begin
+        sock, peer = self._connect_any(addresses, marks.connect_deadline_ns)
+        marks.connect_ns = (marks.connect_ns or 0) + clock() - resolved
+        connection = Connection(next(self._serials), sock, peer)
+        return TimedStream(sock, connection, self)
+
+    def _connect_any(
+        self, addresses: list[tuple[int, Address]], deadline: int
+    ) -> tuple[socket.socket, Address]:
+        """Connect to the first address that answers; they share the time left."""
+        failure: Exception = httpcore.ConnectError("the name has no address")
+        for position, (family, address) in enumerate(addresses):
+            left_ns = deadline - self._clock()
+            if left_ns <= 0:
+                raise httpcore.ConnectTimeout("connect timeout")
+            try:
+                sock = socket.socket(family, socket.SOCK_STREAM)
+            except OSError as error:  # a kernel without IPv6
+                failure = httpcore.ConnectError(_why(error))
+                continue
+            try:
+                sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+                for option in self._options:
+                    sock.setsockopt(*option)
+                sock.settimeout(left_ns / (len(addresses) - position) / NS_PER_S)
+                sock.connect(address)
+            except TimeoutError:
+                sock.close()
+                failure = httpcore.ConnectTimeout("connect timeout")
+            except OSError as error:
+                sock.close()
+                failure = httpcore.ConnectError(_why(error))
+                failure.__cause__ = error
+            except BaseException:
+                sock.close()
+                raise
+            else:
+                return sock, address
+        raise failure
+
+    def remaining_s(self, deadline_ns: int) -> float:
+        """Return the seconds left until `deadline_ns`; zero or less when it passed."""
+        return (deadline_ns - self._clock()) / NS_PER_S
+
+    def now(self) -> int:
+        """Read the clock."""
+        return self._clock()
+
+
+class TimedStream(NetworkStream):
+    """One TCP or TLS connection that stamps the reads and writes on it."""
+
+    def __init__(
+        self, sock: socket.socket, connection: Connection, backend: TimedBackend
+    ) -> None:
+        self._sock = sock
+        self._connection = connection
+        self._backend = backend
+        self._last_marks: Marks | None = None
+        self._held = b""  # what is to leave with the next write
+
+    def read(self, max_bytes: int, timeout: float | None = None) -> bytes:
+        """Read what has arrived, within the time left for the exchange."""
+        marks = self._backend.current()
+        if self._held:  # never wait for an answer to what has not left
+            self.write(b"", timeout)
+        self._sock.settimeout(self._limit(timeout, marks, httpcore.ReadTimeout))
+        try:
+            data = self._sock.recv(max_bytes)
+        except TimeoutError as error:
+            raise httpcore.ReadTimeout("no answer in time") from error
+        except ssl.SSLError as error:
+            raise TlsError(_why(error)) from error
+        except OSError as error:
+            raise httpcore.ReadError(_why(error)) from error
+        if data:
+            stamp = self._backend.now()
+            if not marks.first_read:
+                marks.first_read = stamp
+                marks.head = data[:5]
+            marks.last_read = stamp
+        else:
+            marks.peer_closed = True
+        return data
+
+    def write(self, buffer: bytes, timeout: float | None = None) -> None:
+        """Write all of `buffer`, within the time left for the exchange.
+
+        Of a request with a body, hold the parts until the empty write by which httpcore
+        ends it.
+        """
+        marks = self._backend.current()
+        if buffer and marks.joins:
+            self._held += buffer
+            return
+        buffer, self._held = self._held + buffer, b""
+        if not buffer:
+            return
+        if self._last_marks is not marks:
+            self._last_marks = marks
+            self._connection.uses += 1
+            marks.connection = self._connection
+            marks.stream = self
+        self._sock.settimeout(self._limit(timeout, marks, httpcore.WriteTimeout))
+        if not marks.first_write:
+            marks.first_write = self._backend.now()
+        try:
+            self._sock.sendall(buffer)
+        except TimeoutError as error:
+            raise httpcore.WriteTimeout("could not send in time") from error
+        except OSError as error:
+            raise httpcore.WriteError(_why(error)) from error
+        finally:  # httpcore still reads after an error: an answer may have come before
+            marks.last_write = self._backend.now()
+
+    def start_tls(
+        self,
+        ssl_context: ssl.SSLContext,
+        server_hostname: str | None = None,
+        timeout: float | None = None,  # noqa: ARG002 - the connect budget is shared
+    ) -> NetworkStream:
+        """Shake hands. The stamp leaves out the making of the Python object."""
+        marks = self._backend.current()
+        try:
+            sock = ssl_context.wrap_socket(
+                self._sock,
+                server_hostname=server_hostname,
+                do_handshake_on_connect=False,
+            )
+        except OSError as error:
+            self._sock.close()
+            raise TlsError(_why(error)) from error
+        self._sock = sock
+        try:
+            left_s = self._backend.remaining_s(marks.connect_deadline_ns)
+            if left_s <= 0:
+                raise TimeoutError
+            sock.settimeout(left_s)
+            begin = self._backend.now()
+            sock.do_handshake()
+            marks.tls_ns = (marks.tls_ns or 0) + self._backend.now() - begin
+        except TimeoutError as error:
+            sock.close()
+            raise httpcore.ConnectTimeout("TLS handshake timeout") from error
+        except OSError as error:
+            sock.close()
+            raise TlsError(_why(error)) from error
+        cipher = sock.cipher()
+        self._connection.tls_version = sock.version() or ""
+        self._connection.cipher = cipher[0] if cipher else ""
+        self._connection.resumed = bool(sock.session_reused)
+        return self
+
+    def _limit(
+        self,
+        timeout: float | None,
+        marks: Marks,
+        expired: type[httpcore.TimeoutException],
+    ) -> float:
+        left_s = self._backend.remaining_s(marks.deadline_ns)
+        if left_s <= 0:
+            raise expired("the request timeout has passed")
+        return left_s if timeout is None else min(timeout, left_s)
+
+    def local_port(self) -> int:
+        """Ask the kernel for the local port; 0 once the stream is closed."""
+        return self._sock.getsockname()[1] if self._sock.fileno() >= 0 else 0
+
+    def tcp_info(self) -> TcpInfo | None:
+        """Read the kernel's view of the connection; None once it is closed."""
+        return None if self._sock.fileno() < 0 else tcp_info(self._sock)
+
+    def close(self) -> None:
+        """Close the socket, and keep what the kernel knew of it."""
+        if self._last_marks is not None and self._last_marks.info is None:
+            self._last_marks.info = self.tcp_info()
+        self._last_marks = None
+        self._sock.close()
+
+    def get_extra_info(self, info: str) -> Any:
+        """Answer httpcore's questions about the stream."""
+        if info == "ssl_object":
+            return self._sock if isinstance(self._sock, ssl.SSLSocket) else None
+        if info == "client_addr":
+            return self._sock.getsockname()
+        if info == "server_addr":
+            return self._sock.getpeername()
+        if info == "socket":
+            return self._sock
+        if info == "is_readable":
+            return self._sock.fileno() < 0 or _is_readable(self._sock)
+        return None
+
+
+def keepalive_options(idle_s: float) -> list[SOCKET_OPTION]:
+    """Return the socket options that reqwest sets for `tcp_keepalive(idle_s)`.
+
+    reqwest since 0.12.23 probes every 15 s, three times, and gives up on unacknowledged
+    data after 30 s; an idle time of 0 turns all of it off. Whole seconds, at least one.
+    """
+    if idle_s <= 0:
+        return []
+    options: list[SOCKET_OPTION] = [(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)]
+    for name, value in (
+        # macOS calls the idle time TCP_KEEPALIVE.
+        (
+            "TCP_KEEPIDLE" if hasattr(socket, "TCP_KEEPIDLE") else "TCP_KEEPALIVE",
+            max(1, round(idle_s)),
+        ),
+        ("TCP_KEEPINTVL", 15),
+        ("TCP_KEEPCNT", 3),
+        ("TCP_USER_TIMEOUT", 30_000),
+    ):
+        number = getattr(socket, name, None)
+        if number is not None:
+            options.append((socket.IPPROTO_TCP, number, value))
+    return options
+
+
+def _getaddrinfo(host: str, port: int) -> list[tuple[int, Address]]:
+    found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
+    return [(family, address) for family, _, _, _, address in found]
+
+
+def _is_literal(host: str) -> bool:
+    try:
+        ip_address(host.strip("[]"))
+    except ValueError:
+        return False
+    return True
+
+
+def _is_readable(sock: socket.socket) -> bool:
+    if hasattr(select, "poll"):  # no limit on the descriptor's number
+        poller = select.poll()
+        poller.register(sock.fileno(), select.POLLIN)
+        return bool(poller.poll(0))
+    return bool(select.select([sock], (), (), 0)[0])
+
+
+def _why(error: OSError) -> str:
+    """Word an operating system or TLS error without its class and number."""
+    if isinstance(error, ssl.SSLCertVerificationError):
+        return f"certificate not trusted: {error.verify_message}"
+    if isinstance(error, ssl.SSLError):
+        return (error.reason or str(error)).lower().replace("_", " ")
+    return (error.strerror or str(error)).lower()

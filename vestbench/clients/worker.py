@@ -1,0 +1,56 @@
+"""The process that sends requests: `python -m vestbench.clients.worker FD`.
+
+It is a process of its own so that nothing else runs where the clock runs: no progress
+display, no statistics, no signing, no garbage of theirs. It can be started inside the
+network namespace of an emulated link. It sends only when it is told to, one command at
+a time, so between two requests the parent may do what it likes.
+
+Commands and answers are pickled objects on a socket that only the parent holds the
+other end of; when that end closes, this process ends.
+"""
+
+from __future__ import annotations
+
+import signal
+import sys
+from multiprocessing.connection import Connection
+from typing import Any
+
+from vestbench.clients.httpx_stack import HttpxSession, HttpxStack, preload
+
+
+def main(argv: list[str]) -> int:
+    """Serve commands on the file descriptor named in `argv` until it closes."""
+    # Ctrl-C in a terminal reaches the whole process group; the parent decides.
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    with Connection(int(argv[1])) as parent:
+        try:
+            _serve(parent)
+        except (EOFError, OSError):
+            return 0  # the parent is gone
+    return 0
+
+
+def _serve(parent: Connection[Any, Any]) -> None:
+    stack = HttpxStack(**parent.recv())
+    preload()
+    parent.send(stack.facts)
+    sessions: dict[int, HttpxSession] = {}
+    while True:
+        command, key, *arguments = parent.recv()
+        if command == "send":
+            parent.send(sessions[key].send(*arguments))
+        elif command == "burst":
+            parent.send(sessions[key].burst(*arguments))
+        elif command == "open":
+            session = sessions[key] = stack.open(*arguments)
+            parent.send((session.build_ns, session.notes))
+        elif command == "close":
+            sessions.pop(key).close()
+            parent.send(None)
+        elif command == "modules":
+            parent.send(sorted(sys.modules))
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv))
