@@ -1,0 +1,267 @@
+"""Settings: options > environment > ./vestbench.toml > user configuration > defaults.
+
+Durations are texts such as `50ms`, `60s` or `2m`, everywhere. The environment and the
+folders are arguments; only `cli` knows the real ones.
+"""
+
+from __future__ import annotations
+
+import re
+import tomllib
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+from vestbench.errors import UsageError
+from vestbench.models import PoolSettings
+
+_UNITS_S = {"us": 1e-6, "ms": 1e-3, "s": 1.0, "m": 60.0, "h": 3600.0}
+_NUMBER = r"(\d+(?:\.\d+)?|\.\d+)"
+_BARE_NUMBER = re.compile(_NUMBER, re.ASCII)
+_DURATION = re.compile(_NUMBER + " ?(us|ms|s|m|h)", re.ASCII)
+_LONGEST_S = 24 * 3600.0
+
+PROJECT_FILE = "vestbench.toml"
+
+
+def parse_duration(text: str) -> float:
+    """Return the seconds that a text such as `50ms`, `1.5s` or `2m` means.
+
+    Raises:
+        ValueError: It has no unit, is no duration, or is longer than a day. The message
+            says what to write instead.
+    """
+    text = text.strip()
+    match = _DURATION.fullmatch(text)
+    if match is None:
+        if _BARE_NUMBER.fullmatch(text):
+            raise ValueError(
+                f"{text!r} has no unit: write {text}ms or {text}s, whichever is meant"
+            )
+        raise ValueError(
+            f"{text!r} is not a duration: write for example 50ms, 60s or 2m"
+        )
+    seconds = float(match[1]) * _UNITS_S[match[2]]
+    if seconds > _LONGEST_S:
+        raise ValueError(f"{text!r} is longer than a day")
+    return seconds
+
+
+def format_duration(seconds: float) -> str:
+    """Return a text that `parse_duration` reads back as exactly `seconds`.
+
+    In milliseconds below a second, unless only seconds are exact.
+    """
+    decimal = Decimal(repr(float(seconds)))
+    if 0 < seconds < 1:
+        text = f"{_positional(decimal * 1000)}ms"
+        if parse_duration(text) == seconds:
+            return text
+    return f"{_positional(decimal)}s"
+
+
+def _positional(number: Decimal) -> str:
+    text = f"{number:f}"
+    return text.rstrip("0").rstrip(".") if "." in text else text
+
+
+def _parse_count(text: str) -> int:
+    try:
+        count = int(text)
+    except ValueError:
+        raise ValueError(f"{text!r} is not a whole number") from None
+    if not 0 <= count <= 10_000:
+        raise ValueError(f"{text!r} is not between 0 and 10000")
+    return count
+
+
+def _positive(text: str) -> float:
+    seconds = parse_duration(text)
+    if seconds <= 0:
+        raise ValueError(f"{text!r} is not more than nothing")
+    return seconds
+
+
+@dataclass(frozen=True, slots=True)
+class Setting:
+    """One thing that can be set in every place."""
+
+    name: str  # as in the table of `vestbench config`
+    section: str  # of the TOML file; empty at its top
+    key: str
+    option: str
+    default: str
+    parse: Callable[[str], Any]
+    help: str
+
+    @property
+    def variable(self) -> str:
+        """The name of its environment variable."""
+        return "VESTBENCH_" + "_".join(
+            part.upper() for part in (self.section, self.key) if part
+        )
+
+
+def _pool(
+    key: str, option: str, default: str, parse: Callable[[str], Any], text: str
+) -> Setting:
+    return Setting(f"pool.{key}", "pool", key, option, default, parse, text)
+
+
+SETTINGS = (
+    _pool("max_idle", "--pool-max-idle", "2", _parse_count, "idle connections kept"),
+    _pool(
+        "idle_timeout",
+        "--pool-idle-timeout",
+        "60s",
+        parse_duration,
+        "an older idle connection is not used again",
+    ),
+    _pool(
+        "tcp_keepalive",
+        "--tcp-keepalive",
+        "30s",
+        parse_duration,
+        "idle time before TCP probes; 0s turns them off",
+    ),
+    _pool(
+        "connect_timeout",
+        "--connect-timeout",
+        "10s",
+        _positive,
+        "name resolution, TCP and TLS together",
+    ),
+    _pool("request_timeout", "--timeout", "10s", _positive, "one whole request"),
+    Setting("venue", "", "venue", "--venue", "sim", str, "what is measured"),
+    Setting(
+        "min_saving",
+        "",
+        "min_saving",
+        "--min-saving",
+        "50ms",
+        parse_duration,
+        "the saving that passes",
+    ),
+    Setting(
+        "results", "", "results", "--results", "results", str, "folder of the results"
+    ),
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Value:
+    """A setting as it is in force."""
+
+    setting: Setting
+    text: str
+    value: Any
+    source: str  # where it came from, for people
+
+
+class Settings:
+    """All settings in force."""
+
+    def __init__(self, values: Mapping[str, Value]) -> None:
+        self.values = values
+
+    def __getitem__(self, name: str) -> Any:
+        """Return the parsed value of the setting called `name`."""
+        return self.values[name].value
+
+    @property
+    def pool(self) -> PoolSettings:
+        """The five pool settings."""
+        return PoolSettings(
+            max_idle=self["pool.max_idle"],
+            idle_timeout_s=self["pool.idle_timeout"],
+            tcp_keepalive_s=self["pool.tcp_keepalive"],
+            connect_timeout_s=self["pool.connect_timeout"],
+            request_timeout_s=self["pool.request_timeout"],
+        )
+
+
+def user_file(environment: Mapping[str, str], home: Path) -> Path:
+    """Return where the user's own settings are (XDG Base Directory Specification)."""
+    base = environment.get("XDG_CONFIG_HOME", "")
+    folder = Path(base) if base.startswith("/") else home / ".config"
+    return folder / "vestbench" / "config.toml"
+
+
+def resolve(
+    options: Mapping[str, str | None],
+    *,
+    environment: Mapping[str, str],
+    folder: Path,
+    home: Path,
+) -> Settings:
+    """Return every setting with the value that wins, and where it came from.
+
+    Args:
+        options: Texts given on the command line, by setting name; None is not given.
+        environment: The environment variables.
+        folder: Where `vestbench.toml` is looked for.
+        home: The user's home folder.
+
+    Raises:
+        UsageError: A value is wrong, or a file cannot be read or used.
+    """
+    files = [
+        (path, _read(path))
+        for path in (folder / PROJECT_FILE, user_file(environment, home))
+    ]
+    values: dict[str, Value] = {}
+    for setting in SETTINGS:
+        text, source = setting.default, "default"
+        for path, table in reversed(files):
+            found = _lookup(path, table, setting)
+            if found is not None:
+                text, source = found, str(path)
+        if setting.variable in environment:
+            text, source = environment[setting.variable], setting.variable
+        given = options.get(setting.name)
+        if given is not None:
+            text, source = given, setting.option
+        try:
+            value = setting.parse(text)
+        except ValueError as error:
+            raise UsageError(f"{source}: {setting.name}: {error}") from error
+        values[setting.name] = Value(setting, text, value, source)
+    return Settings(values)
+
+
+def _read(path: Path) -> Mapping[str, Any]:
+    try:
+        with path.open("rb") as file:
+            table = tomllib.load(file)
+    except FileNotFoundError:
+        return {}
+    except OSError as error:
+        raise UsageError(
+            f"cannot read {path}: {(error.strerror or str(error)).lower()}"
+        ) from error
+    # ValueError: not TOML, not UTF-8, or a number with thousands of digits.
+    except (ValueError, RecursionError) as error:
+        raise UsageError(f"{path} is not a settings file: {error}") from error
+    known: dict[str, set[str]] = {}
+    for setting in SETTINGS:
+        known.setdefault(setting.section, set()).add(setting.key)
+    for key, value in table.items():
+        if key and key in known and isinstance(value, dict):
+            unknown = sorted(set(value) - known[key])
+            if unknown:
+                raise UsageError(f"{path}: unknown setting {key}.{unknown[0]}")
+        elif key not in known[""] or isinstance(value, dict):
+            raise UsageError(f"{path}: unknown setting {key}")
+    return table
+
+
+def _lookup(path: Path, table: Mapping[str, Any], setting: Setting) -> str | None:
+    section = table.get(setting.section, {}) if setting.section else table
+    if not isinstance(section, Mapping) or setting.key not in section:
+        return None
+    value = section[setting.key]
+    if isinstance(value, bool) or not isinstance(value, str | int | float):
+        raise UsageError(f"{path}: {setting.name} must be a text such as 60s")
+    return str(value)

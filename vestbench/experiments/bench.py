@@ -1,0 +1,132 @@
+"""Cold against subsequent: each session opens a fresh pool and uses it for a while."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+
+from vestbench.errors import UsageError
+from vestbench.experiments.ports import MakeRequest, Pacer, Session, Stack, StopRule
+from vestbench.models import Outcome, Role, SessionPlan, Slot, Strategy
+
+# The first connections of a process pay for caches, the first request on each for the
+# code paths of reuse; neither belongs to any sample.
+BURN_IN_SESSIONS = 2
+BURN_IN_REQUESTS = 2
+BURN_IN = BURN_IN_SESSIONS * BURN_IN_REQUESTS
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BenchPlan:
+    """How many requests, spread how."""
+
+    session: SessionPlan
+    requests: int
+    sessions: int
+
+    def __post_init__(self) -> None:
+        """Refuse a plan that could not show what it is for."""
+        if self.requests < 1 or self.sessions < 1:
+            raise UsageError("--requests and --sessions must be at least 1")
+        width = self.session.concurrency
+        if self.session.strategy is Strategy.UNPOOLED:
+            needed, why = self.sessions, "one for each session"
+        else:
+            needed = 2 * self.sessions * width
+            why = "a cold and a subsequent one for each session"
+            if width > 1:
+                why += f" and each of {width} concurrent requests"
+        if self.requests < needed:
+            raise UsageError(
+                f"--requests {self.requests} is too few for --sessions "
+                f"{self.sessions}: at least {needed}, {why}"
+            )
+
+    def bursts(self) -> Iterator[list[int]]:
+        """Yield, for each session, the sizes of its bursts of concurrent requests."""
+        width = self.session.concurrency
+        share, rest = divmod(self.requests, self.sessions)
+        for number in range(self.sessions):
+            full, last = divmod(share + (number < rest), width)
+            yield [width] * full + ([last] if last else [])
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BenchEnd:
+    """What a bench run leaves besides its outcomes."""
+
+    build_ns: tuple[int, ...]  # what each client took to build
+    notes: tuple[str, ...]  # pool settings that the stack could not honour
+    stopped: str  # why it ended early; empty when it did not
+
+
+def sessions_for(requests: int, concurrency: int, strategy: Strategy) -> int:
+    """Return the default number of sessions: 20, or what `requests` allow."""
+    needed = 1 if strategy is Strategy.UNPOOLED else 2 * concurrency
+    return max(1, min(20, requests // needed))
+
+
+def run_bench(
+    plan: BenchPlan,
+    stack: Stack,
+    make_request: MakeRequest,
+    *,
+    pacer: Pacer,
+    record: Callable[[Outcome], None],
+) -> BenchEnd:
+    """Send all requests of `plan`, handing each outcome to `record` as it comes.
+
+    The first burst of a session finds an empty pool, so its requests are meant to be
+    cold; the later ones are meant to reuse. What they were, the outcomes say.
+    """
+    stop = StopRule()
+    for _ in range(BURN_IN_SESSIONS):
+        session = stack.open(plan.session)
+        try:
+            for index in range(BURN_IN_REQUESTS):
+                pacer.wait()
+                slot = Slot(session=-1, index=index, role=Role.BURN_IN)
+                stop.notice(session.send(make_request(), slot))
+        finally:
+            session.close()
+    builds: list[int] = []
+    notes: dict[str, None] = {}
+    for number, bursts in enumerate(plan.bursts()):
+        if stop.over():
+            break
+        session = stack.open(plan.session)
+        builds.append(session.build_ns)
+        notes.update(dict.fromkeys(session.notes))
+        try:
+            for outcome in _session(plan, session, number, bursts, make_request, pacer):
+                stop.notice(outcome)
+                record(outcome)
+                if stop.over():
+                    break
+        finally:
+            session.close()
+    return BenchEnd(build_ns=tuple(builds), notes=tuple(notes), stopped=stop.reason)
+
+
+def _session(
+    plan: BenchPlan,
+    session: Session,
+    number: int,
+    bursts: list[int],
+    make_request: MakeRequest,
+    pacer: Pacer,
+) -> Iterator[Outcome]:
+    unpooled = plan.session.strategy is Strategy.UNPOOLED
+    index = 0
+    for place, size in enumerate(bursts):
+        role = Role.COLD if unpooled or place == 0 else Role.SUBSEQUENT
+        slots = [
+            Slot(session=number, index=index + offset, role=role)
+            for offset in range(size)
+        ]
+        index += size
+        pacer.wait(size)
+        if size == 1:
+            yield session.send(make_request(), slots[0])
+        else:
+            yield from session.burst([make_request() for _ in slots], slots)

@@ -1,0 +1,412 @@
+"""A run as a TOML file, and back: format, file names, writing as it goes.
+
+A file is written from its head to its end and never rewritten, so whatever stops a run,
+what was measured until then is on disk in a file that loads:
+
+    format, command, label, started     what this is
+    [plan]                              what was asked for
+    [conditions]                        what was known before the first request
+    [[samples]], [[failures]]           a block of outcomes, one array per column;
+                                        a column with one value in the whole block
+                                        is that value alone
+    [conclusion]                        what was known at the end; absent when the
+                                        run was killed
+    [summary]                           for human readers; recomputed on loading
+
+While it grows it is called `NAME.toml.partial`. Times are milliseconds with six
+decimals, exact to the nanosecond. TOML has no null: an absent time is `nan`, an absent
+count -1, an absent status 0.
+"""
+
+from __future__ import annotations
+
+import math
+import os
+import tomllib
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from errno import EISDIR
+from pathlib import Path
+from time import monotonic
+from typing import Any
+
+import tomli_w
+
+from vestbench.errors import InvalidRunError, UsageError
+from vestbench.models import (
+    NS_PER_MS,
+    Failure,
+    FailureKind,
+    Outcome,
+    Role,
+    Run,
+    Sample,
+    Slot,
+)
+
+# 1: first public format.
+FORMAT = 1
+
+_BLOCK = 256  # outcomes in a block at most, when written
+_MAX_BLOCK = 100_000  # and when read: one line must not ask for all memory
+_FLUSH_EVERY_S = 1.0
+
+
+# --- columns: how a field of a record is written, and read back ----------------------
+
+
+def _ms(ns: int | None) -> float:
+    return math.nan if ns is None else round(ns / NS_PER_MS, 6)
+
+
+def _ns(ms: float) -> int:
+    if not 0 <= ms < math.inf:
+        raise ValueError(f"{ms} ms is not a duration")
+    return round(ms * NS_PER_MS)
+
+
+def _ns_or_none(ms: float) -> int | None:
+    return None if math.isnan(ms) else _ns(ms)
+
+
+def _ms_of_us(us: int | None) -> float:
+    return math.nan if us is None else us / 1000
+
+
+def _us(ms: float) -> int | None:
+    return None if math.isnan(ms) else round(_ns(ms) / 1000)
+
+
+def _s(seconds: float | None) -> float:
+    return math.nan if seconds is None else float(seconds)
+
+
+def _none_if_nan(seconds: float) -> float | None:
+    return None if math.isnan(seconds) else seconds
+
+
+def _count(value: int | None) -> int:
+    return -1 if value is None else value
+
+
+def _uncount(value: int) -> int | None:
+    return None if value < 0 else value
+
+
+def _tristate(value: bool | None) -> str:
+    return "unknown" if value is None else str(value).lower()
+
+
+def _untristate(value: str) -> bool | None:
+    known = {"unknown": None, "true": True, "false": False}
+    if value not in known:
+        raise ValueError(f"{value!r} is neither true, false nor unknown")
+    return known[value]
+
+
+def _same(value: Any) -> Any:
+    return value
+
+
+@dataclass(frozen=True, slots=True)
+class _Column:
+    name: str  # in the file
+    field: str  # of the record
+    type: type  # in the file
+    write: Callable[[Any], Any] = _same
+    read: Callable[[Any], Any] = _same
+
+
+def _time(field: str, read: Callable[[float], Any] = _ns) -> _Column:
+    return _Column(field.removesuffix("_ns") + "_ms", field, float, _ms, read)
+
+
+_SLOT = (
+    _Column("session", "session", int),
+    _Column("index", "index", int),
+    _Column("role", "role", str, str, Role),
+    _Column("arm", "arm", str),
+)
+
+_SAMPLE = (
+    _time("start_ns"),
+    _time("latency_ns"),
+    _time("dns_ns", _ns_or_none),
+    _time("connect_ns", _ns_or_none),
+    _time("tls_ns", _ns_or_none),
+    _time("send_ns"),
+    _time("wait_ns"),
+    _time("receive_ns"),
+    _Column("status", "status", int),
+    _Column("reused", "reused", bool),
+    _Column("connection", "connection", int),
+    _Column("use", "use", int),
+    _Column("local_port", "local_port", int),
+    _Column("resumed", "resumed", bool),
+    _Column("http_version", "http_version", str),
+    _Column("tls_version", "tls_version", str),
+    _Column("cipher", "cipher", str),
+    _Column("remote", "remote", str),
+    _Column("rtt_ms", "rtt_us", float, _ms_of_us, _us),
+    _Column("syn_rtt_ms", "syn_rtt_us", float, _ms_of_us, _us),
+    _Column("retransmits", "retransmits", int, _count, _uncount),
+    _Column("body_bytes", "body_bytes", int),
+)
+
+_FAILURE = (
+    _time("start_ns"),
+    _time("elapsed_ns"),
+    _Column("kind", "kind", str, str, FailureKind),
+    _Column("detail", "detail", str),
+    _Column("status", "status", int, lambda v: v or 0, lambda v: v or None),
+    _Column("reused", "reused", str, _tristate, _untristate),
+    _Column("retry_after_s", "retry_after_s", float, _s, _none_if_nan),
+)
+
+
+def _block(columns: Sequence[_Column], outcomes: Sequence[Outcome]) -> dict[str, Any]:
+    table: dict[str, Any] = {"n": len(outcomes)}
+    for source, group in ((lambda o: o.slot, _SLOT), (_same, columns)):
+        for column in group:
+            values = [column.write(getattr(source(o), column.field)) for o in outcomes]
+            first = values[0]
+            alike = all(v == first or (v != v and first != first) for v in values)
+            table[column.name] = first if alike else values
+    return table
+
+
+def _unblock(
+    columns: Sequence[_Column], record: type[Sample] | type[Failure], table: Any
+) -> list[Any]:
+    n = table["n"]
+    if type(n) is not int or not 0 < n <= _MAX_BLOCK:
+        raise ValueError(f"a block says it holds {n!r} outcomes")
+    known = {"n", *(column.name for column in (*_SLOT, *columns))}
+    unknown = sorted(set(table) - known)
+    if unknown:
+        raise ValueError(f"unknown column {unknown[0]!r}")
+
+    def values(column: _Column) -> list[Any]:
+        raw = table[column.name]
+        cells = raw if isinstance(raw, list) else [raw] * n
+        if len(cells) != n:
+            raise ValueError(f"column {column.name!r} has {len(cells)} of {n} values")
+        for cell in cells:
+            if type(cell) is not column.type:
+                raise ValueError(f"column {column.name!r} holds {cell!r}")
+        return [column.read(cell) for cell in cells]
+
+    places = zip(*(values(column) for column in _SLOT), strict=True)
+    rows = zip(*(values(column) for column in columns), strict=True)
+    fields = [column.field for column in columns]
+    names = [column.field for column in _SLOT]
+    return [
+        record(
+            slot=Slot(**dict(zip(names, place, strict=True))),
+            **dict(zip(fields, row, strict=True)),
+        )
+        for place, row in zip(places, rows, strict=True)
+    ]
+
+
+# --- writing -------------------------------------------------------------------------
+
+
+def result_path(folder: Path, command: str, label: str, now: datetime) -> Path:
+    """Return a name in `folder` that no file has: `<UTC>-<command>-<label>.toml`."""
+    stem = f"{now.astimezone(UTC):%Y%m%dT%H%M%SZ}-{command}-{label}"
+    for suffix in ("", *(f"-{count}" for count in range(2, 1000))):
+        path = folder / f"{stem}{suffix}.toml"
+        if not path.exists() and not _partial(path).exists():
+            return path
+    raise UsageError(f"{folder} holds too many results of {stem}")
+
+
+def _reason(error: Exception) -> str:
+    return (getattr(error, "strerror", None) or str(error)).lower()
+
+
+def _partial(path: Path) -> Path:
+    return path.with_name(path.name + ".partial")
+
+
+class RunWriter:
+    """Writes a run as it goes. The path is reserved at once, so a bad one fails first.
+
+    Raises:
+        UsageError: The file cannot be created, or later cannot be written.
+    """
+
+    def __init__(
+        self,
+        path: Path,
+        *,
+        command: str,
+        label: str,
+        plan: Mapping[str, Any],
+        started: datetime,
+        clock: Callable[[], float] = monotonic,
+    ) -> None:
+        self.path = path
+        self._partial = _partial(path)
+        self._clock = clock
+        self._flushed = clock()
+        self._waiting: list[Outcome] = []
+        try:
+            if not path.parent.is_dir():
+                path.parent.mkdir(parents=True, exist_ok=True)
+            if path.is_dir():
+                raise IsADirectoryError(EISDIR, os.strerror(EISDIR))
+            # A lone surrogate, as in a file name that is not UTF-8, has no encoding.
+            self._file = self._partial.open("x", encoding="utf-8", errors="replace")
+        except (OSError, ValueError) as error:
+            if isinstance(error, FileExistsError) and self._partial.exists():
+                raise UsageError(
+                    f"{self._partial} exists: another run writes it, or one was "
+                    "killed; remove it or choose another --output"
+                ) from error
+            raise UsageError(
+                f"cannot write results to {path}: {_reason(error)}; "
+                "choose another --output"
+            ) from error
+        self._write({"format": FORMAT, "command": command, "label": label})
+        self._write({"started": started.astimezone(UTC)})
+        self._write({"plan": plan})
+
+    def conditions(self, conditions: Mapping[str, Any]) -> None:
+        """Write what is known before the first request."""
+        self._write({"conditions": conditions})
+        self.flush()
+
+    def add(self, outcome: Outcome) -> None:
+        """Take one outcome; it is on disk within a second."""
+        self._waiting.append(outcome)
+        late = self._clock() - self._flushed >= _FLUSH_EVERY_S
+        if late or len(self._waiting) >= _BLOCK:
+            self.flush()
+
+    def flush(self) -> None:
+        """Write what is waiting."""
+        waiting, self._waiting = self._waiting, []
+        self._flushed = self._clock()
+        samples = [outcome for outcome in waiting if isinstance(outcome, Sample)]
+        failures = [outcome for outcome in waiting if isinstance(outcome, Failure)]
+        if samples:
+            self._write(_block(_SAMPLE, samples), "[[samples]]\n")
+        if failures:
+            self._write(_block(_FAILURE, failures), "[[failures]]\n")
+        try:
+            self._file.flush()
+        except OSError as error:
+            raise self._unwritable(error) from error
+
+    def finish(self, conclusion: Mapping[str, Any], summary: Mapping[str, Any]) -> Path:
+        """Write the end, and give the file its name."""
+        self.flush()
+        self._write({"conclusion": conclusion})
+        self._write({"summary": summary})
+        try:
+            self._file.close()
+            os.replace(self._partial, self.path)
+        except OSError as error:
+            raise self._unwritable(error) from error
+        return self.path
+
+    def discard(self) -> None:
+        """Remove the file: nothing was measured."""
+        self.close()
+        self._partial.unlink(missing_ok=True)
+
+    def close(self) -> None:
+        """Let go of the file, leaving what is in it under its unfinished name."""
+        # What a full disk has refused, closing would try to write once more.
+        with suppress(OSError):
+            self._file.close()
+
+    def _write(self, table: Mapping[str, Any], head: str = "") -> None:
+        try:
+            self._file.write(head + tomli_w.dumps(table, indent=0) + "\n")
+        except OSError as error:
+            raise self._unwritable(error) from error
+
+    def _unwritable(self, error: OSError) -> UsageError:
+        return UsageError(
+            f"cannot write {self._partial}: {_reason(error)}; "
+            "it holds what was measured until then"
+        )
+
+
+# --- reading -------------------------------------------------------------------------
+
+
+def load(path: Path) -> Run:
+    """Read a run, finished or not.
+
+    Raises:
+        UsageError: There is no such file, or it may not be read.
+        InvalidRunError: It is not a result of vestbench, or of a newer version.
+    """
+    try:
+        with path.open("rb") as file:
+            document = tomllib.load(file)
+    except OSError as error:
+        raise UsageError(f"cannot read {path}: {_reason(error)}") from error
+    # ValueError: not TOML, not UTF-8, or a number with thousands of digits.
+    except (ValueError, RecursionError) as error:
+        raise InvalidRunError(f"{path} is not a result file: {error}") from error
+    version = document.get("format")
+    if type(version) is int and version > FORMAT:
+        raise InvalidRunError(
+            f"{path} has format {version}, this version reads up to {FORMAT}: "
+            "upgrade vestbench"
+        )
+    try:
+        return _run(document)
+    except KeyError as error:
+        raise InvalidRunError(f"{path} is damaged: {error} is missing") from error
+    except (ValueError, TypeError) as error:
+        raise InvalidRunError(f"{path} is damaged: {error}") from error
+
+
+_TOP = {
+    "format": int,
+    "command": str,
+    "label": str,
+    "started": datetime,
+    "plan": dict,
+    "conditions": dict,
+    "samples": list,
+    "failures": list,
+    "conclusion": dict,
+    "summary": dict,
+}
+
+
+def _run(document: Mapping[str, Any]) -> Run:
+    for key, value in document.items():
+        if key not in _TOP:
+            raise ValueError(f"unknown key {key!r}")
+        if not isinstance(value, _TOP[key]):
+            raise TypeError(f"{key} is not a {_TOP[key].__name__}")
+    if document["format"] != FORMAT:
+        raise ValueError(f"format {document['format']!r} was never used")
+    if document["started"].tzinfo is None:
+        raise ValueError("started has no time zone")
+    samples: list[Sample] = []
+    for table in document.get("samples", []):
+        samples += _unblock(_SAMPLE, Sample, table)
+    failures: list[Failure] = []
+    for table in document.get("failures", []):
+        failures += _unblock(_FAILURE, Failure, table)
+    return Run(
+        command=document["command"],
+        label=document["label"],
+        started=document["started"],
+        plan=document["plan"],
+        conditions=document.get("conditions", {}),
+        samples=tuple(samples),
+        failures=tuple(failures),
+        conclusion=document.get("conclusion", {"interrupted": True}),
+    )

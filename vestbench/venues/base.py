@@ -1,0 +1,70 @@
+"""What every venue is made of."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from urllib.parse import urlsplit
+
+from vestbench.errors import UsageError
+from vestbench.models import RequestSpec
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Endpoint:
+    """One request of a venue by name."""
+
+    name: str
+    method: str
+    path: str  # below the venue's base URL, with its query
+    stamped: bool = False  # carries `time`, the milliseconds since the epoch
+    signed: bool = False
+    moves_money: bool = False
+    accept: tuple[int, ...] = ()  # statuses that count as a response; empty: 2xx
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Venue:
+    """An exchange: where it is, what every request carries, what can be asked."""
+
+    name: str
+    base_url: str
+    endpoints: Mapping[str, Endpoint]  # the first one is the default
+    warm_up: Endpoint  # what a bot sends at start
+    headers: tuple[tuple[str, str], ...] = field(default=())
+
+    def endpoint(self, name: str = "") -> Endpoint:
+        """Return the endpoint called `name`, or the default one.
+
+        Raises:
+            UsageError: The venue has none of that name.
+        """
+        if not name:
+            return next(iter(self.endpoints.values()))
+        if name not in self.endpoints:
+            known = ", ".join(self.endpoints)
+            raise UsageError(f"venue {self.name} has no endpoint {name!r}: use {known}")
+        return self.endpoints[name]
+
+    def request(self, endpoint: Endpoint, *, now_ms: int) -> RequestSpec:
+        """Build the request for `endpoint` as it is sent at `now_ms` (Unix time)."""
+        url = self.base_url + endpoint.path
+        if endpoint.stamped:
+            url += ("&" if "?" in url else "?") + f"time={now_ms}"
+        return RequestSpec(
+            endpoint=endpoint.name,
+            method=endpoint.method,
+            url=url,
+            headers=self.headers,
+            accept=endpoint.accept,
+        )
+
+    @property
+    def host(self) -> str:
+        """The host and port of the base URL, for messages."""
+        return urlsplit(self.base_url).netloc
+
+
+def by_name(*endpoints: Endpoint) -> dict[str, Endpoint]:
+    """Return `endpoints` under their names, in the order given."""
+    return {endpoint.name: endpoint for endpoint in endpoints}
