@@ -173,7 +173,9 @@ class LinkSpec:
     """An emulated WAN link. The parameters hold for each direction unless said."""
 
     rtt_ms: float  # both directions together
-    jitter_ms: float = 0.0  # standard deviation of the extra delay, one direction
+    # Standard deviation of an extra delay, one direction: gamma with shape 2, so never
+    # negative. The mean round trip grows by 2.83 times this.
+    jitter_ms: float = 0.0
     loss: float = 0.0  # probability that a packet is dropped, one direction
     seed: int = 1
     drift_ms_per_s: float = 0.0  # by how much the round trip grows each second
@@ -201,14 +203,14 @@ class LinkReport:
     kernel_rtt_before_ms: tuple[float, ...] = ()  # TCP_INFO of five connects
     kernel_rtt_after_ms: tuple[float, ...] = ()
     compensation_us: float = 0.0
-    packets: int = 0
+    packets: int = 0  # delivered; on a relay, chunks
     dropped: int = 0  # asked for by `loss`
     overflow: int = 0  # not asked for
     late_us: tuple[float, float, float, float] | None = None  # p50, p90, p99, max
     # (CLOCK_MONOTONIC ns of the delivery, lateness ns) of every one above 0.2 ms
-    late_events: tuple[tuple[int, int], ...] = ()
+    late_events: tuple[tuple[int, int], ...] = ()  # the first 5000
     congestion_control: str = ""
-    mtu: int = 0
+    mtu: int = 0  # 0 for a relay
     disturbed: str = ""  # the reason, or empty
 
 

@@ -1,0 +1,1 @@
+"""The embedded Vest exchange: a TLS server process that speaks the documented API."""

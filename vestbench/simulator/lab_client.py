@@ -1,0 +1,447 @@
+"""The handle by which the command holds a lab: starting it, asking it, ending it.
+
+What happens inside is `lab`'s business; this module never enters a namespace.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import socket
+import subprocess
+import sys
+import threading
+import time
+from contextlib import suppress
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from vestbench.errors import LabError
+from vestbench.models import LinkReport, LinkSpec, Refusal
+from vestbench.simulator.channel import Channel, ChannelClosedError
+from vestbench.simulator.devices import LOCAL
+from vestbench.simulator.forwarder import virtual_address
+from vestbench.simulator.lab_link import ANSWER_S
+from vestbench.simulator.link_report import (
+    ENGINES,
+    NoLinkError,
+    ending,
+    report_link,
+    unfit,
+    validate,
+)
+from vestbench.simulator.relay import LOOPBACK
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
+    from types import TracebackType
+
+READY_S = 15.0
+ANSWER_SLACK_S = 10.0
+# By name, because this must import on Windows too.
+_ENDING = ("SIGTERM", "SIGKILL", "SIGINT", "SIGQUIT", "SIGHUP")
+ENDING = {int(getattr(signal, name, 0)) for name in _ENDING}
+SIGKILL = int(getattr(signal, "SIGKILL", 9))
+PROXIES = ("http_proxy", "https_proxy", "all_proxy", "ftp_proxy", "no_proxy")
+
+# Isolated and without `site`: faster, and nothing in the user's environment or working
+# directory can stand in for a module of the standard library.
+_START = (
+    "import sys; sys.path.append(sys.argv.pop(1)); "
+    "from vestbench.simulator.lab import main; main(sys.argv[1:])"
+)
+
+
+class LabProcess:
+    """A program that runs in the lab.
+
+    Attributes:
+        pid: Its number, as seen from outside too.
+        name: What it was started as.
+    """
+
+    def __init__(self, lab: Lab, pid: int, name: str) -> None:
+        self._lab = lab
+        self.pid = pid
+        self.name = name
+        self._status: int | None = None
+        self._asked = False  # it was told to end
+
+    def poll(self) -> int | None:
+        """Return its exit status, the negative signal that ended it, or None."""
+        self._lab._pump()
+        return self._status
+
+    def wait(self, timeout_s: float) -> int | None:
+        """Return its exit status as `poll` does, waiting for it if need be."""
+        self._lab._pump(until=lambda: self._status is not None, timeout_s=timeout_s)
+        return self._status
+
+    def kill(self, signal: int = SIGKILL) -> None:
+        """Send a signal. An end that follows an ending signal is not unexpected."""
+        if self.poll() is None:
+            self._asked = self._asked or signal in ENDING
+            self._lab._ask("kill", pid=self.pid, signal=int(signal))
+
+    def _ended(self, status: int) -> str:
+        """Take in how it ended; return what is wrong with that, if anything."""
+        self._status = status
+        if self._asked or status == 0:
+            return ""
+        return f"{self.name} (process {self.pid}) {ending(status)}"
+
+
+class Lab:
+    """A network with an emulated link, and the programs that run in it.
+
+    Used as a context manager, or ended by `stop`. Any thread may use it; calls take
+    turns. When this process dies, however it dies, the lab ends with all it started.
+
+    Attributes:
+        engine: What emulates the link: packet, tun or relay.
+        refusals: Why each better engine was refused.
+        server_host: The address that a server inside must listen on.
+        names: The hosts that clients connect to, for a certificate.
+        pid: The lab process.
+        forwarder_pid: The process that delays packets, or relays.
+
+    Raises:
+        NoLinkError: The engine asked for does not work here, or none can do what
+            `spec` asks for. It is a `LabError`.
+        UsageError: A value of `spec` is out of range.
+    """
+
+    def __init__(self, spec: LinkSpec) -> None:
+        validate(spec)
+        self._spec = spec
+        self._lock = threading.RLock()
+        self._serial = 0
+        self._programs: dict[int, LabProcess] = {}
+        self._failures: list[str] = []
+        self._link_failure = ""
+        self._gone = ""  # why nothing can be asked any more
+        self._relayed: dict[int, int] = {}
+        self._before: tuple[float, ...] = ()
+        self._after: tuple[float, ...] = ()
+        self._report: LinkReport | None = None
+        refusals: list[Refusal] = []
+        for engine in ENGINES if spec.engine == "auto" else (spec.engine,):
+            refusal = unfit(engine, spec) or self._start(engine)
+            if refusal is None:
+                break
+            refusals.append(refusal)
+        else:
+            raise NoLinkError(spec, refusals)
+        self.engine = engine
+        self.refusals = tuple(refusals)
+        packet = engine != "relay"
+        self.server_host = LOCAL if packet else LOOPBACK
+        self.names: tuple[str, ...] = (virtual_address() if packet else LOOPBACK,)
+
+    def __enter__(self) -> Lab:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.stop()
+
+    def _start(self, engine: str) -> Refusal | None:
+        """Start a lab process with one engine; a refused one is gone afterwards."""
+        here, there = socket.socketpair()
+        self._channel, self._gone = Channel(here), ""
+        root = str(Path(__file__).resolve().parents[2])
+        number = str(there.fileno())
+        with there:
+            try:
+                self._process = subprocess.Popen(
+                    [sys.executable, "-I", "-S", "-c", _START, root, number],
+                    stdin=subprocess.DEVNULL,
+                    stdout=2,
+                    pass_fds=(there.fileno(),),
+                    start_new_session=True,
+                )
+            except OSError as error:
+                here.close()
+                hint = f"cannot start {sys.executable}: {error}"
+                return Refusal(engine=engine, step="lab", code="no-process", hint=hint)
+        self.pid = self._process.pid
+        refusal = None
+        ready = False
+        try:
+            refusal = self._handshake(engine)
+            ready = refusal is None
+        finally:
+            if not ready:
+                self.kill()
+        return refusal
+
+    def _handshake(self, engine: str) -> Refusal | None:
+        """Tell the lab what is wanted, and take in what it is or why it is not."""
+        spec = self._spec
+        wanted = {
+            "engine": engine,
+            "rtt_ms": spec.rtt_ms,
+            "jitter_ms": spec.jitter_ms,
+            "loss": spec.loss,
+            "drift_ms_per_s": spec.drift_ms_per_s,
+            "seed": spec.seed,
+        }
+        try:
+            self._channel.send(wanted)
+            received = self._channel.receive(READY_S)
+        except ChannelClosedError:
+            hint = f"the lab process {ending(_wait(self._process, 1.0))}"
+            return Refusal(engine=engine, step="lab", code="lab-died", hint=hint)
+        if received is None:
+            hint = f"the lab process was not ready after {READY_S:g} s"
+            return Refusal(engine=engine, step="lab", code="lab-hung", hint=hint)
+        facts = received[0]
+        if "refused" in facts:
+            return Refusal(engine=engine, **facts["refused"])
+        self.forwarder_pid: int = facts["forwarder"]
+        self._congestion_control: str = facts["congestion_control"]
+        self._mtu: int = facts["mtu"]
+        return None
+
+    def spawn(
+        self,
+        argv: Sequence[str],
+        *,
+        fds: Mapping[int, int] | None = None,
+        env: Mapping[str, str] | None = None,
+        cwd: str | os.PathLike[str] | None = None,
+    ) -> LabProcess:
+        """Start a program in the lab.
+
+        Args:
+            argv: The program, looked up in PATH of `env`, and its arguments.
+            fds: Number of a descriptor in the program → descriptor of this process,
+                which stays the caller's to close. The program sees no others, except
+                that 0 is /dev/null and 1 and 2 are this process's 2 unless given.
+            env: The whole environment; None is that of this process without the proxy
+                variables, which point nowhere inside.
+            cwd: Where it runs; None is where this process was when the lab started.
+
+        Raises:
+            LabError: It could not be started, or the lab is gone.
+        """
+        fds = fds or {}
+        with self._lock:
+            answer = self._ask(
+                "spawn",
+                send_fds=tuple(fds.values()),
+                argv=list(argv),
+                fds=list(fds),
+                env=_environment() if env is None else dict(env),
+                cwd=None if cwd is None else os.fspath(cwd),
+            )
+            program = LabProcess(self, answer["pid"], Path(argv[0]).name)
+            self._programs[program.pid] = program
+            return program
+
+    def connect_address(self, port: int, *, at: int = 0) -> tuple[str, int]:
+        """Return where a client connects to reach a server's port through the link.
+
+        The server listens on `server_host` and that port. A relay starts a listener
+        for the port the first time.
+
+        Args:
+            port: The server's.
+            at: The port that a relay's listener takes the first time; 0 is any free
+                one. Without a relay clients use the server's own port.
+
+        Raises:
+            LabError: The lab is gone, or the relay cannot listen there.
+        """
+        if self.engine != "relay":
+            return virtual_address(), port
+        with self._lock:
+            if port not in self._relayed:
+                self._relayed[port] = self._ask("listen", port=port, at=at)["port"]
+            return LOOPBACK, self._relayed[port]
+
+    def check(self) -> None:
+        """Make sure that everything still runs; it takes microseconds.
+
+        Raises:
+            LabError: The link, a program or the lab itself ended without being asked.
+        """
+        self._pump()
+        with self._lock:
+            if self._failures:
+                raise LabError("; ".join(self._failures))
+
+    def measure_rtt(self, port: int = 0, n: int = 5) -> tuple[float, ...]:
+        """Return the kernel's round trips, in ms, of TCP handshakes through the link.
+
+        The first result is kept as the one before the run, the last as the one after.
+
+        Args:
+            port: A port that a server in the lab listens on; 0 takes one of the lab's.
+            n: How many connections are opened, one after the other.
+
+        Returns:
+            The round trips, or nothing where a relay is used: there the kernel's round
+            trip is that of loopback.
+
+        Raises:
+            LabError: A connection was not made, or the lab is gone.
+        """
+        if self.engine == "relay":
+            return ()
+        wait = 8.0 * n + ANSWER_SLACK_S
+        rtts = tuple(self._ask("rtt", timeout_s=wait, port=port, n=n)["rtt_ms"])
+        with self._lock:
+            if self._before:
+                self._after = rtts
+            else:
+                self._before = rtts
+        return rtts
+
+    def stop(self) -> LinkReport:
+        """End the lab and everything in it, and return what the link did.
+
+        Programs are killed: one that has something to save must be ended before. It
+        never hangs, never raises and may be called again.
+        """
+        with self._lock:
+            if self._report is None:
+                account = None
+                try:
+                    self._pump()
+                    wait = ANSWER_S + ANSWER_SLACK_S
+                    account = self._ask("stop", timeout_s=wait)["account"]
+                    _wait(self._process, 2.0)
+                except LabError:
+                    pass  # what ended early is said in the report
+                self.kill()
+                known = {
+                    "engine": self.engine,
+                    "spec": self._spec,
+                    "refusals": self.refusals,
+                    "kernel_rtt_before_ms": self._before,
+                    "kernel_rtt_after_ms": self._after,
+                    "congestion_control": self._congestion_control,
+                    "mtu": self._mtu,
+                }
+                self._report = report_link(account, self._link_failure, known)
+            return self._report
+
+    def kill(self) -> None:
+        """End the lab and everything in it at once; `stop` then reports no account."""
+        with self._lock:
+            if self._process.returncode is None:
+                # It leads the group of all it started. Its number cannot have been
+                # given to another: it is not reaped before this.
+                for end in (os.killpg, os.kill):
+                    # A group that consists of zombies cannot be signalled.
+                    with suppress(ProcessLookupError, PermissionError):
+                        end(self.pid, SIGKILL)
+                with suppress(subprocess.TimeoutExpired):
+                    self._process.wait(5.0)
+            self._gone = self._gone or "the lab was ended"
+            self._channel.close()
+            for program in self._programs.values():
+                if program._status is None:
+                    program._status = -SIGKILL
+
+    def _ask(
+        self,
+        do: str,
+        *,
+        send_fds: tuple[int, ...] = (),
+        timeout_s: float = ANSWER_SLACK_S,
+        **values: Any,
+    ) -> dict[str, Any]:
+        """Have the lab do something, and return its answer.
+
+        Raises:
+            LabError: It could not, or did not answer.
+        """
+        with self._lock:
+            if self._gone:
+                raise LabError(self._gone)
+            self._serial += 1
+            request = {"id": self._serial, "do": do, **values}
+            end = time.monotonic() + timeout_s
+            try:
+                self._channel.send(request, send_fds, timeout_s)
+                while True:
+                    received = self._channel.receive(max(0, end - time.monotonic()))
+                    if received is None:
+                        raise LabError(f"the lab did not answer within {timeout_s:g} s")
+                    message = received[0]
+                    if message.get("id") == self._serial:
+                        break
+                    self._note(message)
+            except ChannelClosedError:
+                self._lost()
+                raise LabError(self._gone) from None
+            if "error" in message:
+                raise LabError(f"the lab: {message['error']}")
+            return message
+
+    def _pump(
+        self, until: Callable[[], bool] = lambda: False, timeout_s: float = 0.0
+    ) -> None:
+        """Take in what the lab has to say, until a condition holds or time is up."""
+        with self._lock:
+            end = time.monotonic() + timeout_s
+            while not self._gone and not until():
+                left = max(0.0, end - time.monotonic())
+                try:
+                    received = self._channel.receive(left)
+                except ChannelClosedError:
+                    self._lost()
+                    return
+                if received is None:
+                    return
+                self._note(received[0])
+
+    def _note(self, message: dict[str, Any]) -> None:
+        """Take in an event; the answer to a request that was interrupted is none."""
+        if "exit" not in message:
+            return
+        pid, status = message["exit"], message["status"]
+        failure = ""
+        if pid == self.forwarder_pid:
+            kind = "relay" if self.engine == "relay" else "forwarder"
+            failure = self._link_failure = f"the {kind} {ending(status)}"
+        elif pid in self._programs:
+            failure = self._programs[pid]._ended(status)
+        if failure:
+            self._failures.append(failure)
+
+    def _lost(self) -> None:
+        self._gone = f"the lab process {ending(_wait(self._process, 1.0))}"
+        self._link_failure = self._link_failure or self._gone
+        self._failures.append(self._gone)
+        self.kill()
+
+
+def _wait(process: subprocess.Popen[bytes], timeout_s: float) -> int | None:
+    """Return the status of a process without reaping it; None when it still runs.
+
+    It is reaped by `Lab.kill` alone, so that its group cannot be another's by then.
+    """
+    if process.returncode is not None or not hasattr(os, "waitid"):
+        return process.returncode
+    end = time.monotonic() + timeout_s
+    flags = os.WEXITED | os.WNOHANG | os.WNOWAIT
+    while True:
+        found = os.waitid(os.P_PID, process.pid, flags)
+        if found is not None:
+            exited = found.si_code == os.CLD_EXITED
+            return found.si_status if exited else -found.si_status
+        if time.monotonic() >= end:
+            return None
+        time.sleep(0.002)
+
+
+def _environment() -> dict[str, str]:
+    """Return the environment without the variables that name proxies."""
+    return {k: v for k, v in os.environ.items() if k.lower() not in PROXIES}

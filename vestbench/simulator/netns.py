@@ -1,0 +1,330 @@
+"""A private network for this process: namespaces, interfaces and process controls.
+
+Everything is done by system calls from the standard library, so neither root nor
+`ip`, `unshare` or `tc` is needed. Nothing here starts a process. On a platform other
+than Linux the module imports, and `enter` refuses.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+import signal
+import socket
+import struct
+import sys
+from contextlib import contextmanager
+from functools import cache
+
+TYPE_CHECKING = False  # as mypy knows it; importing typing takes 4 ms of the start
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+    from typing import Any
+
+CLONE_NEWUSER = 0x10000000
+CLONE_NEWNET = 0x40000000
+PR_SET_PDEATHSIG = 1
+PR_SET_NAME = 15
+PR_SET_TIMERSLACK = 29
+PR_SET_CHILD_SUBREAPER = 36
+
+SIOCGIFFLAGS, SIOCSIFFLAGS = 0x8913, 0x8914
+SIOCSIFADDR, SIOCSIFNETMASK = 0x8916, 0x891C
+IFF_UP = 0x1
+IFF_NOARP = 0x80
+
+RTM_NEWLINK = 16
+NLMSG_ERROR = 2
+NLM_F_REQUEST, NLM_F_ACK, NLM_F_EXCL, NLM_F_CREATE = 1, 4, 0x200, 0x400
+
+NOT_LINUX_HINT = "the loopback relay works everywhere"
+
+
+class LinkRefusedError(Exception):
+    """This machine refuses a step that a link engine needs.
+
+    The text and the attributes carry the same: the step, a stable code, the name of
+    the system error (empty when there was none) and what would help.
+    """
+
+    def __init__(
+        self, step: str, code: str, cause: OSError | None = None, hint: str = ""
+    ) -> None:
+        self.step = step
+        self.code = code
+        self.errno = errno.errorcode.get(cause.errno or 0, "") if cause else ""
+        self.hint = hint
+        why = f" ({self.errno})" if self.errno else ""
+        super().__init__(f"{step}: {code}{why}{'; ' if hint else ''}{hint}")
+
+
+@contextmanager
+def refusing(
+    step: str, code: str, codes: Mapping[int, str] | None = None, hint: str = ""
+) -> Iterator[None]:
+    """Turn the system errors of a `with` block into `LinkRefusedError`.
+
+    Args:
+        step: The step as users see it.
+        code: What an error means that `codes` does not name.
+        codes: What a system error of a given number means.
+        hint: What would help.
+    """
+    try:
+        yield
+    except OSError as error:
+        meaning = (codes or {}).get(error.errno or 0, code)
+        raise LinkRefusedError(step, meaning, error, hint) from error
+
+
+@cache
+def libc() -> Any:
+    """The C library of this process; refused where Python has no ctypes."""
+    try:
+        import ctypes
+    except ImportError as missing:
+        raise LinkRefusedError(
+            "ctypes", "no-ctypes", hint="this Python was built without ctypes"
+        ) from missing
+    return ctypes.CDLL(None, use_errno=True)
+
+
+def read_text(path: str) -> str:
+    """Return what a small file holds, stripped; empty when it cannot be read."""
+    try:
+        with open(path, encoding="utf-8", errors="replace") as file:
+            return file.read().strip()
+    except OSError:
+        return ""
+
+
+def _prctl(option: int, value: Any) -> None:
+    if sys.platform == "linux":
+        import ctypes
+
+        # A bare int would be passed as 32 bits where the kernel reads 64.
+        word = ctypes.c_ulong(value) if isinstance(value, int) else value
+        libc().prctl(option, word, 0, 0, 0)
+
+
+def die_with_parent(parent: int) -> None:
+    """Have the kernel kill this process when its parent, a single thread, ends."""
+    _prctl(PR_SET_PDEATHSIG, int(signal.SIGKILL))
+    # The parent may have ended before the call; nothing would then be sent.
+    if os.getppid() != parent:
+        os._exit(1)
+
+
+def adopt_orphans() -> None:
+    """Make descendants whose parent ends children of this process."""
+    _prctl(PR_SET_CHILD_SUBREAPER, 1)
+
+
+def sharpen_timers() -> None:
+    """Take away the 50 µs by which the kernel may delay each timer of this process.
+
+    Children inherit it: call it only where nothing is forked afterwards.
+    """
+    _prctl(PR_SET_TIMERSLACK, 1)
+
+
+def name_process(name: str) -> None:
+    """Set the name that `ps` and `top` show, of at most 15 bytes."""
+    _prctl(PR_SET_NAME, name.encode())
+
+
+def thread_count() -> int:
+    """Count the kernel threads of this process, those of C libraries included."""
+    return len(os.listdir("/proc/self/task"))
+
+
+def enter() -> None:
+    """Move the calling process into a user and network namespace of its own.
+
+    The process keeps its user id and has all rights over the new network until its
+    next `exec`. There is no way back.
+
+    Raises:
+        LinkRefusedError: A step was refused. The process may be inside already (where
+            only the id maps were refused) and has no network then.
+    """
+    if sys.platform != "linux":
+        raise LinkRefusedError("platform", "not-linux", hint=NOT_LINUX_HINT)
+    with refusing("proc", "no-proc", hint="/proc is not mounted"):
+        threads = thread_count()
+    # The kernel refuses CLONE_NEWUSER then, but CLONE_NEWNET alone would silently move
+    # one thread only.
+    if threads > 1:
+        code, hint = _explain_unshare(errno.EINVAL, threads)
+        raise LinkRefusedError("unshare", code, hint=hint)
+    user, group = os.geteuid(), os.getegid()
+    try:
+        _unshare(CLONE_NEWUSER | CLONE_NEWNET)
+    except OSError as error:
+        if user == 0 and _unshared_as_root():
+            return
+        code, hint = _explain_unshare(error.errno or 0, threads)
+        raise LinkRefusedError("unshare", code, error, hint) from error
+    _write_id_maps(user, group)
+
+
+def _unshare(flags: int) -> None:
+    import ctypes
+
+    if libc().unshare(ctypes.c_int(flags)):
+        number = ctypes.get_errno()
+        raise OSError(number, os.strerror(number))
+
+
+def _unshared_as_root() -> bool:
+    """Real root needs no user namespace, so its limits and policies do not matter."""
+    try:
+        _unshare(CLONE_NEWNET)
+    except OSError:
+        return False
+    return True
+
+
+def _explain_unshare(number: int, threads: int) -> tuple[str, str]:
+    """Return the code and the hint for an error of `unshare`."""
+    if number == errno.EINVAL:
+        if threads > 1:
+            return (
+                "process-is-multithreaded",
+                "enter in a child process, before numpy or uvloop is imported",
+            )
+        return "kernel-without-namespaces", "CONFIG_USER_NS or CONFIG_NET_NS is off"
+    if number in (errno.ENOSPC, errno.EUSERS):
+        zero = [
+            f"sysctl user.max_{kind}_namespaces is 0"
+            for kind in ("user", "net")
+            if read_text(f"/proc/sys/user/max_{kind}_namespaces") == "0"
+        ]
+        return (
+            "namespace-limit-reached",
+            ", ".join(zero) or "a limit of an outer namespace, or 32 levels deep",
+        )
+    if number == errno.ENOSYS:
+        return "syscall-missing", "gVisor or another emulated kernel"
+    if number == errno.EPERM:
+        return _explain_permission()
+    return "unshare-failed", ""
+
+
+def _explain_permission() -> tuple[str, str]:
+    # The files only explain; what works was decided by doing it.
+    if read_text("/proc/sys/kernel/unprivileged_userns_clone") == "0":
+        return "userns-disabled-debian", "sysctl kernel.unprivileged_userns_clone=1"
+    if "Seccomp:\t2" in read_text("/proc/self/status"):
+        return (
+            "blocked-by-seccomp",
+            "a container: it needs --cap-add SYS_ADMIN, or a seccomp profile that "
+            "allows unshare",
+        )
+    return (
+        "not-permitted",
+        "a chroot, or a policy of SELinux, AppArmor or another security module",
+    )
+
+
+def _write_id_maps(user: int, group: int) -> None:
+    """Map the own ids to themselves, one write per file, in the kernel's order."""
+    restricted = "/proc/sys/kernel/apparmor_restrict_unprivileged_userns"
+    if read_text(restricted) == "1":
+        code = "apparmor-restricts-userns"
+        hint = (
+            "Ubuntu 23.10 or later: sysctl "
+            "kernel.apparmor_restrict_unprivileged_userns=0, or an AppArmor profile"
+        )
+    else:
+        code, hint = "id-map-refused", ""
+    for file, text in (
+        ("setgroups", "deny"),
+        ("uid_map", f"{user} {user} 1"),
+        ("gid_map", f"{group} {group} 1"),
+    ):
+        with refusing("id-map", code, {errno.ENOENT: "no-proc"}, hint):
+            handle = os.open(f"/proc/self/{file}", os.O_WRONLY)
+            try:
+                os.write(handle, text.encode())
+            finally:
+                os.close(handle)
+
+
+def set_sysctl(key: str, value: str) -> bool:
+    """Try to set a kernel parameter; many containers mount /proc/sys read-only."""
+    try:
+        with open("/proc/sys/" + key.replace(".", "/"), "w", encoding="ascii") as file:
+            file.write(value)
+    except OSError:
+        return False
+    return True
+
+
+def congestion_control() -> str:
+    """Name the algorithm that new TCP connections use; empty when unknown."""
+    return read_text("/proc/sys/net/ipv4/tcp_congestion_control")
+
+
+def tame_tcp() -> None:
+    """Set what would otherwise falsify measurements in a fresh namespace."""
+    # BBR paces even a first flight: +6 ms for 14 kB at 25 ms. In a user namespace only
+    # reno and the default of the system may be chosen.
+    if congestion_control() not in ("cubic", "reno", ""):
+        name = "net.ipv4.tcp_congestion_control"
+        _ = set_sysctl(name, "cubic") or set_sysctl(name, "reno")
+    # Else the window and the round trip of old connections leak into cold ones.
+    set_sysctl("net.ipv4.tcp_no_metrics_save", "1")
+    # No router solicitations on the link.
+    set_sysctl("net.ipv6.conf.all.disable_ipv6", "1")
+
+
+def interface_request(name: str, tail: bytes) -> bytes:
+    """Pack a `struct ifreq`."""
+    return struct.pack("16s24s", name.encode(), tail)
+
+
+def configure_interface(
+    name: str, *, address: str = "", mask: str = "", flags: int = IFF_UP
+) -> None:
+    """Give an interface of this namespace an address and set flags besides its own."""
+    import fcntl
+
+    def packed(host: str) -> bytes:
+        return struct.pack("=HH4s8x", socket.AF_INET, 0, socket.inet_aton(host))
+
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as handle:
+        if address:
+            fcntl.ioctl(handle, SIOCSIFADDR, interface_request(name, packed(address)))
+            fcntl.ioctl(handle, SIOCSIFNETMASK, interface_request(name, packed(mask)))
+        answer = fcntl.ioctl(handle, SIOCGIFFLAGS, interface_request(name, b""))
+        present = struct.unpack_from("=H", answer, 16)[0]
+        wanted = struct.pack("=H", present | flags)
+        fcntl.ioctl(handle, SIOCSIFFLAGS, interface_request(name, wanted))
+
+
+def attribute(kind: int, data: bytes) -> bytes:
+    """Pack a netlink attribute."""
+    return struct.pack("=HH", 4 + len(data), kind) + data + b"\0" * (-len(data) % 4)
+
+
+def interface_info(index: int = 0) -> bytes:
+    """Pack a `struct ifinfomsg` that changes no flags."""
+    return struct.pack("=BxHiII", 0, 0, index, 0, 0)
+
+
+def change_link(body: bytes, flags: int = 0) -> None:
+    """Create or change an interface through netlink (RTM_NEWLINK).
+
+    Raises:
+        OSError: The kernel refused; the error is the kernel's.
+    """
+    with socket.socket(socket.AF_NETLINK, socket.SOCK_RAW, 0) as handle:
+        handle.bind((0, 0))
+        flags |= NLM_F_REQUEST | NLM_F_ACK
+        head = struct.pack("=IHHII", 16 + len(body), RTM_NEWLINK, flags, 1, 0)
+        handle.send(head + body)
+        answer = handle.recv(65536)
+    _, kind, _, _, _, number = struct.unpack_from("=IHHIIi", answer)
+    if kind == NLMSG_ERROR and number:
+        raise OSError(-number, os.strerror(-number))

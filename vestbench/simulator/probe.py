@@ -1,0 +1,148 @@
+"""What this machine can do for a measurement; found out by doing it.
+
+Each link engine is started in a lab of its own and measured, so the answer is that of
+the kernel and its policies rather than of files that describe them.
+"""
+
+from __future__ import annotations
+
+import os
+import platform
+import stat
+import sys
+import time
+from dataclasses import dataclass
+from statistics import median
+
+from vestbench.errors import LabError
+from vestbench.models import LinkSpec, Refusal
+from vestbench.simulator.devices import TUN_PATH
+from vestbench.simulator.lab_client import Lab
+from vestbench.simulator.link_report import ENGINES, NoLinkError
+from vestbench.simulator.netns import congestion_control, read_text
+
+PROBE_RTT_MS = 20.0
+SLEEPS = 20
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EngineReport:
+    """One link engine on this machine: a refusal, or what it achieved."""
+
+    engine: str
+    refusal: Refusal | None = None
+    setup_ms: float | None = None  # from nothing to a link that was tested
+    # Median of five handshakes at 20 ms; None for the relay, which has no kernel's.
+    kernel_rtt_ms: float | None = None
+    congestion_control: str = ""  # inside
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MachineReport:
+    """This machine as a place to measure on. Absent is None, or empty for a name."""
+
+    platform: str
+    kernel: str
+    python: str
+    uid: int | None
+    engines: tuple[EngineReport, ...]
+    use: str  # the engine that `auto` takes; empty when none works
+    cpu_count: int | None
+    load_average: float | None  # over the last minute
+    steal_percent: float | None  # of all CPU time, while this was found out
+    congestion_control: str  # outside of any lab
+    tun_device: str  # mode and owner of /dev/net/tun
+    timer_slack_ns: int | None
+    sleep_overshoot_us: float  # median excess of a sleep of 1 ms
+    clock_resolution_ns: float
+
+
+def probe() -> MachineReport:
+    """Find out what this machine can do; takes about half a second.
+
+    Nothing outside of the labs is changed, and any thread may call it.
+    """
+    before = _cpu_times()
+    engines = tuple(_try_engine(engine) for engine in ENGINES)
+    overshoot = _sleep_overshoot_us()
+    after = _cpu_times()
+    working = [report.engine for report in engines if report.refusal is None]
+    slack = read_text("/proc/self/timerslack_ns")
+    return MachineReport(
+        platform=sys.platform,
+        kernel=platform.release(),
+        python=platform.python_version(),
+        uid=os.getuid() if sys.platform != "win32" else None,
+        engines=engines,
+        use=working[0] if working else "",
+        cpu_count=os.cpu_count(),
+        load_average=_load_average(),
+        steal_percent=_steal_percent(before, after),
+        congestion_control=congestion_control(),
+        tun_device=_describe_tun(),
+        timer_slack_ns=int(slack) if slack.isdigit() else None,
+        sleep_overshoot_us=overshoot,
+        clock_resolution_ns=time.get_clock_info("perf_counter").resolution * 1e9,
+    )
+
+
+def _try_engine(engine: str) -> EngineReport:
+    spec = LinkSpec(rtt_ms=PROBE_RTT_MS, engine=engine)
+    start = time.perf_counter_ns()
+    try:
+        lab = Lab(spec)
+    except NoLinkError as error:
+        return EngineReport(engine=engine, refusal=error.refusals[0])
+    setup_ms = (time.perf_counter_ns() - start) / 1e6
+    try:
+        rtts = lab.measure_rtt()
+    except LabError as error:
+        refusal = Refusal(
+            engine=engine, step="measurement", code="link-died", hint=str(error)
+        )
+        return EngineReport(engine=engine, refusal=refusal)
+    finally:
+        report = lab.stop()
+    return EngineReport(
+        engine=engine,
+        setup_ms=setup_ms,
+        kernel_rtt_ms=median(rtts) if rtts else None,
+        congestion_control=report.congestion_control,
+    )
+
+
+def _sleep_overshoot_us() -> float:
+    found = []
+    for _ in range(SLEEPS):
+        start = time.perf_counter_ns()
+        time.sleep(0.001)
+        found.append((time.perf_counter_ns() - start) / 1e3 - 1_000)
+    return median(found)
+
+
+def _cpu_times() -> list[int]:
+    """Return the counters of /proc/stat since boot: user, nice, …, steal as eighth."""
+    words = read_text("/proc/stat").partition("\n")[0].split()
+    return [int(word) for word in words[1:9]]
+
+
+def _steal_percent(before: list[int], after: list[int]) -> float | None:
+    spent = [late - early for early, late in zip(before, after, strict=True)]
+    if len(spent) < 8 or not sum(spent):
+        return None
+    return 100 * spent[7] / sum(spent)
+
+
+def _load_average() -> float | None:
+    try:
+        return os.getloadavg()[0]
+    except (AttributeError, OSError):
+        return None
+
+
+def _describe_tun() -> str:
+    try:
+        status = os.stat(TUN_PATH)
+    except OSError:
+        return ""
+    return f"{stat.filemode(status.st_mode)} {status.st_uid}:{status.st_gid}"
