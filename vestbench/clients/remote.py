@@ -81,6 +81,11 @@ class RemoteStack:
         modules: list[str] = self.ask("modules", 0)
         return modules
 
+    def collecting(self) -> bool:
+        """Say whether the worker collects garbage whenever it likes."""
+        collecting: bool = self.ask("collecting", 0)
+        return collecting
+
     def ask(self, *command: Any) -> Any:
         """Send one command and wait for its answer."""
         _ = self.facts  # the first message that arrives

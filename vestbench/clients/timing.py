@@ -349,6 +349,11 @@ class TimedStream(NetworkStream):
         """Shake hands. The stamp leaves out the making of the Python object."""
         marks = self._backend.current()
         try:
+            self._sock.getpeername()  # wrap_socket would lose the socket without one
+        except OSError as error:
+            self._sock.close()
+            raise TlsError("connection reset before the handshake") from error
+        try:
             sock = ssl_context.wrap_socket(
                 self._sock,
                 server_hostname=server_hostname,

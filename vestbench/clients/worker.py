@@ -11,6 +11,7 @@ other end of; when that end closes, this process ends.
 
 from __future__ import annotations
 
+import gc
 import signal
 import sys
 from multiprocessing.connection import Connection
@@ -50,6 +51,8 @@ def _serve(parent: Connection[Any, Any]) -> None:
             parent.send(None)
         elif command == "modules":
             parent.send(sorted(sys.modules))
+        elif command == "collecting":
+            parent.send(gc.isenabled())
 
 
 if __name__ == "__main__":

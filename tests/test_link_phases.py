@@ -1,0 +1,78 @@
+"""Phases over the emulated link, against its known round trip.
+
+Tolerances are those of the link itself, on medians: connect +1.5/-0.2 ms, wait on a
+reused connection +2/-0.2 ms beyond one round trip and the service time, and TLS
++12/-0.2 ms, where the crypto of a slow machine is.
+"""
+
+from statistics import median
+
+import pytest
+
+from vestbench.clients.remote import RemoteStack
+from vestbench.experiments.bench import BenchPlan, run_bench
+from vestbench.experiments.ports import Pacer
+from vestbench.models import (
+    ExchangeSpec,
+    LinkSpec,
+    Outcome,
+    PoolSettings,
+    Sample,
+    SessionPlan,
+)
+from vestbench.simulator.venue import SimulatedVenue
+from vestbench.venues.vest import vest
+
+PROCESSING_MS = 5.0
+
+
+def _median_ms(values: list[int | None]) -> float:
+    present = [value for value in values if value is not None]
+    assert len(present) >= 20
+    return median(present) / 1e6
+
+
+def _measure(rtt_ms: float, tls: str) -> list[Sample]:
+    plan = BenchPlan(session=SessionPlan(pool=PoolSettings()), requests=44, sessions=22)
+    outcomes: list[Outcome] = []
+    exchange = ExchangeSpec(tls=tls, processing_ms=PROCESSING_MS)
+    link = LinkSpec(rtt_ms=rtt_ms)
+    with SimulatedVenue(exchange, link) as sim:
+        if sim.engine == "relay":
+            pytest.skip(f"no packet link on this machine: {sim.refusals}")
+        venue = vest("sim", sim.base_url())
+        with RemoteStack(sim.spawn, ca_pem=sim.ca_pem) as stack:
+            run_bench(
+                plan,
+                stack,
+                lambda: venue.request(venue.endpoint(), now_ms=0),
+                pacer=Pacer(),
+                record=outcomes.append,
+            )
+    assert all(isinstance(outcome, Sample) for outcome in outcomes)
+    return [outcome for outcome in outcomes if isinstance(outcome, Sample)]
+
+
+@pytest.mark.link
+@pytest.mark.parametrize(
+    ("rtt_ms", "tls", "tls_trips"),
+    [(10, "1.3", 1), (30, "1.3", 1), (80, "1.3", 1), (30, "1.2", 2)],
+)
+def test_phases_take_the_round_trips_they_should(
+    rtt_ms: float, tls: str, tls_trips: int
+) -> None:
+    samples = _measure(rtt_ms, tls)
+
+    cold = [sample for sample in samples if not sample.reused]
+    later = [sample for sample in samples if sample.reused]
+    assert len(cold) == len(later) == 22
+    assert all(sample.tls_version == f"TLSv{tls}" for sample in samples)
+    connect = _median_ms([sample.connect_ns for sample in cold])
+    handshake = _median_ms([sample.tls_ns for sample in cold])
+    wait = _median_ms([sample.wait_ns for sample in later])
+    kernel = median(s.syn_rtt_us for s in cold if s.syn_rtt_us is not None) / 1e3
+    assert kernel == pytest.approx(rtt_ms, abs=0.5)
+    assert rtt_ms - 0.2 <= connect <= rtt_ms + 1.5
+    assert tls_trips * rtt_ms - 0.2 <= handshake <= tls_trips * rtt_ms + 12
+    expected = rtt_ms + PROCESSING_MS
+    assert expected - 0.2 <= wait <= expected + 2
