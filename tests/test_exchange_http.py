@@ -20,6 +20,7 @@ import pytest
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
+from tests.machine import demand
 from vestbench.simulator.exchange.application import Request, Response
 from vestbench.simulator.exchange.http11 import (
     LINGER_S,
@@ -540,7 +541,8 @@ def test_service_time_is_kept_on_the_loop_of_the_process() -> None:
     # selector has 0.9 there: it rounds up to whole ones. The bound leaves room for a
     # machine that is busy.
     assert min(lateness) >= 0
-    assert statistics.median(lateness) < 0.35
+    late = statistics.median(lateness)
+    demand(late < 0.35, f"the service time is exceeded by {late:.2f} ms")
 
 
 async def _lateness_ms(processing_ms: float, count: int) -> list[float]:

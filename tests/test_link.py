@@ -17,6 +17,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.machine import demand
 from vestbench.errors import LabError
 from vestbench.models import LinkSpec
 from vestbench.simulator.forwarder import (
@@ -221,7 +222,7 @@ def test_kernel_round_trip_is_within_half_a_millisecond(
             if abs(found - rtt_ms) <= 0.5:
                 break
 
-    assert found == pytest.approx(rtt_ms, abs=0.5)
+    demand(abs(found - rtt_ms) <= 0.5, f"{engine}: {found:.2f} ms at {rtt_ms} ms")
 
 
 ONE_WAY = """
@@ -259,8 +260,9 @@ def test_the_two_directions_can_differ() -> None:
         subprocess.run(command, check=True, capture_output=True).stdout
     )
 
-    assert up == pytest.approx(5, abs=1.5)
-    assert down == pytest.approx(45, abs=1.5)
+    assert up >= 5
+    assert down >= 45
+    demand(max(up - 5, down - 45) <= 1.5, f"{up:.2f} ms up, {down:.2f} ms down")
 
 
 @pytest.mark.link

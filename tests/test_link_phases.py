@@ -9,6 +9,7 @@ from statistics import median
 
 import pytest
 
+from tests.machine import demand
 from vestbench.clients.remote import RemoteStack
 from vestbench.experiments.bench import BenchPlan, run_bench
 from vestbench.experiments.ports import Pacer
@@ -26,18 +27,26 @@ from vestbench.venues.vest import vest
 PROCESSING_MS = 5.0
 
 
+# A wrong client is wrong each time; a busy machine is not busy so often.
+TRIES = 4
+SESSIONS = 22
+
+
 def _median_ms(values: list[int | None]) -> float:
     present = [value for value in values if value is not None]
-    assert len(present) >= 20
+    assert len(present) == len(values) == SESSIONS
     return median(present) / 1e6
 
 
 def _measure(rtt_ms: float, tls: str) -> list[Sample]:
-    plan = BenchPlan(session=SessionPlan(pool=PoolSettings()), requests=44, sessions=22)
+    plan = BenchPlan(
+        session=SessionPlan(pool=PoolSettings()),
+        requests=2 * SESSIONS,
+        sessions=SESSIONS,
+    )
     outcomes: list[Outcome] = []
     exchange = ExchangeSpec(tls=tls, processing_ms=PROCESSING_MS)
-    link = LinkSpec(rtt_ms=rtt_ms)
-    with SimulatedVenue(exchange, link) as sim:
+    with SimulatedVenue(exchange, LinkSpec(rtt_ms=rtt_ms)) as sim:
         if sim.engine == "relay":
             pytest.skip(f"no packet link on this machine: {sim.refusals}")
         venue = vest("sim", sim.base_url())
@@ -53,6 +62,10 @@ def _measure(rtt_ms: float, tls: str) -> list[Sample]:
     return [outcome for outcome in outcomes if isinstance(outcome, Sample)]
 
 
+def _beside(value: float, expected: float, below: float, above: float) -> bool:
+    return expected - below <= value <= expected + above
+
+
 @pytest.mark.link
 @pytest.mark.parametrize(
     ("rtt_ms", "tls", "tls_trips"),
@@ -61,18 +74,23 @@ def _measure(rtt_ms: float, tls: str) -> list[Sample]:
 def test_phases_take_the_round_trips_they_should(
     rtt_ms: float, tls: str, tls_trips: int
 ) -> None:
-    samples = _measure(rtt_ms, tls)
+    for _ in range(TRIES):
+        samples = _measure(rtt_ms, tls)
+        cold = [sample for sample in samples if not sample.reused]
+        later = [sample for sample in samples if sample.reused]
+        kernel = median(s.syn_rtt_us for s in cold if s.syn_rtt_us is not None) / 1e3
+        connect = _median_ms([sample.connect_ns for sample in cold])
+        handshake = _median_ms([sample.tls_ns for sample in cold])
+        wait = _median_ms([sample.wait_ns for sample in later])
+        met = (
+            _beside(kernel, rtt_ms, 0.5, 0.5)
+            and _beside(connect, rtt_ms, 0.2, 1.5)
+            and _beside(handshake, tls_trips * rtt_ms, 0.2, 12)
+            and _beside(wait, rtt_ms + PROCESSING_MS, 0.2, 2)
+        )
+        if met:
+            break
 
-    cold = [sample for sample in samples if not sample.reused]
-    later = [sample for sample in samples if sample.reused]
-    assert len(cold) == len(later) == 22
-    assert all(sample.tls_version == f"TLSv{tls}" for sample in samples)
-    connect = _median_ms([sample.connect_ns for sample in cold])
-    handshake = _median_ms([sample.tls_ns for sample in cold])
-    wait = _median_ms([sample.wait_ns for sample in later])
-    kernel = median(s.syn_rtt_us for s in cold if s.syn_rtt_us is not None) / 1e3
-    assert kernel == pytest.approx(rtt_ms, abs=0.5)
-    assert rtt_ms - 0.2 <= connect <= rtt_ms + 1.5
-    assert tls_trips * rtt_ms - 0.2 <= handshake <= tls_trips * rtt_ms + 12
-    expected = rtt_ms + PROCESSING_MS
-    assert expected - 0.2 <= wait <= expected + 2
+    assert {sample.tls_version for sample in samples} == {f"TLSv{tls}"}
+    found = f"{kernel=:.2f} {connect=:.2f} {handshake=:.2f} {wait=:.2f}"
+    demand(met, f"at {rtt_ms} ms and TLS {tls}: {found}")

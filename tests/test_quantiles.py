@@ -10,7 +10,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.reference_data import DS1
-from vestbench.stats import estimate, quantile, quantile_ranks, samples_needed
+from vestbench.stats import (
+    estimate,
+    histogram,
+    quantile,
+    quantile_ranks,
+    samples_needed,
+)
 from vestbench.stats.quantiles import EXACT_LIMIT, _approximate_ranks, _exact_ranks
 
 PROPERTY = settings(deadline=None, derandomize=True, max_examples=100)
@@ -219,3 +225,16 @@ def test_numbers_do_not_depend_on_numpy() -> None:
     assert [type(x) for x in (result.point, result.low, result.q)] == [float] * 3
     assert type(quantile(np.float32([1, 2]), 0.5)) is float  # type: ignore[arg-type]
     assert quantile_ranks(np.int32(100), 0.5) == (40, 61)  # type: ignore[arg-type]
+
+
+def test_a_histogram_counts_both_ends_and_leaves_out_what_is_beyond() -> None:
+    counts = histogram([0.0, 0.4, 1.0, 2.9, 3.0, 3.1, -0.1, inf], 0.0, 3.0, 3)
+
+    assert counts == [2, 1, 2]
+    assert all(type(count) is int for count in counts)
+
+
+@pytest.mark.parametrize(("low", "high", "bins"), [(1, 1, 3), (2, 1, 3), (0, 1, 0)])
+def test_a_histogram_of_nothing_is_refused(low: float, high: float, bins: int) -> None:
+    with pytest.raises(ValueError, match="no histogram"):
+        histogram([1.0], low, high, bins)

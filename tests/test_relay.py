@@ -15,6 +15,7 @@ from contextlib import contextmanager
 
 import pytest
 
+from tests.machine import demand
 from vestbench.errors import LabError
 from vestbench.models import LinkSpec
 from vestbench.simulator.lab_client import Lab
@@ -292,6 +293,6 @@ def test_totals_of_small_bodies_are_those_of_the_packet_link() -> None:
     except NoLinkError as error:
         pytest.skip(str(error))
 
-    assert relayed_cold == pytest.approx(cold, abs=2)
-    assert relayed_warm == pytest.approx(warm, abs=2)
+    apart = max(abs(relayed_cold - cold), abs(relayed_warm - warm))
+    demand(apart <= 2, f"relay and packet link are {apart:.1f} ms apart")
     assert cold >= 3 * RTT_MS - 0.5

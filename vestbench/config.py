@@ -17,7 +17,14 @@ from typing import Any
 from vestbench.errors import UsageError
 from vestbench.models import PoolSettings
 
-_UNITS_S = {"us": 1e-6, "ms": 1e-3, "s": 1.0, "m": 60.0, "h": 3600.0}
+# Decimal, because 9 * 1e-3 is not the same float as 0.009.
+_UNITS_S = {
+    "us": Decimal("1e-6"),
+    "ms": Decimal("1e-3"),
+    "s": Decimal(1),
+    "m": Decimal(60),
+    "h": Decimal(3600),
+}
 _NUMBER = r"(\d+(?:\.\d+)?|\.\d+)"
 _BARE_NUMBER = re.compile(_NUMBER, re.ASCII)
 _DURATION = re.compile(_NUMBER + " ?(us|ms|s|m|h)", re.ASCII)
@@ -43,28 +50,21 @@ def parse_duration(text: str) -> float:
         raise ValueError(
             f"{text!r} is not a duration: write for example 50ms, 60s or 2m"
         )
-    seconds = float(match[1]) * _UNITS_S[match[2]]
+    seconds = float(Decimal(match[1]) * _UNITS_S[match[2]])
     if seconds > _LONGEST_S:
         raise ValueError(f"{text!r} is longer than a day")
     return seconds
 
 
 def format_duration(seconds: float) -> str:
-    """Return a text that `parse_duration` reads back as exactly `seconds`.
-
-    In milliseconds below a second, unless only seconds are exact.
-    """
-    decimal = Decimal(repr(float(seconds)))
+    """Return a text that `parse_duration` reads back as exactly `seconds`."""
+    number, unit = Decimal(repr(float(seconds))), "s"
     if 0 < seconds < 1:
-        text = f"{_positional(decimal * 1000)}ms"
-        if parse_duration(text) == seconds:
-            return text
-    return f"{_positional(decimal)}s"
-
-
-def _positional(number: Decimal) -> str:
+        number, unit = number * 1000, "ms"
     text = f"{number:f}"
-    return text.rstrip("0").rstrip(".") if "." in text else text
+    if "." in text:
+        text = text.rstrip("0").rstrip(".")
+    return text + unit
 
 
 def _parse_count(text: str) -> int:

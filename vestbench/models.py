@@ -22,6 +22,7 @@ class Strategy(StrEnum):
 
     POOLED = "pooled"  # kept open and reused
     UNPOOLED = "unpooled"  # a new connection, fully shaken hands, for each request
+    WARMED = "warmed"  # a fresh pool, warmed up as the bot does, then left idle
 
 
 class Role(StrEnum):
@@ -31,6 +32,7 @@ class Role(StrEnum):
     COLD = "cold"  # should open its connection
     SUBSEQUENT = "subsequent"  # should reuse one
     WARM_UP = "warm-up"  # what a bot sends at start
+    PRIMER = "primer"  # opens the connection for the one that is measured
 
 
 class FailureKind(StrEnum):
@@ -98,10 +100,10 @@ class RequestSpec:
 class Slot:
     """The place of a request in the plan."""
 
-    session: int  # serial of the session, from 0; -1 for burn-in
-    index: int  # place in the session, from 0
+    session: int  # serial of the session or round, from 0; -1 for burn-in
+    index: int  # place in the session or round, from 0
     role: Role
-    arm: str = ""  # strategy of a comparison, or a label such as "warmed"
+    arm: str = ""  # label of the arm of a comparison, such as "warmed"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -240,6 +242,11 @@ class Run:
     samples: tuple[Sample, ...]
     failures: tuple[Failure, ...]
     conclusion: Mapping[str, Any]  # what was known at the end
+
+    @property
+    def outcomes(self) -> tuple[Outcome, ...]:
+        """The samples, then the failures."""
+        return (*self.samples, *self.failures)
 
     @property
     def interrupted(self) -> bool:

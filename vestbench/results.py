@@ -49,9 +49,11 @@ from vestbench.models import (
 # 1: first public format.
 FORMAT = 1
 
+_PARTIAL = ".partial"
 _BLOCK = 256  # outcomes in a block at most, when written
 _MAX_BLOCK = 100_000  # and when read: one line must not ask for all memory
 _FLUSH_EVERY_S = 1.0
+_LONGEST_MS = 9e9  # over three months; up to here six decimals are exact in a float
 
 
 # --- columns: how a field of a record is written, and read back ----------------------
@@ -62,7 +64,7 @@ def _ms(ns: int | None) -> float:
 
 
 def _ns(ms: float) -> int:
-    if not 0 <= ms < math.inf:
+    if not 0 <= ms <= _LONGEST_MS:
         raise ValueError(f"{ms} ms is not a duration")
     return round(ms * NS_PER_MS)
 
@@ -229,7 +231,7 @@ def _reason(error: Exception) -> str:
 
 
 def _partial(path: Path) -> Path:
-    return path.with_name(path.name + ".partial")
+    return path.with_name(path.name + _PARTIAL)
 
 
 class RunWriter:
@@ -349,13 +351,20 @@ def load(path: Path) -> Run:
         InvalidRunError: It is not a result of vestbench, or of a newer version.
     """
     try:
-        with path.open("rb") as file:
-            document = tomllib.load(file)
+        data = path.read_bytes()
     except OSError as error:
         raise UsageError(f"cannot read {path}: {_reason(error)}") from error
+    unfinished = path.name.endswith(_PARTIAL)
+    if unfinished:
+        # Every write ends with an empty line: what follows the last one was cut off.
+        data = data[: data.rfind(b"\n\n") + 2]
+    try:
+        document = tomllib.loads(data.decode())
     # ValueError: not TOML, not UTF-8, or a number with thousands of digits.
     except (ValueError, RecursionError) as error:
         raise InvalidRunError(f"{path} is not a result file: {error}") from error
+    if unfinished and "summary" not in document:
+        document.pop("conclusion", None)  # not whole: the summary is written after it
     version = document.get("format")
     if type(version) is int and version > FORMAT:
         raise InvalidRunError(
@@ -390,7 +399,7 @@ def _run(document: Mapping[str, Any]) -> Run:
             raise ValueError(f"unknown key {key!r}")
         if not isinstance(value, _TOP[key]):
             raise TypeError(f"{key} is not a {_TOP[key].__name__}")
-    if document["format"] != FORMAT:
+    if type(document["format"]) is not int or document["format"] != FORMAT:
         raise ValueError(f"format {document['format']!r} was never used")
     if document["started"].tzinfo is None:
         raise ValueError("started has no time zone")

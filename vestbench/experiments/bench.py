@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from vestbench.errors import UsageError
 from vestbench.experiments.ports import MakeRequest, Pacer, Session, Stack, StopRule
-from vestbench.models import Outcome, Role, SessionPlan, Slot, Strategy
+from vestbench.models import Outcome, Role, Sample, SessionPlan, Slot, Strategy
 
 # The first connections of a process pay for caches, the first request on each for the
 # code paths of reuse; neither belongs to any sample.
@@ -79,16 +79,10 @@ def run_bench(
     The first burst of a session finds an empty pool, so its requests are meant to be
     cold; the later ones are meant to reuse. What they were, the outcomes say.
     """
+    reason = _burn_in(plan, stack, make_request, pacer)
+    if reason:
+        return BenchEnd(build_ns=(), notes=(), stopped=reason)
     stop = StopRule()
-    for _ in range(BURN_IN_SESSIONS):
-        session = stack.open(plan.session)
-        try:
-            for index in range(BURN_IN_REQUESTS):
-                pacer.wait()
-                slot = Slot(session=-1, index=index, role=Role.BURN_IN)
-                stop.notice(session.send(make_request(), slot))
-        finally:
-            session.close()
     builds: list[int] = []
     notes: dict[str, None] = {}
     for number, bursts in enumerate(plan.bursts()):
@@ -98,14 +92,39 @@ def run_bench(
         builds.append(session.build_ns)
         notes.update(dict.fromkeys(session.notes))
         try:
-            for outcome in _session(plan, session, number, bursts, make_request, pacer):
-                stop.notice(outcome)
-                record(outcome)
+            for burst in _session(plan, session, number, bursts, make_request, pacer):
+                for outcome in burst:
+                    stop.notice(outcome)
+                    record(outcome)
                 if stop.over():
                     break
         finally:
             session.close()
     return BenchEnd(build_ns=tuple(builds), notes=tuple(notes), stopped=stop.reason)
+
+
+def _burn_in(
+    plan: BenchPlan, stack: Stack, make_request: MakeRequest, pacer: Pacer
+) -> str:
+    """Send the discarded requests, and return why not to go on, if so.
+
+    What fails here fails again in the measured requests, where it is counted; only a
+    venue that asks to be left alone is not asked again.
+    """
+    stop = StopRule()
+    for _ in range(BURN_IN_SESSIONS):
+        session = stack.open(plan.session)
+        try:
+            for index in range(BURN_IN_REQUESTS):
+                pacer.wait()
+                slot = Slot(session=-1, index=index, role=Role.BURN_IN)
+                outcome = session.send(make_request(), slot)
+                stop.notice(outcome)
+                if stop.over() or not isinstance(outcome, Sample):
+                    return stop.reason
+        finally:
+            session.close()
+    return ""
 
 
 def _session(
@@ -115,7 +134,7 @@ def _session(
     bursts: list[int],
     make_request: MakeRequest,
     pacer: Pacer,
-) -> Iterator[Outcome]:
+) -> Iterator[list[Outcome]]:
     unpooled = plan.session.strategy is Strategy.UNPOOLED
     index = 0
     for place, size in enumerate(bursts):
@@ -127,6 +146,6 @@ def _session(
         index += size
         pacer.wait(size)
         if size == 1:
-            yield session.send(make_request(), slots[0])
+            yield [session.send(make_request(), slots[0])]
         else:
-            yield from session.burst([make_request() for _ in slots], slots)
+            yield session.burst([make_request() for _ in slots], slots)

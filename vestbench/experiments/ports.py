@@ -6,6 +6,7 @@ import random
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from math import ceil
 from typing import Protocol
 
 from vestbench.models import (
@@ -76,7 +77,7 @@ class Pacer:
         if pause_s > 0:
             self.sleep(pause_s)
         if self.max_rate:
-            self._not_before = self.clock() + int(requests * NS_PER_S / self.max_rate)
+            self._not_before = self.clock() + ceil(requests * NS_PER_S / self.max_rate)
 
 
 @dataclass(slots=True)

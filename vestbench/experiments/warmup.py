@@ -22,6 +22,8 @@ from vestbench.models import (
 
 logger = logging.getLogger(__name__)
 
+VEST = "Vest HTTP"  # the bot's own words
+
 # Labels of the two arms.
 WARMED = "warmed"
 NOT_WARMED = "not warmed"
@@ -35,6 +37,7 @@ class WarmUpPlan:
     connections: int
     rounds: int  # each is one warmed start and one that is not
     seed: int
+    title: str = VEST  # what log lines call the pool
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -46,11 +49,12 @@ class WarmUpEnd:
     stopped: str
 
 
-def log_configuration(pool: PoolSettings) -> None:
+def log_configuration(pool: PoolSettings, title: str = VEST) -> None:
     """Log the line that the bot logs when its client is built."""
     logger.info(
-        "[INIT] Vest HTTP client configured: "
+        "[INIT] %s client configured: "
         "pool_max_idle=%d, pool_idle_timeout=%gs, tcp_keepalive=%gs",
+        title,
         pool.max_idle,
         pool.idle_timeout_s,
         pool.tcp_keepalive_s,
@@ -62,6 +66,7 @@ def warm_up(
     make_request: MakeRequest,
     slots: list[Slot],
     *,
+    title: str = VEST,
     level: int = logging.INFO,
 ) -> list[Outcome]:
     """Open one connection for each of `slots`, and log what the bot logs.
@@ -74,6 +79,7 @@ def warm_up(
         make_request: Builds the venue's warm-up request.
         slots: Places of the requests in the plan; they are sent at the same moment,
             because one after the other would all use one connection.
+        title: What the log line calls the pool.
         level: At which to log success.
     """
     outcomes = session.burst([make_request() for _ in slots], slots)
@@ -85,7 +91,8 @@ def warm_up(
         latency_ms = max(sample.latency_ns for sample in done) / NS_PER_MS
         logger.log(
             level,
-            "[INIT] Vest HTTP connection pool warmed up (latency=%.0fms)",
+            "[INIT] %s connection pool warmed up (latency=%.0fms)",
+            title,
             latency_ms,
         )
     return outcomes
@@ -115,13 +122,19 @@ def run_warm_up(
     stop = StopRule()
     builds: list[int] = []
     notes: dict[str, None] = {}
-    log_configuration(plan.session.pool)
+    log_configuration(plan.session.pool, plan.title)
 
     def start(number: int, arm: str, level: int) -> None:
         session = stack.open(plan.session)
         builds.append(session.build_ns)
         notes.update(dict.fromkeys(session.notes))
-        outcomes: list[Outcome] = []
+
+        def take(outcomes: list[Outcome]) -> None:
+            for outcome in outcomes:
+                stop.notice(outcome)
+                if number >= 0:
+                    record(outcome)
+
         try:
             index = 0
             if arm == WARMED:
@@ -130,22 +143,22 @@ def run_warm_up(
                     for i in range(plan.connections)
                 ]
                 pacer.wait(len(slots))
-                outcomes += warm_up(session, make_warm_up, slots, level=level)
+                take(
+                    warm_up(session, make_warm_up, slots, title=plan.title, level=level)
+                )
                 index = len(slots)
-            pacer.wait()
-            role = Role.SUBSEQUENT if arm == WARMED else Role.COLD
-            slot = Slot(session=number, index=index, role=role, arm=arm)
-            outcomes.append(session.send(make_request(), slot))
+            if not stop.over():
+                pacer.wait()
+                role = Role.SUBSEQUENT if arm == WARMED else Role.COLD
+                slot = Slot(session=number, index=index, role=role, arm=arm)
+                take([session.send(make_request(), slot)])
         finally:
             session.close()
-        for outcome in outcomes:
-            stop.notice(outcome)
-            if number >= 0:
-                record(outcome)
 
     # One discarded start of each sort: the first of a process pays for its caches.
     start(-1, NOT_WARMED, logging.DEBUG)
-    start(-1, WARMED, logging.INFO)
+    if not stop.over():
+        start(-1, WARMED, logging.INFO)
     builds.clear()
     for number in range(plan.rounds):
         arms = [WARMED, NOT_WARMED]

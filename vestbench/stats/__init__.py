@@ -23,11 +23,7 @@ from vestbench.stats.evidence import (
     Decision,
     Interval,
     MedianSummary,
-    Outcome,
-    Reason,
     SavingSummary,
-    SequentialVerdict,
-    Verdict,
     close_margin,
     crossing_curve,
     crossing_probability,
@@ -41,9 +37,16 @@ from vestbench.stats.evidence import (
 from vestbench.stats.quantiles import (
     QuantileEstimate,
     estimate,
+    histogram,
     quantile,
     quantile_ranks,
     samples_needed,
+)
+from vestbench.stats.sequential import (
+    Outcome,
+    Reason,
+    SequentialVerdict,
+    Verdict,
 )
 from vestbench.stats.shift import (
     BaselineVerdict,
@@ -84,6 +87,7 @@ __all__ = [
     "crossing_curve",
     "crossing_probability",
     "estimate",
+    "histogram",
     "hodges_lehmann",
     "lag1_sign_agreement",
     "median_mismatch",

@@ -29,7 +29,6 @@ from fractions import Fraction
 from functools import lru_cache
 from math import comb, inf, isfinite, isnan
 from operator import index
-from typing import Literal
 
 # Integers for which a fair coin, looked at after each of the rounds 12 to 1000, crosses
 # with probability at most (1 - confidence) / 2: 4.960, 2.360 and 0.493 %. The first two
@@ -37,8 +36,6 @@ from typing import Literal
 CONFIDENCE_THRESHOLDS = {0.90: 11, 0.95: 24, 0.99: 130}
 MIN_ROUNDS = 12  # the thresholds were computed for looks from here on ...
 MAX_ROUNDS = 1000  # ... up to here, so looking outside voids them
-
-RELIABILITY_FLOOR = 20  # rounds before a share of failures may end a run
 
 
 class Decision(StrEnum):
@@ -48,25 +45,6 @@ class Decision(StrEnum):
     FAIL = "FAIL"
     CLOSE = "CLOSE"  # the interval lies within the margin around the target
     UNDECIDED = "UNDECIDED"
-
-
-class Verdict(StrEnum):
-    """Where a sequential verdict stands."""
-
-    RUNNING = "RUNNING"
-    PASS = "PASS"  # noqa: S105
-    FAIL = "FAIL"
-    INCONCLUSIVE = "INCONCLUSIVE"
-
-
-class Reason(StrEnum):
-    """What else is to be said about a verdict."""
-
-    NONE = ""
-    CLOSE = "close"  # inconclusive: the saving is too near the target to matter
-    NOISY = "noisy"  # inconclusive: the rounds ran out first
-    UNRELIABLE = "unreliable"  # inconclusive: too many failures
-    RELIABILITY = "reliability"  # failed: the candidate fails more often
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -123,24 +101,6 @@ class SavingSummary(MedianSummary):
     votes_fail: int  # rounds whose saving misses it for certain
     evidence: Fraction  # of the larger count of votes, to 1
     decision: Decision
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Outcome:
-    """The state of a sequential verdict; final unless `verdict` is RUNNING."""
-
-    verdict: Verdict
-    reason: Reason
-    summary: SavingSummary  # in the unit of the target, against the target
-    saving: MedianSummary  # the same rounds in milliseconds
-    percent: MedianSummary  # the same rounds as percent of the control, same ranks
-    rounds: int  # rounds measured, half a pair included
-    failures_control: int
-    failures_candidate: int
-    # Rounds (with pairs: pairs) in which one arm failed more than the other, and those
-    # among them in which it was the candidate: the votes on reliability.
-    unequal: int
-    unequal_candidate: int
 
 
 def evidence(votes: int, rounds: int) -> Fraction:
@@ -370,243 +330,16 @@ def summarise(
     Raises:
         ValueError: An argument is out of its range, or there are over 1000 rounds.
     """
-    _check(target, close, min_rounds)
-    threshold = _threshold(confidence)
-    ranked = _Ranked()
+    check_arguments(target, close, min_rounds)
+    threshold = threshold_of(confidence)
+    ranked = Ranked()
     ranked.lows = sorted(float(bound.lo) for bound in bounds)
     ranked.highs = sorted(float(bound.hi) for bound in bounds)
     looked_at = len(bounds) >= min_rounds
-    return _summary(ranked, float(target), threshold, close, looked_at=looked_at)
+    return ranked_summary(ranked, float(target), threshold, close, looked_at=looked_at)
 
 
-class SequentialVerdict:
-    """The main loop of a comparison without its clock and its requests.
-
-    Give it one round at a time; it stops at the first PASS, FAIL, CLOSE or surplus of
-    failures, or at `max_rounds`, and then stays as it is: later rounds are ignored, so
-    that the interval shown is the one that decided. The same rounds always end the
-    same way, which is what makes stored runs recomputable and resumable.
-
-    The order of the two requests of a round must come from a fair coin, one per round.
-
-    With `vote="pair"` a vote is the mean saving of two successive rounds in opposite
-    orders, which cancels a penalty on whichever request goes first. Rounds 1 and 2 are
-    a pair, 3 and 4, and so on. Toss the coin for the first round of each pair only; the
-    second takes the other order, or `add` raises. Looks happen after whole pairs, and
-    12 votes need 24 rounds. `min_rounds` and `max_rounds` count rounds all the same; an
-    unpaired last round is counted, but does not vote.
-
-    With `percent=True` the target, `close` and the votes are percent of the control.
-
-    Failures have two rules of their own. PASS is withheld while the candidate failed in
-    more than 5 % of the rounds (and more than once) and more often than the control.
-    FAIL for reliability uses the same table on the rounds in which exactly one arm
-    failed; with pairs, on the pairs in which one arm failed more often.
-    """
-
-    def __init__(
-        self,
-        *,
-        target: float,
-        confidence: float = 0.95,
-        min_rounds: int = MIN_ROUNDS,
-        max_rounds: int = 200,
-        close: float | None = None,
-        vote: Literal["round", "pair"] = "round",
-        percent: bool = False,
-    ) -> None:
-        """Prepare for the first round.
-
-        Args:
-            target: The saving to reach, in ms, or in percent with `percent`.
-            confidence: 0.90, 0.95 or 0.99.
-            min_rounds: No verdict before this many rounds; at least 12.
-            max_rounds: INCONCLUSIVE after this many; at most 1000.
-            close: As for `summarise`; `None` never stops for closeness.
-            vote: What has one vote, each round or each pair of them.
-            percent: Whether target and votes are percent of the control.
-
-        Raises:
-            ValueError: An argument is out of its range.
-        """
-        _check(target, close, min_rounds)
-        if vote not in {"round", "pair"}:
-            message = f"a vote is of a round or of a pair, not of {vote!r}"
-            raise ValueError(message)
-        self._per_vote = 2 if vote == "pair" else 1
-        least = max(min_rounds, MIN_ROUNDS * self._per_vote)
-        if not least <= max_rounds <= MAX_ROUNDS:
-            message = f"at most {max_rounds} rounds, not within {least} to {MAX_ROUNDS}"
-            raise ValueError(message)
-        self._target, self._close = float(target), close
-        self._threshold = _threshold(confidence)
-        self._min_rounds, self._max_rounds = least, max_rounds
-        self._saving, self._percent = _Ranked(), _Ranked()
-        self._ranked = self._percent if percent else self._saving
-        self._rounds = 0
-        self._failures_control = self._failures_candidate = 0
-        self._unequal = self._unequal_candidate = 0  # votes on reliability
-        self._half: _Half | None = None  # the first round of an unfinished pair
-        self._latched: Outcome | None = None
-
-    @property
-    def outcome(self) -> Outcome:
-        """The state after the rounds so far; the final one once it has stopped."""
-        return self._latched or self._state(Verdict.RUNNING, Reason.NONE)
-
-    def add(
-        self,
-        control_ms: float,
-        control_ok: bool,
-        candidate_ms: float,
-        candidate_ok: bool,
-        control_first: bool,
-    ) -> Verdict:
-        """Count one round and return where the verdict stands.
-
-        Args:
-            control_ms: What the request of the control took, or took to fail.
-            control_ok: Whether it succeeded.
-            candidate_ms: The same for the candidate.
-            candidate_ok: Whether it succeeded.
-            control_first: What the coin said. Matters for pairs only.
-
-        Raises:
-            ValueError: A time is negative, infinite or NaN; or the second round of a
-                pair has the order of the first.
-        """
-        if self._latched:
-            return self._latched.verdict
-        times = (control_ms, control_ok, candidate_ms, candidate_ok)
-        this = _Half(
-            control_first=bool(control_first),
-            saving=saving_bounds(*times),
-            percent=percent_bounds(*times),
-            surplus=bool(control_ok) - bool(candidate_ok),
-        )
-        whole = self._whole(this)
-        self._rounds += 1
-        self._failures_control += not control_ok
-        self._failures_candidate += not candidate_ok
-        if whole:
-            self._saving.add(whole.saving)
-            self._percent.add(whole.percent)
-            self._unequal += whole.surplus != 0
-            self._unequal_candidate += whole.surplus > 0
-            self._look()
-        if self._rounds >= self._max_rounds:
-            self.finish()
-        return self._latched.verdict if self._latched else Verdict.RUNNING
-
-    def finish(self) -> Outcome:
-        """Close the run for want of rounds or time, and return the final state.
-
-        INCONCLUSIVE unless it has stopped before: unreliable if failures withheld a
-        PASS, or an arm failed more than once and in over 20 % of the rounds; otherwise
-        noisy.
-        """
-        worst = max(self._failures_control, self._failures_candidate)
-        unreliable = worst > 1 and 5 * worst > self._rounds
-        if self._rounds >= self._min_rounds:
-            unreliable = unreliable or self._votes_suffice()
-        return self._stop(
-            Verdict.INCONCLUSIVE, Reason.UNRELIABLE if unreliable else Reason.NOISY
-        )
-
-    def _whole(self, this: "_Half") -> "_Half | None":
-        """Return what votes now: the round, or the mean of it and its other half."""
-        if self._per_vote == 1:
-            return this
-        first, self._half = self._half, None
-        if first is None:
-            self._half = this
-            return None
-        if first.control_first == this.control_first:
-            self._half = first  # as if the call had not been made
-            message = f"round {self._rounds + 1} repeats the order of its pair"
-            raise ValueError(message)
-        return _Half(
-            control_first=first.control_first,
-            saving=_mean(first.saving, this.saving),
-            percent=_mean(first.percent, this.percent),
-            surplus=first.surplus + this.surplus,
-        )
-
-    def _look(self) -> None:
-        """Stop if the rules say so, in their order."""
-        needed = votes_needed(len(self._ranked), self._threshold)
-        if self._rounds < self._min_rounds or needed is None:
-            return
-        _, votes_fail = self._ranked.votes(self._target)
-        worst = max(self._failures_control, self._failures_candidate)
-        if self._votes_suffice() and self._reliable_enough():
-            self._stop(Verdict.PASS, Reason.NONE)
-        elif votes_fail >= needed:
-            self._stop(Verdict.FAIL, Reason.NONE)
-        elif self._fails_more_often():
-            self._stop(Verdict.FAIL, Reason.RELIABILITY)
-        elif self._ranked.is_close(needed, self._target, self._close):
-            self._stop(Verdict.INCONCLUSIVE, Reason.CLOSE)
-        elif self._rounds >= RELIABILITY_FLOOR and 5 * worst > self._rounds:
-            self._stop(Verdict.INCONCLUSIVE, Reason.UNRELIABLE)
-
-    def _votes_suffice(self) -> bool:
-        """Say whether the votes alone ask for PASS."""
-        needed = votes_needed(len(self._ranked), self._threshold)
-        votes_pass, _ = self._ranked.votes(self._target)
-        return needed is not None and votes_pass >= needed
-
-    def _reliable_enough(self) -> bool:
-        """Say whether the failures of the candidate allow PASS."""
-        allowed = max(1, -(-self._rounds // 20))  # 5 %, rounded up, in integers
-        return self._failures_candidate <= max(allowed, self._failures_control)
-
-    def _fails_more_often(self) -> bool:
-        """Say whether the candidate fails more often, by the table of the savings."""
-        if self._unequal < MIN_ROUNDS:
-            return False
-        needed = votes_needed(self._unequal, self._threshold)
-        return needed is not None and self._unequal_candidate >= needed
-
-    def _stop(self, verdict: Verdict, reason: Reason) -> Outcome:
-        if self._latched is None:
-            self._latched = self._state(verdict, reason)
-        return self._latched
-
-    def _state(self, verdict: Verdict, reason: Reason) -> Outcome:
-        needed = votes_needed(len(self._ranked), self._threshold)
-        looked_at = self._rounds >= self._min_rounds
-        return Outcome(
-            verdict=verdict,
-            reason=reason,
-            summary=_summary(
-                self._ranked,
-                self._target,
-                self._threshold,
-                self._close,
-                looked_at=looked_at,
-            ),
-            saving=self._saving.median(needed),
-            percent=self._percent.median(needed),
-            rounds=self._rounds,
-            failures_control=self._failures_control,
-            failures_candidate=self._failures_candidate,
-            unequal=self._unequal,
-            unequal_candidate=self._unequal_candidate,
-        )
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Half:
-    """One round on its way to a vote, or the mean of two."""
-
-    control_first: bool
-    saving: Bounds
-    percent: Bounds
-    surplus: int  # failures of the candidate minus those of the control
-
-
-class _Ranked:
+class Ranked:
     """The lower and the upper bounds of all votes, each in rising order."""
 
     __slots__ = ("highs", "lows")
@@ -619,6 +352,7 @@ class _Ranked:
         return len(self.lows)
 
     def add(self, bounds: Bounds) -> None:
+        """Take one more vote."""
         insort(self.lows, bounds.lo)
         insort(self.highs, bounds.hi)
 
@@ -635,6 +369,7 @@ class _Ranked:
         return above >= needed and bisect_left(self.highs, target + close) >= needed
 
     def median(self, needed: int | None) -> MedianSummary:
+        """Return the median and its interval, if there are votes enough for one."""
         n = len(self.lows)
         interval = None
         if needed is not None:
@@ -651,14 +386,15 @@ class _Ranked:
         )
 
 
-def _summary(
-    ranked: _Ranked,
+def ranked_summary(
+    ranked: Ranked,
     target: float,
     threshold: int,
     close: float | None,
     *,
     looked_at: bool,
 ) -> SavingSummary:
+    """Return what votes in order say; undecided while nothing may be looked at."""
     rounds = len(ranked)
     needed = votes_needed(rounds, threshold)
     votes_pass, votes_fail = ranked.votes(target)
@@ -690,10 +426,6 @@ def _middle(ranked: Sequence[float]) -> float:
     return low if low == high else (low + high) / 2
 
 
-def _mean(one: Bounds, other: Bounds) -> Bounds:
-    return Bounds(lo=(one.lo + other.lo) / 2, hi=(one.hi + other.hi) / 2)
-
-
 def _elapsed(value: float) -> float:
     """Return a duration as a plain float, or refuse it."""
     duration = float(value)
@@ -703,7 +435,8 @@ def _elapsed(value: float) -> float:
     return duration
 
 
-def _threshold(confidence: float) -> int:
+def threshold_of(confidence: float) -> int:
+    """Return the evidence that a verdict of this confidence needs."""
     try:
         return CONFIDENCE_THRESHOLDS[confidence]
     except KeyError:
@@ -712,7 +445,7 @@ def _threshold(confidence: float) -> int:
         raise ValueError(message) from None
 
 
-def _check(target: float, close: float | None, min_rounds: int) -> None:
+def check_arguments(target: float, close: float | None, min_rounds: int) -> None:
     """Refuse arguments that would make a verdict meaningless."""
     if not isfinite(target):
         message = f"{target} is not a target"

@@ -212,3 +212,22 @@ def _rational(q: float) -> Fraction:
 
 def _tail(confidence: float) -> Fraction:
     return (1 - _rational(confidence)) / 2
+
+
+def histogram(values: Sequence[float], low: float, high: float, bins: int) -> list[int]:
+    """Count `values` in `bins` equal bins from `low` to `high`, both ends included.
+
+    Values outside, infinite ones among them, are not counted.
+
+    Raises:
+        ValueError: `low` is not below `high`, or there is no bin.
+    """
+    # Imported where it is used: it takes longer than all other statistics together.
+    import numpy
+
+    if not low < high or bins < 1:
+        message = f"no histogram of {bins} bins from {low} to {high}"
+        raise ValueError(message)
+    inside = [value for value in values if low <= value <= high]
+    counts, _ = numpy.histogram(inside, bins=bins, range=(low, high))
+    return [int(count) for count in counts]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from urllib.parse import urlsplit
 
 from vestbench.errors import UsageError
@@ -50,6 +51,14 @@ def find_venue(name: str, *, simulated_url: str = "") -> Venue:
 
 
 def _any_url(url: str) -> Venue:
+    # Before anything could repeat a password in a message.
+    if "@" in url.split("//", 1)[1].partition("/")[0]:
+        raise UsageError("a venue URL must not hold a user name or password")
+    if not (url.isascii() and url.isprintable()) or " " in url:
+        raise UsageError(
+            f"venue {url!r} is not a usable URL: it holds a space, a control character "
+            "or one beyond ASCII; encode it"
+        )
     try:
         parts = urlsplit(url)
         _ = parts.port  # raises when it is no number
@@ -57,7 +66,8 @@ def _any_url(url: str) -> Venue:
         raise UsageError(f"venue {url!r} is not a usable URL: {error}") from error
     if not parts.hostname:
         raise UsageError(f"venue {url!r} names no host")
-    if parts.username or parts.password:
-        raise UsageError("a venue URL must not hold a user name or password")
     get = Endpoint(name="get", method="GET", path="")
-    return Venue(name=url, base_url=url, endpoints={"get": get}, warm_up=get)
+    venue = Venue(
+        name=url, base_url=url, endpoints={"get": get}, warm_up=get, private_query=True
+    )
+    return replace(venue, name=venue.shown(url))

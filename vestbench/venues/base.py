@@ -32,6 +32,8 @@ class Venue:
     endpoints: Mapping[str, Endpoint]  # the first one is the default
     warm_up: Endpoint  # what a bot sends at start
     headers: tuple[tuple[str, str], ...] = field(default=())
+    title: str = "HTTP"  # how log lines call it
+    private_query: bool = False  # the query of its URL is not to be shown
 
     def endpoint(self, name: str = "") -> Endpoint:
         """Return the endpoint called `name`, or the default one.
@@ -58,6 +60,17 @@ class Venue:
             headers=self.headers,
             accept=endpoint.accept,
         )
+
+    def shown(self, url: str) -> str:
+        """Return `url` as it may be shown and stored.
+
+        The query of a URL that a user gave may hold a token; that of a known venue
+        holds what is asked for.
+        """
+        if not self.private_query:
+            return url
+        path, mark, _ = url.partition("?")
+        return path + mark + ("…" if mark else "")
 
     @property
     def host(self) -> str:

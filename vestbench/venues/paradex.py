@@ -14,4 +14,5 @@ def paradex(base_url: str) -> Venue:
         base_url=base_url,
         endpoints=by_name(_SYSTEM_TIME),
         warm_up=_SYSTEM_TIME,
+        title="Paradex HTTP",
     )

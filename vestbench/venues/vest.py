@@ -31,5 +31,6 @@ def vest(name: str, base_url: str, *, account_group: int = 0) -> Venue:
         base_url=base_url,
         endpoints=_ENDPOINTS,
         warm_up=_ACCOUNT,
+        title="Vest HTTP",
         headers=(("xrestservermm", f"restserver{account_group}"),),
     )

@@ -1,0 +1,63 @@
+"""The checks of this repository; CI runs nothing else."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import nox
+
+nox.needs_version = ">=2025.5.1"
+nox.options.default_venv_backend = "virtualenv"
+
+PROJECT = nox.project.load_toml("pyproject.toml")
+PYTHONS = nox.project.python_versions(PROJECT)
+
+
+def _group(name: str) -> tuple[str, ...]:
+    return nox.project.dependency_groups(PROJECT, name)
+
+
+@nox.session
+def lint(session: nox.Session) -> None:
+    """Check style and formatting."""
+    session.install(*_group("lint"))
+    session.run("ruff", "check")
+    session.run("ruff", "format", "--check")
+
+
+@nox.session
+def typecheck(session: nox.Session) -> None:
+    """Check types, strictly, in the package and in its tests."""
+    session.install("-e", ".", *_group("typecheck"))
+    session.run("mypy")
+
+
+@nox.session
+def tests(session: nox.Session) -> None:
+    """Run the tests on the Python that runs nox."""
+    _test(session)
+
+
+@nox.session(python=PYTHONS, default=False)
+def matrix(session: nox.Session) -> None:
+    """Run the tests on every supported Python."""
+    _test(session)
+
+
+def _test(session: nox.Session) -> None:
+    session.install("-e", ".", *_group("test"))
+    session.run("pytest", *session.posargs)
+
+
+@nox.session
+def smoke(session: nox.Session) -> None:
+    """Install the wheel without anything for development, and do the main job."""
+    folder = Path(session.create_tmp())
+    session.run("pip", "wheel", "-q", "--no-deps", "-w", str(folder), ".")
+    (wheel,) = folder.glob("vestbench-*.whl")
+    session.install(str(wheel))
+    with session.chdir(folder):  # so that the checkout is not what is imported
+        session.run("vestbench", "--version")
+        session.run("vestbench", "doctor")
+        session.run("vestbench", "bench", "--requests", "60", "--min-saving", "40ms")
+        session.run("vestbench", "warmup", "--rounds", "3", "--quiet")

@@ -1,0 +1,244 @@
+"""The import direction and the home of each library, as design.md has them."""
+
+from __future__ import annotations
+
+import ast
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+PACKAGE = Path(__file__).parents[1] / "vestbench"
+MODULES = {
+    ".".join(path.relative_to(PACKAGE.parent).with_suffix("").parts): path
+    for path in sorted(PACKAGE.rglob("*.py"))
+    if "__pycache__" not in path.parts
+}
+
+# Which parts of the package a part may import, besides itself. Changing this is a
+# decision about the design (../shared/design.md, section 3), not about a test.
+LOWEST = {"models", "errors"}
+ALLOWED = {
+    "models": set(),
+    "errors": set(),
+    "config": LOWEST,
+    "results": LOWEST,
+    "venues": LOWEST,
+    "experiments": LOWEST,
+    "clients": {*LOWEST, "vestbench"},  # its own version, among the versions recorded
+    "simulator": LOWEST,
+    "stats": LOWEST,
+    "report": {*LOWEST, "stats"},  # it shows what stats says, so it knows its records
+    "cli": {
+        *LOWEST,
+        "vestbench",  # --version
+        "config",
+        "results",
+        "venues",
+        "experiments",
+        "clients",
+        "simulator",
+        "stats",
+        "report",
+    },
+    "__main__": {"cli"},
+    "vestbench": set(),
+}
+
+# Where each third-party library may be imported. A folder means all modules in it.
+HOMES = {
+    "typer": ("vestbench.cli",),
+    "rich": ("vestbench.report", "vestbench.cli.console"),
+    "httpx": ("vestbench.clients",),
+    "httpcore": ("vestbench.clients",),
+    "certifi": ("vestbench.clients",),
+    "numpy": ("vestbench.stats",),
+    "tomli_w": ("vestbench.results",),
+    "trustme": ("vestbench.simulator",),
+    "eth_account": ("vestbench.venues",),
+    "eth_utils": ("vestbench.venues", "vestbench.simulator.exchange"),
+}
+# The same for annotations only: under `if TYPE_CHECKING`, so nothing is imported.
+TYPING_HOMES = {"rich": ("vestbench.cli.measuring",)}
+
+# Who else may do what only the command line may do, and why.
+_MAIN = "the main program of a child: arguments in, exit status out"
+_FORK = "a child that has nothing left to clean up, or not the parent's things"
+EXCEPTIONS = {
+    ("vestbench.clients.worker", "sys.argv"): _MAIN,
+    ("vestbench.clients.worker", "sys.exit"): _MAIN,
+    ("vestbench.simulator.exchange.server", "sys.argv"): _MAIN,
+    ("vestbench.simulator.exchange.server", "sys.exit"): _MAIN,
+    ("vestbench.simulator.exchange.server", "os._exit"): "its parent is gone",
+    ("vestbench.simulator.lab", "sys.argv"): _MAIN,
+    ("vestbench.simulator.lab", "os._exit"): _FORK,
+    ("vestbench.simulator.lab_link", "os._exit"): _FORK,
+    ("vestbench.simulator.netns", "os._exit"): "its parent is gone",
+    (
+        "vestbench.simulator.lab_client",
+        "os.environ",
+    ): "copied for a child, less proxies",
+}
+
+
+def part_of(module: str) -> str:
+    """Return the part of the package that a module belongs to."""
+    names = module.split(".")
+    return names[1] if len(names) > 1 and names[1] != "__init__" else "vestbench"
+
+
+def is_within(module: str, homes: tuple[str, ...]) -> bool:
+    return any(module == home or module.startswith(home + ".") for home in homes)
+
+
+def is_type_checking(node: ast.AST) -> bool:
+    return isinstance(node, ast.If) and "TYPE_CHECKING" in ast.unparse(node.test)
+
+
+def imports(module: str, *, typing_only: bool) -> Iterator[str]:
+    """Yield the full name of everything that `module` imports, wherever in it."""
+
+    def walk(node: ast.AST, typing: bool) -> Iterator[str]:
+        if isinstance(node, ast.Import) and typing is typing_only:
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom) and typing is typing_only:
+            assert node.level == 0, f"{module} imports relatively"
+            for alias in node.names:
+                yield f"{node.module}.{alias.name}"
+        elif is_type_checking(node):
+            assert isinstance(node, ast.If)
+            for inside in node.body:
+                yield from walk(inside, True)
+            for inside in node.orelse:
+                yield from walk(inside, typing)
+        else:
+            for child in ast.iter_child_nodes(node):
+                yield from walk(child, typing)
+
+    yield from walk(tree(module), False)
+
+
+def tree(module: str) -> ast.Module:
+    return ast.parse(MODULES[module].read_text(encoding="utf-8"))
+
+
+def all_imports(module: str) -> set[str]:
+    return {
+        *imports(module, typing_only=False),
+        *imports(module, typing_only=True),
+    }
+
+
+@pytest.mark.parametrize("module", MODULES)
+def test_imports_point_down(module: str) -> None:
+    here = part_of(module)
+
+    assert here in ALLOWED, f"{here} has no place in the design"
+    for name in all_imports(module):
+        if name.split(".")[0] != "vestbench":
+            continue
+        there = part_of(name)
+        if there not in ALLOWED:  # `from vestbench import __version__`
+            there = "vestbench"
+        assert there == here or there in ALLOWED[here], f"{module} imports {name}"
+
+
+@pytest.mark.parametrize("module", MODULES)
+def test_every_library_stays_at_home(module: str) -> None:
+    known = {*sys.stdlib_module_names, "vestbench"}
+    for typing_only in (False, True):
+        for name in imports(module, typing_only=typing_only):
+            library = name.split(".")[0]
+            if library in known:
+                continue
+            homes = HOMES.get(library, ())
+            if typing_only:
+                homes += TYPING_HOMES.get(library, ())
+            assert is_within(module, homes), f"{module} imports {library}"
+
+
+def deeds(module: str) -> set[str]:
+    """Return what `module` does that only the command line may do."""
+    found = set()
+    direct = {
+        "sys": {"exit", "stdout", "stderr", "stdin", "argv"},
+        "os": {"environ", "getenv", "_exit"},
+        "typer": {"echo", "secho", "Exit"},
+    }
+    for node in ast.walk(tree(module)):
+        if isinstance(node, ast.Call) and isinstance(node.func, ast.Name):
+            if node.func.id in ("print", "input", "exit", "quit", "breakpoint"):
+                found.add(node.func.id)
+        elif isinstance(node, ast.Raise) and node.exc is not None:
+            if "SystemExit" in ast.unparse(node.exc):
+                found.add("sys.exit")
+        elif isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name):
+            if node.attr in direct.get(node.value.id, ()):
+                found.add(f"{node.value.id}.{node.attr}")
+        elif isinstance(node, ast.ImportFrom) and node.module in direct:
+            found |= {
+                f"{node.module}.{alias.name}"
+                for alias in node.names
+                if alias.name in direct[node.module]
+            }
+    return found
+
+
+@pytest.mark.parametrize(
+    "module", [name for name in MODULES if part_of(name) not in ("cli", "__main__")]
+)
+def test_only_the_command_prints_exits_or_reads_the_environment(module: str) -> None:
+    assert {d for d in deeds(module) if (module, d) not in EXCEPTIONS} == set()
+
+
+@pytest.mark.parametrize(("module", "deed"), EXCEPTIONS)
+def test_an_exception_that_is_granted_is_still_used(module: str, deed: str) -> None:
+    assert deed in deeds(module)
+
+
+def test_a_typing_import_that_is_allowed_is_still_needed() -> None:
+    for library, homes in TYPING_HOMES.items():
+        for home in homes:
+            names = imports(home, typing_only=True)
+            assert any(name.split(".")[0] == library for name in names)
+
+
+def test_the_command_starts_without_what_it_may_not_need() -> None:
+    heavy = [
+        *("rich", "numpy", "httpx", "httpcore", "certifi", "tomli_w", "trustme"),
+        *("eth_account", "asyncio", "ssl", "vestbench.clients", "vestbench.simulator"),
+        *("vestbench.stats", "vestbench.report", "vestbench.results"),
+    ]
+    script = (
+        "import sys, vestbench.cli; "
+        f"print(*sorted(name for name in {heavy} if name in sys.modules))"
+    )
+
+    done = subprocess.run(
+        [sys.executable, "-c", script], capture_output=True, text=True, check=True
+    )
+
+    assert done.stdout.strip() == ""
+
+
+def test_measuring_needs_no_statistics_and_no_report() -> None:
+    # What runs in the measuring process competes with it for caches and memory.
+    script = (
+        "import sys, vestbench.clients.worker; "
+        "print(*sorted(n for n in sys.modules if n.startswith('vestbench.')), "
+        "*[n for n in ('numpy', 'rich', 'typer') if n in sys.modules])"
+    )
+
+    done = subprocess.run(
+        [sys.executable, "-c", script], capture_output=True, text=True, check=True
+    )
+
+    parts = {part_of(name) for name in done.stdout.split() if "." in name}
+    assert parts <= {"clients", "models", "errors"}
+    assert not {"numpy", "rich", "typer"} & set(done.stdout.split())
+
+
+def test_every_module_says_what_it_is() -> None:
+    assert [name for name in MODULES if not ast.get_docstring(tree(name))] == []

@@ -1,0 +1,5 @@
+"""`python -m vestbench`."""
+
+from vestbench.cli import main
+
+main()

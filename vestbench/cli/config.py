@@ -1,0 +1,54 @@
+"""`vestbench config`."""
+
+from __future__ import annotations
+
+import typer
+
+from vestbench.cli import options as o
+
+
+def config(
+    venue: o.Venue = None,
+    min_saving: o.MinSaving = None,
+    results: o.Results = None,
+    pool_max_idle: o.PoolMaxIdle = None,
+    pool_idle_timeout: o.PoolIdleTimeout = None,
+    tcp_keepalive: o.TcpKeepalive = None,
+    connect_timeout: o.ConnectTimeout = None,
+    timeout: o.Timeout = None,
+    json: o.Json = False,
+) -> None:
+    """Show the settings in force, and where each value came from.
+
+    Options win over the environment, that over ./vestbench.toml, that over the user's
+    own file, and that over the defaults.
+
+    Example: VESTBENCH_POOL_MAX_IDLE=4 vestbench config
+    """
+    from vestbench.cli.console import stdout
+    from vestbench.cli.measuring import current_settings
+
+    settings = current_settings(
+        {
+            "venue": venue,
+            "min_saving": min_saving,
+            "results": results,
+            "pool.max_idle": pool_max_idle,
+            "pool.idle_timeout": pool_idle_timeout,
+            "pool.tcp_keepalive": tcp_keepalive,
+            "pool.connect_timeout": connect_timeout,
+            "pool.request_timeout": timeout,
+        }
+    )
+    if json:
+        from json import dumps
+
+        values = {
+            name: {"value": value.text, "source": value.source}
+            for name, value in settings.values.items()
+        }
+        typer.echo(dumps(values, indent=2))
+        return
+    from vestbench.report.settings import settings_table
+
+    stdout().print(settings_table(settings.values.values()))

@@ -1,0 +1,103 @@
+"""The two streams, and the progress line: created here, and for each command anew."""
+
+from __future__ import annotations
+
+import os
+import sys
+import time
+from types import TracebackType
+from typing import TYPE_CHECKING, Self
+
+from vestbench.models import NS_PER_MS, Outcome, Sample
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+# Where there is no terminal to ask, as in a file or in CI; every table fits.
+_WIDTH = 100
+
+_REDRAW_EVERY_S = 0.1
+
+
+def stdout() -> Console:
+    """Return a console for results."""
+    return _console(stderr=False)
+
+
+def stderr() -> Console:
+    """Return a console for everything that is not a result."""
+    return _console(stderr=True)
+
+
+def _console(*, stderr: bool) -> Console:
+    from rich.console import Console
+
+    stream = sys.stderr if stderr else sys.stdout
+    known = stream.isatty() or "COLUMNS" in os.environ
+    return Console(stderr=stderr, width=None if known else _WIDTH)
+
+
+class Progress:
+    """One line on a terminal's stderr; silent elsewhere.
+
+    It is drawn only when a request has just ended and before the next is sent, by the
+    thread that waits for the measuring process, so no drawing falls into a request.
+    """
+
+    def __init__(self, total: int, *, shown: bool) -> None:
+        self._total = total
+        self._done = 0
+        self._failed = 0
+        self._last: dict[bool, float] = {}
+        self._drawn = 0.0
+        self._begin = time.monotonic()
+        self._shown = shown and sys.stderr.isatty()
+
+    def say(self, text: str) -> None:
+        """Show what is being done."""
+        if self._shown:
+            self._draw(text)
+
+    def advance(self, outcome: Outcome) -> None:
+        """Take one outcome into account."""
+        self._done += 1
+        if isinstance(outcome, Sample):
+            self._last[outcome.reused] = outcome.latency_ns / NS_PER_MS
+        else:
+            self._failed += 1
+        now = time.monotonic()
+        if self._shown and now - self._drawn >= _REDRAW_EVERY_S:
+            self._drawn = now
+            self._draw(self._state(now))
+
+    def _state(self, now: float) -> str:
+        parts = [f"{self._done}/{self._total} requests"]
+        for reused, name in ((False, "cold"), (True, "subsequent")):
+            if reused in self._last:
+                parts.append(f"{name} {self._last[reused]:.1f} ms")
+        if self._failed:
+            parts.append(f"{self._failed} failed")
+        left = (now - self._begin) / self._done * (self._total - self._done)
+        parts.append(f"{left:.0f} s left")
+        share = self._done / max(1, self._total)
+        bar = "━" * round(20 * share) + "╌" * (20 - round(20 * share))
+        return f"{bar} " + "  ".join(parts)
+
+    def _draw(self, text: str) -> None:
+        # Back to the first column, the line, then erase what is left of the old one.
+        width = os.get_terminal_size(sys.stderr.fileno()).columns - 1
+        sys.stderr.write(f"\r{text[:width]}\x1b[K")
+        sys.stderr.flush()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        if self._shown:
+            sys.stderr.write("\r\x1b[K")
+            sys.stderr.flush()

@@ -1,0 +1,285 @@
+"""Options that several commands share, declared once."""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Callable, Mapping
+from typing import Annotated, Any, TypeVar
+
+import typer
+
+from vestbench.config import parse_duration
+from vestbench.errors import UsageError
+
+T = TypeVar("T")
+
+# --- what is measured ----------------------------------------------------------------
+
+Venue = Annotated[
+    str | None,
+    typer.Option(
+        "--venue",
+        metavar="VENUE",
+        help="What is measured: sim, vest, vest-dev, paradex, or an https:// URL. "
+        "[default: sim]",
+        show_default=False,
+    ),
+]
+EndpointName = Annotated[
+    str,
+    typer.Option(
+        "--endpoint",
+        metavar="NAME",
+        help="Which request: ticker, depth, exchange-info or account on Vest, "
+        "system-time on Paradex. [default: the venue's first]",
+        show_default=False,
+    ),
+]
+MinSaving = Annotated[
+    str | None,
+    typer.Option(
+        "--min-saving",
+        metavar="DURATION",
+        help="The saving that passes. [default: 50ms]",
+        show_default=False,
+    ),
+]
+Confidence = Annotated[
+    int, typer.Option("--confidence", metavar="90|95|99", help="In percent.")
+]
+Seed = Annotated[
+    int | None,
+    typer.Option(
+        "--seed",
+        metavar="N",
+        help="For order, pauses and the emulated link. [default: drawn, and recorded]",
+        show_default=False,
+    ),
+]
+
+# --- politeness ----------------------------------------------------------------------
+
+Interval = Annotated[
+    str,
+    typer.Option(
+        "--interval",
+        metavar="DURATION",
+        help="Mean pause between requests; each is drawn from half to one and a half "
+        "times this.",
+    ),
+]
+Rate = Annotated[
+    float | None,
+    typer.Option(
+        "--rate",
+        metavar="N",
+        help="Requests a second at most. [default: 10 on a real venue, else no limit]",
+        show_default=False,
+    ),
+]
+Budget = Annotated[
+    int,
+    typer.Option(
+        "--budget", metavar="N", help="Requests at most that a real venue may be sent."
+    ),
+]
+
+# --- the pool ------------------------------------------------------------------------
+
+PoolMaxIdle = Annotated[
+    str | None,
+    typer.Option(
+        "--pool-max-idle",
+        metavar="N",
+        help="Idle connections that the pool keeps. [default: 2]",
+        show_default=False,
+    ),
+]
+PoolIdleTimeout = Annotated[
+    str | None,
+    typer.Option(
+        "--pool-idle-timeout",
+        metavar="DURATION",
+        help="An older idle connection is not used again. [default: 60s]",
+        show_default=False,
+    ),
+]
+TcpKeepalive = Annotated[
+    str | None,
+    typer.Option(
+        "--tcp-keepalive",
+        metavar="DURATION",
+        help="Idle time before TCP probes; 0s turns them off. [default: 30s]",
+        show_default=False,
+    ),
+]
+ConnectTimeout = Annotated[
+    str | None,
+    typer.Option(
+        "--connect-timeout",
+        metavar="DURATION",
+        help="For name resolution, TCP and TLS together. [default: 10s]",
+        show_default=False,
+    ),
+]
+Timeout = Annotated[
+    str | None,
+    typer.Option(
+        "--timeout",
+        metavar="DURATION",
+        help="For one whole request, its body included. [default: 10s]",
+        show_default=False,
+    ),
+]
+
+# --- the simulated venue -------------------------------------------------------------
+
+Rtt = Annotated[
+    str | None,
+    typer.Option(
+        "--rtt",
+        metavar="DURATION",
+        help="sim: round-trip time of the emulated link; 0ms is plain loopback. "
+        "[default: 30ms]",
+        show_default=False,
+    ),
+]
+Jitter = Annotated[
+    str | None,
+    typer.Option(
+        "--jitter",
+        metavar="DURATION",
+        help="sim: standard deviation of extra delay, each way. [default: 0ms]",
+        show_default=False,
+    ),
+]
+Loss = Annotated[
+    float | None,
+    typer.Option(
+        "--loss",
+        metavar="SHARE",
+        min=0,
+        max=0.5,
+        help="sim: share of packets lost, each way, such as 0.01. [default: 0]",
+        show_default=False,
+    ),
+]
+Link = Annotated[
+    str | None,
+    typer.Option(
+        "--link",
+        metavar="ENGINE",
+        help="sim: auto, packet, tun or relay; see vestbench doctor. [default: auto]",
+        show_default=False,
+    ),
+]
+Tls = Annotated[
+    str | None,
+    typer.Option(
+        "--tls",
+        metavar="1.2|1.3",
+        help="sim: the TLS version of the exchange. [default: 1.3]",
+        show_default=False,
+    ),
+]
+Processing = Annotated[
+    str | None,
+    typer.Option(
+        "--processing",
+        metavar="DURATION",
+        help="sim: service time of the exchange. [default: 5ms]",
+        show_default=False,
+    ),
+]
+IdleTimeout = Annotated[
+    str | None,
+    typer.Option(
+        "--idle-timeout",
+        metavar="DURATION",
+        help="sim: silence after which the exchange closes a connection. "
+        "[default: 75s]",
+        show_default=False,
+    ),
+]
+MaxRequests = Annotated[
+    int | None,
+    typer.Option(
+        "--max-requests",
+        metavar="N",
+        min=0,
+        help="sim: requests after which the exchange closes a connection; 0 is never. "
+        "[default: 0]",
+        show_default=False,
+    ),
+]
+
+# --- output --------------------------------------------------------------------------
+
+Json = Annotated[
+    bool, typer.Option("--json", help="Print one JSON document instead of tables.")
+]
+Quiet = Annotated[
+    bool, typer.Option("--quiet", "-q", help="Print the verdict only, no progress.")
+]
+Output = Annotated[
+    str | None,
+    typer.Option(
+        "--output",
+        "-o",
+        metavar="FILE",
+        help="Write the result here. [default: results/<UTC>-<command>-<label>.toml]",
+        show_default=False,
+    ),
+]
+Results = Annotated[
+    str | None,
+    typer.Option(
+        "--results",
+        metavar="FOLDER",
+        help="Folder of the results. [default: results]",
+        show_default=False,
+    ),
+]
+
+
+def duration(option: str, text: str | None, default_s: float = 0.0) -> float:
+    """Return the seconds that the value of `option` means.
+
+    Raises:
+        UsageError: It is no duration with a unit.
+    """
+    if text is None:
+        return default_s
+    return parsed(option, text, parse_duration)
+
+
+def parsed(option: str, text: str, parse: Callable[[str], T]) -> T:
+    """Return `text` parsed, naming `option` where it cannot be."""
+    try:
+        return parse(text)
+    except ValueError as error:
+        raise UsageError(f"{option}: {error}") from error
+
+
+def chosen(option: str, value: T, allowed: tuple[T, ...]) -> T:
+    """Return `value` if it is one of `allowed`."""
+    if value not in allowed:
+        known = ", ".join(str(item) for item in allowed)
+        raise UsageError(f"{option}: {value!r} is not one of {known}")
+    return value
+
+
+def seed_or_new(seed: int | None) -> int:
+    """Return `seed`, or a new one of 32 bits."""
+    if seed is None:
+        return secrets.randbits(32)
+    if not 0 <= seed < 2**63:
+        raise UsageError(f"--seed: {seed} is not between 0 and 2^63 - 1")
+    return seed
+
+
+def refuse_given(options: Mapping[str, Any], why: str) -> None:
+    """Raise `UsageError` if any of `options` was given."""
+    given = [name for name, value in options.items() if value is not None]
+    if given:
+        raise UsageError(f"{', '.join(given)}: {why}")

@@ -1,0 +1,131 @@
+"""`vestbench serve`."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from vestbench.cli import options as o
+from vestbench.errors import UsageError
+
+if TYPE_CHECKING:
+    from vestbench.simulator.exchange_process import ExchangeCounters
+    from vestbench.simulator.venue import ServedExchange
+
+_LOOK_EVERY_S = 0.25
+
+
+def serve(
+    port: Annotated[
+        int,
+        typer.Option(
+            "--port", metavar="N", min=0, max=65535, help="0 takes any free one."
+        ),
+    ] = 8443,
+    rtt: Annotated[
+        str | None,
+        typer.Option(
+            "--rtt",
+            metavar="DURATION",
+            help="Emulate this round trip in user space. [default: plain loopback]",
+            show_default=False,
+        ),
+    ] = None,
+    tls: o.Tls = None,
+    processing: o.Processing = None,
+    idle_timeout: o.IdleTimeout = None,
+    max_requests: o.MaxRequests = None,
+    ca_file: Annotated[
+        Path | None,
+        typer.Option(
+            "--ca-file",
+            metavar="FILE",
+            help="Where to write the certificate to trust. [default: a temporary file]",
+            show_default=False,
+        ),
+    ] = None,
+    json: o.Json = False,
+) -> None:
+    """Run the simulated exchange on loopback until Ctrl-C, for any client.
+
+    With --rtt a relay in user space delays what is sent. It cannot delay the TCP
+    handshake itself, so it holds the first bytes of a connection for one round trip
+    more: totals are right, but a client sees the handshake's time in TLS.
+
+    Example: vestbench serve --port 8443 --rtt 30ms
+    """
+    from vestbench.cli.measuring import SimOptions, interruptible
+    from vestbench.simulator.venue import ServedExchange
+
+    options = SimOptions(
+        rtt=rtt or "0ms",
+        jitter=None,
+        loss=None,
+        link=None,
+        tls=tls,
+        processing=processing,
+        idle_timeout=idle_timeout,
+        max_requests=max_requests,
+    )
+    spec = options.exchange_spec()
+    link = options.link_spec(seed=1)
+    with ServedExchange(spec, link, port=port) as served:
+        path = _write_ca(served.ca_pem, ca_file)
+        try:
+            _announce(served, path, as_json=json)
+            with interruptible():
+                while True:
+                    served.check()
+                    time.sleep(_LOOK_EVERY_S)
+        except KeyboardInterrupt:
+            _conclude(served.counters(), as_json=json)
+        finally:
+            path.unlink(missing_ok=True)
+
+
+def _write_ca(pem: str, wanted: Path | None) -> Path:
+    import tempfile
+
+    try:
+        if wanted is not None:
+            wanted.write_text(pem, encoding="ascii")
+            return wanted
+        with tempfile.NamedTemporaryFile(
+            "w", prefix="vestbench-ca-", suffix=".pem", delete=False
+        ) as file:
+            file.write(pem)
+            return Path(file.name)
+    except OSError as error:
+        raise UsageError(
+            f"cannot write the certificate to {wanted or tempfile.gettempdir()}: "
+            f"{(error.strerror or '').lower()}; choose another --ca-file"
+        ) from error
+
+
+def _announce(served: ServedExchange, ca: Path, *, as_json: bool) -> None:
+    url = served.base_url()
+    if as_json:
+        from json import dumps
+
+        typer.echo(dumps({"base_url": url, "ca_file": str(ca), "link": served.label}))
+        return
+    typer.echo(f"Simulated Vest exchange, {served.label}")
+    typer.echo(f"  base URL  {url}")
+    typer.echo(f"  trust     {ca}")
+    typer.echo(
+        f"  try       curl --cacert {ca} -H 'xrestservermm: restserver0' "
+        f"{url}/ticker/latest"
+    )
+    typer.echo("Ctrl-C ends it.")
+
+
+def _conclude(counted: ExchangeCounters, *, as_json: bool) -> None:
+    if as_json:
+        return
+    from vestbench.report.units import plural
+
+    seen = f"{plural(counted.connections, 'connection')}, "
+    typer.echo(f"\n{seen}{plural(counted.requests, 'request')}", err=True)

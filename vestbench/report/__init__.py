@@ -1,0 +1,70 @@
+"""Runs as tables and pictures. Builds what is shown; never prints it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, TypeVar
+
+from rich.console import RenderableType
+
+from vestbench.errors import InvalidRunError
+from vestbench.models import Run
+from vestbench.report.bench import bench_brief, bench_report
+from vestbench.report.machine import document
+from vestbench.report.warmup import warm_up_brief, warm_up_report
+
+T = TypeVar("T")
+Show = Callable[[Run], RenderableType]
+
+_REPORTS: dict[str, tuple[Show, Show]] = {
+    "bench": (bench_report, bench_brief),
+    "warmup": (warm_up_report, warm_up_brief),
+}
+
+
+# What code that trusts a run raises when a file was tampered with or is of no run.
+_DAMAGED = (KeyError, TypeError, ValueError, AttributeError, ArithmeticError)
+
+
+def show_run(run: Run) -> RenderableType:
+    """Return the whole report of any run.
+
+    Raises:
+        InvalidRunError: The run holds something that no run of ours would.
+    """
+    return _guarded(run, _shows(run)[0])
+
+
+def show_brief(run: Run) -> RenderableType:
+    """Return the verdict of any run.
+
+    Raises:
+        InvalidRunError: The run holds something that no run of ours would.
+    """
+    return _guarded(run, _shows(run)[1])
+
+
+def machine_document(run: Run, file: str) -> dict[str, Any]:
+    """Return the document of `--json` for any run.
+
+    Raises:
+        InvalidRunError: The run holds something that no run of ours would.
+    """
+    _shows(run)
+    return _guarded(run, lambda found: document(found, file))
+
+
+def _guarded(run: Run, build: Callable[[Run], T]) -> T:
+    try:
+        return build(run)
+    except _DAMAGED as error:
+        what = f"{type(error).__name__}: {error}"
+        raise InvalidRunError(
+            f"the result cannot be shown, its plan or conditions are damaged ({what})"
+        ) from error
+
+
+def _shows(run: Run) -> tuple[Show, Show]:
+    if run.command not in _REPORTS:
+        raise InvalidRunError(f"this version knows no report for {run.command!r}")
+    return _REPORTS[run.command]

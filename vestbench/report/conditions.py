@@ -1,0 +1,165 @@
+"""Under which conditions a run was made, as a table that every report starts with."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from statistics import median
+from typing import Any
+
+from rich.table import Table
+from rich.text import Text
+
+from vestbench.models import Run
+from vestbench.report.units import ABSENT, ms, plain, plural
+from vestbench.stats.groups import is_relayed, round_trip_ms
+
+
+def label(run: Run) -> str:
+    """Say in a few words whether a run was simulated, and how far away it was."""
+    conditions = run.conditions
+    if not conditions.get("simulated", False):
+        remotes = sorted({sample.remote for sample in run.samples})
+        return ", ".join(remotes[:3]) or "not reached"
+    link = conditions.get("link")
+    if not link:
+        return "simulated exchange on loopback, no link"
+    if link["engine"] == "relay":
+        return (
+            f"simulated in user space, RTT {link['rtt_ms']:g} ms: "
+            "the TCP handshake is charged to TLS"
+        )
+    return f"simulated link, RTT {link['rtt_ms']:g} ms"
+
+
+def conditions_table(run: Run) -> Table:
+    """Return the conditions of `run`, one a line."""
+    table = Table(box=None, show_header=False, padding=(0, 2, 0, 0))
+    table.add_column(style="dim", no_wrap=True)
+    table.add_column(overflow="fold")
+    for name, value in _rows(run):
+        table.add_row(name, value if isinstance(value, Text) else plain(value))
+    return table
+
+
+def _rows(run: Run) -> Iterator[tuple[str, str | Text]]:
+    conditions = run.conditions
+    place = Text.assemble(plain(conditions.get("venue", ABSENT)), "  ")
+    style = "bold magenta" if conditions.get("simulated") else "bold"
+    place.append(plain(label(run)).plain, style)
+    yield "venue", place
+    url = f"{conditions.get('method', '')} {conditions.get('url', '')}"
+    yield "request", url.strip() or ABSENT
+    yield "client", _client(conditions)
+    yield "connection", _connection(run)
+    yield "pool", _pool(conditions.get("pool", {}))
+    yield "round trip", _round_trip(run)
+    link = conditions.get("link")
+    if link:
+        yield "link", _link(link, run.conclusion.get("link", {}))
+    yield "host", _host(conditions)
+    yield "run", _when(run)
+
+
+def _client(conditions: Mapping[str, Any]) -> str:
+    versions = conditions.get("versions", {})
+    stack = str(conditions.get("stack", ABSENT))
+    parts = [
+        f"{stack} {versions.get(stack, '')}".strip(),
+        str(conditions.get("strategy", "")),
+        f"concurrency {conditions.get('concurrency', 1)}",
+    ]
+    return ", ".join(part for part in parts if part)
+
+
+def _connection(run: Run) -> str:
+    if not run.samples:
+        return ABSENT
+    kinds = {
+        ", ".join(filter(None, (s.http_version, s.tls_version, s.cipher)))
+        for s in run.samples
+    }
+    return "; ".join(sorted(kinds))
+
+
+def _pool(pool: Mapping[str, Any]) -> str:
+    if not pool:
+        return ABSENT
+    return (
+        f"max_idle {pool['max_idle']}, idle_timeout {pool['idle_timeout_s']:g} s, "
+        f"tcp_keepalive {pool['tcp_keepalive_s']:g} s, "
+        f"connect_timeout {pool['connect_timeout_s']:g} s, "
+        f"request_timeout {pool['request_timeout_s']:g} s"
+    )
+
+
+def _round_trip(run: Run) -> str:
+    rtt = round_trip_ms(run)
+    if rtt is None:
+        return ABSENT
+    if is_relayed(run):
+        return f"{ms(rtt)} ms as asked for: TCP ends at the relay, so none is measured"
+    opened = sum(not sample.reused for sample in run.samples)
+    kernel = any(sample.syn_rtt_us is not None for sample in run.samples)
+    source = "by the kernel (TCP_INFO)" if kernel else "by the connect phase"
+    return f"{ms(rtt)} ms {source}, median of {plural(opened, 'handshake')}"
+
+
+def _link(link: Mapping[str, Any], end: Mapping[str, Any]) -> str:
+    parts = [f"engine {link['engine']}"]
+    for name, unit in (("jitter_ms", " ms"), ("loss", ""), ("drift_ms_per_s", " ms/s")):
+        if link.get(name):
+            parts.append(f"{name.split('_')[0]} {link[name]:g}{unit}")
+    if end.get("kernel_rtt_before_ms"):
+        before = median(end["kernel_rtt_before_ms"])
+        after = median(end.get("kernel_rtt_after_ms") or [before])
+        parts.append(f"self-check {ms(before)} ms before, {ms(after)} ms after")
+    if end.get("packets"):
+        parts.append(f"{end['packets']} packets")
+    if end.get("late_us"):
+        parts.append(f"late p99 {end['late_us'][2] / 1000:.2f} ms")
+    if end.get("congestion_control"):
+        parts.append(str(end["congestion_control"]))
+    return ", ".join(parts)
+
+
+def _host(conditions: Mapping[str, Any]) -> str:
+    if "host" not in conditions:
+        return ABSENT
+    versions = conditions.get("versions", {})
+    return (
+        f"{conditions.get('host', ABSENT)}, {conditions.get('kernel', '')}, "
+        f"{conditions.get('cpus', '?')} CPUs, Python {versions.get('python', '?')}, "
+        f"{versions.get('openssl', '')}"
+    )
+
+
+def _when(run: Run) -> str:
+    parts = [f"{run.started:%Y-%m-%d %H:%M:%S} UTC"]
+    if "duration_s" in run.conclusion:
+        parts.append(f"{run.conclusion['duration_s']:.1f} s")
+    if "seed" in run.plan:
+        parts.append(f"seed {run.plan['seed']}")
+    parts.append(
+        f"vestbench {run.conditions.get('versions', {}).get('vestbench', '?')}"
+    )
+    return ", ".join(parts)
+
+
+def failures_table(run: Run) -> Table | None:
+    """Return failures by kind with an example of each, or None without any."""
+    if not run.failures:
+        return None
+    table = Table(
+        title="Failures", title_justify="left", title_style="bold red", box=None
+    )
+    for heading in ("kind", "count", "after ms", "example"):
+        table.add_column(
+            heading,
+            justify="right" if heading == "count" else "left",
+            overflow="fold",
+        )
+    for kind in sorted({failure.kind for failure in run.failures}):
+        found = [failure for failure in run.failures if failure.kind is kind]
+        after = median(failure.elapsed_ns for failure in found) / 1e6
+        table.add_row(str(kind), str(len(found)), ms(after), plain(found[0].detail))
+    return table

@@ -1,0 +1,94 @@
+"""How numbers and foreign texts look in a report: rounding, units, intervals."""
+
+from __future__ import annotations
+
+from math import inf, isfinite
+
+from rich.text import Text
+
+from vestbench.stats import Interval, MedianSummary, QuantileEstimate
+
+ABSENT = "–"
+
+
+def ms(value: float | None, *, signed: bool = False) -> str:
+    """Return `value` in milliseconds, with decimals where they help.
+
+    Such as 0.042, 3.21, 63.1 and 1503. A failed request counts as infinite; it is
+    shown as "failed".
+    """
+    if value is None:
+        return ABSENT
+    if not isfinite(value):
+        return "failed" if value > 0 else "-∞"
+    size = abs(value)
+    decimals = 3 if size < 1 else 2 if size < 10 else 1 if size < 1000 else 0
+    return fixed(value, decimals, signed=signed)
+
+
+def fixed(value: float, decimals: int, *, signed: bool = False) -> str:
+    """Return `value` with a number of decimals, and zero never negative."""
+    rounded = round(value, decimals) + 0.0
+    return f"{rounded:+.{decimals}f}" if signed else f"{rounded:.{decimals}f}"
+
+
+def interval(found: Interval | None, decimals: int = 1) -> str:
+    """Return an interval as `[59.8, 62.9]`, its open ends as infinite."""
+    if found is None:
+        return "[too few]"
+    return f"[{_end(found.low, decimals)}, {_end(found.high, decimals)}]"
+
+
+def _end(value: float, decimals: int) -> str:
+    if value == inf:
+        return "∞"
+    return "-∞" if value == -inf else f"{value:.{decimals}f}"
+
+
+def median_of(found: MedianSummary, decimals: int = 1) -> str:
+    """Return the median, or the range in which failures leave it."""
+    low, high = _end(found.median_lo, decimals), _end(found.median_hi, decimals)
+    return low if low == high else f"{low} to {high}"
+
+
+def quantile_cell(found: QuantileEstimate) -> str:
+    """Return a quantile with its interval, or what is missing for it."""
+    if found.point is None:
+        return f"n/a (n={found.n})"
+    text = ms(found.point)
+    if found.low is None and found.high is None:
+        return text
+    low = "…" if found.low is None else ms(found.low)
+    if found.high is None:
+        return f"{text} [≥ {low}]"
+    return f"{text} [{low}, {ms(found.high)}]"
+
+
+def quantile_bound(found: QuantileEstimate) -> str:
+    """Return a high quantile, or its lower bound where the upper one is open."""
+    if found.point is None:
+        return "n/a"
+    if found.high is None and found.low is not None:
+        return f"≥ {ms(found.low)}"
+    return ms(found.point)
+
+
+def percent(part: int, whole: int) -> str:
+    """Return a share in percent, never rounded up to all or down to nothing."""
+    if not whole:
+        return ABSENT
+    share = 100 * part / whole
+    if part not in (0, whole):
+        share = min(max(share, 0.1), 99.9)
+    return f"{share:.0f} %" if share == round(share) else f"{share:.1f} %"
+
+
+def plain(text: object) -> Text:
+    """Return a text from outside, such as a result file, made safe for a terminal."""
+    shown = "".join(c if c.isprintable() else "�" for c in str(text))
+    return Text(shown)
+
+
+def plural(count: int, noun: str) -> str:
+    """Return `1 session` or `20 sessions`."""
+    return f"{count} {noun}" if count == 1 else f"{count} {noun}s"

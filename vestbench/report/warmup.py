@@ -1,0 +1,134 @@
+"""A warm-up run as a table: what it bought the first request."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from rich import box
+from rich.console import Group as Lines
+from rich.console import RenderableType
+from rich.table import Table
+from rich.text import Text
+
+from vestbench.models import Run
+from vestbench.report.bench import build_line, link_warnings, quantile_notes
+from vestbench.report.conditions import conditions_table, failures_table
+from vestbench.report.units import (
+    interval,
+    median_of,
+    ms,
+    percent,
+    plain,
+    plural,
+    quantile_bound,
+    quantile_cell,
+)
+from vestbench.stats.groups import Metric, disturbed_samples
+from vestbench.stats.warmup import WarmUpSummary, summarise_warm_up
+
+
+def warm_up_report(run: Run) -> RenderableType:
+    """Return the whole report of a warm-up run."""
+    summary = summarise_warm_up(run)
+    parts: list[RenderableType] = [
+        *_headline(run, summary),
+        "",
+        conditions_table(run),
+        "",
+        _reuse_line(summary),
+        _table(run, summary),
+        *(Text(note, style="dim") for note in _footnotes(run, summary)),
+        "",
+    ]
+    failures = failures_table(run)
+    if failures is not None:
+        parts += [failures, ""]
+    parts.append(build_line(run))
+    parts += [
+        Text("warning: ", "yellow").append(text, "default")
+        for text in (
+            *(plain(note).plain for note in run.conclusion.get("notes", [])),
+            *link_warnings(run, disturbed_samples(run)),
+        )
+    ]
+    return Lines(*parts)
+
+
+def warm_up_brief(run: Run) -> RenderableType:
+    """Return the finding of a warm-up run."""
+    return Lines(*_headline(run, summarise_warm_up(run)))
+
+
+def _headline(run: Run, summary: WarmUpSummary) -> list[Text]:
+    lines = []
+    saving = summary.saving
+    if saving is None:
+        lines.append(Text("No saving: there is no round with both starts.", "bold"))
+    elif saving.rounds == 1:  # a figure from n = 1 is never called a saving
+        line = Text("No saving can be stated from 1 round", "bold")
+        lines.append(
+            line.append(f"; it differed by {median_of(saving)} ms.", "not bold")
+        )
+    else:
+        level = f"{100 * run.plan['confidence']:g} % CI"
+        line = Text("Warming the pool up saves the first request ")
+        line.append(f"{median_of(saving)} ms", "bold")
+        line.append(f" ({level} {interval(saving.interval)}, ")
+        line.append(f"median of {plural(saving.rounds, 'round')})")
+        lines.append(line)
+    if run.interrupted:
+        text = "Interrupted: this is what was measured until then."
+        lines.append(Text(text, "bold yellow"))
+    elif run.conclusion.get("stopped"):
+        stopped = plain(run.conclusion["stopped"])
+        lines.append(Text("Ended early: ", "bold yellow").append_text(stopped))
+    return lines
+
+
+def _reuse_line(summary: WarmUpSummary) -> Text:
+    measured = summary.warmed.n if summary.warmed else 0
+    good = summary.reused == measured
+    line = Text(
+        f"{summary.reused} of {measured} first requests after a warm-up "
+        "reused a connection of it",
+        "green" if good else "bold red",
+    )
+    return line.append(
+        f" ({percent(summary.reused, measured)}); "
+        f"{plural(summary.warm_up_connections, 'connection')} opened by "
+        f"{plural(summary.warm_up_requests, 'warm-up request')}",
+        "default",
+    )
+
+
+def _table(run: Run, summary: WarmUpSummary) -> Table:
+    table = Table(box=box.SIMPLE_HEAD, padding=(0, 1), pad_edge=False)
+    table.add_column("first request, ms", no_wrap=True)
+    level = f"{100 * run.plan['confidence']:g} %"
+    for heading in ("n", f"p50 [{level} CI]", "p90", "min", "max"):
+        table.add_column(heading, justify="right", no_wrap=True)
+    rows = (
+        ("without a warm-up", summary.not_warmed),
+        ("after a warm-up", summary.warmed),
+        ("the warm-up itself", summary.warm_up),
+    )
+    for name, found in rows:
+        if found is not None:
+            table.add_row(name, *_cells(found))
+    return table
+
+
+def _footnotes(run: Run, summary: WarmUpSummary) -> Iterator[str]:
+    found = (summary.not_warmed, summary.warmed, summary.warm_up)
+    shown = [metric.p90 for metric in found if metric is not None]
+    return quantile_notes(shown, run.plan["confidence"])
+
+
+def _cells(found: Metric) -> list[str]:
+    return [
+        str(found.n),
+        quantile_cell(found.p50),
+        quantile_bound(found.p90),
+        ms(found.low),
+        ms(found.high),
+    ]

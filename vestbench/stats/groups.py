@@ -1,0 +1,261 @@
+"""Distributions of requests by phase, and how a saving closes against them."""
+
+from __future__ import annotations
+
+from bisect import bisect_left
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+from math import inf, isfinite
+from statistics import median
+
+from vestbench.models import NS_PER_MS, Failure, Role, Run, Sample
+from vestbench.stats.evidence import Bounds, MedianSummary, summarise
+from vestbench.stats.quantiles import QuantileEstimate, estimate
+
+# Above this share of requests that should have reused a connection and did not, the
+# pool did not do its work, and no saving of it can be stated.
+MAX_NOT_REUSED = 0.05
+
+PHASES = ("dns", "connect", "tls", "send", "wait", "receive")
+
+# Round trips of a full handshake; every version before 1.3 needs two.
+_TLS_TRIPS = {"": 0, "TLSv1.3": 1}
+
+
+class Acceptance(StrEnum):
+    """What a run says of the saving that is asked for."""
+
+    PASS = "PASS"  # noqa: S105
+    FAIL = "FAIL"
+    INCONCLUSIVE = "INCONCLUSIVE"
+    INVALID = "INVALID"
+
+
+class Why(StrEnum):
+    """The reason of an acceptance, where its name does not say it."""
+
+    NONE = ""
+    TOO_SHORT = "route-too-short"  # failed: no client could save so much here
+    FEW = "too-few-sessions"
+    CLOSE = "close"
+    NOISY = "noisy"
+    UNRELIABLE = "unreliable"
+    NOT_REUSED = "not-reused"
+    NO_COLD = "no-cold-request"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Metric:
+    """The distribution of one duration over the requests of a group, in ms."""
+
+    name: str
+    n: int
+    p50: QuantileEstimate
+    p90: QuantileEstimate
+    p99: QuantileEstimate
+    low: float
+    high: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Group:
+    """Requests that opened their connection, or that reused one: by proof."""
+
+    name: str
+    metrics: tuple[Metric, ...]  # latency first, then the phases that occurred, client
+    failures: int
+
+    def metric(self, name: str) -> Metric | None:
+        """Return the metric called `name`, if there are values for it."""
+        return next((metric for metric in self.metrics if metric.name == name), None)
+
+    def typical(self, name: str) -> float | None:
+        """Return the median of the metric called `name`, in ms, if there is one."""
+        metric = self.metric(name)
+        return None if metric is None else metric.p50.point
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Closure:
+    """The saving beside what it should be made of. All values in ms."""
+
+    saving: float
+    dns: float | None
+    connect: float | None
+    tls: float | None
+    send: float
+    wait: float
+    receive: float
+    client: float
+    rtt: float | None  # the route's, by the kernel's account of each handshake
+    tls_round_trips: int
+    expected: float | None  # round trips of the handshakes, and name resolution
+
+    @property
+    def opening(self) -> float:
+        """What opening the connection took: name resolution, TCP and TLS."""
+        return (self.dns or 0) + (self.connect or 0) + (self.tls or 0)
+
+    @property
+    def residual(self) -> float:
+        """What opening the connection does not explain."""
+        return self.saving - self.opening
+
+    @property
+    def handshake_cpu(self) -> float | None:
+        """What the handshakes took beyond their round trips.
+
+        TCP and TLS together, because a relayed link charges all to TLS.
+        """
+        if self.rtt is None or self.tls is None:
+            return None
+        trips = 1 + self.tls_round_trips
+        return (self.connect or 0.0) + self.tls - trips * self.rtt
+
+
+def group_of(
+    name: str,
+    samples: Sequence[Sample],
+    failures: Sequence[Failure],
+    confidence: float,
+) -> Group:
+    """Return the distributions of the latency and of each phase that occurred."""
+    metrics = []
+    # A failed request took longer than anything: it counts as infinite, not as absent.
+    latencies = [sample.latency_ns / NS_PER_MS for sample in samples]
+    rows: list[tuple[str, list[float]]] = [
+        ("latency", latencies + [inf] * len(failures))
+    ]
+    for phase in PHASES:
+        durations = [getattr(sample, phase + "_ns") for sample in samples]
+        rows.append((phase, [ns / NS_PER_MS for ns in durations if ns is not None]))
+    rows.append(("client", [sample.client_ns / NS_PER_MS for sample in samples]))
+    for what, values in rows:
+        if values:
+            metrics.append(metric(what, values, confidence))
+    return Group(name=name, metrics=tuple(metrics), failures=len(failures))
+
+
+def side_of(failure: Failure) -> bool:
+    """Say to which group a failure belongs: proof first, the plan where there is none.
+
+    Without a connection nothing was reused, but a request whose reconnect was refused
+    is still one that the pool should have served.
+    """
+    if failure.reused is not None:
+        return failure.reused
+    return failure.slot.role is Role.SUBSEQUENT
+
+
+def metric(name: str, values: Sequence[float], confidence: float) -> Metric:
+    """Return the distribution of `values`, in ms; failures are infinite.
+
+    Raises:
+        ValueError: There are no values.
+    """
+    return Metric(
+        name=name,
+        n=len(values),
+        p50=estimate(values, 0.5, confidence),
+        p90=estimate(values, 0.9, confidence),
+        p99=estimate(values, 0.99, confidence),
+        low=min(values),
+        high=max(values),
+    )
+
+
+def median_of_bounds(bounds: Sequence[Bounds], confidence: float) -> MedianSummary:
+    """Return the median of `bounds` and its interval, without a verdict."""
+    found = summarise(bounds, target=0.0, confidence=confidence)
+    return MedianSummary(
+        median_lo=found.median_lo, median_hi=found.median_hi, interval=found.interval
+    )
+
+
+def disturbed_samples(run: Run) -> int:
+    """Count the samples during which the emulated link delivered a packet late."""
+    link = run.conclusion.get("link", {})
+    late = sorted(float(at) for at in link.get("late_at_ms", ()))
+    count = 0
+    for sample in run.samples:
+        begin = sample.start_ns / NS_PER_MS
+        after = bisect_left(late, begin)
+        if after < len(late) and late[after] <= begin + sample.latency_ns / NS_PER_MS:
+            count += 1
+    return count
+
+
+def is_relayed(run: Run) -> bool:
+    """Say whether a relay made the delay: TCP ends there, before the delay begins."""
+    return bool(run.conditions.get("link", {}).get("engine") == "relay")
+
+
+def round_trip_ms(run: Run) -> float | None:
+    """Return the route's round-trip time in ms: the median over connections opened.
+
+    The kernel's estimate from the TCP handshake where it gives one, otherwise the
+    connect phase, which is the same round trip seen from Python. Of a relayed link
+    both see the loopback only, so it is what was asked for.
+    """
+    opened = [sample for sample in run.samples if not sample.reused]
+    if is_relayed(run):
+        return float(run.conditions["link"]["rtt_ms"]) if opened else None
+    kernel = [s.syn_rtt_us / 1000 for s in opened if s.syn_rtt_us is not None]
+    if kernel:
+        return median(kernel)
+    connects = [s.connect_ns / NS_PER_MS for s in opened if s.connect_ns is not None]
+    return median(connects) if connects else None
+
+
+def closure_of(
+    control: Group,
+    candidate: Group,
+    saving: MedianSummary | None,
+    rtt: float | None,
+    tls_versions: Collection[str],
+) -> Closure | None:
+    """Return what the saving should be made of; None where there is no saving.
+
+    Args:
+        control: The requests that open connections.
+        candidate: Those that are to save that.
+        saving: Of the candidate, in ms.
+        rtt: Round-trip time of the route in ms, where it is known.
+        tls_versions: Of the connections that were opened; empty is without TLS.
+    """
+    if saving is None or not isfinite(saving.median_lo):
+        return None
+    round_trips = max(
+        (_TLS_TRIPS.get(version, 2) for version in tls_versions), default=0
+    )
+
+    def change(name: str) -> float:
+        return (control.typical(name) or 0.0) - (candidate.typical(name) or 0.0)
+
+    def opening(name: str) -> float | None:
+        absent = control.typical(name) is None and candidate.typical(name) is None
+        return None if absent else change(name)
+
+    dns = opening("dns")
+    return Closure(
+        saving=saving.median_lo,
+        dns=dns,
+        connect=opening("connect"),
+        tls=opening("tls"),
+        send=change("send"),
+        wait=change("wait"),
+        receive=change("receive"),
+        client=change("client"),
+        rtt=rtt,
+        tls_round_trips=round_trips,
+        expected=None if rtt is None else (1 + round_trips) * rtt + (dns or 0.0),
+    )
+
+
+def too_short(closure: Closure | None, target: float) -> bool:
+    """Say whether the handshakes' round trips and crypto are less than the target."""
+    if closure is None or closure.expected is None:
+        return False
+    reachable = closure.expected + max(0.0, closure.handshake_cpu or 0.0)
+    return reachable < target

@@ -1,0 +1,79 @@
+"""What a warm-up run says: first requests after a warm-up, and without one."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from math import inf
+
+from vestbench.models import NS_PER_MS, Outcome, Role, Run, Sample
+from vestbench.stats.evidence import Bounds, SavingSummary, saving_bounds, summarise
+from vestbench.stats.groups import Metric, metric
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WarmUpSummary:
+    """All that the table of a warm-up run shows."""
+
+    warm_up: Metric | None  # the warm-up requests themselves
+    warmed: Metric | None  # first request after a warm-up
+    not_warmed: Metric | None  # first request of a client without one
+    rounds: int
+    warm_up_connections: int  # opened by warm-up requests
+    warm_up_requests: int
+    reused: int  # first requests after a warm-up that reused a connection of it
+    saving: SavingSummary | None
+
+
+def summarise_warm_up(run: Run) -> WarmUpSummary:
+    """Derive the summary of a warm-up run."""
+    confidence = float(run.plan["confidence"])
+    outcomes = run.outcomes
+    by_role = {
+        role: [outcome for outcome in outcomes if outcome.slot.role is role]
+        for role in (Role.WARM_UP, Role.SUBSEQUENT, Role.COLD)
+    }
+    opened = {
+        s.connection
+        for s in run.samples
+        if s.slot.role is Role.WARM_UP and not s.reused
+    }
+    bounds = _round_savings(by_role[Role.COLD], by_role[Role.SUBSEQUENT])
+    saving = None
+    if bounds:
+        target = float(run.plan["min_saving_ms"])
+        saving = summarise(bounds, target=target, confidence=confidence)
+
+    def spread(name: str, role: Role) -> Metric | None:
+        values = [_latency_ms(outcome) for outcome in by_role[role]]
+        return metric(name, values, confidence) if values else None
+
+    return WarmUpSummary(
+        warm_up=spread("warm-up", Role.WARM_UP),
+        warmed=spread("warmed", Role.SUBSEQUENT),
+        not_warmed=spread("not warmed", Role.COLD),
+        rounds=len(bounds),
+        warm_up_connections=len(opened),
+        warm_up_requests=len(by_role[Role.WARM_UP]),
+        reused=sum(bool(outcome.reused) for outcome in by_role[Role.SUBSEQUENT]),
+        saving=saving,
+    )
+
+
+def _latency_ms(outcome: Outcome) -> float:
+    return outcome.latency_ns / NS_PER_MS if isinstance(outcome, Sample) else inf
+
+
+def _round_savings(cold: list[Outcome], warmed: list[Outcome]) -> list[Bounds]:
+    without = {outcome.slot.session: outcome for outcome in cold}
+    savings = []
+    for outcome in warmed:
+        other = without.get(outcome.slot.session)
+        if other is not None:
+            savings.append(saving_bounds(*_timed(other), *_timed(outcome)))
+    return savings
+
+
+def _timed(outcome: Outcome) -> tuple[float, bool]:
+    if isinstance(outcome, Sample):
+        return outcome.latency_ns / NS_PER_MS, True
+    return outcome.elapsed_ns / NS_PER_MS, False
