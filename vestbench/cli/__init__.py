@@ -14,6 +14,7 @@ from typer.core import TyperGroup
 
 from vestbench import __version__
 from vestbench.cli.bench import bench
+from vestbench.cli.compare import compare
 from vestbench.cli.config import config
 from vestbench.cli.doctor import doctor
 from vestbench.cli.report import report
@@ -75,7 +76,7 @@ def vestbench(
     """
 
 
-for command in (bench, warmup, serve, report, config, doctor):
+for command in (bench, compare, warmup, serve, report, config, doctor):
     app.command()(command)
 
 

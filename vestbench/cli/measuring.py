@@ -13,7 +13,7 @@ import signal
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -35,7 +35,6 @@ from vestbench.models import (
     RequestSpec,
     Run,
     Sample,
-    StackFacts,
 )
 
 if TYPE_CHECKING:
@@ -64,6 +63,7 @@ class SimOptions:
     processing: str | None
     idle_timeout: str | None
     max_requests: int | None
+    drift: str | None = None
 
     def given(self) -> dict[str, Any]:
         """Return the options by the name a user types."""
@@ -81,9 +81,8 @@ class SimOptions:
         jitter_s = duration("--jitter", self.jitter)
         if rtt_s == 0:
             why = "without a link (--rtt 0ms) there is nothing to set"
-            refuse_given(
-                {"--jitter": self.jitter, "--loss": self.loss, "--link": self.link}, why
-            )
+            needs_link = ("jitter", "loss", "link", "drift")
+            refuse_given({f"--{n}": getattr(self, n) for n in needs_link}, why)
             return None
         if rtt_s > 5:
             raise UsageError("--rtt: more than 5s is no round trip")
@@ -94,6 +93,7 @@ class SimOptions:
             jitter_ms=jitter_s * 1e3,
             loss=self.loss or 0.0,
             seed=seed,
+            drift_ms_per_s=1e3 * duration("--drift", self.drift),
             engine=engine,
         )
 
@@ -207,6 +207,7 @@ class Runner:
         self._facts = facts
         self._samples: list[Sample] = []
         self._failures: list[Failure] = []
+        self._offset_ns = 0  # what a run that is continued has taken already
 
     def run(
         self,
@@ -246,6 +247,7 @@ class Runner:
             self._failures += earlier.failures
             for outcome in earlier.outcomes:
                 writer.add(outcome)
+                self._offset_ns = max(self._offset_ns, _end_ns(outcome))
         begin = time.perf_counter()
         conditions: dict[str, Any] = {}
         conclusion: dict[str, Any] = {"interrupted": False, "stopped": ""}
@@ -368,6 +370,8 @@ class Runner:
             endpoint = venue.endpoint(self._endpoint)
 
             def record(outcome: Outcome) -> None:
+                start_ns = outcome.start_ns + self._offset_ns
+                outcome = replace(outcome, start_ns=start_ns)
                 if isinstance(outcome, Sample):
                     self._samples.append(outcome)
                 else:
@@ -398,7 +402,8 @@ class Runner:
                 stack.close()
                 report = sim.stop()
                 if report is not None:
-                    conclusion["link"] = _link_end(report, stack.facts)
+                    origin_ns = stack.facts.origin_ns - self._offset_ns
+                    conclusion["link"] = _link_end(report, origin_ns)
 
     def _conditions(
         self,
@@ -486,7 +491,12 @@ def _machine() -> dict[str, Any]:
     }
 
 
-def _link_end(report: LinkReport, facts: StackFacts) -> dict[str, Any]:
+def _end_ns(outcome: Outcome) -> int:
+    taken = outcome.latency_ns if isinstance(outcome, Sample) else outcome.elapsed_ns
+    return outcome.start_ns + taken
+
+
+def _link_end(report: LinkReport, origin_ns: int) -> dict[str, Any]:
     """Return the link's own account as it is stored: times from the run's origin."""
     events = report.late_events
     end: dict[str, Any] = {
@@ -499,9 +509,7 @@ def _link_end(report: LinkReport, facts: StackFacts) -> dict[str, Any]:
         "congestion_control": report.congestion_control,
         "mtu": report.mtu,
         "disturbed": report.disturbed,
-        "late_at_ms": [
-            round((at - facts.origin_ns) / NS_PER_MS, 3) for at, _ in events
-        ],
+        "late_at_ms": [round((at - origin_ns) / NS_PER_MS, 3) for at, _ in events],
         "late_by_ms": [round(late / NS_PER_MS, 3) for _, late in events],
     }
     if report.late_us is not None:

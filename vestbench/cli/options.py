@@ -164,6 +164,15 @@ Loss = Annotated[
         show_default=False,
     ),
 ]
+Drift = Annotated[
+    str | None,
+    typer.Option(
+        "--drift",
+        metavar="DURATION",
+        help="sim: by how much the round trip grows each second. [default: 0ms]",
+        show_default=False,
+    ),
+]
 Link = Annotated[
     str | None,
     typer.Option(

@@ -10,14 +10,19 @@ from rich.console import RenderableType
 from vestbench.errors import InvalidRunError
 from vestbench.models import Run
 from vestbench.report.bench import bench_brief, bench_report
+from vestbench.report.compare import compare_brief, compare_report
 from vestbench.report.machine import document
+from vestbench.report.stored import stored_report
 from vestbench.report.warmup import warm_up_brief, warm_up_report
+
+__all__ = ["machine_document", "show_brief", "show_run", "stored_report"]
 
 T = TypeVar("T")
 Show = Callable[[Run], RenderableType]
 
 _REPORTS: dict[str, tuple[Show, Show]] = {
     "bench": (bench_report, bench_brief),
+    "compare": (compare_report, compare_brief),
     "warmup": (warm_up_report, warm_up_brief),
 }
 

@@ -50,7 +50,7 @@ _RESIDUAL_CAUSES = {
 }
 _LARGEST_ODDS = 1_000_000  # beyond, digits say nothing more
 
-_STYLES = {
+ACCEPTANCE_STYLES = {
     Acceptance.PASS: "bold green",
     Acceptance.FAIL: "bold red",
     Acceptance.INCONCLUSIVE: "bold yellow",
@@ -83,7 +83,7 @@ def bench_report(run: Run) -> RenderableType:
     parts += ["", build_line(run)]
     warnings = list(bench_warnings(run, summary))
     if warnings:
-        parts += ["", *(_warning(text) for text in warnings)]
+        parts += ["", *(warning_line(text) for text in warnings)]
     return Lines(*parts)
 
 
@@ -111,7 +111,7 @@ def headline(run: Run, summary: BenchSummary) -> Iterator[Text]:
         if percent_saved is not None:
             share = f"{median_of(percent_saved)} % {interval(percent_saved.interval)}"
             line = Text(f"  or {share} of a cold request", "dim")
-            if trips is not None and _is_far(summary.rtt_ms):
+            if trips is not None and is_far(summary.rtt_ms):
                 line.append(f", {median_of(trips, 2)} {interval(trips.interval, 2)}")
                 line.append(" round trips")
             yield line
@@ -125,7 +125,7 @@ def headline(run: Run, summary: BenchSummary) -> Iterator[Text]:
         )
 
 
-def _is_far(rtt_ms: float | None) -> bool:
+def is_far(rtt_ms: float | None) -> bool:
     """False on routes so short that round trips are no measure of anything."""
     return rtt_ms is not None and rtt_ms >= _SHORTEST_ROUTE_MS
 
@@ -146,7 +146,7 @@ def acceptance_line(run: Run, summary: BenchSummary) -> Text:
     if acceptance is None:
         return Text("saving: not asked for")
     line = Text(f"saving ≥ {run.plan['min_saving_ms']:g} ms: ")
-    line.append(str(acceptance), _STYLES[acceptance])
+    line.append(str(acceptance), ACCEPTANCE_STYLES[acceptance])
     detail = _because(run, summary)
     return line.append(f"  {detail}") if detail else line
 
@@ -183,11 +183,12 @@ def _because(run: Run, summary: BenchSummary) -> str:
     if summary.why is Why.UNRELIABLE:
         return "too many subsequent requests failed"
     votes = max(saving.votes_pass, saving.votes_fail)
-    odds = _odds(saving.evidence)
-    return f"{votes} of {plural(saving.rounds, 'session')}, evidence {odds}"
+    sessions = plural(saving.rounds, "session")
+    return f"{votes} of {sessions}, evidence {odds(saving.evidence)}"
 
 
-def _odds(evidence: Any) -> str:
+def odds(evidence: Any) -> str:
+    """Return evidence as it is said: 52 : 1."""
     value = float(evidence)
     if value > _LARGEST_ODDS:
         return f"over {_LARGEST_ODDS:,} : 1"
@@ -225,7 +226,7 @@ def reuse_line(run: Run, summary: BenchSummary) -> Text:
     if counted:
         line.append(
             f"; the exchange counted {plain(counted['connections'])} connections and "
-            f"{plain(counted['requests'])} requests",
+            f"{plain(counted['requests'])} requests, burn-in included",
             "dim",
         )
     return line
@@ -317,7 +318,7 @@ def saving_table(run: Run, summary: BenchSummary) -> Table | None:
         if closure.saving:
             share = f"{fixed(100 * value / closure.saving, 0)} %"
         trips = ABSENT
-        if closure.rtt and _is_far(closure.rtt):
+        if closure.rtt and is_far(closure.rtt):
             trips = fixed(value / closure.rtt, 2)
         table.add_row(*(Text(text, style) for text in (name, ms(value), share, trips)))
 
@@ -439,5 +440,6 @@ def _why_not_reused(run: Run) -> str:
     return "the server closed it, or its idle time had passed"
 
 
-def _warning(text: str) -> Text:
+def warning_line(text: str) -> Text:
+    """Return a warning as it is shown."""
     return Text("warning: ", style="yellow").append(text, "default")

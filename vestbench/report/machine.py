@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from datetime import UTC, date, time
 from enum import Enum
 from fractions import Fraction
@@ -12,9 +12,14 @@ from typing import Any
 
 from vestbench.models import Run
 from vestbench.stats.bench import summarise_bench
+from vestbench.stats.compare import summarise_compare
 from vestbench.stats.warmup import summarise_warm_up
 
-_SUMMARISE = {"bench": summarise_bench, "warmup": summarise_warm_up}
+_SUMMARISE: dict[str, Callable[[Run], Any]] = {
+    "bench": summarise_bench,
+    "compare": summarise_compare,
+    "warmup": summarise_warm_up,
+}
 
 
 def summary(run: Run) -> dict[str, Any]:
@@ -44,6 +49,12 @@ def document(run: Run, file: str) -> dict[str, Any]:
         "summary": summary(run),
     }
     cleaned: dict[str, Any] = _finite(whole)
+    return cleaned
+
+
+def plain_document(record: Any) -> dict[str, Any]:
+    """Return any record as a document for JSON: plain values, and no infinity."""
+    cleaned: dict[str, Any] = _finite(plain_values(record))
     return cleaned
 
 

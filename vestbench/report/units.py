@@ -42,7 +42,7 @@ def interval(found: Interval | None, decimals: int = 1) -> str:
 def _end(value: float, decimals: int) -> str:
     if value == inf:
         return "∞"
-    return "-∞" if value == -inf else f"{value:.{decimals}f}"
+    return "-∞" if value == -inf else fixed(value, decimals)
 
 
 def median_of(found: MedianSummary, decimals: int = 1) -> str:

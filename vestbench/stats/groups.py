@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from bisect import bisect_left
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from math import inf, isfinite
@@ -41,6 +41,7 @@ class Why(StrEnum):
     CLOSE = "close"
     NOISY = "noisy"
     UNRELIABLE = "unreliable"
+    RELIABILITY = "reliability"  # failed: the candidate fails more often
     NOT_REUSED = "not-reused"
     NO_COLD = "no-cold-request"
 
@@ -206,6 +207,11 @@ def round_trip_ms(run: Run) -> float | None:
         return median(kernel)
     connects = [s.connect_ns / NS_PER_MS for s in opened if s.connect_ns is not None]
     return median(connects) if connects else None
+
+
+def tls_round_trips(versions: Iterable[str]) -> int:
+    """Return the round trips of a full handshake of the oldest of `versions`."""
+    return max((_TLS_TRIPS.get(version, 2) for version in versions), default=0)
 
 
 def closure_of(

@@ -1,0 +1,337 @@
+"""A comparison as sentences, tables, warnings and one picture."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from math import inf
+
+from rich import box
+from rich.console import Group as Lines
+from rich.console import RenderableType
+from rich.table import Table
+from rich.text import Text
+
+from vestbench.models import NS_PER_MS, Run, Sample, Strategy
+from vestbench.report.bench import (
+    ACCEPTANCE_STYLES,
+    build_line,
+    is_far,
+    link_warnings,
+    odds,
+    residual_warning,
+    warning_line,
+)
+from vestbench.report.conditions import conditions_table, failures_table
+from vestbench.report.distribution import Distributions
+from vestbench.report.units import (
+    ABSENT,
+    fixed,
+    interval,
+    median_of,
+    ms,
+    plain,
+    plural,
+    quantile_bound,
+    quantile_cell,
+)
+from vestbench.stats.compare import (
+    ArmSummary,
+    CompareSummary,
+    PairSummary,
+    rounds_of,
+    summarise_compare,
+)
+from vestbench.stats.groups import PHASES, Why, is_relayed
+
+_PHYSICAL = {0: "1 round trip (TCP)", 1: "2 round trips (TCP, TLS 1.3)"}
+
+
+def compare_report(run: Run) -> RenderableType:
+    """Return the whole report of a comparison."""
+    summary = summarise_compare(run)
+    parts: list[RenderableType] = [
+        *_headlines(run, summary),
+        "",
+        conditions_table(run),
+        "",
+        _roles(summary),
+        arms_table(run, summary),
+        *(Text(note, style="dim") for note in _footnotes(summary)),
+    ]
+    for pair in summary.pairs:
+        parts += ["", phases_table(run, summary, pair)]
+    failures = failures_table(run)
+    if failures is not None:
+        parts += ["", failures]
+    parts += ["", Text("Latency, one axis", style="bold"), _picture(run, summary)]
+    parts += ["", build_line(run)]
+    warnings = list(compare_warnings(run, summary))
+    if warnings:
+        parts += ["", *(warning_line(text) for text in warnings)]
+    return Lines(*parts)
+
+
+def compare_brief(run: Run) -> RenderableType:
+    """Return the verdicts of a comparison."""
+    return Lines(*_headlines(run, summarise_compare(run)))
+
+
+def target_text(summary: CompareSummary) -> str:
+    """Return the saving asked for: `≥ 50 ms`, `≥ 30 %`."""
+    unit = "%" if summary.percent_target else "ms"
+    return f"≥ {summary.target:.4g} {unit}"
+
+
+def _headlines(run: Run, summary: CompareSummary) -> Iterator[Text]:
+    for pair in summary.pairs:
+        yield from _sentence(run, summary, pair)
+    if len(summary.pairs) > 1:
+        asked = "any candidate" if run.plan["question"] == "any" else "all candidates"
+        line = Text(f"{asked} {target_text(summary)}: ")
+        yield line.append(
+            str(summary.acceptance), ACCEPTANCE_STYLES[summary.acceptance]
+        )
+    if run.interrupted:
+        yield Text("Interrupted: this is what was measured until then.", "bold yellow")
+    elif run.conclusion.get("stopped"):
+        stopped = plain(run.conclusion["stopped"])
+        yield Text("Ended early: ", "bold yellow").append_text(stopped)
+
+
+def _sentence(run: Run, summary: CompareSummary, pair: PairSummary) -> Iterator[Text]:
+    level = f"{100 * run.plan['confidence']:g} % CI"
+    line = Text(f"{pair.candidate} saves ")
+    line.append(f"{median_of(pair.saving)} ms", "bold")
+    line.append(f" per request, {level} {interval(pair.saving.interval)}, ")
+    line.append(str(pair.acceptance), ACCEPTANCE_STYLES[pair.acceptance])
+    line.append(f" against {target_text(summary)} after {plural(pair.rounds, 'round')}")
+    yield line
+    reason = _because(summary, pair)
+    if reason:
+        yield Text("  " + reason)
+    detail = f"  {median_of(pair.percent)} % {interval(pair.percent.interval)} saved"
+    if pair.round_trips is not None and is_far(summary.rtt_ms):
+        trips = pair.round_trips
+        detail += f", {median_of(trips, 2)} {interval(trips.interval, 2)} round trips"
+    detail += (
+        f"; {pair.measured} measured requests in {summary.span_s:.0f} s, "
+        f"evidence {odds(pair.summary.evidence)}"
+    )
+    yield Text(detail, "dim")
+
+
+def _because(summary: CompareSummary, pair: PairSummary) -> str:
+    closure = pair.closure
+    if pair.why is Why.NOT_REUSED:
+        return _contradiction(summary, pair)
+    if pair.why is Why.TOO_SHORT and closure is not None:
+        reachable = closure.expected or 0.0
+        return (
+            f"the route is too short: {ms(reachable)} ms are all that the handshakes' "
+            f"{plural(1 + closure.tls_round_trips, 'round trip')} of {ms(closure.rtt)} "
+            f"ms cost, {ms(closure.opening)} ms with crypto; --min-saving auto asks "
+            "for 80 % of what the route allows"
+        )
+    if pair.why is Why.RELIABILITY:
+        return f"{pair.candidate} fails more often than {summary.control}"
+    if pair.why is Why.CLOSE:
+        return "the saving is too close to the target to tell: change it or accept"
+    if pair.why is Why.UNRELIABLE:
+        return "too many requests failed"
+    if pair.why is Why.NOISY:
+        if pair.rounds < 12:
+            return "at least 12 rounds are needed"
+        return f"too noisy to tell; {_more(pair)}"
+    return ""
+
+
+def _more(pair: PairSummary) -> str:
+    if pair.projection is None:
+        return "more rounds will not settle it"
+    more = max(1, pair.projection - pair.rounds)
+    return (
+        f"about {plural(more, 'more round')} would settle it if the trend holds "
+        "(--resume)"
+    )
+
+
+def _contradiction(summary: CompareSummary, pair: PairSummary) -> str:
+    for arm in summary.arms:
+        if arm.valid or arm.label not in (pair.candidate, summary.control):
+            continue
+        if arm.strategy == Strategy.UNPOOLED:
+            return (
+                f"{arm.label} reused a connection in {arm.reused} of "
+                f"{plural(arm.answered, 'request')}, so it was not unpooled"
+            )
+        return (
+            f"{arm.label} reused its connection in only {arm.reused} of "
+            f"{plural(arm.answered, 'request')}, so it was not pooled"
+        )
+    return ""
+
+
+def _roles(summary: CompareSummary) -> Text:
+    names = ", ".join(pair.candidate for pair in summary.pairs)
+    role = "candidate is" if len(summary.pairs) == 1 else "candidates are"
+    line = Text("The control is ").append(summary.control, "bold")
+    return line.append(f", the {role} ").append(names, "bold")
+
+
+def arms_table(run: Run, summary: CompareSummary) -> Table:
+    """Return the arms: what they took, and whether they were what they are called."""
+    table = Table(box=box.SIMPLE_HEAD, padding=(0, 1), pad_edge=False)
+    table.add_column("arm, ms", no_wrap=True)
+    level = f"{100 * run.plan['confidence']:g} %"
+    for heading in ("n", f"p50 [{level} CI]", "p90", "p99", "failed", "opened"):
+        table.add_column(heading, justify="right", no_wrap=True)
+    table.add_column("reused", no_wrap=True)
+    for arm in summary.arms:
+        table.add_row(Text(arm.label, "bold"), *_arm_cells(arm))
+    return table
+
+
+def _arm_cells(arm: ArmSummary) -> list[RenderableType]:
+    found = arm.group.metric("latency")
+    style = "green" if arm.valid else "bold red"
+    reused = Text(f"{arm.reused} of {arm.answered}", style)
+    if found is None:
+        return ["0", ABSENT, ABSENT, ABSENT, "0", "0", reused]
+    return [
+        str(found.n),
+        quantile_cell(found.p50),
+        quantile_bound(found.p90),
+        quantile_bound(found.p99),
+        ", ".join(f"{count} {kind}" for kind, count in arm.failures) or "0",
+        str(arm.connections),
+        reused,
+    ]
+
+
+def _footnotes(summary: CompareSummary) -> Iterator[str]:
+    yield "opened, reused: connections of measured requests, by proof"
+    found = [arm.group.metric("latency") for arm in summary.arms]
+    if any(
+        m is not None and m.p90.point is not None and m.p90.high is None for m in found
+    ):
+        yield "≥: only a lower bound; p90 needs 36 requests"
+    if any(m is not None and m.p99.point is None for m in found):
+        yield "n/a: too few; p99 needs 100 requests"
+
+
+def phases_table(run: Run, summary: CompareSummary, pair: PairSummary) -> Table:
+    """Return the median of each phase in both arms, and what the saving is made of."""
+    table = Table(box=box.SIMPLE_HEAD, padding=(0, 1), pad_edge=False)
+    table.add_column("median, ms", no_wrap=True)
+    for heading in (summary.control, pair.candidate, "saved", "round trips"):
+        table.add_column(heading, justify="right", no_wrap=True)
+    groups = {arm.label: arm.group for arm in summary.arms}
+    control, candidate = groups[summary.control], groups[pair.candidate]
+    closure = pair.closure
+    rtt = closure.rtt if closure is not None else None
+
+    def trips(value: float) -> str:
+        return fixed(value / rtt, 2) if rtt and is_far(rtt) else ABSENT
+
+    merged = is_relayed(run)
+    for name in (*PHASES, "client"):
+        a, b = control.typical(name), candidate.typical(name)
+        if a is None and b is None:
+            continue
+        saved = (a or 0.0) - (b or 0.0)
+        mark = " *" if merged and name in ("connect", "tls") else ""
+        table.add_row(name + mark, ms(a), ms(b), ms(saved, signed=True), trips(saved))
+    if closure is None:
+        return table
+    table.add_section()
+    rows = [
+        ("saving, median of rounds", closure.saving, "bold"),
+        ("  name resolution, TCP and TLS", closure.opening, ""),
+        ("  residual", closure.residual, ""),
+    ]
+    if closure.expected is not None:
+        tls = closure.tls_round_trips
+        limit = _PHYSICAL.get(tls, "3 round trips (TCP, TLS 1.2)")
+        rows.append((f"physical limit: {limit}", closure.expected, ""))
+    for name, value, style in rows:
+        cells = (name, "", "", ms(value, signed=True), trips(value))
+        table.add_row(*(Text(cell, style) for cell in cells))
+    return table
+
+
+def _picture(run: Run, summary: CompareSummary) -> Distributions:
+    latencies: dict[str, list[float]] = {arm.label: [] for arm in summary.arms}
+    for found in rounds_of(run):
+        for label, outcome in found.outcomes.items():
+            latency = inf
+            if isinstance(outcome, Sample):
+                latency = outcome.latency_ns / NS_PER_MS
+            latencies[label].append(latency)
+    return Distributions(latencies)
+
+
+def compare_warnings(run: Run, summary: CompareSummary) -> Iterator[str]:
+    """Word what is unusual: what was seen, why it matters, what to try."""
+    for pair in summary.pairs:
+        yield from _pair_warnings(pair)
+    for note in run.conclusion.get("notes", []):
+        yield plain(note).plain
+    if summary.syn_retransmissions:
+        count = len(summary.syn_retransmissions)
+        yield (
+            f"{plural(count, 'connect')} took a whole second or more longer than the "
+            "others: a lost SYN that was sent again, not the cost of a handshake"
+        )
+    if summary.retransmits and not run.conditions.get("link", {}).get("loss"):
+        yield f"{plural(summary.retransmits, 'segment')} had to be sent again"
+    for pair in summary.pairs:
+        yield from residual_warning(pair.closure)
+    yield from link_warnings(run, summary.disturbed)
+
+
+def _pair_warnings(pair: PairSummary) -> Iterator[str]:
+    name = pair.candidate
+    if pair.undetermined:
+        yield (
+            f"{name}: failures leave {plural(pair.undetermined, 'round')} of "
+            f"{pair.rounds} without a vote"
+        )
+    if pair.order is not None and pair.order.warns:
+        yield (
+            f"{name}: who goes first matters by {ms(abs(pair.order.effect_ms))} ms; "
+            "--vote pair cancels that"
+        )
+    if pair.agreement is not None and pair.agreement.warns:
+        yield (
+            f"{name}: savings of successive rounds resemble each other; a longer "
+            "--interval makes them more independent"
+        )
+    if pair.mismatch is not None and pair.mismatch.warns:
+        yield (
+            f"{name}: the medians of the arms differ by "
+            f"{ms(pair.mismatch.of_medians_ms)} ms, but the median saving is "
+            f"{ms(pair.mismatch.median_ms)} ms: conditions changed during the run"
+        )
+    if pair.plateau is not None:
+        yield (
+            f"{name}: {plural(pair.plateau.count, 'request')} waited "
+            f"{ms(pair.plateau.excess_ms)} ms longer than the others: a delayed "
+            "acknowledgement; the server should set TCP_NODELAY"
+        )
+
+
+def progress_text(
+    rounds: int, found: list[tuple[str, str, str]], projection: int | None
+) -> str:
+    """Return the line that is shown while a comparison runs.
+
+    Args:
+        rounds: Carried out so far.
+        found: For each candidate its label, median saving and interval.
+        projection: Rounds in all that would decide; None where none will.
+    """
+    parts = [plural(rounds, "round")]
+    parts += [f"{label} {saving} ms {ends}" for label, saving, ends in found]
+    if projection is not None and projection > rounds:
+        parts.append(f"about {projection - rounds} more")
+    return "  ".join(parts)

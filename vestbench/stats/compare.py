@@ -1,0 +1,448 @@
+"""What a comparison says: a verdict for each candidate, and why it is what it is.
+
+Everything here is derived from a `Run` and can be derived again from a stored one: the
+rounds are played through the same sequential verdict that stopped the run.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from math import inf, isfinite
+from statistics import median
+from typing import Any, Literal
+
+from vestbench.models import NS_PER_MS, Failure, Outcome, Run, Sample, Strategy
+from vestbench.stats.diagnostics import (
+    MedianMismatch,
+    OrderEffect,
+    Plateau,
+    SignAgreement,
+    SynRetransmission,
+    lag1_sign_agreement,
+    median_mismatch,
+    order_effect,
+    plateau,
+    syn_retransmissions,
+)
+from vestbench.stats.evidence import (
+    Bounds,
+    MedianSummary,
+    SavingSummary,
+    close_margin,
+    projected_rounds,
+    saving_bounds,
+    threshold_of,
+)
+from vestbench.stats.groups import (
+    MAX_NOT_REUSED,
+    Acceptance,
+    Closure,
+    Group,
+    Why,
+    closure_of,
+    disturbed_samples,
+    group_of,
+    median_of_bounds,
+    round_trip_ms,
+    tls_round_trips,
+    too_short,
+)
+from vestbench.stats.sequential import Reason, SequentialVerdict, Verdict
+
+# Answered requests of an arm that may contradict its strategy before the run is
+# invalid, whatever their share.
+_FEW_ENOUGH = 1
+
+# Rounds after which a run whose arms are not what they should be is given up.
+GIVE_UP_AFTER = 12
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Round:
+    """One round: an outcome of each arm, and the order they were sent in."""
+
+    number: int
+    outcomes: Mapping[str, Outcome]
+
+    def control_first(self, control: str, candidate: str) -> bool:
+        """Say which of two arms was sent first."""
+        first, second = self.outcomes[control], self.outcomes[candidate]
+        return first.slot.index < second.slot.index
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ArmSummary:
+    """One arm: its distribution, its failures, and whether it did what it is called."""
+
+    label: str
+    strategy: str
+    group: Group
+    requests: int
+    connections: int  # opened by its measured requests
+    reused: int  # measured requests that were proved to reuse a connection
+    answered: int  # measured requests that got a response
+    failures: tuple[tuple[str, int], ...]  # kind and count
+    valid: bool  # False if a pooled arm was not pooled, or an unpooled one reused
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PairSummary:
+    """One candidate against the control."""
+
+    candidate: str
+    acceptance: Acceptance
+    why: Why
+    rounds: int
+    measured: int  # requests of the two arms in these rounds
+    summary: SavingSummary  # in the unit of the target
+    saving: MedianSummary  # ms
+    percent: MedianSummary
+    round_trips: MedianSummary | None
+    closure: Closure | None
+    projection: int | None  # rounds in all that would decide, if the trend holds
+    undetermined: int  # rounds that failures leave without a vote
+    order: OrderEffect | None
+    agreement: SignAgreement | None
+    mismatch: MedianMismatch | None
+    plateau: Plateau | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CompareSummary:
+    """All that the report of a comparison shows."""
+
+    control: str
+    arms: tuple[ArmSummary, ...]
+    pairs: tuple[PairSummary, ...]
+    acceptance: Acceptance  # of the question: all candidates, or any
+    rtt_ms: float | None
+    target: float
+    percent_target: bool
+    span_s: float  # from the first measured request to the last
+    syn_retransmissions: tuple[SynRetransmission, ...]
+    retransmits: int
+    disturbed: int
+
+
+def rounds_of(run: Run) -> list[Round]:
+    """Return the rounds in which every arm has an outcome, in their order."""
+    labels = [arm["label"] for arm in run.plan["arms"]]
+    found: dict[int, dict[str, Outcome]] = {}
+    for outcome in run.outcomes:
+        found.setdefault(outcome.slot.session, {})[outcome.slot.arm] = outcome
+    return [
+        Round(number=number, outcomes=found[number])
+        for number in sorted(found)
+        if all(label in found[number] for label in labels)
+    ]
+
+
+def target_of(run: Run) -> tuple[float, bool]:
+    """Return the saving that is asked for, and whether it is in percent.
+
+    `--min-saving auto` is settled when the route is known, so it is in the conditions.
+    """
+    if "min_saving_percent" in run.plan:
+        return float(run.plan["min_saving_percent"]), True
+    if "min_saving_ms" in run.plan:
+        return float(run.plan["min_saving_ms"]), False
+    return float(run.conditions["auto_target_ms"]), False
+
+
+def new_verdict(
+    plan: Mapping[str, Any], target: float, *, percent: bool, candidates: int
+) -> SequentialVerdict:
+    """Return the verdict of one pair, before its first round.
+
+    When any of several candidates may pass, each has to be surer: 1 - 0.05 / m, for
+    which the next confidence of the table, 99 %, serves up to five.
+    """
+    confidence = float(plan["confidence"])
+    if plan["question"] == "any" and candidates > 1:
+        confidence = 0.99
+    vote: Literal["round", "pair"] = "pair" if plan["vote"] == "pair" else "round"
+    margin = float(plan["close"]) if "close" in plan else close_margin(target)
+    return SequentialVerdict(
+        target=target,
+        confidence=confidence,
+        min_rounds=int(plan["min_rounds"]),
+        max_rounds=int(plan["max_rounds"]),
+        close=margin,
+        vote=vote,
+        percent=percent,
+    )
+
+
+def timed(outcome: Outcome) -> tuple[float, bool]:
+    """Return what a request took in ms, or took to fail, and whether it succeeded."""
+    if isinstance(outcome, Sample):
+        return outcome.latency_ns / NS_PER_MS, True
+    return outcome.elapsed_ns / NS_PER_MS, False
+
+
+def contradicts(strategy: str, outcome: Outcome) -> bool:
+    """Say whether an answered request was not what its arm is called."""
+    if not isinstance(outcome, Sample):
+        return False
+    return outcome.reused is (strategy == Strategy.UNPOOLED)
+
+
+def too_many(contradictions: int, answered: int) -> bool:
+    """Say whether an arm contradicted its name too often to be called by it."""
+    return contradictions > max(_FEW_ENOUGH, MAX_NOT_REUSED * answered)
+
+
+class Judgement:
+    """Watches a comparison as it goes, and says when it is decided.
+
+    Args:
+        plan: As it is stored.
+        target: The saving to reach, in ms or percent.
+        percent: Whether it is in percent.
+    """
+
+    def __init__(
+        self, plan: Mapping[str, Any], target: float, *, percent: bool
+    ) -> None:
+        self._plan = plan
+        self._control = str(plan["control"])
+        self._strategies = {arm["label"]: arm["strategy"] for arm in plan["arms"]}
+        labels = [label for label in self._strategies if label != self._control]
+        self.verdicts = {
+            label: new_verdict(plan, target, percent=percent, candidates=len(labels))
+            for label in labels
+        }
+        self._answered: Counter[str] = Counter()
+        self._wrong: Counter[str] = Counter()
+        self.rounds = 0
+
+    def add(self, found: Round, *, look: bool = True) -> bool:
+        """Take a round into account and say whether the run can end."""
+        self.rounds += 1
+        for label, verdict in self.verdicts.items():
+            a, b = found.outcomes[self._control], found.outcomes[label]
+            first = found.control_first(self._control, label)
+            verdict.add(*timed(a), *timed(b), first, look=look)
+        for label, outcome in found.outcomes.items():
+            self._answered[label] += isinstance(outcome, Sample)
+            self._wrong[label] += contradicts(self._strategies[label], outcome)
+        return self.decided()
+
+    def decided(self) -> bool:
+        """Say whether the question is answered, or cannot be."""
+        if self.rounds >= GIVE_UP_AFTER and any(
+            too_many(self._wrong[label], self._answered[label])
+            for label in self._strategies
+        ):
+            return True
+        states = [verdict.outcome.verdict for verdict in self.verdicts.values()]
+        if self._plan["question"] == "any" and Verdict.PASS in states:
+            return True
+        return Verdict.RUNNING not in states
+
+    def projection(self, label: str) -> int | None:
+        """Return how many rounds in all would decide, if the trend holds."""
+        summary = self.verdicts[label].outcome.summary
+        votes = max(summary.votes_pass, summary.votes_fail)
+        threshold = threshold_of(float(self._plan["confidence"]))
+        return _in_rounds(
+            projected_rounds(votes, summary.rounds, threshold), self._plan
+        )
+
+
+def summarise_compare(run: Run) -> CompareSummary:
+    """Derive the summary of a comparison."""
+    rounds = rounds_of(run)
+    control = str(run.plan["control"])
+    arms = tuple(_arm(run, arm, rounds) for arm in run.plan["arms"])
+    target, percent = target_of(run)
+    rtt = round_trip_ms(run)
+    candidates = [arm for arm in arms if arm.label != control]
+    by_label = {arm.label: arm for arm in arms}
+    pairs = tuple(
+        _pair(run, rounds, by_label[control], arm, (target, percent), rtt)
+        for arm in candidates
+    )
+    connects = [
+        s.connect_ns / NS_PER_MS for s in run.samples if s.connect_ns is not None
+    ]
+    starts = [outcome.start_ns for outcome in run.outcomes]
+    return CompareSummary(
+        control=control,
+        arms=arms,
+        pairs=pairs,
+        acceptance=_overall([pair.acceptance for pair in pairs], run.plan["question"]),
+        rtt_ms=rtt,
+        target=target,
+        percent_target=percent,
+        span_s=(max(starts) - min(starts)) / 1e9 if starts else 0.0,
+        syn_retransmissions=syn_retransmissions(connects, rtt_ms=rtt or 0.0),
+        retransmits=sum(sample.retransmits or 0 for sample in run.samples),
+        disturbed=disturbed_samples(run),
+    )
+
+
+def _arm(run: Run, arm: Mapping[str, str], rounds: Sequence[Round]) -> ArmSummary:
+    outcomes = [found.outcomes[arm["label"]] for found in rounds]
+    samples = [outcome for outcome in outcomes if isinstance(outcome, Sample)]
+    failures = [outcome for outcome in outcomes if isinstance(outcome, Failure)]
+    strategy = arm["strategy"]
+    wrong = sum(contradicts(strategy, sample) for sample in samples)
+    kinds = Counter(str(failure.kind) for failure in failures)
+    return ArmSummary(
+        label=arm["label"],
+        strategy=strategy,
+        group=group_of(arm["label"], samples, failures, run.plan["confidence"]),
+        requests=len(outcomes),
+        connections=sum(not sample.reused for sample in samples),
+        reused=sum(sample.reused for sample in samples),
+        answered=len(samples),
+        failures=tuple(sorted(kinds.items())),
+        valid=not too_many(wrong, len(samples)),
+    )
+
+
+def _pair(
+    run: Run,
+    rounds: Sequence[Round],
+    control: ArmSummary,
+    candidate: ArmSummary,
+    asked: tuple[float, bool],
+    rtt: float | None,
+) -> PairSummary:
+    target, percent = asked
+    count = len(run.plan["arms"]) - 1
+    verdict = new_verdict(run.plan, target, percent=percent, candidates=count)
+    first_look = int(run.conclusion.get("first_look", 0))
+    savings: list[float] = []
+    orders: list[bool] = []
+    bounds: list[Bounds] = []
+    for found in rounds:
+        if verdict.outcome.verdict is not Verdict.RUNNING:
+            break
+        a, b = found.outcomes[control.label], found.outcomes[candidate.label]
+        first = found.control_first(control.label, candidate.label)
+        verdict.add(*timed(a), *timed(b), first, look=found.number + 1 >= first_look)
+        bounds.append(saving_bounds(*timed(a), *timed(b)))
+        if isinstance(a, Sample) and isinstance(b, Sample):
+            savings.append((a.latency_ns - b.latency_ns) / NS_PER_MS)
+            orders.append(first)
+    outcome = verdict.finish()
+    versions = {s.tls_version for s in run.samples if not s.reused}
+    closure = closure_of(control.group, candidate.group, outcome.saving, rtt, versions)
+    valid = control.valid and candidate.valid
+    acceptance, why = _accept(
+        outcome.verdict, outcome.reason, closure, target, percent=percent, valid=valid
+    )
+    votes = max(outcome.summary.votes_pass, outcome.summary.votes_fail)
+    threshold = threshold_of(float(run.plan["confidence"]))
+    interval = outcome.saving.interval
+    width = interval.high - interval.low if interval else inf
+    in_trips = [Bounds(lo=b.lo / rtt, hi=b.hi / rtt) for b in bounds] if rtt else []
+    waits = _waits(rounds, candidate.label)
+    return PairSummary(
+        candidate=candidate.label,
+        acceptance=acceptance,
+        why=why,
+        rounds=outcome.rounds,
+        measured=2 * outcome.rounds,
+        summary=outcome.summary,
+        saving=outcome.saving,
+        percent=outcome.percent,
+        round_trips=(
+            median_of_bounds(in_trips, run.plan["confidence"]) if in_trips else None
+        ),
+        closure=closure,
+        projection=_in_rounds(
+            projected_rounds(votes, outcome.summary.rounds, threshold), run.plan
+        ),
+        undetermined=outcome.summary.rounds
+        - outcome.summary.votes_pass
+        - outcome.summary.votes_fail,
+        order=order_effect(savings, orders, target=target) if savings else None,
+        agreement=lag1_sign_agreement(savings) if savings else None,
+        mismatch=_mismatch(rounds, control.label, candidate.label, width),
+        plateau=plateau(waits, floor_ms=control.group.typical("wait")),
+    )
+
+
+def _in_rounds(votes: int | None, plan: Mapping[str, Any]) -> int | None:
+    """Turn a number of votes into one of rounds: a pair of rounds has one vote."""
+    return votes * 2 if votes is not None and plan["vote"] == "pair" else votes
+
+
+def _waits(rounds: Sequence[Round], label: str) -> list[float]:
+    outcomes = [found.outcomes[label] for found in rounds]
+    return [o.wait_ns / NS_PER_MS for o in outcomes if isinstance(o, Sample)]
+
+
+def _mismatch(
+    rounds: Sequence[Round], control: str, candidate: str, width: float
+) -> MedianMismatch | None:
+    """Compare the difference of the arms' medians with the median difference."""
+    both = [
+        (a.latency_ns / NS_PER_MS, b.latency_ns / NS_PER_MS)
+        for found in rounds
+        if isinstance(a := found.outcomes[control], Sample)
+        and isinstance(b := found.outcomes[candidate], Sample)
+    ]
+    if not both or not isfinite(width):
+        return None
+    first, second = zip(*both, strict=True)
+    return median_mismatch(first, second, interval_width=width)
+
+
+def _accept(
+    verdict: Verdict,
+    reason: Reason,
+    closure: Closure | None,
+    target: float,
+    *,
+    percent: bool,
+    valid: bool,
+) -> tuple[Acceptance, Why]:
+    if not valid:
+        return Acceptance.INVALID, Why.NOT_REUSED
+    if verdict is Verdict.PASS:
+        return Acceptance.PASS, Why.NONE
+    if verdict is Verdict.FAIL:
+        if reason is Reason.RELIABILITY:
+            return Acceptance.FAIL, Why.RELIABILITY
+        short = not percent and too_short(closure, target)
+        return Acceptance.FAIL, Why.TOO_SHORT if short else Why.NONE
+    return Acceptance.INCONCLUSIVE, {
+        Reason.CLOSE: Why.CLOSE,
+        Reason.UNRELIABLE: Why.UNRELIABLE,
+    }.get(reason, Why.NOISY)
+
+
+def _overall(found: Sequence[Acceptance], question: str) -> Acceptance:
+    """Answer the question for all pairs; a run that is invalid answers nothing."""
+    if Acceptance.INVALID in found:
+        return Acceptance.INVALID
+    if question == "any" and Acceptance.PASS in found:
+        return Acceptance.PASS
+    if question != "any" and Acceptance.FAIL in found:
+        return Acceptance.FAIL
+    if Acceptance.INCONCLUSIVE in found:
+        return Acceptance.INCONCLUSIVE
+    return Acceptance.FAIL if Acceptance.FAIL in found else Acceptance.PASS
+
+
+def theoretical_saving_ms(samples: Sequence[Sample]) -> float | None:
+    """Return what the route allows to save: the round trips of opening a connection.
+
+    Args:
+        samples: Requests of which some opened connections.
+
+    Returns:
+        Milliseconds, or None where no connection was opened.
+    """
+    opened = [sample for sample in samples if not sample.reused]
+    trips = [s.syn_rtt_us / 1000 for s in opened if s.syn_rtt_us is not None]
+    trips = trips or [s.connect_ns / NS_PER_MS for s in opened if s.connect_ns]
+    if not trips:
+        return None
+    return (1 + tls_round_trips(s.tls_version for s in opened)) * median(trips)
