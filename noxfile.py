@@ -49,6 +49,22 @@ def _test(session: nox.Session) -> None:
     session.run("pytest", *session.posargs)
 
 
+@nox.session(default=False)
+def statistics(session: nox.Session) -> None:
+    """Check false verdicts and coverage by simulation; writes results/."""
+    session.install("-e", ".", *_group("test"))
+    output = ("--output", "results/statistics.toml")
+    session.run("python", "-m", "tests.studies.operating_characteristics", *output)
+
+
+@nox.session(default=False)
+def coverage(session: nox.Session) -> None:
+    """Check intervals against the emulated link's known truth; writes results/."""
+    session.install("-e", ".", *_group("test"))
+    output = ("--output", "results/coverage.toml")
+    session.run("python", "-m", "tests.studies.coverage", *output)
+
+
 @nox.session
 def smoke(session: nox.Session) -> None:
     """Install the wheel without anything for development, and do the main job."""

@@ -289,3 +289,48 @@ def warm_up_run(
         failures=tuple(o for o in found if isinstance(o, Failure)),
         conclusion=_merged(CONCLUSION, conclusion),
     )
+
+
+COMPARE_PLAN: Mapping[str, Any] = {
+    "question": "all",
+    "vote": "round",
+    "idle_s": 1.0,
+    "warm_connections": 2,
+    "interval_s": 0.0,
+    "max_rate": 0.0,
+    "confidence": 0.95,
+    "min_rounds": 12,
+    "max_rounds": 200,
+    "min_duration_s": 0.0,
+    "min_saving_ms": 50.0,
+    "seed": 7,
+}
+
+
+def compare_run(
+    outcomes: Iterable[Outcome] = (),
+    *,
+    arms: Mapping[str, str] | None = None,
+    control: str = "unpooled",
+    plan: Mapping[str, Any] | None = None,
+    conditions: Mapping[str, Any] | None = None,
+    conclusion: Mapping[str, Any] | None = None,
+) -> Run:
+    """Return a comparison of `arms`, labels and strategies, by these outcomes.
+
+    Without `arms`, of pooled against unpooled.
+    """
+    found = list(outcomes)
+    named = arms or {"pooled": "pooled", "unpooled": "unpooled"}
+    table = [{"label": label, "strategy": kind} for label, kind in named.items()]
+    against = " against ".join(named)
+    return Run(
+        command="compare",
+        label="-".join(named),
+        started=STARTED,
+        plan=_merged({**COMPARE_PLAN, "arms": table, "control": control}, plan),
+        conditions=_merged({**CONDITIONS, "strategy": against}, conditions),
+        samples=tuple(o for o in found if isinstance(o, Sample)),
+        failures=tuple(o for o in found if isinstance(o, Failure)),
+        conclusion=_merged({**CONCLUSION, "first_look": 1}, conclusion),
+    )

@@ -17,12 +17,11 @@ from tests.stacks import Clock, FakeStack, in_turn, ok, spec
 from vestbench.errors import UsageError
 from vestbench.experiments.bench import (
     BURN_IN,
-    BenchEnd,
     BenchPlan,
     run_bench,
     sessions_for,
 )
-from vestbench.experiments.ports import Pacer, StopRule
+from vestbench.experiments.ports import Pacer, RunEnd, StopRule
 from vestbench.models import (
     Failure,
     FailureKind,
@@ -53,7 +52,7 @@ def bench_plan(
 
 def run(
     plan: BenchPlan, stack: FakeStack, pacer: Pacer | None = None
-) -> tuple[BenchEnd, list[Outcome]]:
+) -> tuple[RunEnd, list[Outcome]]:
     recorded: list[Outcome] = []
     end = run_bench(
         plan,

@@ -215,7 +215,7 @@ def test_no_answer_at_all_is_one_line_and_exit_code_4() -> None:
     result = vestbench("bench", "--venue", url, "--rate", "1000")
 
     assert result.exit_code == 4
-    assert result.stderr.startswith(f"error: no response from {url}")
+    assert result.stderr.startswith(f"error: no usable response from {url}")
     assert "connect: connection refused" in result.stderr
     assert result.stderr.count("\n") == 1
     (path,) = _stored()

@@ -334,9 +334,9 @@ def test_a_brief_is_the_head_of_the_report() -> None:
 
 
 def test_a_command_of_a_newer_version_is_refused() -> None:
-    run = replace(simulated_run(), command="compare")
+    run = replace(simulated_run(), command="teleport")
     for show in (show_run, show_brief):
-        with pytest.raises(InvalidRunError, match="no report for 'compare'"):
+        with pytest.raises(InvalidRunError, match="no report for 'teleport'"):
             show(run)
 
 

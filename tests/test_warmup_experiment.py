@@ -8,11 +8,10 @@ import pytest
 
 from tests.records import failure, sample
 from tests.stacks import FakeStack, Script, in_turn, ok, spec
-from vestbench.experiments.ports import Pacer
+from vestbench.experiments.ports import Pacer, RunEnd
 from vestbench.experiments.warmup import (
     NOT_WARMED,
     WARMED,
-    WarmUpEnd,
     WarmUpPlan,
     log_configuration,
     run_warm_up,
@@ -42,7 +41,7 @@ def plan(rounds: int = 3, connections: int = 2, seed: int = 5) -> WarmUpPlan:
     )
 
 
-def run(a_plan: WarmUpPlan, stack: FakeStack) -> tuple[WarmUpEnd, list[Outcome]]:
+def run(a_plan: WarmUpPlan, stack: FakeStack) -> tuple[RunEnd, list[Outcome]]:
     recorded: list[Outcome] = []
     end = run_warm_up(
         a_plan,

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
 MORE_ROUNDS = 200
 _AUTO_SHARE = 0.8  # of what the route allows, for --min-saving auto
+_NO_LOOK_YET = 1_000_000  # as the first round with a look: beyond any there can be
 
 
 def compare(
@@ -156,24 +157,22 @@ def compare(
         OutputOptions,
         Runner,
         SimOptions,
-        current_settings,
         is_real,
         pace,
         pool_facts,
+        settings_here,
     )
 
     special = min_saving is not None and (min_saving == "auto" or "%" in min_saving)
-    settings = current_settings(
-        {
-            "venue": venue,
-            "min_saving": None if special else min_saving,
-            "results": results,
-            "pool.max_idle": pool_max_idle,
-            "pool.idle_timeout": pool_idle_timeout,
-            "pool.tcp_keepalive": tcp_keepalive,
-            "pool.connect_timeout": connect_timeout,
-            "pool.request_timeout": timeout,
-        }
+    settings = settings_here(
+        venue=venue,
+        min_saving=None if special else min_saving,
+        results=results,
+        pool_max_idle=pool_max_idle,
+        pool_idle_timeout=pool_idle_timeout,
+        tcp_keepalive=tcp_keepalive,
+        connect_timeout=connect_timeout,
+        timeout=timeout,
     )
     o.chosen("--confidence", confidence, (90, 95, 99))
     o.chosen("--vote", vote, ("round", "pair"))
@@ -230,7 +229,7 @@ def compare(
         sim=sim,
         output=OutputOptions(json=json, quiet=quiet, output=output),
         endpoint=endpoint,
-        total=rounds * len(arms),
+        total=0,  # how many rounds it takes is what is to be found out
         facts={
             "strategy": " against ".join(arm.label for arm in arms),
             "concurrency": 1,
@@ -269,7 +268,7 @@ class _Comparison:
         self._done = done
         self._experiment: Any = None
         self._judgement: Judgement | None = None
-        self._first_look = 0
+        self._first_look = _NO_LOOK_YET
         self._say: Any = None
 
     def set_up(self, measurement: Measurement) -> dict[str, Any]:
@@ -307,8 +306,8 @@ class _Comparison:
                 "give a duration"
             )
         self._judgement = Judgement(self._plan, float(target), percent=percent)
-        earlier = self._earlier.conclusion if self._earlier is not None else {}
-        self._first_look = int(earlier.get("first_look", 0))
+        if self._earlier is not None:
+            self._first_look = int(self._earlier.conclusion.get("first_look", 0))
         for old in self._done:
             self._judgement.add(old, look=old.number + 1 >= self._first_look)
         return found
@@ -320,7 +319,9 @@ class _Comparison:
         if self._plan["vote"] == "pair" and len(self._done) % 2:
             last = self._done[-1].outcomes
             half = tuple(sorted(last, key=lambda label: last[label].slot.index))
-        first = self._done[-1].number + 1 if self._done else 0
+        # After every number in use: an interrupted round has left outcomes as well.
+        old = self._earlier.outcomes if self._earlier is not None else ()
+        first = 1 + max((outcome.slot.session for outcome in old), default=-1)
         return ComparePlan(
             arms=self._arms,
             pool=self._settings.pool,
@@ -355,24 +356,22 @@ class _Comparison:
             raise RuntimeError("a comparison is set up before it is measured")
         begin = time.monotonic()
         self._say = measurement.say
+        measurement.conclusion["first_look"] = self._first_look
 
         def judge(number: int, outcomes: Mapping[str, Outcome]) -> bool:
             waited = time.monotonic() - begin >= self._plan["min_duration_s"]
-            if waited and not self._first_look:
+            if waited and self._first_look == _NO_LOOK_YET:
                 self._first_look = number + 1
-            look = waited and number + 1 >= self._first_look
+                measurement.conclusion["first_look"] = self._first_look
+            look = number + 1 >= self._first_look
             over = judgement.add(Round(number=number, outcomes=outcomes), look=look)
             self._show(judgement)
             return over
 
         if not judgement.decided():
             end = self._experiment.run(measurement.record, judge)
-            measurement.stopped = end.stopped
-            measurement.conclusion["notes"] = list(end.notes)
+            measurement.take(end)
             measurement.conclusion["unmeasured"] = end.unmeasured
-            builds = [ns / 1e6 for ns in end.build_ns]
-            measurement.conclusion["client_build_ms"] = builds
-        measurement.conclusion["first_look"] = self._first_look
 
     def _show(self, judgement: Judgement) -> None:
         from vestbench.report.compare import progress_text
@@ -467,6 +466,7 @@ def _identity(
 
 def _earlier(path: Path, identity: Mapping[str, Any]) -> Run:
     """Load the run to go on with, having checked that it is the same and undecided."""
+    from vestbench.report import guarded
     from vestbench.results import load
     from vestbench.stats.compare import summarise_compare
     from vestbench.stats.groups import Acceptance, Why
@@ -482,7 +482,7 @@ def _earlier(path: Path, identity: Mapping[str, Any]) -> Run:
             f"--resume: {path} was another experiment, it differs in {names}; "
             "give the same options"
         )
-    summary = summarise_compare(run)
+    summary = guarded(lambda: summarise_compare(run))
     if summary.acceptance is not Acceptance.INCONCLUSIVE:
         raise UsageError(f"--resume: {path} is decided: {summary.acceptance}")
     if any(pair.why is Why.CLOSE for pair in summary.pairs):
@@ -525,7 +525,7 @@ def _compare_stored(
     words: list[str], *, force: bool, confidence: int, as_json: bool
 ) -> None:
     from vestbench.cli.console import stdout
-    from vestbench.report import stored_report
+    from vestbench.report import guarded, stored_report
     from vestbench.results import load
     from vestbench.stats.stored import compare_stored
 
@@ -534,7 +534,7 @@ def _compare_stored(
     o.chosen("--confidence", confidence, (90, 95, 99))
     paths = [Path(word) for word in words]
     then, now = (load(path) for path in paths)
-    found = compare_stored(then, now, confidence=confidence / 100)
+    found = guarded(lambda: compare_stored(then, now, confidence=confidence / 100))
     if found.differing and not force:
         names = ", ".join(found.differing)
         raise UsageError(
@@ -549,5 +549,7 @@ def _compare_stored(
         typer.echo(dumps(plain_document(found), indent=2))
     else:
         stdout().print(stored_report(found, str(paths[0]), str(paths[1])))
-    if found.verdict is not None and str(found.verdict.change) == "REGRESSED":
+    if found.verdict is None:
+        raise typer.Exit(ExitCode.INCONCLUSIVE)
+    if str(found.verdict.change) == "REGRESSED":
         raise typer.Exit(ExitCode.NOT_MET)

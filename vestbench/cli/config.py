@@ -26,19 +26,17 @@ def config(
     Example: VESTBENCH_POOL_MAX_IDLE=4 vestbench config
     """
     from vestbench.cli.console import stdout
-    from vestbench.cli.measuring import current_settings
+    from vestbench.cli.measuring import settings_here
 
-    settings = current_settings(
-        {
-            "venue": venue,
-            "min_saving": min_saving,
-            "results": results,
-            "pool.max_idle": pool_max_idle,
-            "pool.idle_timeout": pool_idle_timeout,
-            "pool.tcp_keepalive": tcp_keepalive,
-            "pool.connect_timeout": connect_timeout,
-            "pool.request_timeout": timeout,
-        }
+    settings = settings_here(
+        venue=venue,
+        min_saving=min_saving,
+        results=results,
+        pool_max_idle=pool_max_idle,
+        pool_idle_timeout=pool_idle_timeout,
+        tcp_keepalive=tcp_keepalive,
+        connect_timeout=connect_timeout,
+        timeout=timeout,
     )
     if json:
         from json import dumps

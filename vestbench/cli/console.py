@@ -42,6 +42,11 @@ class Progress:
 
     It is drawn only when a request has just ended and before the next is sent, by the
     thread that waits for the measuring process, so no drawing falls into a request.
+
+    Args:
+        total: Outcomes that will come; 0 where that is not known, and only what is
+            said is shown.
+        shown: False keeps it silent on a terminal too.
     """
 
     def __init__(self, total: int, *, shown: bool) -> None:
@@ -50,7 +55,7 @@ class Progress:
         self._failed = 0
         self._last: dict[bool, float] = {}
         self._drawn = 0.0
-        self._begin = time.monotonic()
+        self._begin = 0.0  # when the first outcome came: starting up is not a rate
         self._shown = shown and sys.stderr.isatty()
 
     def say(self, text: str) -> None:
@@ -66,7 +71,9 @@ class Progress:
         else:
             self._failed += 1
         now = time.monotonic()
-        if self._shown and now - self._drawn >= _REDRAW_EVERY_S:
+        if self._done == 1:
+            self._begin = now
+        if self._shown and self._total and now - self._drawn >= _REDRAW_EVERY_S:
             self._drawn = now
             self._draw(self._state(now))
 
@@ -77,8 +84,9 @@ class Progress:
                 parts.append(f"{name} {self._last[reused]:.1f} ms")
         if self._failed:
             parts.append(f"{self._failed} failed")
-        left = (now - self._begin) / self._done * (self._total - self._done)
-        parts.append(f"{left:.0f} s left")
+        if self._done > 1:
+            each = (now - self._begin) / (self._done - 1)
+            parts.append(f"{each * (self._total - self._done):.0f} s left")
         share = self._done / max(1, self._total)
         bar = "━" * round(20 * share) + "╌" * (20 - round(20 * share))
         return f"{bar} " + "  ".join(parts)

@@ -41,6 +41,8 @@ if TYPE_CHECKING:
     from rich.console import RenderableType
 
     from vestbench.clients.remote import RemoteStack
+    from vestbench.experiments.compare import CompareEnd
+    from vestbench.experiments.ports import RunEnd
     from vestbench.results import RunWriter
     from vestbench.simulator.venue import SimulatedVenue
     from vestbench.venues import Endpoint, Venue
@@ -132,6 +134,13 @@ class Measurement:
     stopped: str = ""
     conclusion: dict[str, Any] = field(default_factory=dict)
 
+    def take(self, end: RunEnd | CompareEnd) -> None:
+        """Keep what an experiment left besides its outcomes."""
+        self.stopped = end.stopped
+        builds = [ns / NS_PER_MS for ns in end.build_ns]
+        self.conclusion["client_build_ms"] = builds
+        self.conclusion["notes"] = list(end.notes)
+
     def request(self) -> RequestSpec:
         """Build the next request to the endpoint that is measured."""
         return self.venue.request(self.endpoint, now_ms=_now_ms())
@@ -145,8 +154,28 @@ def _now_ms() -> int:
     return time.time_ns() // NS_PER_MS
 
 
-def current_settings(options: Mapping[str, str | None]) -> Settings:
-    """Return the settings in force here and now."""
+def settings_here(
+    *,
+    venue: str | None,
+    min_saving: str | None,
+    results: str | None,
+    pool_max_idle: str | None,
+    pool_idle_timeout: str | None,
+    tcp_keepalive: str | None,
+    connect_timeout: str | None,
+    timeout: str | None,
+) -> Settings:
+    """Return the settings in force here and now; None is an option not given."""
+    options = {
+        "venue": venue,
+        "min_saving": min_saving,
+        "results": results,
+        "pool.max_idle": pool_max_idle,
+        "pool.idle_timeout": pool_idle_timeout,
+        "pool.tcp_keepalive": tcp_keepalive,
+        "pool.connect_timeout": connect_timeout,
+        "pool.request_timeout": timeout,
+    }
     return resolve(options, environment=os.environ, folder=Path.cwd(), home=Path.home())
 
 
@@ -232,14 +261,16 @@ class Runner:
                 until then has been written and shown.
             typer.Exit: With 130, after an interruption.
         """
-        name: str = self._settings["venue"]
-        if is_real(name):
-            refuse_given(self._sim.given(), f"only for --venue sim, not for {name}")
-        link = self._sim.link_spec(int(self._plan["seed"]))
-        exchange = self._sim.exchange_spec()
         from vestbench.venues import find_venue
 
-        find_venue(name).endpoint(self._endpoint)  # refuse before anything is started
+        name: str = self._settings["venue"]
+        venue = find_venue(name)
+        if is_real(name):
+            why = f"only for --venue sim, not for {venue.name}"
+            refuse_given(self._sim.given(), why)
+        link = self._sim.link_spec(int(self._plan["seed"]))
+        exchange = self._sim.exchange_spec()
+        venue.endpoint(self._endpoint)  # refuse before anything is started
         started = datetime.now(UTC).replace(microsecond=0)
         writer = self._writer(started)
         if earlier is not None:
@@ -321,7 +352,9 @@ class Runner:
             if run.interrupted:
                 typer.echo("interrupted before anything was measured", err=True)
                 raise typer.Exit(ExitCode.INTERRUPTED)
-            name = self._settings["venue"]
+            from vestbench.venues import find_venue
+
+            name = find_venue(self._settings["venue"]).name  # without its query
             raise VenueError(f"nothing was measured at {name}: {stopped}")
         try:
             writer.finish(run.conclusion, summary(run))
@@ -525,7 +558,7 @@ def _nothing_got_through(run: Run, path: Path) -> VenueError:
     total = len(run.failures)
     why = "; ".join(f"{text} ({n} of {total} requests)" for text, n in kinds.items())
     url = run.conditions.get("url", run.conditions.get("venue"))
-    return VenueError(f"no response from {url}: {why}; details in {path}")
+    return VenueError(f"no usable response from {url}: {why}; details in {path}")
 
 
 @contextmanager

@@ -70,27 +70,25 @@ def warmup(
         OutputOptions,
         Runner,
         SimOptions,
-        current_settings,
         is_real,
         pace,
         pool_facts,
+        settings_here,
     )
     from vestbench.experiments.ports import Pacer
     from vestbench.experiments.warmup import WarmUpPlan, run_warm_up
     from vestbench.models import SessionPlan
     from vestbench.venues import find_venue
 
-    settings = current_settings(
-        {
-            "venue": venue,
-            "min_saving": min_saving,
-            "results": results,
-            "pool.max_idle": pool_max_idle,
-            "pool.idle_timeout": pool_idle_timeout,
-            "pool.tcp_keepalive": tcp_keepalive,
-            "pool.connect_timeout": connect_timeout,
-            "pool.request_timeout": timeout,
-        }
+    settings = settings_here(
+        venue=venue,
+        min_saving=min_saving,
+        results=results,
+        pool_max_idle=pool_max_idle,
+        pool_idle_timeout=pool_idle_timeout,
+        tcp_keepalive=tcp_keepalive,
+        connect_timeout=connect_timeout,
+        timeout=timeout,
     )
     o.chosen("--confidence", confidence, (90, 95, 99))
     interval_s = o.duration("--interval", interval)
@@ -126,9 +124,7 @@ def warmup(
             ),
             record=measurement.record,
         )
-        measurement.stopped = end.stopped
-        measurement.conclusion["client_build_ms"] = [ns / 1e6 for ns in end.build_ns]
-        measurement.conclusion["notes"] = list(end.notes)
+        measurement.take(end)
 
     runner = Runner(
         "warmup",

@@ -6,7 +6,14 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 from vestbench.errors import UsageError
-from vestbench.experiments.ports import MakeRequest, Pacer, Session, Stack, StopRule
+from vestbench.experiments.ports import (
+    MakeRequest,
+    Pacer,
+    RunEnd,
+    Session,
+    Stack,
+    StopRule,
+)
 from vestbench.models import Outcome, Role, Sample, SessionPlan, Slot, Strategy
 
 # The first connections of a process pay for caches, the first request on each for the
@@ -51,15 +58,6 @@ class BenchPlan:
             yield [width] * full + ([last] if last else [])
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class BenchEnd:
-    """What a bench run leaves besides its outcomes."""
-
-    build_ns: tuple[int, ...]  # what each client took to build
-    notes: tuple[str, ...]  # pool settings that the stack could not honour
-    stopped: str  # why it ended early; empty when it did not
-
-
 def sessions_for(requests: int, concurrency: int, strategy: Strategy) -> int:
     """Return the default number of sessions: 20, or what `requests` allow."""
     needed = 1 if strategy is Strategy.UNPOOLED else 2 * concurrency
@@ -73,7 +71,7 @@ def run_bench(
     *,
     pacer: Pacer,
     record: Callable[[Outcome], None],
-) -> BenchEnd:
+) -> RunEnd:
     """Send all requests of `plan`, handing each outcome to `record` as it comes.
 
     The first burst of a session finds an empty pool, so its requests are meant to be
@@ -81,7 +79,7 @@ def run_bench(
     """
     reason = _burn_in(plan, stack, make_request, pacer)
     if reason:
-        return BenchEnd(build_ns=(), notes=(), stopped=reason)
+        return RunEnd(build_ns=(), notes=(), stopped=reason)
     stop = StopRule()
     builds: list[int] = []
     notes: dict[str, None] = {}
@@ -100,7 +98,7 @@ def run_bench(
                     break
         finally:
             session.close()
-    return BenchEnd(build_ns=tuple(builds), notes=tuple(notes), stopped=stop.reason)
+    return RunEnd(build_ns=tuple(builds), notes=tuple(notes), stopped=stop.reason)
 
 
 def _burn_in(

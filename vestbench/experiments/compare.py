@@ -79,7 +79,7 @@ class Comparison:
         stack: Builds the clients.
         make_request: Builds the measured request.
         make_warm_up: Builds the venue's warm-up request.
-        pacer: Waits before each request that is measured.
+        pacer: Waits before each request, and before each burst of a warm-up.
         sleep: Waits between a warm-up and what is measured after it.
     """
 

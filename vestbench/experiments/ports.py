@@ -53,6 +53,15 @@ class Stack(Protocol):
         """Build a client with a pool of its own."""
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunEnd:
+    """What an experiment leaves besides its outcomes."""
+
+    build_ns: tuple[int, ...]  # what each client took to build
+    notes: tuple[str, ...]  # pool settings that the stack could not honour
+    stopped: str  # why it ended early; empty when it did not
+
+
 @dataclass(slots=True, kw_only=True)
 class Pacer:
     """Waits between requests.
@@ -108,9 +117,10 @@ class StopRule:
             return
         self._refusals += 1
         if outcome.retry_after_s is not None:
+            wait = outcome.retry_after_s
+            asked = f"to wait {wait:g} s" if wait else "for a pause"
             self.reason = (
-                "the venue limits the rate and asked to wait "
-                f"{outcome.retry_after_s:g} s (429 with Retry-After)"
+                f"the venue limits the rate and asked {asked} (429 with Retry-After)"
             )
         elif self._refusals >= _REFUSALS_IN_A_ROW:
             self.reason = f"the venue limits the rate ({self._refusals} times 429)"

@@ -7,7 +7,14 @@ import random
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from vestbench.experiments.ports import MakeRequest, Pacer, Session, Stack, StopRule
+from vestbench.experiments.ports import (
+    MakeRequest,
+    Pacer,
+    RunEnd,
+    Session,
+    Stack,
+    StopRule,
+)
 from vestbench.models import (
     NS_PER_MS,
     Failure,
@@ -38,15 +45,6 @@ class WarmUpPlan:
     rounds: int  # each is one warmed start and one that is not
     seed: int
     title: str = VEST  # what log lines call the pool
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class WarmUpEnd:
-    """What a warm-up run leaves besides its outcomes."""
-
-    build_ns: tuple[int, ...]
-    notes: tuple[str, ...]
-    stopped: str
 
 
 def log_configuration(pool: PoolSettings, title: str = VEST) -> None:
@@ -112,7 +110,7 @@ def run_warm_up(
     *,
     pacer: Pacer,
     record: Callable[[Outcome], None],
-) -> WarmUpEnd:
+) -> RunEnd:
     """Start `plan.rounds` warmed clients and as many that are not, in coin-flip order.
 
     Each start is a fresh client; the first request after it is what is compared. The
@@ -168,4 +166,4 @@ def run_warm_up(
             if stop.over():
                 break
             start(number, arm, logging.DEBUG)
-    return WarmUpEnd(build_ns=tuple(builds), notes=tuple(notes), stopped=stop.reason)
+    return RunEnd(build_ns=tuple(builds), notes=tuple(notes), stopped=stop.reason)

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import replace
 from urllib.parse import urlsplit
 
 from vestbench.errors import UsageError
-from vestbench.venues.base import Endpoint, Venue
+from vestbench.venues.base import Endpoint, Venue, without_query
 from vestbench.venues.paradex import paradex
 from vestbench.venues.vest import vest
 
@@ -47,25 +48,27 @@ def find_venue(name: str, *, simulated_url: str = "") -> Venue:
     if name.startswith(("https://", "http://")):
         return _any_url(name)
     known = ", ".join(venue_names())
-    raise UsageError(f"unknown venue {name!r}: use {known}, or an https:// URL")
+    shown = without_query(name)
+    raise UsageError(f"unknown venue {shown!r}: use {known}, or an https:// URL")
 
 
 def _any_url(url: str) -> Venue:
     # Before anything could repeat a password in a message.
-    if "@" in url.split("//", 1)[1].partition("/")[0]:
+    if "@" in re.split("[/?#]", url.split("//", 1)[1], maxsplit=1)[0]:
         raise UsageError("a venue URL must not hold a user name or password")
+    shown = without_query(url)
     if not (url.isascii() and url.isprintable()) or " " in url:
         raise UsageError(
-            f"venue {url!r} is not a usable URL: it holds a space, a control character "
-            "or one beyond ASCII; encode it"
+            f"venue {shown!r} is not a usable URL: it holds a space, a control "
+            "character or one beyond ASCII; encode it"
         )
     try:
         parts = urlsplit(url)
         _ = parts.port  # raises when it is no number
     except ValueError as error:
-        raise UsageError(f"venue {url!r} is not a usable URL: {error}") from error
+        raise UsageError(f"venue {shown!r} is not a usable URL: {error}") from error
     if not parts.hostname:
-        raise UsageError(f"venue {url!r} names no host")
+        raise UsageError(f"venue {shown!r} names no host")
     get = Endpoint(name="get", method="GET", path="")
     venue = Venue(
         name=url, base_url=url, endpoints={"get": get}, warm_up=get, private_query=True

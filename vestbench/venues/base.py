@@ -67,15 +67,18 @@ class Venue:
         The query of a URL that a user gave may hold a token; that of a known venue
         holds what is asked for.
         """
-        if not self.private_query:
-            return url
-        path, mark, _ = url.partition("?")
-        return path + mark + ("…" if mark else "")
+        return without_query(url) if self.private_query else url
 
     @property
     def host(self) -> str:
         """The host and port of the base URL, for messages."""
         return urlsplit(self.base_url).netloc
+
+
+def without_query(url: str) -> str:
+    """Return `url` with an ellipsis for its query, and without its fragment."""
+    path, mark, _ = url.partition("#")[0].partition("?")
+    return path + mark + ("…" if mark else "")
 
 
 def by_name(*endpoints: Endpoint) -> dict[str, Endpoint]:

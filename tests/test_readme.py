@@ -1,0 +1,226 @@
+"""What README.md says exists: commands, options, settings, exit codes, files."""
+
+from __future__ import annotations
+
+import re
+import shlex
+import subprocess
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import pytest
+import typer
+
+from vestbench.cli import app
+from vestbench.config import SETTINGS, parse_duration
+from vestbench.errors import ExitCode
+from vestbench.venues import find_venue
+
+ROOT = Path(__file__).parents[1]
+README = (ROOT / "README.md").read_text(encoding="utf-8")
+CI = ROOT / ".ci" / "run"
+
+_FENCE = re.compile(r"^```(\w*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
+_PROSE = _FENCE.sub("", README)
+_SPANS = re.findall(r"`([^`\n]+)`", _PROSE)
+_LONG_OPTION = re.compile(r"(?<![\w-])--[a-z][a-z-]*")
+_SEPARATORS = {"&&", "||", "|", ";"}
+
+
+@dataclass(frozen=True)
+class Block:
+    language: str
+    text: str
+
+
+BLOCKS = [Block(*found) for found in _FENCE.findall(README)]
+
+
+@cache
+def commands() -> dict[str, Any]:
+    group: Any = typer.main.get_command(app)
+    return dict(group.commands)
+
+
+def options(command: str) -> set[str]:
+    names = {"--help", "--version"}
+    for parameter in commands()[command].params:
+        names.update(parameter.opts, parameter.secondary_opts)
+    return names
+
+
+def typed_lines(block: Block) -> Iterator[str]:
+    """Yield the lines of `block` that are typed, not printed."""
+    for line in block.text.splitlines():
+        if block.language == "sh":
+            yield line
+        elif block.language == "console" and line.startswith("$ "):
+            yield line.removeprefix("$ ")
+
+
+def programs(line: str) -> Iterator[list[str]]:
+    """Yield the programs that a line starts, each with its arguments."""
+    words: list[str] = []
+    for word in shlex.split(line, comments=True):
+        if word in _SEPARATORS:
+            yield words
+            words = []
+        else:
+            words.append(word)
+    yield words
+
+
+def examples() -> list[str]:
+    """Return every command line of ours, without what surrounds it."""
+    lines = [line for block in BLOCKS for line in typed_lines(block)]
+    # Two words in a sentence only name a command.
+    lines += [span for span in _SPANS if re.match(r"vestbench \S+ ", span)]
+    found = [
+        shlex.join(words[1:])
+        for line in lines
+        for words in programs(line)
+        if words and Path(words[0]).name == "vestbench"
+    ]
+    return list(dict.fromkeys(found))
+
+
+def table(heading: str) -> list[list[str]]:
+    """Return the rows of the first table below `heading`, without its head."""
+    _, found, rest = README.partition(f"\n{heading}\n")
+    assert found, f"README has no {heading}"
+    rows = re.search(r"^\|.*\n\|[-|]+\|\n((?:\|.*\n)+)", rest, re.MULTILINE)
+    assert rows is not None, f"{heading} has no table"
+    return [
+        [cell.strip().strip("`") for cell in line.strip("|").split("|")]
+        for line in rows[1].splitlines()
+    ]
+
+
+def test_the_examples_are_found() -> None:
+    assert len(examples()) >= 10
+    assert {block.language for block in BLOCKS} >= {"sh", "console"}
+
+
+@pytest.mark.parametrize("command", sorted(commands()))
+def test_every_command_is_mentioned(command: str) -> None:
+    assert re.search(rf"\bvestbench {command}\b", README)
+
+
+def test_every_command_that_is_mentioned_exists() -> None:
+    named = {span.split()[1] for span in _SPANS if span.startswith("vestbench ")}
+
+    assert named - set(commands()) == set()
+
+
+@pytest.mark.parametrize("example", examples())
+def test_every_example_can_be_typed(example: str) -> None:
+    command, *words = shlex.split(example)
+    assert command in commands()
+    parameters = commands()[command].params
+    metavars = {parameter.name: parameter.metavar for parameter in parameters}
+
+    # Raises for what is unknown, missing, or of the wrong type; runs nothing.
+    values = commands()[command].make_context(command, words).params
+
+    given = {name: value for name, value in values.items() if value is not None}
+    for name, value in given.items():
+        if metavars[name] == "DURATION":
+            parse_duration(value)
+    if "venue" in given:
+        find_venue(given["venue"])
+
+
+def test_every_console_block_starts_with_a_command() -> None:
+    for block in BLOCKS:
+        if block.language == "console":
+            assert block.text.startswith("$ vestbench "), block.text.splitlines()[0]
+            for line in typed_lines(block):
+                assert line.split()[1] in commands(), line
+
+
+def test_every_option_that_is_mentioned_exists() -> None:
+    known = set().union(*map(options, commands()))
+    mentioned = {option for span in _SPANS for option in _LONG_OPTION.findall(span)}
+
+    assert mentioned
+    assert mentioned - known == set()
+
+
+def test_every_environment_variable_is_a_setting_and_the_other_way_round() -> None:
+    mentioned = set(re.findall(r"\bVESTBENCH_[A-Z_]+\b", README))
+
+    assert mentioned == {setting.variable for setting in SETTINGS}
+
+
+def test_the_settings_are_as_the_table_has_them() -> None:
+    shown = [row[1:] for row in table("### Settings")]
+
+    assert shown == [
+        [
+            setting.default,
+            setting.option,
+            setting.variable,
+            f"[{setting.section}] {setting.key}" if setting.section else setting.key,
+        ]
+        for setting in SETTINGS
+    ]
+
+
+def test_the_exit_codes_are_as_the_table_has_them() -> None:
+    shown = [int(row[0]) for row in table("## Exit codes")]
+
+    assert shown == [int(code) for code in ExitCode]
+
+
+def test_every_file_that_is_linked_exists() -> None:
+    targets = re.findall(r"\]\(([^)\s]+)\)", _PROSE)
+    files = [t.partition("#")[0] for t in targets if not re.match(r"\w+:|#", t)]
+
+    assert files
+    assert [file for file in files if not (ROOT / file).exists()] == []
+
+
+def test_every_path_that_is_mentioned_exists() -> None:
+    paths = [s for s in _SPANS if re.fullmatch(r"(tests|vestbench)/[\w./]*", s)]
+
+    assert paths
+    assert [path for path in paths if not (ROOT / path).exists()] == []
+
+
+def test_no_output_is_left_to_be_filled_in() -> None:
+    assert re.findall(r"@@\w+@@", README) == []
+
+
+def test_ci_runs_the_test_command_as_it_stands_here() -> None:
+    if not (ROOT / ".git").exists():
+        pytest.skip("no checkout: the source distribution is without .ci")
+    marked = re.findall(
+        r"<!-- test-command -->\n```sh\n(.*?)```\n<!-- end -->", README, re.DOTALL
+    )
+    (extraction,) = re.findall(r"^command=\$\(.*\)$", CI.read_text(), re.MULTILINE)
+
+    script = f'set -euo pipefail; {extraction}; printf "%s\\n" "$command"'
+    done = subprocess.run(
+        ["bash", "-c", script],  # noqa: S607 - as .ci/run is found
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+
+    assert [done.stdout] == marked
+    assert 'eval "${command//python3 /$python }"' in CI.read_text()
+    assert done.stdout.startswith("python3 -m venv .venv ")
+
+
+def test_ci_runs_nothing_but_that() -> None:
+    if not (ROOT / ".git").exists():
+        pytest.skip("no checkout: the source distribution is without .github")
+    (workflow,) = (ROOT / ".github" / "workflows").iterdir()
+    steps = re.findall(r"^ +- run: (.*)$", workflow.read_text(), re.MULTILINE)
+
+    # The other one is in the README too, for the reader's own machine.
+    assert [step for step in steps if f"`{step}`" not in README] == [".ci/run"]
