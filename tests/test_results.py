@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import string
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime, timedelta, timezone
 from errno import EACCES, ENOSPC
 from io import StringIO
@@ -461,10 +461,12 @@ class FullDisk(StringIO):
 
 
 @pytest.fixture
-def full_disk(monkeypatch: pytest.MonkeyPatch) -> FullDisk:
+def full_disk(monkeypatch: pytest.MonkeyPatch) -> Iterator[FullDisk]:
     disk = FullDisk()
     monkeypatch.setattr(Path, "open", lambda *_, **__: disk)
-    return disk
+    yield disk
+    disk.room = 10**6
+    disk.close()
 
 
 @pytest.mark.parametrize("step", ["start", "conditions", "add", "finish"])

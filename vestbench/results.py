@@ -273,9 +273,13 @@ class RunWriter:
                 f"cannot write results to {path}: {_reason(error)}; "
                 "choose another --output"
             ) from error
-        self._write({"format": FORMAT, "command": command, "label": label})
-        self._write({"started": started.astimezone(UTC)})
-        self._write({"plan": plan})
+        try:
+            self._write({"format": FORMAT, "command": command, "label": label})
+            self._write({"started": started.astimezone(UTC)})
+            self._write({"plan": plan})
+        except UsageError:
+            self.discard()
+            raise
 
     def conditions(self, conditions: Mapping[str, Any]) -> None:
         """Write what is known before the first request."""
