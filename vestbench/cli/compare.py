@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from vestbench.cli import options as o
-from vestbench.errors import ExitCode, UsageError
+from vestbench.errors import ExitCode, UsageError, VenueError
 
 if TYPE_CHECKING:
     from vestbench.cli.measuring import Measurement, SimOptions
@@ -301,13 +301,16 @@ class _Comparison:
             else found.get("auto_target_ms", self._plan.get("min_saving_ms"))
         )
         if target is None:
-            raise UsageError(
-                "--min-saving auto: the route's round trip could not be measured; "
-                "give a duration"
+            raise VenueError(
+                "--min-saving auto: no request got through, so the route's round trip "
+                "is not known"
             )
         self._judgement = Judgement(self._plan, float(target), percent=percent)
         if self._earlier is not None:
-            self._first_look = int(self._earlier.conclusion.get("first_look", 0))
+            # A run that was killed does not say; its minimum may not have passed.
+            unknown = _NO_LOOK_YET if self._earlier.plan["min_duration_s"] else 0
+            found_look = self._earlier.conclusion.get("first_look", unknown)
+            self._first_look = int(found_look)
         for old in self._done:
             self._judgement.add(old, look=old.number + 1 >= self._first_look)
         return found
@@ -372,6 +375,8 @@ class _Comparison:
             end = self._experiment.run(measurement.record, judge)
             measurement.take(end)
             measurement.conclusion["unmeasured"] = end.unmeasured
+        else:
+            measurement.stopped = "the rounds of the resumed run are decided already"
 
     def _show(self, judgement: Judgement) -> None:
         from vestbench.report.compare import progress_text

@@ -187,7 +187,8 @@ class Comparison:
                 for index in range(self._plan.warm_connections)
             ]
             self._unmeasured(session, self._make_warm_up, slots)
-            self._sleep(self._plan.idle_s)
+            if not self._stop.over():
+                self._sleep(self._plan.idle_s)
 
     def _unmeasured(
         self, session: Session, make: MakeRequest, slots: Sequence[Slot]

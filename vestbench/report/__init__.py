@@ -15,7 +15,7 @@ from vestbench.report.machine import document
 from vestbench.report.stored import stored_report
 from vestbench.report.warmup import warm_up_brief, warm_up_report
 
-__all__ = ["machine_document", "show_brief", "show_run", "stored_report"]
+__all__ = ["guarded", "machine_document", "show_brief", "show_run", "stored_report"]
 
 T = TypeVar("T")
 Show = Callable[[Run], RenderableType]
@@ -37,7 +37,8 @@ def show_run(run: Run) -> RenderableType:
     Raises:
         InvalidRunError: The run holds something that no run of ours would.
     """
-    return _guarded(run, _shows(run)[0])
+    show = _shows(run)[0]
+    return guarded(lambda: show(run))
 
 
 def show_brief(run: Run) -> RenderableType:
@@ -46,7 +47,8 @@ def show_brief(run: Run) -> RenderableType:
     Raises:
         InvalidRunError: The run holds something that no run of ours would.
     """
-    return _guarded(run, _shows(run)[1])
+    show = _shows(run)[1]
+    return guarded(lambda: show(run))
 
 
 def machine_document(run: Run, file: str) -> dict[str, Any]:
@@ -56,12 +58,17 @@ def machine_document(run: Run, file: str) -> dict[str, Any]:
         InvalidRunError: The run holds something that no run of ours would.
     """
     _shows(run)
-    return _guarded(run, lambda found: document(found, file))
+    return guarded(lambda: document(run, file))
 
 
-def _guarded(run: Run, build: Callable[[Run], T]) -> T:
+def guarded(build: Callable[[], T]) -> T:
+    """Return what `build` makes of stored runs.
+
+    Raises:
+        InvalidRunError: They hold something that no run of ours would.
+    """
     try:
-        return build(run)
+        return build()
     except _DAMAGED as error:
         what = f"{type(error).__name__}: {error}"
         raise InvalidRunError(

@@ -402,10 +402,17 @@ def residual_warning(closure: Closure | None) -> Iterator[str]:
         return
     parts = {name: getattr(closure, name) for name in _RESIDUAL_CAUSES}
     name = max(parts, key=lambda part: abs(parts[part]))
+    if parts[name] * closure.opening > 0:
+        cause = f": {_RESIDUAL_CAUSES[name]}"
+    elif closure.opening:
+        cause = ", which takes longer on the reused connection"
+        cause += ": an acknowledgement may be delayed" if name == "wait" else ""
+    else:
+        cause = ""
     yield (
         f"opening the connection takes {ms(closure.opening)} ms, but the saving is "
         f"{ms(closure.saving)} ms; the difference is mostly {name} "
-        f"({ms(parts[name], signed=True)} ms): {_RESIDUAL_CAUSES[name]}"
+        f"({ms(parts[name], signed=True)} ms){cause}"
     )
 
 
@@ -442,4 +449,4 @@ def _why_not_reused(run: Run) -> str:
 
 def warning_line(text: str) -> Text:
     """Return a warning as it is shown."""
-    return Text("warning: ", style="yellow").append(text, "default")
+    return Text("warning: ", style="yellow").append(plain(text).plain, "default")

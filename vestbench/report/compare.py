@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from math import inf
+from math import inf, isfinite
 
 from rich import box
 from rich.console import Group as Lines
@@ -18,6 +18,7 @@ from vestbench.report.bench import (
     is_far,
     link_warnings,
     odds,
+    quantile_notes,
     residual_warning,
     warning_line,
 )
@@ -41,7 +42,8 @@ from vestbench.stats.compare import (
     rounds_of,
     summarise_compare,
 )
-from vestbench.stats.groups import PHASES, Why, is_relayed
+from vestbench.stats.evidence import Decision
+from vestbench.stats.groups import PHASES, Acceptance, Why, is_relayed
 
 _PHYSICAL = {0: "1 round trip (TCP)", 1: "2 round trips (TCP, TLS 1.3)"}
 
@@ -56,14 +58,16 @@ def compare_report(run: Run) -> RenderableType:
         "",
         _roles(summary),
         arms_table(run, summary),
-        *(Text(note, style="dim") for note in _footnotes(summary)),
+        *(Text(note, style="dim") for note in _footnotes(run, summary)),
     ]
-    for pair in summary.pairs:
-        parts += ["", phases_table(run, summary, pair)]
+    if any(arm.answered for arm in summary.arms):
+        for pair in summary.pairs:
+            parts += ["", phases_table(run, summary, pair)]
     failures = failures_table(run)
     if failures is not None:
         parts += ["", failures]
-    parts += ["", Text("Latency, one axis", style="bold"), _picture(run, summary)]
+    if any(arm.answered for arm in summary.arms):
+        parts += ["", Text("Latency, one axis", style="bold"), _picture(run, summary)]
     parts += ["", build_line(run)]
     warnings = list(compare_warnings(run, summary))
     if warnings:
@@ -99,16 +103,27 @@ def _headlines(run: Run, summary: CompareSummary) -> Iterator[Text]:
 
 
 def _sentence(run: Run, summary: CompareSummary, pair: PairSummary) -> Iterator[Text]:
-    level = f"{100 * run.plan['confidence']:g} % CI"
-    line = Text(f"{pair.candidate} saves ")
-    line.append(f"{median_of(pair.saving)} ms", "bold")
-    line.append(f" per request, {level} {interval(pair.saving.interval)}, ")
+    level = f"{100 * pair.confidence:g} % CI"
+    line = plain(pair.candidate)
+    invalid = pair.acceptance is Acceptance.INVALID
+    known = isfinite(pair.saving.median_lo) or isfinite(pair.saving.median_hi)
+    # No figure from one round is called a saving.
+    stated = known and pair.rounds > 1 and not invalid
+    if not stated:
+        line.append(": no saving can be stated, ")
+    else:
+        line.append(" saves ")
+        line.append(f"{median_of(pair.saving)} ms", "bold")
+        line.append(f" per request, {level} {interval(pair.saving.interval)}, ")
     line.append(str(pair.acceptance), ACCEPTANCE_STYLES[pair.acceptance])
-    line.append(f" against {target_text(summary)} after {plural(pair.rounds, 'round')}")
-    yield line
-    reason = _because(summary, pair)
+    if not invalid:
+        line.append(f" against {target_text(summary)}")
+    yield line.append(f" after {plural(pair.rounds, 'round')}")
+    reason = _because(run, summary, pair)
     if reason:
-        yield Text("  " + reason)
+        yield Text("  ").append_text(plain(reason))
+    if not stated:
+        return
     detail = f"  {median_of(pair.percent)} % {interval(pair.percent.interval)} saved"
     if pair.round_trips is not None and is_far(summary.rtt_ms):
         trips = pair.round_trips
@@ -120,10 +135,12 @@ def _sentence(run: Run, summary: CompareSummary, pair: PairSummary) -> Iterator[
     yield Text(detail, "dim")
 
 
-def _because(summary: CompareSummary, pair: PairSummary) -> str:
+def _because(run: Run, summary: CompareSummary, pair: PairSummary) -> str:
     closure = pair.closure
     if pair.why is Why.NOT_REUSED:
         return _contradiction(summary, pair)
+    if pair.why is Why.NOISY:
+        return _undecided(run, summary, pair)
     if pair.why is Why.TOO_SHORT and closure is not None:
         reachable = closure.expected or 0.0
         return (
@@ -135,19 +152,43 @@ def _because(summary: CompareSummary, pair: PairSummary) -> str:
     if pair.why is Why.RELIABILITY:
         return f"{pair.candidate} fails more often than {summary.control}"
     if pair.why is Why.CLOSE:
-        return "the saving is too close to the target to tell: change it or accept"
+        return (
+            "the saving is too close to the target to tell: change the target, or "
+            "accept this"
+        )
     if pair.why is Why.UNRELIABLE:
         return "too many requests failed"
-    if pair.why is Why.NOISY:
-        if pair.rounds < 12:
-            return "at least 12 rounds are needed"
-        return f"too noisy to tell; {_more(pair)}"
+    if pair.acceptance is Acceptance.FAIL:
+        return _no_saving(summary, pair)
+    return ""
+
+
+def _undecided(run: Run, summary: CompareSummary, pair: PairSummary) -> str:
+    needed = int(run.plan["min_rounds"])
+    if summary.acceptance is Acceptance.PASS:
+        return "not decided when another candidate passed, which ended the run"
+    if pair.rounds < needed:
+        return f"at least {needed} rounds are needed"
+    if pair.summary.decision is not Decision.UNDECIDED:
+        return "no verdict is given before --min-duration has passed"
+    early = run.interrupted or run.conclusion.get("stopped")
+    return f"{'not decided yet' if early else 'too noisy to tell'}; {_more(pair)}"
+
+
+def _no_saving(summary: CompareSummary, pair: PairSummary) -> str:
+    """Explain a failure that is no fault of anything: there was nothing to save."""
+    strategies = {arm.label: arm.strategy for arm in summary.arms}
+    if strategies[pair.candidate] == strategies[summary.control]:
+        return "both connect in the same way, so there is nothing to save"
+    ends = pair.saving.interval
+    if ends is not None and ends.high < 0:
+        return f"{pair.candidate} is slower than {summary.control}"
     return ""
 
 
 def _more(pair: PairSummary) -> str:
     if pair.projection is None:
-        return "more rounds will not settle it"
+        return "at this rate more rounds will not settle it"
     more = max(1, pair.projection - pair.rounds)
     return (
         f"about {plural(more, 'more round')} would settle it if the trend holds "
@@ -166,28 +207,33 @@ def _contradiction(summary: CompareSummary, pair: PairSummary) -> str:
             )
         return (
             f"{arm.label} reused its connection in only {arm.reused} of "
-            f"{plural(arm.answered, 'request')}, so it was not pooled"
+            f"{plural(arm.answered, 'request')}, so it was not {arm.strategy}"
         )
     return ""
 
 
 def _roles(summary: CompareSummary) -> Text:
-    names = ", ".join(pair.candidate for pair in summary.pairs)
+    names = ", ".join(plain(pair.candidate).plain for pair in summary.pairs)
     role = "candidate is" if len(summary.pairs) == 1 else "candidates are"
-    line = Text("The control is ").append(summary.control, "bold")
+    line = Text("The control is ").append(plain(summary.control).plain, "bold")
     return line.append(f", the {role} ").append(names, "bold")
 
 
 def arms_table(run: Run, summary: CompareSummary) -> Table:
     """Return the arms: what they took, and whether they were what they are called."""
-    table = Table(box=box.SIMPLE_HEAD, padding=(0, 1), pad_edge=False)
-    table.add_column("arm, ms", no_wrap=True)
+    # Two blanks between columns: with three, long runs do not fit into 80 columns.
+    table = Table(box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0), pad_edge=False)
+    table.add_column("arm, ms", overflow="fold")
     level = f"{100 * run.plan['confidence']:g} %"
-    for heading in ("n", f"p50 [{level} CI]", "p90", "p99", "failed", "opened"):
+    for heading in ("n", f"p50 [{level} CI]", "p90", "p99"):
         table.add_column(heading, justify="right", no_wrap=True)
-    table.add_column("reused", no_wrap=True)
+    for heading in ("failed", "opened"):
+        table.add_column(heading, justify="right", no_wrap=True)
+    table.add_column("reused")
     for arm in summary.arms:
-        table.add_row(Text(arm.label, "bold"), *_arm_cells(arm))
+        label = plain(arm.label)
+        label.stylize("bold")
+        table.add_row(label, *_arm_cells(arm))
     return table
 
 
@@ -202,29 +248,28 @@ def _arm_cells(arm: ArmSummary) -> list[RenderableType]:
         quantile_cell(found.p50),
         quantile_bound(found.p90),
         quantile_bound(found.p99),
-        ", ".join(f"{count} {kind}" for kind, count in arm.failures) or "0",
+        str(sum(count for _, count in arm.failures)),
         str(arm.connections),
         reused,
     ]
 
 
-def _footnotes(summary: CompareSummary) -> Iterator[str]:
-    yield "opened, reused: connections of measured requests, by proof"
-    found = [arm.group.metric("latency") for arm in summary.arms]
-    if any(
-        m is not None and m.p90.point is not None and m.p90.high is None for m in found
-    ):
-        yield "≥: only a lower bound; p90 needs 36 requests"
-    if any(m is not None and m.p99.point is None for m in found):
-        yield "n/a: too few; p99 needs 100 requests"
+def _footnotes(run: Run, summary: CompareSummary) -> Iterator[str]:
+    yield "opened or reused its connection: by proof, not by plan"
+    metrics = [arm.group.metric("latency") for arm in summary.arms]
+    shown = [metric for metric in metrics if metric is not None]
+    yield from quantile_notes(
+        [found for m in shown for found in (m.p90, m.p99) if found.low != inf],
+        run.plan["confidence"],
+    )
 
 
 def phases_table(run: Run, summary: CompareSummary, pair: PairSummary) -> Table:
     """Return the median of each phase in both arms, and what the saving is made of."""
     table = Table(box=box.SIMPLE_HEAD, padding=(0, 1), pad_edge=False)
-    table.add_column("median, ms", no_wrap=True)
+    table.add_column("median, ms")  # wrapped rather than cropped
     for heading in (summary.control, pair.candidate, "saved", "round trips"):
-        table.add_column(heading, justify="right", no_wrap=True)
+        table.add_column(plain(heading), justify="right", no_wrap=True)
     groups = {arm.label: arm.group for arm in summary.arms}
     control, candidate = groups[summary.control], groups[pair.candidate]
     closure = pair.closure
@@ -234,13 +279,16 @@ def phases_table(run: Run, summary: CompareSummary, pair: PairSummary) -> Table:
         return fixed(value / rtt, 2) if rtt and is_far(rtt) else ABSENT
 
     merged = is_relayed(run)
+    # A phase is absent on a reused connection; but every answer was waited for.
+    both = control.metric("wait") is not None and candidate.metric("wait") is not None
     for name in (*PHASES, "client"):
         a, b = control.typical(name), candidate.typical(name)
         if a is None and b is None:
             continue
         saved = (a or 0.0) - (b or 0.0)
+        change = (ms(saved, signed=True), trips(saved)) if both else (ABSENT, ABSENT)
         mark = " *" if merged and name in ("connect", "tls") else ""
-        table.add_row(name + mark, ms(a), ms(b), ms(saved, signed=True), trips(saved))
+        table.add_row(name + mark, ms(a), ms(b), *change)
     if closure is None:
         return table
     table.add_section()
@@ -252,6 +300,8 @@ def phases_table(run: Run, summary: CompareSummary, pair: PairSummary) -> Table:
     if closure.expected is not None:
         tls = closure.tls_round_trips
         limit = _PHYSICAL.get(tls, "3 round trips (TCP, TLS 1.2)")
+        if closure.dns is not None:
+            limit = "name resolution, " + limit
         rows.append((f"physical limit: {limit}", closure.expected, ""))
     for name, value, style in rows:
         cells = (name, "", "", ms(value, signed=True), trips(value))
@@ -273,7 +323,7 @@ def _picture(run: Run, summary: CompareSummary) -> Distributions:
 def compare_warnings(run: Run, summary: CompareSummary) -> Iterator[str]:
     """Word what is unusual: what was seen, why it matters, what to try."""
     for pair in summary.pairs:
-        yield from _pair_warnings(pair)
+        yield from _pair_warnings(run, summary, pair)
     for note in run.conclusion.get("notes", []):
         yield plain(note).plain
     if summary.syn_retransmissions:
@@ -285,18 +335,29 @@ def compare_warnings(run: Run, summary: CompareSummary) -> Iterator[str]:
     if summary.retransmits and not run.conditions.get("link", {}).get("loss"):
         yield f"{plural(summary.retransmits, 'segment')} had to be sent again"
     for pair in summary.pairs:
-        yield from residual_warning(pair.closure)
+        named = f"{pair.candidate}: " if len(summary.pairs) > 1 else ""
+        yield from (named + text for text in residual_warning(pair.closure))
     yield from link_warnings(run, summary.disturbed)
 
 
-def _pair_warnings(pair: PairSummary) -> Iterator[str]:
+def _pair_warnings(
+    run: Run, summary: CompareSummary, pair: PairSummary
+) -> Iterator[str]:
     name = pair.candidate
+    control = next(arm for arm in summary.arms if arm.label == summary.control)
+    failed = sum(count for _, count in control.failures)
+    if 20 * failed > control.requests:
+        yield (
+            f"{control.label} failed in {failed} of "
+            f"{plural(control.requests, 'round')}: what it would have taken is "
+            "unknown, and the saving only counts the time it took to fail"
+        )
     if pair.undetermined:
         yield (
             f"{name}: failures leave {plural(pair.undetermined, 'round')} of "
             f"{pair.rounds} without a vote"
         )
-    if pair.order is not None and pair.order.warns:
+    if pair.order is not None and pair.order.warns and run.plan["vote"] != "pair":
         yield (
             f"{name}: who goes first matters by {ms(abs(pair.order.effect_ms))} ms; "
             "--vote pair cancels that"

@@ -9,7 +9,7 @@ from typing import Any
 from rich.table import Table
 from rich.text import Text
 
-from vestbench.models import Run
+from vestbench.models import Failure, Run
 from vestbench.report.units import ABSENT, ms, plain, plural
 from vestbench.stats.groups import is_relayed, round_trip_ms
 
@@ -146,20 +146,28 @@ def _when(run: Run) -> str:
 
 
 def failures_table(run: Run) -> Table | None:
-    """Return failures by kind with an example of each, or None without any."""
+    """Return failures by kind with an example of each, or None without any.
+
+    In a comparison, by arm as well.
+    """
     if not run.failures:
         return None
     table = Table(
         title="Failures", title_justify="left", title_style="bold red", box=None
     )
-    for heading in ("kind", "count", "after ms", "example"):
+    arms = run.command == "compare"
+    for heading in (*(["arm"] if arms else []), "kind", "count", "after ms", "example"):
         table.add_column(
             heading,
             justify="right" if heading == "count" else "left",
             overflow="fold",
         )
-    for kind in sorted({failure.kind for failure in run.failures}):
-        found = [failure for failure in run.failures if failure.kind is kind]
+    groups: dict[tuple[str, str], list[Failure]] = {}
+    for failure in run.failures:
+        arm = failure.slot.arm if arms else ""
+        groups.setdefault((arm, str(failure.kind)), []).append(failure)
+    for (arm, kind), found in sorted(groups.items()):
         after = median(failure.elapsed_ns for failure in found) / 1e6
-        table.add_row(str(kind), str(len(found)), ms(after), plain(found[0].detail))
+        cells = (kind, str(len(found)), ms(after), plain(found[0].detail))
+        table.add_row(*([plain(arm)] if arms else []), *cells)
     return table

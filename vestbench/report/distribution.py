@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from math import isfinite
 
+from rich.cells import cell_len
 from rich.console import Console, ConsoleOptions, RenderResult
 from rich.text import Text
 
@@ -16,6 +17,7 @@ _STYLES = ("cyan", "green", "yellow", "magenta", "blue")
 
 # Beyond this quantile the axis ends: one outlier must not squeeze all the rest.
 _AXIS_END = 0.98
+_NOT_FAR = 1.25  # times the axis: what the largest value may stretch it to
 
 
 class Distributions:
@@ -27,7 +29,7 @@ class Distributions:
 
     def __init__(self, latencies_ms: Mapping[str, Sequence[float]]) -> None:
         self._arms = {
-            label: (
+            plain(label).plain: (
                 [value for value in values if isfinite(value)],
                 sum(not isfinite(value) for value in values),
             )
@@ -41,24 +43,24 @@ class Distributions:
         everything = [value for found, _ in self._arms.values() for value in found]
         if not everything:
             return
-        name_width = 2 + max(len(label) for label in self._arms)
+        name_width = 2 + max(cell_len(label) for label in self._arms)
         width = max(20, min(options.max_width, 120) - name_width)
         low = min(everything)
         high = max(
             quantile(found, _AXIS_END) for found, _ in self._arms.values() if found
         )
+        if max(everything) - low <= _NOT_FAR * (high - low):
+            high = max(everything)
         if high <= low:
             high = low + max(1.0, abs(low) * 0.01)
-        scale = (width - 1) / (high - low)
         for style, (label, (found, failed)) in zip(
             _cycle(len(self._arms)), self._arms.items(), strict=True
         ):
-            line = plain(label.ljust(name_width))
-            line.stylize("bold")
+            line = Text(label + " " * (name_width - cell_len(label)), "bold")
             line.append(_bars(histogram(found, low, high, width)), style)
             yield line
-            if found:
-                yield _marker(found, failed, low, high, scale, name_width)
+            for text in _marker(found, failed, low, high, width):
+                yield Text(" " * name_width + text, "dim")
         end = f"{ms(high)} ms"
         gap = width - len(ms(low)) - len(end)
         yield Text(" " * name_width + ms(low) + " " * gap + end, "dim")
@@ -76,23 +78,32 @@ def _bars(counts: Sequence[int]) -> str:
 
 
 def _marker(
-    found: Sequence[float],
-    failed: int,
-    low: float,
-    high: float,
-    scale: float,
-    name_width: int,
-) -> Text:
-    middle = quantile(found, 0.5)
+    found: Sequence[float], failed: int, low: float, high: float, width: int
+) -> Iterator[str]:
+    """Return a line that marks the median, and whatever the bars do not show."""
+    notes = []
     beyond = sum(value > high for value in found)
-    notes = [f"median {ms(middle)} ms"]
     if beyond:
         notes.append(f"{beyond} beyond the axis")
     if failed:
         notes.append(f"{failed} failed")
-    text = ", ".join(notes)
-    place = name_width + int((middle - low) * scale)
-    # To the left of its mark where there is no room to the right.
-    if place - name_width > len(text) + 1:
-        return Text(" " * (place - len(text) - 1) + text + " ▲", "dim")
-    return Text(" " * place + "▲ " + text, "dim")
+    if not found:
+        yield ", ".join(notes) or "no request"
+        return
+    middle = quantile(found, 0.5)
+    # The cell in which the histogram has it.
+    place = min(width - 1, int((middle - low) / (high - low) * width))
+    first = f"median {ms(middle)} ms"
+    text = ", ".join((first, *notes))
+    if max(place, width - place - 1) <= len(text):
+        yield _beside(first, place)
+        yield ", ".join(notes)
+    else:
+        yield _beside(text, place)
+
+
+def _beside(text: str, place: int) -> str:
+    """Put `text` to the left of its mark if there is room, else to the right."""
+    if place > len(text):
+        return " " * (place - len(text) - 1) + text + " ▲"
+    return " " * place + "▲ " + text

@@ -11,7 +11,7 @@ from rich.table import Table
 from rich.text import Text
 
 from vestbench.report.bench import warning_line
-from vestbench.report.units import ABSENT, fixed, ms, plain
+from vestbench.report.units import ABSENT, fixed, ms, plain, plural
 from vestbench.stats.stored import FEWEST, StoredComparison
 
 _STYLES = {
@@ -26,7 +26,9 @@ def stored_report(found: StoredComparison, then: str, now: str) -> RenderableTyp
     return Lines(
         _sentence(found),
         "",
-        _table(found, then, now),
+        Text("then  ").append_text(plain(then)),
+        Text("now   ").append_text(plain(now)),
+        _table(found),
         Text(
             "Savings are compared, never latencies: runs of different times cannot be "
             "paired, so a difference of latencies may be one of the days. To compare "
@@ -50,20 +52,18 @@ def _sentence(found: StoredComparison) -> Text:
     return line.append(f", margin {fixed(verdict.margin, 2)}")
 
 
-def _table(found: StoredComparison, then: str, now: str) -> Table:
+def _table(found: StoredComparison) -> Table:
     table = Table(box=box.SIMPLE_HEAD, padding=(0, 1), pad_edge=False)
     table.add_column("", no_wrap=True)
-    table.add_column("result", overflow="fold")
     table.add_column("started", no_wrap=True)
     for heading in ("n", f"saving, {found.unit}", "ms", "RTT ms"):
         table.add_column(heading, justify="right", no_wrap=True)
-    for name, file, side in (("then", then, found.then), ("now", now, found.now)):
+    for name, side in (("then", found.then), ("now", found.now)):
         if side is None:
-            table.add_row(name, plain(file), ABSENT, "0", ABSENT, ABSENT, ABSENT)
+            table.add_row(name, ABSENT, "0", ABSENT, ABSENT, ABSENT)
             continue
         table.add_row(
             name,
-            plain(file),
             side.started,
             str(side.n),
             fixed(side.median_saving, 2),
@@ -79,6 +79,12 @@ def _warnings(found: StoredComparison) -> Iterator[str]:
         yield f"the runs are of different things: {names} (--force)"
     if found.notable:
         yield f"the runs also differ in: {', '.join(found.notable)}"
+    for name, side in (("then", found.then), ("now", found.now)):
+        if side is not None and side.failures:
+            yield (
+                f"{name}: {plural(side.failures, 'request')} failed; there is no "
+                "saving of these, and none is counted"
+            )
     if found.unit == "ms":
         yield (
             "one of the runs knows no round trip, so savings are compared in ms: a "

@@ -60,7 +60,7 @@ def quantile_cell(found: QuantileEstimate) -> str:
         return text
     low = "…" if found.low is None else ms(found.low)
     if found.high is None:
-        return f"{text} [≥ {low}]"
+        return text if found.low == inf else f"{text} [≥ {low}]"
     return f"{text} [{low}, {ms(found.high)}]"
 
 
@@ -68,7 +68,7 @@ def quantile_bound(found: QuantileEstimate) -> str:
     """Return a high quantile, or its lower bound where the upper one is open."""
     if found.point is None:
         return "n/a"
-    if found.high is None and found.low is not None:
+    if found.high is None and found.low is not None and isfinite(found.low):
         return f"≥ {ms(found.low)}"
     return ms(found.point)
 

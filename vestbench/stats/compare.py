@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from math import inf, isfinite
 from statistics import median
 from typing import Any, Literal
@@ -94,6 +94,7 @@ class PairSummary:
     candidate: str
     acceptance: Acceptance
     why: Why
+    confidence: float  # of the verdict and of every interval here
     rounds: int
     measured: int  # requests of the two arms in these rounds
     summary: SavingSummary  # in the unit of the target
@@ -151,22 +152,26 @@ def target_of(run: Run) -> tuple[float, bool]:
     return float(run.conditions["auto_target_ms"]), False
 
 
-def new_verdict(
-    plan: Mapping[str, Any], target: float, *, percent: bool, candidates: int
-) -> SequentialVerdict:
-    """Return the verdict of one pair, before its first round.
+def pair_confidence(plan: Mapping[str, Any]) -> float:
+    """Return the confidence that the verdict of each pair needs.
 
     When any of several candidates may pass, each has to be surer: 1 - 0.05 / m, for
     which the next confidence of the table, 99 %, serves up to five.
     """
-    confidence = float(plan["confidence"])
-    if plan["question"] == "any" and candidates > 1:
-        confidence = 0.99
+    if plan["question"] == "any" and len(plan["arms"]) > 2:
+        return 0.99
+    return float(plan["confidence"])
+
+
+def new_verdict(
+    plan: Mapping[str, Any], target: float, *, percent: bool
+) -> SequentialVerdict:
+    """Return the verdict of one pair, before its first round."""
     vote: Literal["round", "pair"] = "pair" if plan["vote"] == "pair" else "round"
     margin = float(plan["close"]) if "close" in plan else close_margin(target)
     return SequentialVerdict(
         target=target,
-        confidence=confidence,
+        confidence=pair_confidence(plan),
         min_rounds=int(plan["min_rounds"]),
         max_rounds=int(plan["max_rounds"]),
         close=margin,
@@ -211,8 +216,7 @@ class Judgement:
         self._strategies = {arm["label"]: arm["strategy"] for arm in plan["arms"]}
         labels = [label for label in self._strategies if label != self._control]
         self.verdicts = {
-            label: new_verdict(plan, target, percent=percent, candidates=len(labels))
-            for label in labels
+            label: new_verdict(plan, target, percent=percent) for label in labels
         }
         self._answered: Counter[str] = Counter()
         self._wrong: Counter[str] = Counter()
@@ -245,11 +249,7 @@ class Judgement:
     def projection(self, label: str) -> int | None:
         """Return how many rounds in all would decide, if the trend holds."""
         summary = self.verdicts[label].outcome.summary
-        votes = max(summary.votes_pass, summary.votes_fail)
-        threshold = threshold_of(float(self._plan["confidence"]))
-        return _in_rounds(
-            projected_rounds(votes, summary.rounds, threshold), self._plan
-        )
+        return _projection(summary, self._plan)
 
 
 def summarise_compare(run: Run) -> CompareSummary:
@@ -313,9 +313,9 @@ def _pair(
     rtt: float | None,
 ) -> PairSummary:
     target, percent = asked
-    count = len(run.plan["arms"]) - 1
-    verdict = new_verdict(run.plan, target, percent=percent, candidates=count)
-    first_look = int(run.conclusion.get("first_look", 0))
+    verdict = new_verdict(run.plan, target, percent=percent)
+    confidence = pair_confidence(run.plan)
+    first_look = _first_look(run)
     savings: list[float] = []
     orders: list[bool] = []
     bounds: list[Bounds] = []
@@ -330,14 +330,14 @@ def _pair(
             savings.append((a.latency_ns - b.latency_ns) / NS_PER_MS)
             orders.append(first)
     outcome = verdict.finish()
-    versions = {s.tls_version for s in run.samples if not s.reused}
-    closure = closure_of(control.group, candidate.group, outcome.saving, rtt, versions)
+    rounds = rounds[: outcome.rounds]
+    closure = None
+    if outcome.rounds > 1:  # no figure from one round is called a saving
+        closure = _closure(run, control, candidate, outcome.saving, rtt)
     valid = control.valid and candidate.valid
     acceptance, why = _accept(
         outcome.verdict, outcome.reason, closure, target, percent=percent, valid=valid
     )
-    votes = max(outcome.summary.votes_pass, outcome.summary.votes_fail)
-    threshold = threshold_of(float(run.plan["confidence"]))
     interval = outcome.saving.interval
     width = interval.high - interval.low if interval else inf
     in_trips = [Bounds(lo=b.lo / rtt, hi=b.hi / rtt) for b in bounds] if rtt else []
@@ -346,30 +346,84 @@ def _pair(
         candidate=candidate.label,
         acceptance=acceptance,
         why=why,
+        confidence=confidence,
         rounds=outcome.rounds,
         measured=2 * outcome.rounds,
         summary=outcome.summary,
         saving=outcome.saving,
         percent=outcome.percent,
-        round_trips=(
-            median_of_bounds(in_trips, run.plan["confidence"]) if in_trips else None
-        ),
+        round_trips=(median_of_bounds(in_trips, confidence) if in_trips else None),
         closure=closure,
-        projection=_in_rounds(
-            projected_rounds(votes, outcome.summary.rounds, threshold), run.plan
-        ),
+        projection=_projection(outcome.summary, run.plan),
         undetermined=outcome.summary.rounds
         - outcome.summary.votes_pass
         - outcome.summary.votes_fail,
-        order=order_effect(savings, orders, target=target) if savings else None,
+        order=(
+            order_effect(savings, orders, target=_in_ms(asked, rounds, control.label))
+            if savings
+            else None
+        ),
         agreement=lag1_sign_agreement(savings) if savings else None,
         mismatch=_mismatch(rounds, control.label, candidate.label, width),
         plateau=plateau(waits, floor_ms=control.group.typical("wait")),
     )
 
 
-def _in_rounds(votes: int | None, plan: Mapping[str, Any]) -> int | None:
-    """Turn a number of votes into one of rounds: a pair of rounds has one vote."""
+def _first_look(run: Run) -> float:
+    """Return the first round, counted from 1, on which a verdict was allowed.
+
+    A run that was killed does not say. If it had a minimum duration, that may not have
+    passed, and then no round was looked at.
+    """
+    unknown = inf if run.plan.get("min_duration_s") else 0
+    return float(run.conclusion.get("first_look", unknown))
+
+
+def _closure(
+    run: Run,
+    control: ArmSummary,
+    candidate: ArmSummary,
+    saving: MedianSummary,
+    rtt: float | None,
+) -> Closure | None:
+    """Return what the saving should be made of; None where there is none to explain.
+
+    There is none if an arm has no answer or is not what it is called. What the route
+    allows to save is only defined where the control opens connections and the candidate
+    does not.
+    """
+    if not control.answered or not candidate.answered:
+        return None
+    if not control.valid or not candidate.valid:
+        return None
+    versions = {s.tls_version for s in run.samples if not s.reused}
+    closure = closure_of(control.group, candidate.group, saving, rtt, versions)
+    saves = [arm.strategy == Strategy.UNPOOLED for arm in (control, candidate)]
+    if closure is None or saves == [True, False]:
+        return closure
+    return replace(closure, expected=None)
+
+
+def _in_ms(asked: tuple[float, bool], rounds: Sequence[Round], control: str) -> float:
+    """Return the target in ms; one in percent is a share of the typical control."""
+    target, percent = asked
+    if not percent:
+        return target
+    latencies = [
+        outcome.latency_ns / NS_PER_MS
+        for outcome in (found.outcomes[control] for found in rounds)
+        if isinstance(outcome, Sample)
+    ]
+    return target / 100 * median(latencies)
+
+
+def _projection(summary: SavingSummary, plan: Mapping[str, Any]) -> int | None:
+    """Return how many rounds in all would decide; a pair of rounds has one vote."""
+    votes = projected_rounds(
+        max(summary.votes_pass, summary.votes_fail),
+        summary.rounds,
+        threshold_of(pair_confidence(plan)),
+    )
     return votes * 2 if votes is not None and plan["vote"] == "pair" else votes
 
 

@@ -193,7 +193,8 @@ class SequentialVerdict:
         worst = max(self._failures_control, self._failures_candidate)
         unreliable = worst > 1 and 5 * worst > self._rounds
         if self._rounds >= self._min_rounds:
-            unreliable = unreliable or self._votes_suffice()
+            withheld = self._votes_suffice() and not self._reliable_enough()
+            unreliable = unreliable or withheld
         return self._stop(
             Verdict.INCONCLUSIVE, Reason.UNRELIABLE if unreliable else Reason.NOISY
         )

@@ -30,6 +30,7 @@ class StoredSide:
     started: str
     host: str
     n: int  # savings: one a session or round
+    failures: int  # requests without a response, and so without a saving
     median_saving: float  # in the unit
     median_saving_ms: float
     rtt_ms: float | None
@@ -81,6 +82,7 @@ def _side(
         started=f"{run.started:%Y-%m-%d %H:%M} UTC",
         host=str(run.conditions.get("host", "")),
         n=len(savings_ms),
+        failures=len(run.failures),
         median_saving=median(scaled),
         median_saving_ms=median(savings_ms),
         rtt_ms=rtt,
@@ -100,9 +102,23 @@ def _facts(run: Run) -> Mapping[str, Any]:
         "stack": conditions.get("stack"),
         "host": conditions.get("host"),
         "command": run.command,
-        "strategy": conditions.get("strategy"),
+        "strategy": _strategy(run),
         "TLS version": {sample.tls_version for sample in run.samples},
     }
+
+
+def _strategy(run: Run) -> str:
+    """Return what a run compares; the order in which it was asked for is no matter."""
+    if run.command == "compare":
+        return " against ".join(_compared(run))
+    return str(run.conditions.get("strategy"))
+
+
+def _compared(run: Run) -> tuple[str, str]:
+    """Return the labels of the first candidate of a comparison and of its control."""
+    control = str(run.plan["control"])
+    labels = [str(arm["label"]) for arm in run.plan["arms"]]
+    return next((label for label in labels if label != control), control), control
 
 
 def _savings_ms(run: Run) -> list[float]:
@@ -111,9 +127,7 @@ def _savings_ms(run: Run) -> list[float]:
     Of a comparison with several candidates, those of the first.
     """
     if run.command == "compare":
-        control = str(run.plan["control"])
-        labels = [arm["label"] for arm in run.plan["arms"]]
-        candidate = next(label for label in labels if label != control)
+        candidate, control = _compared(run)
         pairs = [(f.outcomes[control], f.outcomes[candidate]) for f in rounds_of(run)]
         return [
             (a.latency_ns - b.latency_ns) / NS_PER_MS
