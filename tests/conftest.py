@@ -34,6 +34,8 @@ _ALLOWED = tuple(map(ip_network, ("127.0.0.0/8", "::1/128", "10.98.0.0/15")))
 
 _homes = count()
 
+GUARD = Path(__file__).parent / "guard"
+
 
 @pytest.fixture(scope="session")
 def homes(tmp_path_factory: pytest.TempPathFactory) -> Path:
@@ -51,6 +53,9 @@ def clean_environment(homes: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     home = homes / str(next(_homes))
     home.mkdir()
     monkeypatch.setenv("HOME", str(home))
+    # Processes that a test starts are kept from the outside as well.
+    guard = [str(GUARD), *filter(None, [os.environ.get("PYTHONPATH")])]
+    monkeypatch.setenv("PYTHONPATH", os.pathsep.join(guard))
 
 
 @lru_cache(maxsize=256)
