@@ -53,8 +53,9 @@ def _test(session: nox.Session) -> None:
 def statistics(session: nox.Session) -> None:
     """Check false verdicts and coverage by simulation; writes results/."""
     session.install("-e", ".", *_group("test"))
+    study = "tests.studies.operating_characteristics"
     output = ("--output", "results/statistics.toml")
-    session.run("python", "-m", "tests.studies.operating_characteristics", *output)
+    session.run("python", "-m", study, *(session.posargs or output))
 
 
 @nox.session(default=False)
@@ -62,7 +63,7 @@ def coverage(session: nox.Session) -> None:
     """Check intervals against the emulated link's known truth; writes results/."""
     session.install("-e", ".", *_group("test"))
     output = ("--output", "results/coverage.toml")
-    session.run("python", "-m", "tests.studies.coverage", *output)
+    session.run("python", "-m", "tests.studies.coverage", *(session.posargs or output))
 
 
 @nox.session
