@@ -58,7 +58,11 @@ HOMES = {
     "tomli_w": ("vestbench.results",),
     "trustme": ("vestbench.simulator",),
     "eth_account": ("vestbench.venues",),
-    "eth_utils": ("vestbench.venues", "vestbench.simulator.exchange"),
+    # What eth_account is made of, and depends on.
+    "eth_abi": ("vestbench.venues",),
+    "eth_utils": ("vestbench.venues",),
+    # pycryptodome, for Keccak: 45 ms to import, and eth-hash would only wrap it.
+    "Crypto": ("vestbench.simulator.exchange.signatures",),
 }
 # The same for annotations only: under `if TYPE_CHECKING`, so nothing is imported.
 TYPING_HOMES = {"rich": ("vestbench.cli.measuring",)}
@@ -214,6 +218,22 @@ def test_the_command_starts_without_what_it_may_not_need() -> None:
     script = (
         "import sys, vestbench.cli; "
         f"print(*sorted(name for name in {heavy} if name in sys.modules))"
+    )
+
+    done = subprocess.run(
+        [sys.executable, "-c", script], capture_output=True, text=True, check=True
+    )
+
+    assert done.stdout.strip() == ""
+
+
+def test_knowing_the_venues_does_not_import_what_signs() -> None:
+    # It takes more than a second; only who signs waits for it.
+    venues = [name for name in MODULES if part_of(name) == "venues"]
+    script = (
+        f"import sys, {', '.join(venues)}; "
+        "print(*[n for n in ('eth_account', 'eth_abi', 'eth_utils') "
+        "if n in sys.modules])"
     )
 
     done = subprocess.run(

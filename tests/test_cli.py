@@ -172,6 +172,8 @@ def test_unpooled_opens_a_connection_for_each_request() -> None:
         (["report", "missing.toml"], "cannot read missing.toml"),
         (["config", "--timeout", "10"], "write 10ms or 10s"),
         (["serve", "--rtt", "x"], "--rtt"),
+        (["serve", "--fault", "5xx=2"], "--fault"),
+        (["serve", "--contract", "mine"], "development, production"),
     ],
 )
 def test_a_wrong_value_is_refused_in_one_line_before_anything_is_measured(

@@ -12,17 +12,16 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from vestbench.simulator.exchange.application import Application, Request
+from vestbench.simulator.exchange.application import Application
+from vestbench.simulator.exchange.instruments import INSTRUMENTS, decimal
 from vestbench.simulator.exchange.market import (
-    INSTRUMENTS,
     INTERVALS,
     INTERVALS_MS,
     LISTED_MS,
-    TRADE_MS,
-    WEEK_MS,
     Market,
-    decimal,
 )
+from vestbench.simulator.exchange.messages import Request
+from vestbench.simulator.exchange.tape import TRADE_MS, WEEK_MS
 
 NOW_MS = 1_767_225_612_345
 ROUTED = {"xrestservermm": "restserver0"}
@@ -292,6 +291,17 @@ def test_depth_is_ordered_and_holds_the_ticker_in_its_spread(
     assert bids[0] < Decimal(latest["markPrice"]) < asks[0]
     assert all(Decimal(size) > 0 for side in depth.values() for _, size in side)
     assert bids[-1] > 0
+
+
+@FEW
+@given(now_ms=TIMES, symbol=st.sampled_from(SYMBOLS), limit=st.integers(1, 99))
+def test_fewer_levels_are_the_first_of_many(
+    now_ms: int, symbol: str, limit: int
+) -> None:
+    few = found("/v2/depth", now_ms, symbol=symbol, limit=str(limit))
+    many = found("/v2/depth", now_ms, symbol=symbol, limit="100")
+
+    assert few == {side: levels[:limit] for side, levels in many.items()}
 
 
 @FEW

@@ -21,17 +21,16 @@ from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from tests.machine import demand
-from vestbench.simulator.exchange.application import Request, Response
-from vestbench.simulator.exchange.http11 import (
-    LINGER_S,
+from vestbench.simulator.exchange.behaviour import Behaviour
+from vestbench.simulator.exchange.http11 import LINGER_S, Connection
+from vestbench.simulator.exchange.loop import precise_loop
+from vestbench.simulator.exchange.messages import Request, Response
+from vestbench.simulator.exchange.request_reader import (
     MAX_BODY_BYTES,
     MAX_HEAD_BYTES,
     MAX_HEADERS,
-    Behaviour,
-    Connection,
-    Service,
 )
-from vestbench.simulator.exchange.server import precise_loop
+from vestbench.simulator.exchange.service import Service
 
 GET = b"GET /v2/x HTTP/1.1\r\nHost: h\r\n\r\n"
 

@@ -23,11 +23,14 @@ from typing import Any
 import httpx
 import pytest
 
+from tests.exchange_client import Client
+from tests.machine import demand
 from vestbench.errors import LabError
 from vestbench.models import ExchangeSpec
 from vestbench.simulator.exchange.certificates import server_context
-from vestbench.simulator.exchange.http11 import Service
-from vestbench.simulator.exchange.server import Exchange, TlsProtocol
+from vestbench.simulator.exchange.server import Exchange
+from vestbench.simulator.exchange.service import Service
+from vestbench.simulator.exchange.tls import TlsProtocol
 from vestbench.simulator.exchange_process import (
     Behaviour,
     ExchangeProcess,
@@ -553,6 +556,36 @@ def test_program_that_ends_at_once_is_a_lab_error() -> None:
 
     with pytest.raises(LabError, match="ended unexpectedly"):
         ExchangeProcess(FAST, spawn=spawn)
+
+
+def test_orders_take_the_time_that_they_are_given_signature_and_all() -> None:
+    spec = ExchangeSpec(processing_ms=0.0, order_processing_ms=150.0)
+    with ExchangeProcess(spec) as exchange:
+        client = Client()
+        client.now_ms = time.time_ns() // 1_000_000
+        context = client_context(exchange)
+        with httpx.Client(verify=context, trust_env=False) as http:
+            url, routed = exchange.base_url(), {"xrestservermm": "restserver0"}
+            answer = http.post(f"{url}/register", json=client.proof(), headers=routed)
+            given = answer.json()
+            headers = {
+                "xrestservermm": f"restserver{given['accGroup']}",
+                "X-API-KEY": given["apiKey"],
+            }
+            taken_s = []
+            for body in [client.order() for _ in range(3)]:
+                begin = time.perf_counter()
+                answer = http.post(f"{url}/orders", json=body, headers=headers)
+                taken_s.append(time.perf_counter() - begin)
+                assert answer.status_code == 200
+            begin = time.perf_counter()
+            listed = http.get(f"{url}/orders?time=1", headers=headers)
+            quick_s = time.perf_counter() - begin
+
+    assert len(listed.json()) == 3
+    assert min(taken_s) >= 0.150
+    demand(min(taken_s) < 0.160, f"an order of 150 ms took {min(taken_s):.3f} s")
+    demand(quick_s < 0.100, f"a list took {quick_s:.3f} s")
 
 
 def test_parent_side_does_not_import_the_servers_libraries() -> None:

@@ -226,6 +226,9 @@ class ExchangeSpec:
     idle_timeout_s: float = 75.0
     max_requests: int = 0  # per connection; 0 is no limit
     processing_ms: float = 5.0
+    order_processing_ms: float | None = None  # of orders and cancels; None is the same
+    contract: str = "development"  # production or development: whose proofs are valid
+    rate_limit: float = 0.0  # requests per second of an account or address; 0 is none
     # Addresses and names that the certificate is valid for, besides loopback.
     names: tuple[str, ...] = ()
 

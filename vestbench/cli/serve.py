@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -38,6 +38,44 @@ def serve(
     processing: o.Processing = None,
     idle_timeout: o.IdleTimeout = None,
     max_requests: o.MaxRequests = None,
+    order_processing: Annotated[
+        str | None,
+        typer.Option(
+            "--order-processing",
+            metavar="DURATION",
+            help="Service time of orders and cancels. [default: as --processing]",
+            show_default=False,
+        ),
+    ] = None,
+    rate_limit: Annotated[
+        float,
+        typer.Option(
+            "--rate-limit",
+            metavar="N",
+            min=0,
+            help="Requests a second of one client before 429; 0 is no limit.",
+        ),
+    ] = 0.0,
+    fault: Annotated[
+        str,
+        typer.Option(
+            "--fault",
+            metavar="KIND=SHARE,...",
+            help="Shares of requests that go wrong: 5xx, reset, stall, close, 429; "
+            "such as 5xx=0.05,reset=0.01.",
+        ),
+    ] = "",
+    seed: Annotated[
+        int, typer.Option("--seed", metavar="N", min=0, help="Of the faults.")
+    ] = 1,
+    contract: Annotated[
+        str,
+        typer.Option(
+            "--contract",
+            metavar="development|production",
+            help="Whose registrations are accepted.",
+        ),
+    ] = "development",
     ca_file: Annotated[
         Path | None,
         typer.Option(
@@ -55,9 +93,15 @@ def serve(
     handshake itself, so it holds the first bytes of a connection for one round trip
     more: totals are right, but a client sees the handshake's time in TLS.
 
+    It checks registrations, keys, account groups, signatures, nonces and orders as the
+    real API documents them, so any Vest client can be pointed at it.
+
     Example: vestbench serve --port 8443 --rtt 30ms
     """
+    from dataclasses import replace
+
     from vestbench.cli.measuring import SimOptions, interruptible
+    from vestbench.simulator.exchange.behaviour import Behaviour, parse_faults
     from vestbench.simulator.venue import ServedExchange
 
     options = SimOptions(
@@ -70,9 +114,20 @@ def serve(
         idle_timeout=idle_timeout,
         max_requests=max_requests,
     )
-    spec = options.exchange_spec()
-    link = options.link_spec(seed=1)
-    with ServedExchange(spec, link, port=port) as served:
+    o.chosen("--contract", contract, ("development", "production"))
+    slow_s = o.duration("--order-processing", order_processing, -1.0)
+    spec = replace(
+        options.exchange_spec(),
+        order_processing_ms=None if slow_s < 0 else 1e3 * slow_s,
+        rate_limit=rate_limit,
+        contract=contract,
+    )
+    faults: dict[str, Any] = {}
+    if fault:
+        faults.update(o.parsed("--fault", fault, parse_faults))
+    behaviour = Behaviour(**faults, seed=seed)
+    link = options.link_spec(seed=seed)
+    with ServedExchange(spec, link, port=port, behaviour=behaviour) as served:
         path = _write_ca(served.ca_pem, ca_file)
         try:
             _announce(served, path, as_json=json)

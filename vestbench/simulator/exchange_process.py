@@ -20,7 +20,7 @@ from typing import Any, Self
 
 from vestbench.errors import LabError
 from vestbench.models import ExchangeSpec
-from vestbench.simulator.exchange.http11 import Behaviour
+from vestbench.simulator.exchange.behaviour import Behaviour
 
 __all__ = ["Behaviour", "ExchangeCounters", "ExchangeProcess", "Spawner"]
 

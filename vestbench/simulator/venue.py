@@ -130,18 +130,26 @@ class ServedExchange:
         exchange: What the exchange is like; its port is set here.
         link: The round trip to emulate, or None.
         port: Where clients connect; 0 takes any free port.
+        behaviour: How it misbehaves; None is not at all.
 
     Raises:
         LabError: It could not be started, for example because the port is taken.
     """
 
     def __init__(
-        self, exchange: ExchangeSpec, link: LinkSpec | None, *, port: int
+        self,
+        exchange: ExchangeSpec,
+        link: LinkSpec | None,
+        *,
+        port: int,
+        behaviour: Behaviour | None = None,
     ) -> None:
         self._lab: Lab | None = None
         if link is None:
             self.label = "on loopback, no link"
-            self._exchange = ExchangeProcess(replace(exchange, port=port))
+            self._exchange = ExchangeProcess(
+                replace(exchange, port=port), behaviour=behaviour
+            )
             self._port = self._exchange.port
             return
         self.label = (
@@ -150,7 +158,9 @@ class ServedExchange:
         )
         self._lab = lab = Lab(replace(link, engine="relay"))
         try:
-            self._exchange = ExchangeProcess(_placed(exchange, lab), spawn=self._spawn)
+            self._exchange = ExchangeProcess(
+                _placed(exchange, lab), behaviour=behaviour, spawn=self._spawn
+            )
             _, self._port = lab.connect_address(self._exchange.port, at=port)
         except BaseException:
             lab.stop()

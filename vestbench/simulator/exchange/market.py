@@ -11,18 +11,28 @@ Prices are whole ticks and sizes whole lots until they are written as decimals.
 
 from __future__ import annotations
 
-import random
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from itertools import accumulate
-from operator import mul
 from typing import Any
 
-TRADE_MS = 30_000
-HOUR_MS = 3_600_000
-DAY_MS = 24 * HOUR_MS
-WEEK_MS = 7 * DAY_MS
+from vestbench.simulator.exchange.instruments import (
+    INSTRUMENTS,
+    Instrument,
+    decimal,
+    money,
+    notional,
+)
+from vestbench.simulator.exchange.tape import (
+    DAY_MS,
+    HOUR_MS,
+    TRADE_MS,
+    WEEK_HOURS,
+    WEEK_MS,
+    WEEK_TRADES,
+    Tape,
+    cut,
+)
+
 # Nothing was traded before: Monday, 1 January 2024.
 LISTED_MS = 1_704_067_200_000
 
@@ -33,184 +43,11 @@ INTERVALS_MS = {
 }
 MONTH = "1M"  # the only interval that is not always of the same length
 INTERVALS = (*INTERVALS_MS, MONTH)
-
-_WEEK_TRADES = WEEK_MS // TRADE_MS
-_HOUR_TRADES = HOUR_MS // TRADE_MS
-_WEEK_HOURS = WEEK_MS // HOUR_MS
 # The epoch was a Thursday; weeks start on Mondays.
 _MONDAY_MS = 4 * DAY_MS
 _IMBALANCE_LEVELS = 20
 
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Instrument:
-    """One perpetual future, as `/exchangeInfo` describes it."""
-
-    symbol: str
-    base: str
-    price_decimals: int
-    size_decimals: int
-    price: int  # ticks, at the start of the tape's week
-    step: int  # ticks; about what the price moves by from trade to trade
-    gap: int  # ticks between two levels of the depth
-    lot: int  # lots; sizes are small multiples of it
-    init_margin: str
-    maint_margin: str
-    isolated: bool = False
-
-
-INSTRUMENTS = (
-    Instrument(
-        symbol="BTC-PERP",
-        base="BTC",
-        price_decimals=2,
-        size_decimals=4,
-        price=9_512_340,
-        step=950,
-        gap=150,
-        lot=37,
-        init_margin="0.020000",
-        maint_margin="0.010000",
-    ),
-    Instrument(
-        symbol="ETH-PERP",
-        base="ETH",
-        price_decimals=2,
-        size_decimals=3,
-        price=334_510,
-        step=32,
-        gap=6,
-        lot=53,
-        init_margin="0.020000",
-        maint_margin="0.010000",
-    ),
-    Instrument(
-        symbol="SOL-PERP",
-        base="SOL",
-        price_decimals=3,
-        size_decimals=2,
-        price=187_420,
-        step=20,
-        gap=4,
-        lot=71,
-        init_margin="0.050000",
-        maint_margin="0.025000",
-    ),
-    Instrument(
-        symbol="AAPL-USD-PERP",
-        base="AAPL-USD",
-        price_decimals=2,
-        size_decimals=3,
-        price=22_731,
-        step=3,
-        gap=1,
-        lot=41,
-        init_margin="0.040000",
-        maint_margin="0.020000",
-        isolated=True,
-    ),
-)
-
-
-def decimal(units: int, decimals: int) -> str:
-    """Write a whole number of units of 10^-decimals as the API writes decimals."""
-    whole, part = divmod(abs(units), 10**decimals)
-    return f"{'-' if units < 0 else ''}{whole}.{part:0{decimals}d}"
-
-
-@dataclass(frozen=True, slots=True)
-class _Summary:
-    """What was traded in a stretch of the tape; prices in ticks, volume in lots."""
-
-    open: int
-    high: int
-    low: int
-    close: int
-    volume: int
-    turnover: int  # ticks times lots
-    trades: int
-
-
-class _Tape:
-    """The week of trades of one instrument, and sums that make asking for it cheap.
-
-    Trade number k happens at k times 30 s since the epoch. The tape closes on itself:
-    its last price is a step away from its first.
-    """
-
-    def __init__(self, instrument: Instrument, seed: int) -> None:
-        # A string seed does not depend on the interpreter's hash randomisation.
-        rng = random.Random(f"{seed}/{instrument.symbol}")
-        # Bytes, maps and sums run in C: 15 ms a tape, where a loop over random numbers
-        # takes 60; and the exchange is not ready before.
-        walk = list(accumulate(rng.randbytes(_WEEK_TRADES)))
-        start, step, drift = instrument.price, instrument.step, walk[-1]
-        self.prices = [
-            start + (place - drift * i // _WEEK_TRADES) * step // 64
-            for i, place in enumerate(walk)
-        ]
-        lots = [instrument.lot * n for n in (-8, -5, -2, -1, 1, 2, 5, 8)] * 32
-        self.lots = list(map(lots.__getitem__, rng.randbytes(_WEEK_TRADES)))
-        sizes = list(map(abs, self.lots))
-        self._volume = [0, *accumulate(sizes)]
-        self._turnover = [0, *accumulate(map(mul, self.prices, sizes))]
-        hours = [
-            self.prices[i : i + _HOUR_TRADES]
-            for i in range(0, _WEEK_TRADES, _HOUR_TRADES)
-        ]
-        self._highs, self._lows = list(map(max, hours)), list(map(min, hours))
-        # Funding of each hour of the week, in units of 10^-8.
-        self.rates = [rng.randrange(-1_200, 3_600) for _ in range(_WEEK_HOURS)]
-        self._paid = [0, *accumulate(self.rates)]
-
-    def price(self, trade: int) -> int:
-        return self.prices[trade % _WEEK_TRADES]
-
-    def funding(self, first_hour: int, end_hour: int) -> int:
-        """Sum up the rates of some hours since the epoch."""
-        return _between(self._paid, first_hour, end_hour)
-
-    def summary(self, first: int, end: int) -> _Summary:
-        """Sum up the trades from number `first` up to, not including, `end`."""
-        # Whole hours are known; only what is left of the first and last is looked at.
-        first_hour, end_hour = -(-first // _HOUR_TRADES), end // _HOUR_TRADES
-        if first_hour < end_hour:
-            rest = (
-                *_cut(self.prices, first, first_hour * _HOUR_TRADES),
-                *_cut(self.prices, end_hour * _HOUR_TRADES, end),
-            )
-            high = max((*_cut(self._highs, first_hour, end_hour), *rest))
-            low = min((*_cut(self._lows, first_hour, end_hour), *rest))
-        else:
-            traded = _cut(self.prices, first, end)
-            high, low = max(traded), min(traded)
-        return _Summary(
-            open=self.price(first),
-            high=high,
-            low=low,
-            close=self.price(end - 1),
-            volume=_between(self._volume, first, end),
-            turnover=_between(self._turnover, first, end),
-            trades=end - first,
-        )
-
-
-def _cut(values: list[int], start: int, end: int) -> list[int]:
-    """Return the part of an endlessly repeated list, each element at most once."""
-    length = end - start
-    if length >= len(values):
-        return values
-    start %= len(values)
-    beyond = start + length - len(values)
-    return values[start : start + length] + values[: max(0, beyond)]
-
-
-def _between(sums: Sequence[int], start: int, end: int) -> int:
-    """Return the sum over a part of an endlessly repeated list of partial sums."""
-    length = len(sums) - 1
-    start_turns, start_rest = divmod(start, length)
-    end_turns, end_rest = divmod(end, length)
-    return (end_turns - start_turns) * sums[-1] + sums[end_rest] - sums[start_rest]
+Levels = list[tuple[int, int]]  # prices in ticks, sizes in lots
 
 
 class Market:
@@ -222,7 +59,7 @@ class Market:
 
     def __init__(self, seed: int = 1) -> None:
         self._instruments = {each.symbol: each for each in INSTRUMENTS}
-        self._tapes = {each.symbol: _Tape(each, seed) for each in INSTRUMENTS}
+        self._tapes = {each.symbol: Tape(each, seed) for each in INSTRUMENTS}
 
     @property
     def symbols(self) -> tuple[str, ...]:
@@ -249,8 +86,8 @@ class Market:
         instrument, tape = self._instruments[symbol], self._tapes[symbol]
         mark = tape.price(now_ms // TRADE_MS)
         hour = now_ms // HOUR_MS
-        rate = tape.rates[hour % _WEEK_HOURS]
-        bids, asks = self._levels(symbol, now_ms, _IMBALANCE_LEVELS)
+        rate = tape.rates[hour % WEEK_HOURS]
+        bids, asks = self.levels(symbol, now_ms, _IMBALANCE_LEVELS)
         imbalance = sum(lots for _, lots in bids) - sum(lots for _, lots in asks)
         paid = tape.funding(LISTED_MS // HOUR_MS, hour + 1)
         return {
@@ -279,7 +116,7 @@ class Market:
             "lowPrice": decimal(day.low, places),
             "closePrice": decimal(day.close, places),
             "volume": decimal(day.volume, instrument.size_decimals),
-            "quoteVolume": _money(day.turnover, instrument),
+            "quoteVolume": money(notional(instrument, 1, day.turnover)),
             "priceChange": decimal(change, places),
             "priceChangePercent": decimal(round(change * 10_000 / day.open), 2),
             "openTime": (end - day.trades) * TRADE_MS,
@@ -288,7 +125,7 @@ class Market:
 
     def depth(self, symbol: str, limit: int, now_ms: int) -> dict[str, Any]:
         """Return the best bids and asks, the best ones first."""
-        bids, asks = self._levels(symbol, now_ms, limit)
+        bids, asks = self.levels(symbol, now_ms, limit)
         instrument = self._instruments[symbol]
         return {
             side: [
@@ -313,13 +150,13 @@ class Market:
         first = max(-(-max(start_ms, LISTED_MS) // TRADE_MS), end - limit)
         found: list[Any] = []
         for number in range(first, end):
-            price, lots = tape.price(number), tape.lots[number % _WEEK_TRADES]
+            price, lots = tape.price(number), tape.lots[number % WEEK_TRADES]
             found.append(
                 {
                     "id": f"0x{number:016x}",
                     "price": decimal(price, instrument.price_decimals),
                     "qty": decimal(lots, instrument.size_decimals),
-                    "quoteQty": _money(price * lots, instrument),
+                    "quoteQty": money(notional(instrument, lots, price)),
                     "time": number * TRADE_MS,
                 }
             )
@@ -348,7 +185,7 @@ class Market:
                     *(decimal(price, instrument.price_decimals) for price in prices),
                     closes_ms - 1,
                     decimal(traded.volume, instrument.size_decimals),
-                    _money(traded.turnover, instrument),
+                    money(notional(instrument, 1, traded.turnover)),
                     traded.trades,
                 ]
             )
@@ -363,23 +200,29 @@ class Market:
         for time_ms, _ in _spans_back(interval, end_ms):
             if time_ms < max(start_ms, LISTED_MS) or len(found) == limit:
                 break
-            rate = decimal(rates[time_ms // HOUR_MS % _WEEK_HOURS], 8)
+            rate = decimal(rates[time_ms // HOUR_MS % WEEK_HOURS], 8)
             found.append({"symbol": symbol, "time": time_ms, "oneHrFundingRate": rate})
         return found[::-1]
 
-    def _levels(
-        self, symbol: str, now_ms: int, limit: int
-    ) -> tuple[list[tuple[int, int]], list[tuple[int, int]]]:
-        """Return bids and asks as ticks and lots, around the last trade's price."""
+    def instrument(self, symbol: str) -> Instrument:
+        """Return what `/exchangeInfo` describes."""
+        return self._instruments[symbol]
+
+    def mark(self, symbol: str, now_ms: int) -> int:
+        """Return the mark price, in ticks."""
+        return self._tapes[symbol].price(now_ms // TRADE_MS)
+
+    def levels(self, symbol: str, now_ms: int, limit: int) -> tuple[Levels, Levels]:
+        """Return bids and asks around the last trade's price, the best ones first."""
         instrument, tape = self._instruments[symbol], self._tapes[symbol]
         trade = now_ms // TRADE_MS
         mark = tape.price(trade)
         # Sizes are borrowed from elsewhere on the tape; they change with each trade.
-        sizes = _cut(tape.lots, trade * 101, trade * 101 + 2 * limit)
+        sizes = cut(tape.lots, trade * 101, trade * 101 + 2 * limit)
         levels = range(1, limit + 1)
         gap = instrument.gap
-        bids = [(mark - gap * i, abs(sizes[i - 1]) * i) for i in levels]
-        asks = [(mark + gap * i, abs(sizes[limit + i - 1]) * i) for i in levels]
+        bids = [(mark - gap * i, abs(sizes[2 * i - 2]) * i) for i in levels]
+        asks = [(mark + gap * i, abs(sizes[2 * i - 1]) * i) for i in levels]
         return bids, asks
 
 
@@ -396,12 +239,6 @@ def _listing(instrument: Instrument) -> dict[str, Any]:
         "takerFee": "0.000100",
         "isolated": instrument.isolated,
     }
-
-
-def _money(turnover: int, instrument: Instrument) -> str:
-    """Write ticks times lots as an amount of the collateral, which has 6 decimals."""
-    surplus = 6 - instrument.price_decimals - instrument.size_decimals
-    return decimal(turnover * 10**surplus, 6)
 
 
 def _spans_back(interval: str, time_ms: int) -> Iterator[tuple[int, int]]:

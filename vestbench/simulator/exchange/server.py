@@ -8,217 +8,27 @@ closes, which is how it learns that its parent is gone, however that ended.
 from __future__ import annotations
 
 import asyncio
-import ctypes
 import gc
 import json
 import os
-import select
-import selectors
 import signal
 import socket
-import ssl
-import struct
 import sys
-import time
-from contextlib import suppress
 from dataclasses import fields
 from typing import Any, cast
 
 from vestbench.models import ExchangeSpec
+from vestbench.simulator.exchange import signatures
 from vestbench.simulator.exchange.application import Application
+from vestbench.simulator.exchange.behaviour import Behaviour
 from vestbench.simulator.exchange.certificates import server_context
-from vestbench.simulator.exchange.http11 import Behaviour, Connection, Service
+from vestbench.simulator.exchange.loop import Worker, precise_loop
 from vestbench.simulator.exchange.market import Market
+from vestbench.simulator.exchange.service import Service
+from vestbench.simulator.exchange.tls import TlsProtocol
 
-_HANDSHAKE_TIMEOUT_S = 10.0
-_CLOSE_TIMEOUT_S = 2.0  # for the peer to close after the exchange has
 _STOP_TIMEOUT_S = 0.5
 _BACKLOG = 1_024
-_POLLED_S = 0.000_5
-_COLLECT_EVERY = 32  # connections closed
-_PR_SET_TIMERSLACK = 29
-_RESET_ON_CLOSE = struct.pack("ii", 1, 0)  # SO_LINGER: on, for 0 s
-
-
-class PreciseSelector(selectors.EpollSelector):
-    """An epoll selector that waits to the microsecond, not to the next millisecond.
-
-    `select` takes microseconds. It waits for the epoll descriptor only, which becomes
-    readable when anything registered does, so there may be any number of those. A
-    virtual machine still wakes up late, by 0.1 to 0.5 ms here, the later the longer it
-    slept: the last half millisecond before a timer is spent polling. Without a timer
-    that is about to ring, nothing is polled.
-    """
-
-    def select(
-        self, timeout: float | None = None
-    ) -> list[tuple[selectors.SelectorKey, int]]:
-        """Wait until something is ready or the time is over."""
-        if timeout is None or timeout <= 0:
-            return super().select(timeout)
-        end = time.monotonic() + timeout
-        if timeout > _POLLED_S:
-            select.select((self,), (), (), timeout - _POLLED_S)
-        while not (ready := super().select(0)) and time.monotonic() < end:
-            pass
-        return ready
-
-
-def precise_loop() -> asyncio.AbstractEventLoop:
-    """Return an event loop whose timers are late by tens of microseconds only."""
-    # The kernel may delay each timer by 50 us to save wake-ups. Linux only; where it
-    # does not work the service time is that much longer.
-    with suppress(OSError, AttributeError):
-        ctypes.CDLL(None).prctl(_PR_SET_TIMERSLACK, 1, 0, 0, 0)
-    return asyncio.SelectorEventLoop(PreciseSelector())
-
-
-class TlsProtocol(asyncio.Protocol):
-    """TLS of one connection, between its TCP transport and its HTTP `Connection`.
-
-    asyncio's own TLS transport waits for the client's close_notify, up to 30 s, before
-    it sends FIN. Real servers send both at once, and whether a pooled client notices
-    is one of the things to measure.
-    """
-
-    def __init__(self, service: Service, context: ssl.SSLContext) -> None:
-        self._service = service
-        self._incoming, self._outgoing = ssl.MemoryBIO(), ssl.MemoryBIO()
-        self._tls = context.wrap_bio(self._incoming, self._outgoing, server_side=True)
-        self._connection: Connection | None = None
-        self._transport: asyncio.Transport | None = None
-        self._deadline: asyncio.TimerHandle | None = None
-        self._closing = False
-
-    # What asyncio calls.
-
-    def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        """Wait for the client to begin the handshake."""
-        self._transport = cast(asyncio.Transport, transport)
-        # asyncio sets it too, but only on sockets that it has made itself. With Nagle
-        # the first answer would wait 40 ms for the ACK of the session tickets.
-        self._socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        self._service.tally.accepted += 1
-        self._abort_after(_HANDSHAKE_TIMEOUT_S)
-
-    def data_received(self, data: bytes) -> None:
-        """Decrypt what has arrived and pass it on."""
-        if self._closing:
-            return
-        self._incoming.write(data)
-        try:
-            if self._connection is None:
-                self._shake_hands()
-            while self._connection is not None and not self._closing:
-                received = self._tls.read(65_536)
-                if not received:
-                    break
-                self._connection.data_received(received)
-        except ssl.SSLWantReadError:
-            self._flush()
-        except ssl.SSLZeroReturnError:
-            self.close()  # close_notify is answered with the same
-        except ssl.SSLError:
-            self._flush()  # the alert
-            self._live.abort()
-
-    def eof_received(self) -> bool:
-        """Let the transport close: nobody would read an answer."""
-        return False
-
-    def connection_lost(self, exc: Exception | None) -> None:
-        """Clean up after the end, whoever wanted it."""
-        del exc  # a reset is one of the client's ways to close
-        self._closing = True
-        if self._deadline is not None:
-            self._deadline.cancel()
-        if self._connection is not None:
-            self._connection.connection_lost()
-            self._connection = None
-        _collect_sometimes(self._service)
-
-    def pause_writing(self) -> None:
-        """Tell the connection that the client does not read."""
-        if self._connection is not None:
-            self._connection.pause_writing()
-
-    def resume_writing(self) -> None:
-        """Tell it that the client does again."""
-        if self._connection is not None:
-            self._connection.resume_writing()
-
-    # What the connection calls: it sees a `Stream`.
-
-    def write(self, data: bytes) -> None:
-        """Encrypt and send."""
-        if not self._closing:
-            self._tls.write(data)
-            self._flush()
-
-    def close(self) -> None:
-        """Send close_notify and FIN, and give the client some time to do the same."""
-        if self._closing:
-            return
-        self._closing = True
-        with suppress(ssl.SSLError):  # the client has not sent its close_notify yet
-            self._tls.unwrap()
-        self._flush()
-        if not self._live.is_closing():
-            # Unlike `close`, it goes on reading, and unread bytes would make a reset.
-            self._live.write_eof()
-            self._live.resume_reading()
-            self._abort_after(_CLOSE_TIMEOUT_S)
-
-    def reset(self) -> None:
-        """Make the kernel send RST."""
-        self._closing = True
-        self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _RESET_ON_CLOSE)
-        self._live.abort()
-
-    def pause_reading(self) -> None:
-        """Leave what the client sends in the kernel."""
-        self._live.pause_reading()
-
-    def resume_reading(self) -> None:
-        """Read again."""
-        self._live.resume_reading()
-
-    # Its own.
-
-    @property
-    def _live(self) -> asyncio.Transport:
-        if self._transport is None:
-            raise RuntimeError("there is no connection yet")
-        return self._transport
-
-    @property
-    def _socket(self) -> Any:
-        return self._live.get_extra_info("socket")
-
-    def _shake_hands(self) -> None:
-        self._tls.do_handshake()
-        # The session tickets go out here, in a write of their own.
-        self._flush()
-        if self._deadline is not None:
-            self._deadline.cancel()
-        resumed = bool(self._tls.session_reused)
-        self._service.tally.handshakes += 1
-        self._service.tally.resumed += resumed
-        self._connection = Connection(self._service, self, resumed=resumed)
-
-    def _flush(self) -> None:
-        if self._outgoing.pending and not self._live.is_closing():
-            self._live.write(self._outgoing.read())
-
-    def _abort_after(self, delay_s: float) -> None:
-        loop = asyncio.get_running_loop()
-        self._deadline = loop.call_later(delay_s, self._live.abort)
-
-
-def _collect_sometimes(service: Service) -> None:
-    """Collect the cycles that closed connections leave: 7 objects each, 0.2 ms here."""
-    if service.tally.accepted % _COLLECT_EVERY == 0:
-        gc.collect()
 
 
 class Exchange:
@@ -228,16 +38,27 @@ class Exchange:
         self._loop = asyncio.get_running_loop()
         self._spec = spec
         self._context, self.ca_pem = server_context(spec.tls, spec.names)
+        application = Application(
+            Market(), contract=spec.contract, rate_limit=spec.rate_limit
+        )
+        order_ms = spec.order_processing_ms
+        self._worker = Worker(self._loop)
         self._service = Service(
-            respond=Application(Market()).respond,
+            respond=application.begin,
             timers=self._loop,
             idle_timeout_s=spec.idle_timeout_s,
             max_requests=spec.max_requests,
             processing_s=spec.processing_ms / 1000,
+            order_processing_s=None if order_ms is None else order_ms / 1000,
+            background=self._worker,
         )
         self._behave(behaviour)
         self._server: asyncio.Server | None = None
         self.ended = asyncio.Event()
+
+    def prepare(self) -> None:
+        """Begin to make what the first signature would have to wait for."""
+        self._worker(signatures.prepare, lambda _: None)
 
     async def listen(self) -> int:
         """Begin to accept connections; return the port."""
@@ -365,6 +186,7 @@ async def _run(control: socket.socket) -> None:
     gc.freeze()
     gc.disable()
     control.sendall(_line({"ready": True, "port": port, "ca_pem": exchange.ca_pem}))
+    exchange.prepare()
     control.setblocking(False)
     loop = asyncio.get_running_loop()
     await loop.create_unix_connection(lambda: _Control(exchange), sock=control)
