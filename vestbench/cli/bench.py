@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from vestbench.cli import options as o
-from vestbench.errors import ExitCode, UsageError
+from vestbench.errors import UsageError
 
 
 def bench(
@@ -82,6 +82,7 @@ def bench(
         OutputOptions,
         Runner,
         SimOptions,
+        exit_code,
         is_real,
         pace,
         pool_facts,
@@ -172,11 +173,5 @@ def bench(
 
     run = runner.run(experiment, bench_report, bench_brief)
     if gate:
-        codes = {
-            Acceptance.PASS: ExitCode.OK,
-            Acceptance.FAIL: ExitCode.NOT_MET,
-            Acceptance.INCONCLUSIVE: ExitCode.INCONCLUSIVE,
-            Acceptance.INVALID: ExitCode.INVALID,
-        }
         acceptance = summarise_bench(run).acceptance or Acceptance.INVALID
-        raise typer.Exit(codes[acceptance])
+        raise typer.Exit(exit_code(acceptance))

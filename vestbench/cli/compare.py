@@ -157,6 +157,7 @@ def compare(
         OutputOptions,
         Runner,
         SimOptions,
+        exit_code,
         is_real,
         pace,
         pool_facts,
@@ -247,7 +248,7 @@ def compare(
         set_up=comparison.set_up,
         earlier=earlier,
     )
-    raise typer.Exit(_exit_code(str(summarise_compare(run).acceptance)))
+    raise typer.Exit(exit_code(str(summarise_compare(run).acceptance)))
 
 
 class _Comparison:
@@ -438,7 +439,12 @@ def _identity(
     plan: Mapping[str, Any], settings: Settings, sim: SimOptions, endpoint: str
 ) -> dict[str, Any]:
     """Return what makes two runs the same experiment, for `--resume`."""
-    from vestbench.cli.measuring import is_real, pool_facts
+    from vestbench.cli.measuring import (
+        exchange_facts,
+        is_real,
+        link_facts,
+        pool_facts,
+    )
     from vestbench.venues import find_venue
 
     venue = find_venue(settings["venue"])
@@ -450,22 +456,8 @@ def _identity(
     }
     if not is_real(settings["venue"]):
         link, exchange = sim.link_spec(seed=0), sim.exchange_spec()
-        identity["link"] = (
-            {}
-            if link is None
-            else {
-                "rtt_ms": link.rtt_ms,
-                "jitter_ms": link.jitter_ms,
-                "loss": link.loss,
-                "drift_ms_per_s": link.drift_ms_per_s,
-            }
-        )
-        identity["exchange"] = {
-            "tls": exchange.tls,
-            "processing_ms": exchange.processing_ms,
-            "idle_timeout_s": exchange.idle_timeout_s,
-            "max_requests": exchange.max_requests,
-        }
+        identity["link"] = {} if link is None else link_facts(link)
+        identity["exchange"] = exchange_facts(exchange)
     return identity
 
 
@@ -515,15 +507,6 @@ def _requests_of(arm: Arm, warm_connections: int) -> int:
     """Return how many requests an arm sends in a round."""
     unmeasured = {"pooled": 1, "warmed": warm_connections}
     return 1 + unmeasured.get(str(arm.strategy), 0)
-
-
-def _exit_code(acceptance: str) -> ExitCode:
-    return {
-        "PASS": ExitCode.OK,
-        "FAIL": ExitCode.NOT_MET,
-        "INCONCLUSIVE": ExitCode.INCONCLUSIVE,
-        "INVALID": ExitCode.INVALID,
-    }[acceptance]
 
 
 def _compare_stored(

@@ -128,7 +128,6 @@ class Measurement:
     stack: RemoteStack
     venue: Venue
     endpoint: Endpoint
-    real: bool
     record: Callable[[Outcome], None]
     say: Callable[[str], None]  # shows where the run stands, between two requests
     stopped: str = ""
@@ -414,9 +413,7 @@ class Runner:
                     sim.check()
                 progress.advance(outcome)
 
-            measurement = Measurement(
-                stack, venue, endpoint, is_real(name), record, progress.say
-            )
+            measurement = Measurement(stack, venue, endpoint, record, progress.say)
             conditions.update(self._conditions(measurement, sim, link, exchange))
             conditions.update(set_up(measurement))
             writer.conditions(conditions)
@@ -462,20 +459,12 @@ class Runner:
         if facts.default_context_ns is not None:
             conditions["default_context_ms"] = facts.default_context_ns / NS_PER_MS
         if sim is not None:
-            conditions["exchange"] = {
-                "tls": exchange.tls,
-                "processing_ms": exchange.processing_ms,
-                "idle_timeout_s": exchange.idle_timeout_s,
-                "max_requests": exchange.max_requests,
-            }
+            conditions["exchange"] = exchange_facts(exchange)
         if sim is not None and link is not None:
             conditions["link"] = {
                 "engine": sim.engine,
-                "rtt_ms": link.rtt_ms,
-                "jitter_ms": link.jitter_ms,
-                "loss": link.loss,
+                **link_facts(link),
                 "seed": link.seed,
-                "drift_ms_per_s": link.drift_ms_per_s,
                 "refusals": [
                     f"{refusal.engine}: {refusal.step}: {refusal.code}"
                     for refusal in sim.refusals
@@ -511,6 +500,36 @@ def pool_facts(pool: PoolSettings) -> dict[str, Any]:
         "connect_timeout_s": pool.connect_timeout_s,
         "request_timeout_s": pool.request_timeout_s,
     }
+
+
+def link_facts(link: LinkSpec) -> dict[str, Any]:
+    """Return what an emulated link is like, without its seed and its engine."""
+    return {
+        "rtt_ms": link.rtt_ms,
+        "jitter_ms": link.jitter_ms,
+        "loss": link.loss,
+        "drift_ms_per_s": link.drift_ms_per_s,
+    }
+
+
+def exchange_facts(exchange: ExchangeSpec) -> dict[str, Any]:
+    """Return what the simulated exchange is like as it is stored."""
+    return {
+        "tls": exchange.tls,
+        "processing_ms": exchange.processing_ms,
+        "idle_timeout_s": exchange.idle_timeout_s,
+        "max_requests": exchange.max_requests,
+    }
+
+
+def exit_code(acceptance: str) -> ExitCode:
+    """Return the exit code that stands for an acceptance."""
+    return {
+        "PASS": ExitCode.OK,
+        "FAIL": ExitCode.NOT_MET,
+        "INCONCLUSIVE": ExitCode.INCONCLUSIVE,
+        "INVALID": ExitCode.INVALID,
+    }[acceptance]
 
 
 def _machine() -> dict[str, Any]:

@@ -13,7 +13,7 @@ from rich.table import Table
 from rich.text import Text
 
 from vestbench.models import Run, Strategy
-from vestbench.report.conditions import conditions_table, failures_table
+from vestbench.report.conditions import conditions_table, ending_lines, failures_table
 from vestbench.report.units import (
     ABSENT,
     fixed,
@@ -117,12 +117,7 @@ def headline(run: Run, summary: BenchSummary) -> Iterator[Text]:
             yield line
     if summary.acceptance is not None:
         yield acceptance_line(run, summary)
-    if run.interrupted:
-        yield Text("Interrupted: this is what was measured until then.", "bold yellow")
-    elif run.conclusion.get("stopped"):
-        yield Text("Ended early: ", "bold yellow").append_text(
-            plain(run.conclusion["stopped"])
-        )
+    yield from ending_lines(run)
 
 
 def is_far(rtt_ms: float | None) -> bool:

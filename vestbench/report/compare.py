@@ -22,7 +22,7 @@ from vestbench.report.bench import (
     residual_warning,
     warning_line,
 )
-from vestbench.report.conditions import conditions_table, failures_table
+from vestbench.report.conditions import conditions_table, ending_lines, failures_table
 from vestbench.report.distribution import Distributions
 from vestbench.report.units import (
     ABSENT,
@@ -95,11 +95,7 @@ def _headlines(run: Run, summary: CompareSummary) -> Iterator[Text]:
         yield line.append(
             str(summary.acceptance), ACCEPTANCE_STYLES[summary.acceptance]
         )
-    if run.interrupted:
-        yield Text("Interrupted: this is what was measured until then.", "bold yellow")
-    elif run.conclusion.get("stopped"):
-        stopped = plain(run.conclusion["stopped"])
-        yield Text("Ended early: ", "bold yellow").append_text(stopped)
+    yield from ending_lines(run)
 
 
 def _sentence(run: Run, summary: CompareSummary, pair: PairSummary) -> Iterator[Text]:

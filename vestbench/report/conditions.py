@@ -31,6 +31,15 @@ def label(run: Run) -> str:
     return f"simulated link, RTT {link['rtt_ms']:g} ms"
 
 
+def ending_lines(run: Run) -> Iterator[Text]:
+    """Say so if `run` did not end by itself."""
+    if run.interrupted:
+        yield Text("Interrupted: this is what was measured until then.", "bold yellow")
+    elif run.conclusion.get("stopped"):
+        stopped = plain(run.conclusion["stopped"])
+        yield Text("Ended early: ", "bold yellow").append_text(stopped)
+
+
 def conditions_table(run: Run) -> Table:
     """Return the conditions of `run`, one a line."""
     table = Table(box=None, show_header=False, padding=(0, 2, 0, 0))

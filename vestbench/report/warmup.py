@@ -11,8 +11,13 @@ from rich.table import Table
 from rich.text import Text
 
 from vestbench.models import Run
-from vestbench.report.bench import build_line, link_warnings, quantile_notes
-from vestbench.report.conditions import conditions_table, failures_table
+from vestbench.report.bench import (
+    build_line,
+    link_warnings,
+    quantile_notes,
+    warning_line,
+)
+from vestbench.report.conditions import conditions_table, ending_lines, failures_table
 from vestbench.report.units import (
     interval,
     median_of,
@@ -45,7 +50,7 @@ def warm_up_report(run: Run) -> RenderableType:
         parts += [failures, ""]
     parts.append(build_line(run))
     parts += [
-        Text("warning: ", "yellow").append(text, "default")
+        warning_line(text)
         for text in (
             *(plain(note).plain for note in run.conclusion.get("notes", [])),
             *link_warnings(run, disturbed_samples(run)),
@@ -76,12 +81,7 @@ def _headline(run: Run, summary: WarmUpSummary) -> list[Text]:
         line.append(f" ({level} {interval(saving.interval)}, ")
         line.append(f"median of {plural(saving.rounds, 'round')})")
         lines.append(line)
-    if run.interrupted:
-        text = "Interrupted: this is what was measured until then."
-        lines.append(Text(text, "bold yellow"))
-    elif run.conclusion.get("stopped"):
-        stopped = plain(run.conclusion["stopped"])
-        lines.append(Text("Ended early: ", "bold yellow").append_text(stopped))
+    lines += ending_lines(run)
     return lines
 
 
