@@ -10,21 +10,16 @@ import time
 from pathlib import Path
 
 import pytest
-from typer.testing import CliRunner, Result
 
+from tests.command import vestbench
 from tests.servers import ScriptedServer
 from vestbench import __version__
-from vestbench.cli import app
 from vestbench.results import load
 
 COMMANDS = ("bench", "warmup", "serve", "report", "config", "doctor")
 
 # Loopback: no link to start, and a few milliseconds a request.
 QUICK = ("--rtt", "0ms", "--processing", "0ms")
-
-
-def vestbench(*words: str) -> Result:
-    return CliRunner().invoke(app, words, env={"COLUMNS": "100"})
 
 
 @pytest.fixture(autouse=True)

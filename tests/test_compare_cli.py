@@ -15,11 +15,11 @@ from statistics import mean, median
 from typing import Any
 
 import pytest
-from typer.testing import CliRunner, Result
+from typer.testing import Result
 
+from tests.command import WIDE, vestbench
 from tests.machine import demand
 from tests.servers import ScriptedServer, Visit
-from vestbench.cli import app
 from vestbench.clients.httpx_stack import HttpxStack
 from vestbench.clients.remote import RemoteStack
 from vestbench.experiments.compare import ComparePlan, Comparison, name_arms
@@ -65,10 +65,6 @@ TRIES = 3
 # their round trips. The link is slow rather than early, but clocks are read twice.
 CRYPTO_MS = 15.0
 EARLY_MS = 1.0
-
-
-def vestbench(*words: str) -> Result:
-    return CliRunner().invoke(app, words, env={"COLUMNS": "100"})
 
 
 def compare(*words: str) -> Result:
@@ -551,7 +547,7 @@ def test_an_interrupted_comparison_keeps_and_shows_what_was_measured() -> None:
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
-        env={**os.environ, "COLUMNS": "100"},
+        env={**os.environ, **WIDE},
     ) as process:
         partial = Path("a.toml.partial")
         while not (partial.exists() and "[[samples]]" in partial.read_text()):

@@ -19,12 +19,12 @@ from typing import Any
 import httpx
 import pytest
 from pytest_httpserver import HTTPServer
-from typer.testing import CliRunner, Result
+from typer.testing import Result
 from werkzeug import Request, Response
 
+from tests.command import vestbench
 from tests.servers import SLOT, free_port, get, plan
 from vestbench import __version__
-from vestbench.cli import app
 from vestbench.cli.measuring import pace
 from vestbench.clients.httpx_stack import HttpxSession, HttpxStack
 from vestbench.errors import UsageError
@@ -86,10 +86,6 @@ def nth(httpserver: HTTPServer, number: int, status: int, **headers: str) -> Non
         return Response(b"{}")
 
     serve(httpserver, answer)
-
-
-def vestbench(*words: str) -> Result:
-    return CliRunner().invoke(app, words, env={"COLUMNS": "100"})
 
 
 def failures_shown(result: Result) -> dict[str, int]:
