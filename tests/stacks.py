@@ -37,6 +37,9 @@ class FakeSession:
         self._stack.log(f"send {self._number} {spec.endpoint} {slot.role}", [slot])
         return self._stack.answer(slot)
 
+    def ask(self, spec: RequestSpec, slot: Slot) -> tuple[Outcome, bytes]:
+        return self.send(spec, slot), self._stack.bodies.get(spec.endpoint, b"")
+
     def burst(
         self, specs: Sequence[RequestSpec], slots: Sequence[Slot]
     ) -> list[Outcome]:
@@ -63,6 +66,7 @@ class FakeStack:
         self.plans: list[SessionPlan] = []
         self.open_now: set[int] = set()
         self.notes = notes
+        self.bodies: dict[str, bytes] = {}  # of answers, by endpoint
         self._script = script
 
     def open(self, plan: SessionPlan) -> FakeSession:

@@ -679,6 +679,9 @@ class _SometimesResetSession:
     def send(self, spec: RequestSpec, slot: Slot) -> Outcome:
         return self._send(self._session, spec, slot)
 
+    def ask(self, spec: RequestSpec, slot: Slot) -> tuple[Outcome, bytes]:
+        return self._session.ask(spec, slot)
+
     def burst(
         self, specs: Sequence[RequestSpec], slots: Sequence[Slot]
     ) -> list[Outcome]:

@@ -158,6 +158,33 @@ def test_requests_are_sent_by_the_worker_over_its_own_pool(stack: RemoteStack) -
     assert session.notes == ()
 
 
+def test_who_asks_gets_the_body_of_the_answer_as_well(
+    stack: RemoteStack, servers: tuple[ScriptedServer, ScriptedServer]
+) -> None:
+    server, _ = servers
+    session = stack.open(plan())
+    try:
+        asked = [
+            session.ask(get(server.url + path), SLOT)
+            for path in ("latin", "503", "reset")
+        ]
+    finally:
+        session.close()
+
+    (found, body), (refused, refusal), (lost, nothing) = asked
+    assert isinstance(found, Sample)
+    assert found.body_bytes == len(body)
+    assert (body, refusal, nothing) == (
+        b"\xe9",
+        answer().partition(b"\r\n\r\n")[2],
+        b"",
+    )
+    assert isinstance(refused, Failure)
+    assert refused.status == 503
+    assert isinstance(lost, Failure)
+    assert lost.kind is FailureKind.RESET
+
+
 def test_closing_a_session_closes_its_connections(stack: RemoteStack) -> None:
     with ScriptedServer() as server:
         session = stack.open(plan())

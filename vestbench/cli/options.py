@@ -1,10 +1,19 @@
-"""Options that several commands share, declared once."""
+"""Options that several commands share, declared once.
+
+What belongs together is a record whose fields are options. A command that is decorated
+with `takes_options` may have parameters of these records: each is replaced by the
+options in it, and the command gets the record.
+"""
 
 from __future__ import annotations
 
+import inspect
 import secrets
 from collections.abc import Callable, Mapping
-from typing import Annotated, Any, TypeVar
+from dataclasses import MISSING, dataclass, fields, is_dataclass
+from functools import wraps
+from inspect import Parameter
+from typing import Annotated, Any, TypeVar, get_type_hints
 
 import typer
 
@@ -249,6 +258,125 @@ Results = Annotated[
         show_default=False,
     ),
 ]
+
+# --- records of them -----------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class VenueOptions:
+    """What is measured."""
+
+    venue: Venue = None
+    endpoint: EndpointName = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PaceOptions:
+    """How fast, how much of it, and from which seed."""
+
+    interval: Interval = "0ms"
+    rate: Rate = None
+    budget: Budget = 1000
+    seed: Seed = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PoolOptions:
+    """The bot's five settings of its HTTP client."""
+
+    pool_max_idle: PoolMaxIdle = None
+    pool_idle_timeout: PoolIdleTimeout = None
+    tcp_keepalive: TcpKeepalive = None
+    connect_timeout: ConnectTimeout = None
+    timeout: Timeout = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ExchangeOptions:
+    """What the simulated exchange is like; None is not given."""
+
+    tls: Tls = None
+    processing: Processing = None
+    idle_timeout: IdleTimeout = None
+    max_requests: MaxRequests = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LinkOptions:
+    """What the emulated link is like; None is not given."""
+
+    rtt: Rtt = None
+    jitter: Jitter = None
+    loss: Loss = None
+    link: Link = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DriftingLinkOptions(LinkOptions):
+    """A link that may also change while it is measured."""
+
+    drift: Drift = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OutputOptions:
+    """How a run is shown and where it is kept."""
+
+    json: Json = False
+    quiet: Quiet = False
+    output: Output = None
+    results: Results = None
+
+
+Command = Callable[..., None]
+
+
+def takes_options(command: Command) -> Command:
+    """Let `command` take each option of its records by itself.
+
+    Typer reads the signature of a function; the one returned has, in place of each
+    parameter that is annotated with a record, the fields of the record.
+    """
+    own = inspect.signature(command, eval_str=True).parameters
+    records = {
+        name: parameter.annotation
+        for name, parameter in own.items()
+        if is_dataclass(parameter.annotation)
+    }
+
+    @wraps(command)
+    def expanded(**values: Any) -> None:
+        for name, record in records.items():
+            given = {field.name: values.pop(field.name) for field in fields(record)}
+            values[name] = record(**given)
+        command(**values)
+
+    parameters: list[Parameter] = []
+    for name, parameter in own.items():
+        if name in records:
+            parameters += _options_of(records[name])
+        else:
+            parameters.append(parameter.replace(kind=Parameter.KEYWORD_ONLY))
+    shown: Any = expanded
+    shown.__signature__ = inspect.Signature(parameters)
+    shown.__annotations__ = {each.name: each.annotation for each in parameters}
+    return expanded
+
+
+def _options_of(record: Any) -> list[Parameter]:
+    hints = get_type_hints(record, include_extras=True)
+    return [
+        Parameter(
+            field.name,
+            Parameter.KEYWORD_ONLY,
+            default=Parameter.empty if field.default is MISSING else field.default,
+            annotation=hints[field.name],
+        )
+        for field in fields(record)
+    ]
+
+
+# --- values --------------------------------------------------------------------------
 
 
 def duration(option: str, text: str | None, default_s: float = 0.0) -> float:

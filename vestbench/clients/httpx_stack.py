@@ -148,9 +148,13 @@ class HttpxSession:
 
     def send(self, spec: RequestSpec, slot: Slot) -> Outcome:
         """Send one request and return its sample, or how it failed."""
-        outcome = self._exchange(spec, slot)
+        return self.ask(spec, slot)[0]
+
+    def ask(self, spec: RequestSpec, slot: Slot) -> tuple[Outcome, bytes]:
+        """Send one request and return its outcome, and the body of the answer."""
+        answered = self._exchange(spec, slot)
         self._between()
-        return outcome
+        return answered
 
     def burst(
         self, specs: Sequence[RequestSpec], slots: Sequence[Slot]
@@ -167,7 +171,7 @@ class HttpxSession:
 
         def one(spec: RequestSpec, slot: Slot) -> Outcome:
             start.wait()
-            return self._exchange(spec, slot)
+            return self._exchange(spec, slot)[0]
 
         outcomes = list(self._threads.map(one, specs, slots))
         self._between()
@@ -187,7 +191,7 @@ class HttpxSession:
         if self._exchanges % _COLLECT_EVERY == 0:
             gc.collect()
 
-    def _exchange(self, spec: RequestSpec, slot: Slot) -> Outcome:
+    def _exchange(self, spec: RequestSpec, slot: Slot) -> tuple[Outcome, bytes]:
         content = spec.body or None
         headers = list(spec.headers)
         marks = self._backend.begin(joins=content is not None)
@@ -199,11 +203,11 @@ class HttpxSession:
         except REQUEST_ERRORS as error:
             elapsed = perf_counter_ns() - begin
             kind, detail = classify(error, marks)
-            return self._failure(slot, begin, elapsed, marks, kind, detail)
+            return self._failure(slot, begin, elapsed, marks, kind, detail), b""
         elapsed = perf_counter_ns() - begin
-        if not spec.accepts(response.status_code):
-            return self._refused(slot, begin, elapsed, marks, response)
-        return self._sample(slot, begin, elapsed, marks, response)
+        accepted = spec.accepts(response.status_code)
+        outcome = self._sample if accepted else self._refused
+        return outcome(slot, begin, elapsed, marks, response), response.content
 
     def _sample(
         self,

@@ -162,6 +162,11 @@ class RemoteSession:
         outcome: Outcome = self._stack.ask("send", self._key, spec, slot)
         return outcome
 
+    def ask(self, spec: RequestSpec, slot: Slot) -> tuple[Outcome, bytes]:
+        """Send one request and return its outcome, and the body of the answer."""
+        answered: tuple[Outcome, bytes] = self._stack.ask("ask", self._key, spec, slot)
+        return answered
+
     def burst(
         self, specs: Sequence[RequestSpec], slots: Sequence[Slot]
     ) -> list[Outcome]:

@@ -41,6 +41,8 @@ def _serve(parent: Connection[Any, Any]) -> None:
         command, key, *arguments = parent.recv()
         if command == "send":
             parent.send(sessions[key].send(*arguments))
+        elif command == "ask":
+            parent.send(sessions[key].ask(*arguments))
         elif command == "burst":
             parent.send(sessions[key].burst(*arguments))
         elif command == "open":

@@ -37,6 +37,12 @@ class Session(Protocol):
     def send(self, spec: RequestSpec, slot: Slot) -> Outcome:
         """Send one request and return its sample, or how it failed."""
 
+    def ask(self, spec: RequestSpec, slot: Slot) -> tuple[Outcome, bytes]:
+        """Send one request and return its outcome, and the body of the answer.
+
+        The body is empty where there was no answer.
+        """
+
     def burst(
         self, specs: Sequence[RequestSpec], slots: Sequence[Slot]
     ) -> list[Outcome]:
