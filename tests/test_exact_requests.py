@@ -25,11 +25,11 @@ from werkzeug import Request, Response
 from tests.command import vestbench
 from tests.servers import SLOT, free_port, get, plan
 from vestbench import __version__
-from vestbench.cli.measuring import pace
 from vestbench.clients.httpx_stack import HttpxSession, HttpxStack
 from vestbench.errors import UsageError
 from vestbench.experiments.bench import BURN_IN
 from vestbench.experiments.ports import Pacer
+from vestbench.measuring.pace import POLITE_BUDGET, check_budget, polite_rate
 from vestbench.models import Failure, FailureKind, RequestSpec, Sample, Strategy
 from vestbench.results import load
 from vestbench.venues import Venue, find_venue
@@ -699,7 +699,7 @@ class Nap:
 
 def test_a_real_venue_is_sent_ten_requests_a_second_by_default() -> None:
     nap = Nap()
-    pacer = nap.pacer(pace(True, 100, None, 1000))
+    pacer = nap.pacer(polite_rate(None, real=True))
 
     for _ in range(11):
         pacer.wait()
@@ -709,7 +709,7 @@ def test_a_real_venue_is_sent_ten_requests_a_second_by_default() -> None:
 
 def test_concurrent_requests_count_one_by_one() -> None:
     nap = Nap()
-    pacer = nap.pacer(pace(True, 100, None, 1000))
+    pacer = nap.pacer(polite_rate(None, real=True))
 
     pacer.wait(4)
     pacer.wait(1)
@@ -720,7 +720,7 @@ def test_concurrent_requests_count_one_by_one() -> None:
 
 def test_the_time_that_a_request_takes_is_not_waited_for_again() -> None:
     nap = Nap()
-    pacer = nap.pacer(pace(True, 100, None, 1000))
+    pacer = nap.pacer(polite_rate(None, real=True))
 
     pacer.wait()
     nap.now_ns += 60_000_000
@@ -733,7 +733,7 @@ def test_the_time_that_a_request_takes_is_not_waited_for_again() -> None:
 
 def test_the_simulated_exchange_is_not_spared() -> None:
     nap = Nap()
-    pacer = nap.pacer(pace(False, 5000, None, 1000))
+    pacer = nap.pacer(polite_rate(None, real=False))
 
     for _ in range(5):
         pacer.wait()
@@ -754,21 +754,22 @@ def test_the_simulated_exchange_is_not_spared() -> None:
 def test_an_explicit_rate_is_taken_at_its_word(
     real: bool, rate: float | None, limit: float | None
 ) -> None:
-    assert pace(real, 1, rate, 1000) == limit
+    assert polite_rate(rate, real=real) == limit
 
 
 def test_the_budget_of_a_real_venue_is_a_thousand_requests() -> None:
-    assert pace(True, 1000, None, 1000) == 10.0
+    check_budget(1000, POLITE_BUDGET, real=True)
+    check_budget(1001, 1001, real=True)
+    check_budget(100_000, POLITE_BUDGET, real=False)
     with pytest.raises(UsageError, match="--budget 1001 allows them"):
-        pace(True, 1001, None, 1000)
-    assert pace(True, 1001, None, 1001) == 10.0
+        check_budget(1001, POLITE_BUDGET, real=True)
 
 
 @pytest.mark.parametrize("rate", [0.0, -1.0])
 @pytest.mark.parametrize("real", [True, False])
 def test_no_rate_at_all_is_refused(real: bool, rate: float) -> None:
     with pytest.raises(UsageError, match="--rate"):
-        pace(real, 1, rate, 1000)
+        polite_rate(rate, real=real)
 
 
 @pytest.mark.parametrize(
@@ -819,7 +820,7 @@ def test_the_command_paces_itself_by_that_limit(
         limits.append(max_rate)
         return Nap().pacer(max_rate)
 
-    monkeypatch.setattr("vestbench.experiments.ports.Pacer", unhurried)
+    monkeypatch.setattr("vestbench.measuring.pace.Pacer", unhurried)
 
     result = vestbench(*command, "--venue", httpserver.url_for("/"), *words, "--json")
 

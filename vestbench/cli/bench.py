@@ -10,6 +10,7 @@ from vestbench.cli import options as o
 from vestbench.errors import UsageError
 
 
+@o.takes_options
 def bench(
     requests: Annotated[
         int, typer.Option("--requests", "-n", metavar="N", min=1, help="How many.")
@@ -39,8 +40,8 @@ def bench(
             "--concurrency", "-c", metavar="N", min=1, max=256, help="At the same time."
         ),
     ] = 1,
-    venue: o.Venue = None,
-    endpoint: o.EndpointName = "",
+    *,
+    where: o.VenueOptions,
     min_saving: o.MinSaving = None,
     gate: Annotated[
         bool,
@@ -51,62 +52,29 @@ def bench(
         ),
     ] = False,
     confidence: o.Confidence = 95,
-    interval: o.Interval = "0ms",
-    rate: o.Rate = None,
-    budget: o.Budget = 1000,
-    seed: o.Seed = None,
-    pool_max_idle: o.PoolMaxIdle = None,
-    pool_idle_timeout: o.PoolIdleTimeout = None,
-    tcp_keepalive: o.TcpKeepalive = None,
-    connect_timeout: o.ConnectTimeout = None,
-    timeout: o.Timeout = None,
-    rtt: o.Rtt = None,
-    jitter: o.Jitter = None,
-    loss: o.Loss = None,
-    link: o.Link = None,
-    tls: o.Tls = None,
-    processing: o.Processing = None,
-    idle_timeout: o.IdleTimeout = None,
-    max_requests: o.MaxRequests = None,
-    json: o.Json = False,
-    quiet: o.Quiet = False,
-    output: o.Output = None,
-    results: o.Results = None,
+    pacing: o.PaceOptions,
+    pool: o.PoolOptions,
+    link: o.LinkOptions,
+    exchange: o.ExchangeOptions,
+    output: o.OutputOptions,
 ) -> None:
     """Time cold against subsequent requests, by phase, with proof of reuse.
 
     Example: vestbench bench --requests 100 --rtt 30ms --gate
     """
-    from vestbench.cli.measuring import (
-        Measurement,
-        OutputOptions,
-        Runner,
-        SimOptions,
-        exit_code,
-        is_real,
-        pace,
-        pool_facts,
-        settings_here,
-    )
+    from vestbench.cli import measuring as m
+    from vestbench.cli.settings import settings_here
+    from vestbench.experiments.bench import BenchPlan, sessions_for
+    from vestbench.measuring.bench import BenchJob
+    from vestbench.models import SessionPlan, Strategy
+    from vestbench.report.bench import bench_brief, bench_report
+    from vestbench.stats.bench import summarise_bench
+    from vestbench.stats.groups import Acceptance
 
     settings = settings_here(
-        venue=venue,
-        min_saving=min_saving,
-        results=results,
-        pool_max_idle=pool_max_idle,
-        pool_idle_timeout=pool_idle_timeout,
-        tcp_keepalive=tcp_keepalive,
-        connect_timeout=connect_timeout,
-        timeout=timeout,
+        pool, venue=where.venue, min_saving=min_saving, results=output.results
     )
     o.chosen("--confidence", confidence, (90, 95, 99))
-    interval_s = o.duration("--interval", interval)
-    from random import Random
-
-    from vestbench.experiments.bench import BURN_IN, BenchPlan, run_bench, sessions_for
-    from vestbench.experiments.ports import Pacer
-    from vestbench.models import SessionPlan, Strategy
-
     strategy = Strategy.POOLED if pooled else Strategy.UNPOOLED
     if gate and not pooled:
         raise UsageError("--gate needs subsequent requests: not with --unpooled")
@@ -117,61 +85,22 @@ def bench(
         requests=requests,
         sessions=sessions or sessions_for(requests, concurrency, strategy),
     )
-    max_rate = pace(is_real(settings["venue"]), requests + BURN_IN, rate, budget)
-    seed_used = o.seed_or_new(seed)
-
-    def experiment(measurement: Measurement) -> None:
-        end = run_bench(
+    pace = m.pace_of(pacing, settings)
+    run = m.run_and_show(
+        BenchJob(
             plan,
-            measurement.stack,
-            measurement.request,
-            pacer=Pacer(
-                interval_s=interval_s, max_rate=max_rate, rng=Random(seed_used)
-            ),
-            record=measurement.record,
-        )
-        measurement.take(end)
-
-    runner = Runner(
-        "bench",
-        str(strategy),
-        plan={
-            "requests": plan.requests,
-            "sessions": plan.sessions,
-            "concurrency": concurrency,
-            "strategy": str(strategy),
-            "burn_in": BURN_IN,
-            "interval_s": interval_s,
-            "max_rate": max_rate or 0.0,
-            "min_saving_ms": 1e3 * settings["min_saving"],
-            "confidence": confidence / 100,
-            "seed": seed_used,
-        },
-        settings=settings,
-        sim=SimOptions(
-            rtt=rtt,
-            jitter=jitter,
-            loss=loss,
-            link=link,
-            tls=tls,
-            processing=processing,
-            idle_timeout=idle_timeout,
-            max_requests=max_requests,
+            pace,
+            min_saving_s=settings["min_saving"],
+            confidence=confidence / 100,
         ),
-        output=OutputOptions(json=json, quiet=quiet, output=output),
-        endpoint=endpoint,
+        m.place_of(settings, where, link, exchange, seed=pace.seed),
+        output,
+        settings,
+        budget=pacing.budget,
+        show=bench_report,
+        brief=bench_brief,
         total=requests,
-        facts={
-            "strategy": str(strategy),
-            "concurrency": concurrency,
-            "pool": pool_facts(settings.pool),
-        },
     )
-    from vestbench.report.bench import bench_brief, bench_report
-    from vestbench.stats.bench import summarise_bench
-    from vestbench.stats.groups import Acceptance
-
-    run = runner.run(experiment, bench_report, bench_brief)
     if gate:
         acceptance = summarise_bench(run).acceptance or Acceptance.INVALID
-        raise typer.Exit(exit_code(acceptance))
+        raise typer.Exit(m.exit_code(acceptance))

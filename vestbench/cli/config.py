@@ -7,15 +7,13 @@ import typer
 from vestbench.cli import options as o
 
 
+@o.takes_options
 def config(
     venue: o.Venue = None,
     min_saving: o.MinSaving = None,
     results: o.Results = None,
-    pool_max_idle: o.PoolMaxIdle = None,
-    pool_idle_timeout: o.PoolIdleTimeout = None,
-    tcp_keepalive: o.TcpKeepalive = None,
-    connect_timeout: o.ConnectTimeout = None,
-    timeout: o.Timeout = None,
+    *,
+    pool: o.PoolOptions,
     json: o.Json = False,
 ) -> None:
     """Show the settings in force, and where each value came from.
@@ -26,18 +24,9 @@ def config(
     Example: VESTBENCH_POOL_MAX_IDLE=4 vestbench config
     """
     from vestbench.cli.console import stdout
-    from vestbench.cli.measuring import settings_here
+    from vestbench.cli.settings import settings_here
 
-    settings = settings_here(
-        venue=venue,
-        min_saving=min_saving,
-        results=results,
-        pool_max_idle=pool_max_idle,
-        pool_idle_timeout=pool_idle_timeout,
-        tcp_keepalive=tcp_keepalive,
-        connect_timeout=connect_timeout,
-        timeout=timeout,
-    )
+    settings = settings_here(pool, venue=venue, min_saving=min_saving, results=results)
     if json:
         from json import dumps
 

@@ -338,7 +338,7 @@ def takes_options(command: Command) -> Command:
     parameter that is annotated with a record, the fields of the record.
     """
     own = inspect.signature(command, eval_str=True).parameters
-    records = {
+    records: dict[str, Any] = {
         name: parameter.annotation
         for name, parameter in own.items()
         if is_dataclass(parameter.annotation)
@@ -413,6 +413,14 @@ def seed_or_new(seed: int | None) -> int:
     if not 0 <= seed < 2**63:
         raise UsageError(f"--seed: {seed} is not between 0 and 2^63 - 1")
     return seed
+
+
+def as_typed(record: Any) -> dict[str, Any]:
+    """Return the values of a record of options by the names a user types."""
+    return {
+        "--" + field.name.replace("_", "-"): getattr(record, field.name)
+        for field in fields(record)
+    }
 
 
 def refuse_given(options: Mapping[str, Any], why: str) -> None:

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 _LOOK_EVERY_S = 0.25
 
 
+@o.takes_options
 def serve(
     port: Annotated[
         int,
@@ -34,10 +35,8 @@ def serve(
             show_default=False,
         ),
     ] = None,
-    tls: o.Tls = None,
-    processing: o.Processing = None,
-    idle_timeout: o.IdleTimeout = None,
-    max_requests: o.MaxRequests = None,
+    *,
+    exchange: o.ExchangeOptions,
     order_processing: Annotated[
         str | None,
         typer.Option(
@@ -100,24 +99,15 @@ def serve(
     """
     from dataclasses import replace
 
-    from vestbench.cli.measuring import SimOptions, interruptible
+    from vestbench.cli.measuring import interruptible
+    from vestbench.cli.settings import exchange_spec, link_spec
     from vestbench.simulator.exchange.behaviour import Behaviour, parse_faults
     from vestbench.simulator.venue import ServedExchange
 
-    options = SimOptions(
-        rtt=rtt or "0ms",
-        jitter=None,
-        loss=None,
-        link=None,
-        tls=tls,
-        processing=processing,
-        idle_timeout=idle_timeout,
-        max_requests=max_requests,
-    )
     o.chosen("--contract", contract, ("development", "production"))
     slow_s = o.duration("--order-processing", order_processing, -1.0)
     spec = replace(
-        options.exchange_spec(),
+        exchange_spec(exchange),
         order_processing_ms=None if slow_s < 0 else 1e3 * slow_s,
         rate_limit=rate_limit,
         contract=contract,
@@ -126,7 +116,7 @@ def serve(
     if fault:
         faults.update(o.parsed("--fault", fault, parse_faults))
     behaviour = Behaviour(**faults, seed=seed)
-    link = options.link_spec(seed=seed)
+    link = link_spec(o.LinkOptions(rtt=rtt or "0ms"), seed)
     with ServedExchange(spec, link, port=port, behaviour=behaviour) as served:
         path = _write_ca(served.ca_pem, ca_file)
         try:

@@ -1,0 +1,100 @@
+"""Records of options: what Typer sees of them, and what a command gets."""
+
+from __future__ import annotations
+
+import inspect
+from dataclasses import dataclass
+from typing import Annotated
+
+import pytest
+import typer
+from typer.testing import CliRunner
+
+from vestbench.cli import options as o
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Fruit:
+    apples: Annotated[int, typer.Option("--apples", "-a", min=0, help="How many.")] = 3
+    pears: Annotated[str | None, typer.Option("--pears")] = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MoreFruit(Fruit):
+    plums: Annotated[bool, typer.Option("--plums")] = False
+
+
+def eaten(*words: str) -> object:
+    """Run a command that takes fruit between two options of its own."""
+    app, got = typer.Typer(), []
+
+    @app.command()
+    @o.takes_options
+    def eat(
+        name: Annotated[str, typer.Argument()],
+        *,
+        fruit: MoreFruit,
+        fast: Annotated[bool, typer.Option("--fast")] = False,
+    ) -> None:
+        """Eat."""
+        got.append((name, fruit, fast))
+
+    result = CliRunner().invoke(app, words)
+    assert result.exit_code == 0, result.output
+    return got[0] if got else result.stdout
+
+
+def test_a_command_gets_its_options_as_the_record() -> None:
+    words = ("Ann", "-a", "5", "--plums", "--fast")
+
+    assert eaten(*words) == ("Ann", MoreFruit(apples=5, plums=True), True)
+
+
+def test_options_that_are_not_given_have_the_defaults_of_the_record() -> None:
+    assert eaten("Ann") == ("Ann", MoreFruit(), False)
+
+
+def test_help_shows_the_options_in_the_place_of_the_record() -> None:
+    shown = eaten("--help")
+
+    assert isinstance(shown, str)
+    places = [shown.index(name) for name in ("--apples", "--pears", "--plums")]
+    assert [*places, shown.index("--fast")] == sorted([*places, shown.index("--fast")])
+    assert "How many." in shown
+    assert "--fruit" not in shown
+
+
+def test_a_value_out_of_range_is_refused_as_for_any_option() -> None:
+    app = typer.Typer()
+
+    @app.command()
+    @o.takes_options
+    def eat(*, fruit: Fruit) -> None:
+        raise AssertionError(fruit)
+
+    assert CliRunner().invoke(app, ["--apples", "-1"]).exit_code == 2
+
+
+@pytest.mark.parametrize(
+    "record",
+    [value for value in vars(o).values() if str(value).endswith("Options'>")],
+    ids=lambda record: str(record.__name__),
+)
+def test_every_record_is_made_of_options_only(record: type) -> None:
+    def command(*, options: object) -> None:
+        raise AssertionError(options)
+
+    command.__annotations__["options"] = record
+
+    for parameter in inspect.signature(o.takes_options(command)).parameters.values():
+        (info,) = parameter.annotation.__metadata__
+        assert isinstance(info, type(typer.Option("--x"))), parameter
+
+
+def test_values_are_shown_by_the_names_a_user_types() -> None:
+    assert o.as_typed(o.LinkOptions(rtt="5ms")) == {
+        "--rtt": "5ms",
+        "--jitter": None,
+        "--loss": None,
+        "--link": None,
+    }

@@ -1,0 +1,81 @@
+"""Options into the records that the core takes: settings, link, exchange."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+from vestbench.cli import options as o
+from vestbench.config import Settings, resolve
+from vestbench.errors import UsageError
+from vestbench.models import ExchangeSpec, LinkSpec
+
+DEFAULT_RTT_S = 0.030
+DEFAULT_PROCESSING_S = 0.005
+DEFAULT_IDLE_TIMEOUT_S = 75.0
+
+
+def settings_here(
+    pool: o.PoolOptions,
+    *,
+    venue: str | None,
+    results: str | None,
+    min_saving: str | None = None,
+) -> Settings:
+    """Return the settings in force here and now; None is an option not given."""
+    options = {
+        "venue": venue,
+        "min_saving": min_saving,
+        "results": results,
+        "pool.max_idle": pool.pool_max_idle,
+        "pool.idle_timeout": pool.pool_idle_timeout,
+        "pool.tcp_keepalive": pool.tcp_keepalive,
+        "pool.connect_timeout": pool.connect_timeout,
+        "pool.request_timeout": pool.timeout,
+    }
+    return resolve(options, environment=os.environ, folder=Path.cwd(), home=Path.home())
+
+
+def is_real(settings: Settings) -> bool:
+    """True where requests leave this machine's simulated exchange."""
+    return bool(settings["venue"] != "sim")
+
+
+def link_spec(options: o.LinkOptions, seed: int) -> LinkSpec | None:
+    """Return the link that is asked for, or None for plain loopback."""
+    rtt_s = o.duration("--rtt", options.rtt, DEFAULT_RTT_S)
+    engine = o.chosen(
+        "--link", options.link or "auto", ("auto", "packet", "tun", "relay")
+    )
+    jitter_s = o.duration("--jitter", options.jitter)
+    if rtt_s == 0:
+        why = "without a link (--rtt 0ms) there is nothing to set"
+        given = o.as_typed(options)
+        o.refuse_given({k: v for k, v in given.items() if k != "--rtt"}, why)
+        return None
+    if rtt_s > 5:
+        raise UsageError("--rtt: more than 5s is no round trip")
+    if jitter_s > 5:
+        raise UsageError("--jitter: more than 5s is no jitter")
+    drift = options.drift if isinstance(options, o.DriftingLinkOptions) else None
+    return LinkSpec(
+        rtt_ms=rtt_s * 1e3,
+        jitter_ms=jitter_s * 1e3,
+        loss=options.loss or 0.0,
+        seed=seed,
+        drift_ms_per_s=1e3 * o.duration("--drift", drift),
+        engine=engine,
+    )
+
+
+def exchange_spec(options: o.ExchangeOptions) -> ExchangeSpec:
+    """Return the exchange that is asked for."""
+    return ExchangeSpec(
+        tls=o.chosen("--tls", options.tls or "1.3", ("1.2", "1.3")),
+        idle_timeout_s=o.duration(
+            "--idle-timeout", options.idle_timeout, DEFAULT_IDLE_TIMEOUT_S
+        ),
+        max_requests=options.max_requests or 0,
+        processing_ms=1e3
+        * o.duration("--processing", options.processing, DEFAULT_PROCESSING_S),
+    )

@@ -1,0 +1,381 @@
+"""One run: the venue, the measuring process and the result file round an experiment."""
+
+from __future__ import annotations
+
+import os
+import platform
+import time
+from collections.abc import Callable, Mapping
+from contextlib import ExitStack
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, Protocol
+
+from vestbench.clients.remote import RemoteStack
+from vestbench.errors import VenueError, VestbenchError
+from vestbench.experiments.compare import CompareEnd
+from vestbench.experiments.ports import RunEnd
+from vestbench.measuring.facts import exchange_facts, link_facts, pool_facts
+from vestbench.models import (
+    NS_PER_MS,
+    ExchangeSpec,
+    Failure,
+    LinkReport,
+    LinkSpec,
+    Outcome,
+    PoolSettings,
+    RequestSpec,
+    Run,
+    Sample,
+)
+from vestbench.report.machine import summary
+from vestbench.results import RunWriter, result_path
+from vestbench.simulator.venue import SimulatedVenue
+from vestbench.venues import SIMULATED, Endpoint, Venue, find_venue
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Place:
+    """What is measured, and through which client.
+
+    The link and the exchange count for the simulated venue only; without a link it is
+    reached over plain loopback.
+    """
+
+    venue: str = SIMULATED  # a name that `find_venue` knows, or a URL
+    endpoint: str = ""  # empty is the venue's first
+    pool: PoolSettings
+    link: LinkSpec | None = None
+    exchange: ExchangeSpec = field(default_factory=ExchangeSpec)
+
+    @property
+    def is_simulated(self) -> bool:
+        """True where no request leaves this machine's simulated exchange."""
+        return self.venue == SIMULATED
+
+
+class Observer(Protocol):
+    """Who is told how a run goes on; it must not disturb what is measured."""
+
+    def say(self, text: str) -> None:
+        """Take note of what is being done."""
+
+    def advance(self, outcome: Outcome) -> None:
+        """Take note of one outcome."""
+
+
+class Silence:
+    """An observer that tells nobody."""
+
+    def say(self, text: str) -> None:
+        """Take no note."""
+
+    def advance(self, outcome: Outcome) -> None:
+        """Take no note."""
+
+
+@dataclass(slots=True)
+class Measurement:
+    """What a job gets to work with, and leaves behind."""
+
+    stack: RemoteStack
+    venue: Venue
+    endpoint: Endpoint
+    record: Callable[[Outcome], None]
+    say: Callable[[str], None]  # shows where the run stands, between two requests
+    stopped: str = ""
+    conclusion: dict[str, Any] = field(default_factory=dict)
+
+    def take(self, end: RunEnd | CompareEnd) -> None:
+        """Keep what an experiment left besides its outcomes."""
+        self.stopped = end.stopped
+        builds = [ns / NS_PER_MS for ns in end.build_ns]
+        self.conclusion["client_build_ms"] = builds
+        self.conclusion["notes"] = list(end.notes)
+
+    def request(self) -> RequestSpec:
+        """Build the next request to the endpoint that is measured."""
+        return self.venue.request(self.endpoint, now_ms=_now_ms())
+
+    def warm_up_request(self) -> RequestSpec:
+        """Build the next warm-up request."""
+        return self.venue.request(self.venue.warm_up, now_ms=_now_ms())
+
+
+def _now_ms() -> int:
+    return time.time_ns() // NS_PER_MS
+
+
+class Job(Protocol):
+    """What is to be measured at a place."""
+
+    @property
+    def command(self) -> str:
+        """The command that it is a run of."""
+
+    @property
+    def label(self) -> str:
+        """What distinguishes the run in a file name."""
+
+    @property
+    def plan(self) -> Mapping[str, Any]:
+        """What is asked for, as it is stored; its `seed` is the link's too."""
+
+    @property
+    def facts(self) -> Mapping[str, Any]:
+        """Conditions that the job knows beforehand, such as the strategy."""
+
+    @property
+    def earlier(self) -> Run | None:
+        """A run that this one continues; its requests come first."""
+
+    @property
+    def most_requests(self) -> int:
+        """How many requests it may send, the unmeasured ones included."""
+
+    def set_up(self, measurement: Measurement) -> Mapping[str, Any]:
+        """Send what comes before; what is returned is added to the conditions."""
+
+    def measure(self, measurement: Measurement) -> None:
+        """Send the requests that are measured."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Measured:
+    """A run that is over, and where it is kept."""
+
+    run: Run
+    path: Path
+    failure: VestbenchError | None = None  # what ended it early
+
+
+def place_result(job: Job, folder: Path) -> Path:
+    """Return the path in `folder` at which the result of a run that starts now goes."""
+    return result_path(folder, job.command, job.label, datetime.now(UTC))
+
+
+def carry_out(
+    job: Job, place: Place, *, path: Path, observer: Observer | None = None
+) -> Measured:
+    """Carry out `job`, write its result to `path`, and return it.
+
+    Whatever ends the run early, Ctrl-C included, what was measured until then is
+    written and returned.
+
+    Raises:
+        VestbenchError: Something that the user can act on, and nothing was measured.
+        KeyboardInterrupt: An interruption before anything was measured.
+    """
+    return _Execution(job, place, path, observer or Silence()).carry_out()
+
+
+class _Execution:
+    def __init__(self, job: Job, place: Place, path: Path, observer: Observer) -> None:
+        self._job = job
+        self._place = place
+        self._observer = observer
+        find_venue(place.venue).endpoint(place.endpoint)  # refuse before all else
+        self._started = datetime.now(UTC).replace(microsecond=0)
+        self._writer = RunWriter(
+            path,
+            command=job.command,
+            label=job.label,
+            plan=job.plan,
+            started=self._started,
+        )
+        self._samples: list[Sample] = []
+        self._failures: list[Failure] = []
+        self._offset_ns = 0  # what a run that is continued has taken already
+        self._conditions: dict[str, Any] = {}
+        self._conclusion: dict[str, Any] = {"interrupted": False, "stopped": ""}
+
+    def carry_out(self) -> Measured:
+        earlier = self._job.earlier
+        if earlier is not None:
+            self._samples += earlier.samples
+            self._failures += earlier.failures
+            for outcome in earlier.outcomes:
+                self._writer.add(outcome)
+                self._offset_ns = max(self._offset_ns, _end_ns(outcome))
+        begin = time.perf_counter()
+        failure: VestbenchError | None = None
+        try:
+            self._measure()
+        except KeyboardInterrupt:
+            self._conclusion["interrupted"] = True
+        except VestbenchError as error:
+            failure = error
+            self._conclusion["stopped"] = str(error)
+        except BaseException:
+            self._writer.close()
+            raise
+        self._conclusion["duration_s"] = round(time.perf_counter() - begin, 3)
+        run = Run(
+            command=self._job.command,
+            label=self._job.label,
+            started=self._started,
+            plan=self._job.plan,
+            conditions=self._conditions,
+            samples=tuple(self._samples),
+            failures=tuple(self._failures),
+            conclusion=self._conclusion,
+        )
+        return self._end(run, failure)
+
+    def _end(self, run: Run, failure: VestbenchError | None) -> Measured:
+        """Write the end of `run`, whatever it was that ended it."""
+        path = self._writer.path
+        if not run.samples and not run.failures:
+            self._writer.discard()
+            if failure is not None:
+                raise failure
+            if run.interrupted:
+                raise KeyboardInterrupt
+            name = find_venue(self._place.venue).name  # without its query
+            raise VenueError(f"nothing was measured at {name}: {self._stopped()}")
+        try:
+            self._writer.finish(run.conclusion, summary(run))
+        except VestbenchError as error:  # such as a full disk: still show the tables
+            self._writer.close()
+            failure = failure or error
+        if not run.samples and not run.interrupted and failure is None:
+            raise _nothing_got_through(run, path)
+        return Measured(run=run, path=path, failure=failure)
+
+    def _stopped(self) -> str:
+        return str(self._conclusion["stopped"])
+
+    def _measure(self) -> None:
+        place = self._place
+        with ExitStack() as cleanup:
+            sim: SimulatedVenue | None = None
+            if place.is_simulated:
+                self._observer.say("starting the simulated exchange")
+                sim = cleanup.enter_context(SimulatedVenue(place.exchange, place.link))
+            spawn = sim.spawn if sim is not None and sim.has_link else None
+            ca_pem = sim.ca_pem if sim is not None else ""
+            stack = cleanup.enter_context(RemoteStack(spawn, ca_pem=ca_pem))
+            url = sim.base_url() if sim is not None else ""
+            venue = find_venue(place.venue, simulated_url=url)
+
+            def record(outcome: Outcome) -> None:
+                self._record(outcome)
+                if sim is not None:
+                    sim.check()
+                self._observer.advance(outcome)
+
+            measurement = Measurement(
+                stack, venue, venue.endpoint(place.endpoint), record, self._observer.say
+            )
+            self._conditions.update(self._conditions_of(measurement, sim))
+            self._conditions.update(self._job.set_up(measurement))
+            self._writer.conditions(self._conditions)
+            before = sim.counters() if sim is not None else None
+            try:
+                self._job.measure(measurement)
+            finally:
+                self._conclusion.update(measurement.conclusion)
+                self._conclusion["stopped"] = measurement.stopped
+            if sim is not None and before is not None:
+                after = sim.counters()
+                self._conclusion["server"] = {
+                    "connections": after.connections - before.connections,
+                    "requests": after.requests - before.requests,
+                }
+                stack.close()
+                report = sim.stop()
+                if report is not None:
+                    origin_ns = stack.facts.origin_ns - self._offset_ns
+                    self._conclusion["link"] = _link_end(report, origin_ns)
+
+    def _record(self, outcome: Outcome) -> None:
+        outcome = replace(outcome, start_ns=outcome.start_ns + self._offset_ns)
+        if isinstance(outcome, Sample):
+            self._samples.append(outcome)
+        else:
+            self._failures.append(outcome)
+        self._writer.add(outcome)
+
+    def _conditions_of(
+        self, measurement: Measurement, sim: SimulatedVenue | None
+    ) -> dict[str, Any]:
+        facts = measurement.stack.facts
+        spec = measurement.request()
+        link = self._place.link
+        conditions: dict[str, Any] = {
+            "venue": measurement.venue.name,
+            "simulated": sim is not None,
+            "endpoint": measurement.endpoint.name,
+            "method": spec.method,
+            "url": measurement.venue.shown(spec.url),
+            "stack": facts.stack,
+            **self._job.facts,
+            "pool": pool_facts(self._place.pool),
+            "versions": dict(facts.versions),
+            "tls_context_ms": facts.tls_context_ns / NS_PER_MS,
+            **_machine(),
+        }
+        if facts.default_context_ns is not None:
+            conditions["default_context_ms"] = facts.default_context_ns / NS_PER_MS
+        if sim is not None:
+            conditions["exchange"] = exchange_facts(self._place.exchange)
+        if sim is not None and link is not None:
+            conditions["link"] = {
+                "engine": sim.engine,
+                **link_facts(link),
+                "seed": link.seed,
+                "refusals": [
+                    f"{refusal.engine}: {refusal.step}: {refusal.code}"
+                    for refusal in sim.refusals
+                ],
+            }
+        return conditions
+
+
+def _machine() -> dict[str, Any]:
+    load = os.getloadavg()[0] if hasattr(os, "getloadavg") else -1.0
+    return {
+        "host": platform.node(),
+        "kernel": f"{platform.system()} {platform.release()}",
+        "machine": platform.machine(),
+        "cpus": os.cpu_count() or 0,
+        "load": load,
+    }
+
+
+def _end_ns(outcome: Outcome) -> int:
+    taken = outcome.latency_ns if isinstance(outcome, Sample) else outcome.elapsed_ns
+    return outcome.start_ns + taken
+
+
+def _link_end(report: LinkReport, origin_ns: int) -> dict[str, Any]:
+    """Return the link's own account as it is stored: times from the run's origin."""
+    events = report.late_events
+    end: dict[str, Any] = {
+        "kernel_rtt_before_ms": list(report.kernel_rtt_before_ms),
+        "kernel_rtt_after_ms": list(report.kernel_rtt_after_ms),
+        "compensation_us": report.compensation_us,
+        "packets": report.packets,
+        "dropped": report.dropped,
+        "overflow": report.overflow,
+        "congestion_control": report.congestion_control,
+        "mtu": report.mtu,
+        "disturbed": report.disturbed,
+        "late_at_ms": [round((at - origin_ns) / NS_PER_MS, 3) for at, _ in events],
+        "late_by_ms": [round(late / NS_PER_MS, 3) for _, late in events],
+    }
+    if report.late_us is not None:
+        end["late_us"] = list(report.late_us)
+    return end
+
+
+def _nothing_got_through(run: Run, path: Path) -> VenueError:
+    kinds: dict[str, int] = {}
+    for failure in run.failures:
+        text = f"{failure.kind}: {failure.detail}"
+        kinds[text] = kinds.get(text, 0) + 1
+    total = len(run.failures)
+    why = "; ".join(f"{text} ({n} of {total} requests)" for text, n in kinds.items())
+    url = run.conditions.get("url", run.conditions.get("venue"))
+    return VenueError(f"no usable response from {url}: {why}; details in {path}")
