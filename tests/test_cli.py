@@ -206,6 +206,25 @@ def test_settings_come_from_the_folder_and_options_win() -> None:
     assert values["pool.tcp_keepalive"] == {"value": "30s", "source": "default"}
 
 
+def test_config_does_not_tell_the_query_of_a_url() -> None:
+    url = "https://127.0.0.1/here?token=4711"
+
+    shown = vestbench("config", "--venue", url)
+    document = vestbench("config", "--venue", url, "--json")
+
+    assert (shown.exit_code, document.exit_code) == (0, 0)
+    assert "https://127.0.0.1/here?…" in shown.stdout
+    assert json.loads(document.stdout)["venue"]["value"] == "https://127.0.0.1/here?…"
+    assert "4711" not in shown.output + document.output
+
+
+def test_config_names_a_venue_that_nobody_knows() -> None:
+    result = vestbench("config", "--venue", "nyse")
+
+    assert result.exit_code == 2
+    assert "unknown venue 'nyse'" in result.stderr
+
+
 def test_no_answer_at_all_is_one_line_and_exit_code_4() -> None:
     with ScriptedServer(lambda _: None) as server:
         url = server.url  # nothing listens there once the server is closed

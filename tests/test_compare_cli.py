@@ -495,6 +495,20 @@ def test_another_experiment_is_no_continuation(
     assert not list(Path().glob("refused*"))
 
 
+def test_another_query_of_a_url_is_another_experiment() -> None:
+    with ScriptedServer() as server:
+        words = ("--venue", f"{server.url}?symbol=A", "--rate", "10000")
+        never = ("--max-rounds", "12", "--min-duration", "60s")
+        first = compare("pooled", "unpooled", *words, *never, "-o", "a.toml")
+        words = ("--venue", f"{server.url}?symbol=B", "--rate", "10000")
+        again = compare("pooled", "unpooled", *words, "--resume", "a.toml")
+
+    assert first.exit_code == 3, first.output
+    assert again.exit_code == 2, again.output
+    assert "differs in url_digest" in again.stderr
+    assert "symbol" not in Path("a.toml").read_text()
+
+
 def test_a_decided_run_is_not_continued(passed: Shown) -> None:
     words = ("--resume", str(passed.path), *EASY, *QUICK)
     result = compare("pooled", "unpooled", *words)

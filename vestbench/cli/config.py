@@ -23,19 +23,25 @@ def config(
 
     Example: VESTBENCH_POOL_MAX_IDLE=4 vestbench config
     """
+    from dataclasses import replace
+
     from vestbench.cli.console import stdout
     from vestbench.cli.settings import settings_here
+    from vestbench.venues import find_venue
 
     settings = settings_here(pool, venue=venue, min_saving=min_saving, results=results)
+    # As the venue is called everywhere: the query of a URL may hold a token.
+    called = replace(settings.values["venue"], text=find_venue(settings["venue"]).name)
+    values = {**settings.values, "venue": called}
     if json:
         from json import dumps
 
-        values = {
+        found = {
             name: {"value": value.text, "source": value.source}
-            for name, value in settings.values.items()
+            for name, value in values.items()
         }
-        typer.echo(dumps(values, indent=2))
+        typer.echo(dumps(found, indent=2))
         return
     from vestbench.report.settings import settings_table
 
-    stdout().print(settings_table(settings.values.values()))
+    stdout().print(settings_table(values.values()))

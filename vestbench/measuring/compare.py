@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
@@ -282,6 +283,8 @@ def _identity(plan: Mapping[str, Any], place: Place) -> dict[str, Any]:
         "endpoint": venue.endpoint(place.endpoint).name,
         "pool": pool_facts(place.pool),
     }
+    if venue.private_query:  # its name says nothing of the query
+        identity["url_digest"] = sha256(place.venue.encode()).hexdigest()[:8]
     if place.is_simulated:
         identity["link"] = {} if place.link is None else link_facts(place.link)
         identity["exchange"] = exchange_facts(place.exchange)
