@@ -23,6 +23,7 @@ LOWEST = {"models", "errors"}
 # What a job is put together from: to measure without a console.
 MEASURING = {
     *LOWEST,
+    "spool",
     "results",
     "venues",
     "experiments",
@@ -35,6 +36,7 @@ ALLOWED = {
     "models": set(),
     "errors": set(),
     "config": LOWEST,
+    "spool": LOWEST,
     "results": LOWEST,
     "venues": LOWEST,
     "experiments": LOWEST,

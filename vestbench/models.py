@@ -7,7 +7,7 @@ Absent is `None`, never 0 or NaN.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
@@ -242,13 +242,13 @@ class Run:
     started: datetime
     plan: Mapping[str, Any]  # what was asked for
     conditions: Mapping[str, Any]  # what was known before the first request
-    samples: tuple[Sample, ...]
-    failures: tuple[Failure, ...]
+    samples: Sequence[Sample]  # a tuple, or a `Spool` of too many for memory
+    failures: Sequence[Failure]
     conclusion: Mapping[str, Any]  # what was known at the end
 
     @property
     def outcomes(self) -> tuple[Outcome, ...]:
-        """The samples, then the failures."""
+        """The samples, then the failures, all in memory."""
         return (*self.samples, *self.failures)
 
     @property

@@ -32,6 +32,7 @@ from vestbench.models import (
 from vestbench.report.machine import summary
 from vestbench.results import RunWriter, result_path
 from vestbench.simulator.venue import SimulatedVenue
+from vestbench.spool import Spool
 from vestbench.venues import SIMULATED, Endpoint, Venue, find_venue
 
 
@@ -184,8 +185,8 @@ class _Execution:
             plan=job.plan,
             started=self._started,
         )
-        self._samples: list[Sample] = []
-        self._failures: list[Failure] = []
+        self._samples: Spool[Sample] = Spool()
+        self._failures: Spool[Failure] = Spool()
         self._offset_ns = 0  # what a run that is continued has taken already
         self._conditions: dict[str, Any] = {}
         self._conclusion: dict[str, Any] = {"interrupted": False, "stopped": ""}
@@ -193,10 +194,8 @@ class _Execution:
     def carry_out(self) -> Measured:
         earlier = self._job.earlier
         if earlier is not None:
-            self._samples += earlier.samples
-            self._failures += earlier.failures
             for outcome in earlier.outcomes:
-                self._writer.add(outcome)
+                self._keep(outcome)
                 self._offset_ns = max(self._offset_ns, _end_ns(outcome))
         begin = time.perf_counter()
         failure: VestbenchError | None = None
@@ -217,8 +216,8 @@ class _Execution:
             started=self._started,
             plan=self._job.plan,
             conditions=self._conditions,
-            samples=tuple(self._samples),
-            failures=tuple(self._failures),
+            samples=self._samples.settled(),
+            failures=self._failures.settled(),
             conclusion=self._conclusion,
         )
         return self._end(run, failure)
@@ -290,7 +289,9 @@ class _Execution:
                     self._conclusion["link"] = _link_end(report, origin_ns)
 
     def _record(self, outcome: Outcome) -> None:
-        outcome = replace(outcome, start_ns=outcome.start_ns + self._offset_ns)
+        self._keep(replace(outcome, start_ns=outcome.start_ns + self._offset_ns))
+
+    def _keep(self, outcome: Outcome) -> None:
         if isinstance(outcome, Sample):
             self._samples.append(outcome)
         else:

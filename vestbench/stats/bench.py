@@ -5,12 +5,13 @@ Everything here is derived from a `Run` and can be derived again from a stored o
 
 from __future__ import annotations
 
+from array import array
 from collections import Counter
 from dataclasses import dataclass
 from math import ceil, inf, isfinite
 from statistics import median
 
-from vestbench.models import NS_PER_MS, Role, Run, Strategy
+from vestbench.models import NS_PER_MS, Outcome, Role, Run, Sample, Strategy
 from vestbench.stats.diagnostics import (
     Plateau,
     SynRetransmission,
@@ -32,15 +33,18 @@ from vestbench.stats.groups import (
     Acceptance,
     Closure,
     Group,
+    GroupTally,
     Why,
     closure_of,
     disturbed_samples,
-    group_of,
     median_of_bounds,
     round_trip_ms,
     side_of,
     too_short,
 )
+
+# How many requests are looked at for signs of something unusual.
+_LOOKED_AT = 100_000
 
 _FAILURE_SHARE = 0.05  # of subsequent requests, above which no PASS is given
 
@@ -81,18 +85,12 @@ def summarise_bench(run: Run) -> BenchSummary:
     """Derive the summary of a bench run."""
     confidence = float(run.plan["confidence"])
     target = float(run.plan["min_saving_ms"])
-    cold, subsequent = (
-        group_of(
-            name,
-            [sample for sample in run.samples if sample.reused is reused],
-            [failure for failure in run.failures if side_of(failure) is reused],
-            confidence,
-        )
-        for name, reused in (("cold", False), ("subsequent", True))
-    )
-    reuse = _reuse(run)
+    tally = _Tally(run)
+    cold = tally.groups[False].group("cold", confidence)
+    subsequent = tally.groups[True].group("subsequent", confidence)
+    reuse = tally.reuse
     rtt = round_trip_ms(run)
-    votes = _session_votes(run)
+    votes = tally.votes()
     saving = percent = trips = None
     if votes:
         margin = close_margin(target)
@@ -108,13 +106,8 @@ def summarise_bench(run: Run) -> BenchSummary:
         if rtt:
             in_trips = [Bounds(lo=v.lo / rtt, hi=v.hi / rtt) for _, v in votes]
             trips = median_of_bounds(in_trips, confidence)
-    versions = {s.tls_version for s in run.samples if not s.reused}
-    closure = closure_of(cold, subsequent, saving, rtt, versions)
+    closure = closure_of(cold, subsequent, saving, rtt, tally.versions)
     acceptance, why = _accept(run, reuse, saving, closure, target)
-    waits = [s.wait_ns / NS_PER_MS for s in run.samples if s.reused]
-    connects = [
-        s.connect_ns / NS_PER_MS for s in run.samples if s.connect_ns is not None
-    ]
     kinds = Counter(str(failure.kind) for failure in run.failures)
     return BenchSummary(
         cold=cold,
@@ -128,53 +121,101 @@ def summarise_bench(run: Run) -> BenchSummary:
         rtt_ms=rtt,
         acceptance=acceptance,
         why=why,
-        plateau=plateau(waits, floor_ms=cold.typical("wait")),
-        syn_retransmissions=syn_retransmissions(connects, rtt_ms=rtt or 0.0),
-        retransmits=sum(sample.retransmits or 0 for sample in run.samples),
-        resumed=sum(s.resumed and not s.reused for s in run.samples),
+        plateau=plateau(tally.waits, floor_ms=cold.typical("wait")),
+        syn_retransmissions=syn_retransmissions(tally.connects, rtt_ms=rtt or 0.0),
+        retransmits=tally.retransmits,
+        resumed=tally.resumed,
         disturbed=disturbed_samples(run),
     )
 
 
-def _reuse(run: Run) -> Reuse:
-    outcomes = run.outcomes
-    expected = sum(outcome.slot.role is Role.SUBSEQUENT for outcome in outcomes)
-    reused = sum(
-        outcome.slot.role is Role.SUBSEQUENT and bool(outcome.reused)
-        for outcome in outcomes
-    )
-    return Reuse(
-        sessions=len({outcome.slot.session for outcome in outcomes}),
-        connections=len({s.connection for s in run.samples}),
-        expected=expected,
-        reused=reused,
-    )
+class _Tally:
+    """What one pass over the outcomes of a run collects, however many there are."""
 
+    def __init__(self, run: Run) -> None:
+        self.groups = {False: GroupTally(), True: GroupTally()}
+        self.versions: set[str] = set()  # of TLS, on connections that were opened
+        self.waits = array("d")  # ms, of reused requests; the first of them
+        self.connects = array("d")  # ms, likewise
+        self.retransmits = 0
+        self.resumed = 0
+        # Latencies in ms by session; a connection's number, while its session lasts.
+        self._cold: dict[int, array[float]] = {}
+        self._later: dict[int, array[float]] = {}
+        self._sessions: set[int] = set()
+        self._known: set[int] = set()
+        self._connections = 0
+        self._expected = self._reused = 0
+        for sample in run.samples:
+            self._add(sample)
+        self._failures = run.failures
+        for failure in run.failures:
+            self.groups[side_of(failure)].fail()
+            self._sessions.add(failure.slot.session)
+            self._expect(failure)
 
-def _session_votes(run: Run) -> list[tuple[float, Bounds]]:
-    """Return, for each session, its cold latency and its saving as an interval."""
-    cold: dict[int, list[tuple[float, bool]]] = {}
-    later: dict[int, list[tuple[float, bool]]] = {}
-    for sample in run.samples:
-        place = sample.slot.session
-        value = (sample.latency_ns / NS_PER_MS, True)
+    def _add(self, sample: Sample) -> None:
+        self.groups[sample.reused].add(sample)
+        self._expect(sample)
+        session = sample.slot.session
+        if session not in self._sessions:
+            self._sessions.add(session)
+            self._known.clear()  # no session uses another's connections
+        if sample.connection not in self._known:
+            self._known.add(sample.connection)
+            self._connections += 1
+        latency_ms = sample.latency_ns / NS_PER_MS
         if sample.reused:
-            later.setdefault(place, []).append(value)
-        elif sample.slot.role is Role.COLD:
-            cold.setdefault(place, []).append(value)
-    for failure in run.failures:
-        side = later if side_of(failure) else cold
-        value = (failure.elapsed_ns / NS_PER_MS, False)
-        side.setdefault(failure.slot.session, []).append(value)
-    votes = []
-    for place in sorted(cold):
-        # Concurrent cold requests of a session count as one: their median.
-        first = median(value for value, _ in cold[place])
-        ok = all(done for _, done in cold[place])
-        bounds = session_bounds(first, ok, later.get(place, ()))
-        if bounds is not None:
-            votes.append((first, bounds))
-    return votes
+            self._later.setdefault(session, array("d")).append(latency_ms)
+            _note(self.waits, sample.wait_ns)
+        else:
+            if sample.slot.role is Role.COLD:
+                self._cold.setdefault(session, array("d")).append(latency_ms)
+            self.versions.add(sample.tls_version)
+            self.resumed += sample.resumed
+        _note(self.connects, sample.connect_ns)
+        self.retransmits += sample.retransmits or 0
+
+    def _expect(self, outcome: Outcome) -> None:
+        if outcome.slot.role is Role.SUBSEQUENT:
+            self._expected += 1
+            self._reused += bool(outcome.reused)
+
+    @property
+    def reuse(self) -> Reuse:
+        """How often connections were opened and reused."""
+        return Reuse(
+            sessions=len(self._sessions),
+            connections=self._connections,
+            expected=self._expected,
+            reused=self._reused,
+        )
+
+    def votes(self) -> list[tuple[float, Bounds]]:
+        """Return, for each session, its cold latency and its saving as an interval."""
+        failed: dict[tuple[int, bool], list[float]] = {}
+        for failure in self._failures:
+            place = (failure.slot.session, side_of(failure))
+            failed.setdefault(place, []).append(failure.elapsed_ns / NS_PER_MS)
+        votes = []
+        for session in sorted(self._sessions):
+            cold_failed = failed.get((session, False), [])
+            cold = [*self._cold.get(session, ()), *cold_failed]
+            if not cold:
+                continue
+            later = [(value, True) for value in self._later.get(session, ())]
+            later += [(value, False) for value in failed.get((session, True), ())]
+            # Concurrent cold requests of a session count as one: their median.
+            first = median(cold)
+            bounds = session_bounds(first, not cold_failed, later)
+            if bounds is not None:
+                votes.append((first, bounds))
+        return votes
+
+
+def _note(values: array[float], ns: int | None) -> None:
+    if ns is not None and len(values) < _LOOKED_AT:
+        values.append(ns / NS_PER_MS)
 
 
 def _percent(first: float, vote: Bounds) -> Bounds:

@@ -7,11 +7,11 @@ from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from math import inf, isfinite
-from statistics import median
 
 from vestbench.models import NS_PER_MS, Failure, Role, Run, Sample
+from vestbench.stats.distribution import Distribution
 from vestbench.stats.evidence import Bounds, MedianSummary, summarise
-from vestbench.stats.quantiles import QuantileEstimate, estimate
+from vestbench.stats.quantiles import QuantileEstimate, estimate, quantile
 
 # Above this share of requests that should have reused a connection and did not, the
 # pool did not do its work, and no saving of it can be stated.
@@ -115,27 +115,54 @@ class Closure:
         return (self.connect or 0.0) + self.tls - trips * self.rtt
 
 
+class GroupTally:
+    """Takes the requests of a group one by one, and keeps distributions of them."""
+
+    def __init__(self) -> None:
+        self._values = {name: Distribution() for name in ("latency", *PHASES, "client")}
+        self._failures = 0
+
+    def add(self, sample: Sample) -> None:
+        """Take a request that was answered."""
+        values = self._values
+        values["latency"].add(sample.latency_ns / NS_PER_MS)
+        for phase in PHASES:
+            ns = getattr(sample, phase + "_ns")
+            if ns is not None:
+                values[phase].add(ns / NS_PER_MS)
+        values["client"].add(sample.client_ns / NS_PER_MS)
+
+    def fail(self) -> None:
+        """Take a request that failed.
+
+        It took longer than anything: it counts as infinite, not as absent.
+        """
+        self._values["latency"].add(inf)
+        self._failures += 1
+
+    def group(self, name: str, confidence: float) -> Group:
+        """Return the distributions of the latency and of each phase that occurred."""
+        found = {what: values for what, values in self._values.items() if len(values)}
+        return Group(
+            name=name,
+            metrics=tuple(metric(w, values, confidence) for w, values in found.items()),
+            failures=self._failures,
+        )
+
+
 def group_of(
     name: str,
-    samples: Sequence[Sample],
+    samples: Iterable[Sample],
     failures: Sequence[Failure],
     confidence: float,
 ) -> Group:
     """Return the distributions of the latency and of each phase that occurred."""
-    metrics = []
-    # A failed request took longer than anything: it counts as infinite, not as absent.
-    latencies = [sample.latency_ns / NS_PER_MS for sample in samples]
-    rows: list[tuple[str, list[float]]] = [
-        ("latency", latencies + [inf] * len(failures))
-    ]
-    for phase in PHASES:
-        durations = [getattr(sample, phase + "_ns") for sample in samples]
-        rows.append((phase, [ns / NS_PER_MS for ns in durations if ns is not None]))
-    rows.append(("client", [sample.client_ns / NS_PER_MS for sample in samples]))
-    for what, values in rows:
-        if values:
-            metrics.append(metric(what, values, confidence))
-    return Group(name=name, metrics=tuple(metrics), failures=len(failures))
+    tally = GroupTally()
+    for sample in samples:
+        tally.add(sample)
+    for _ in failures:
+        tally.fail()
+    return tally.group(name, confidence)
 
 
 def side_of(failure: Failure) -> bool:
@@ -149,20 +176,26 @@ def side_of(failure: Failure) -> bool:
     return failure.slot.role is Role.SUBSEQUENT
 
 
-def metric(name: str, values: Sequence[float], confidence: float) -> Metric:
+def metric(
+    name: str, values: Iterable[float] | Distribution, confidence: float
+) -> Metric:
     """Return the distribution of `values`, in ms; failures are infinite.
 
     Raises:
         ValueError: There are no values.
     """
+    if not isinstance(values, Distribution):
+        values = Distribution(values)
+    if not len(values):
+        raise ValueError(f"there is no {name} to show")
     return Metric(
         name=name,
         n=len(values),
         p50=estimate(values, 0.5, confidence),
         p90=estimate(values, 0.9, confidence),
         p99=estimate(values, 0.99, confidence),
-        low=min(values),
-        high=max(values),
+        low=values.low,
+        high=values.high,
     )
 
 
@@ -199,14 +232,20 @@ def round_trip_ms(run: Run) -> float | None:
     connect phase, which is the same round trip seen from Python. Of a relayed link
     both see the loopback only, so it is what was asked for.
     """
-    opened = [sample for sample in run.samples if not sample.reused]
+    kernel, connects = Distribution(), Distribution()
+    opened = 0
+    for sample in run.samples:
+        if sample.reused:
+            continue
+        opened += 1
+        if sample.syn_rtt_us is not None:
+            kernel.add(sample.syn_rtt_us / 1000)
+        if sample.connect_ns is not None:
+            connects.add(sample.connect_ns / NS_PER_MS)
     if is_relayed(run):
         return float(run.conditions["link"]["rtt_ms"]) if opened else None
-    kernel = [s.syn_rtt_us / 1000 for s in opened if s.syn_rtt_us is not None]
-    if kernel:
-        return median(kernel)
-    connects = [s.connect_ns / NS_PER_MS for s in opened if s.connect_ns is not None]
-    return median(connects) if connects else None
+    known = kernel if len(kernel) else connects
+    return quantile(known, 0.5) if len(known) else None
 
 
 def tls_round_trips(versions: Iterable[str]) -> int:

@@ -9,8 +9,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from functools import lru_cache
-from math import ceil, exp, floor, inf, isnan, lgamma, log, log1p, sqrt
+from math import ceil, exp, floor, lgamma, log, log1p, sqrt
 from operator import index
+
+from vestbench.stats.distribution import Distribution
 
 # Up to here the binomial distribution is summed in integers (about 5 ms at the limit),
 # beyond in floating point, whose error is far below the distance of a rank from the
@@ -30,7 +32,7 @@ class QuantileEstimate:
     missing: int  # samples to add until both ends exist; 0 when they do
 
 
-def quantile(values: Sequence[float], q: float) -> float:
+def quantile(values: Sequence[float] | Distribution, q: float) -> float:
     """Return the `q`-quantile, linearly interpolated at rank 1 + (n-1) q.
 
     Method 7 of Hyndman and Fan (1996), "Sample quantiles in statistical packages", and
@@ -96,7 +98,7 @@ def samples_needed(q: float, confidence: float = 0.95) -> int:
 
 
 def estimate(
-    values: Sequence[float], q: float, confidence: float = 0.95
+    values: Sequence[float] | Distribution, q: float, confidence: float = 0.95
 ) -> QuantileEstimate:
     """Return the `q`-quantile of `values` with its interval, or what is missing for it.
 
@@ -128,20 +130,18 @@ def estimate(
     )
 
 
-def _ranked(values: Sequence[float], *, may_be_empty: bool = False) -> list[float]:
-    ranked = [float(value) for value in values]
-    if not ranked and not may_be_empty:
+def _ranked(
+    values: Sequence[float] | Distribution, *, may_be_empty: bool = False
+) -> Sequence[float]:
+    if not len(values) and not may_be_empty:
         message = "no values, no quantile"
         raise ValueError(message)
-    for value in ranked:
-        if isnan(value) or value == -inf:
-            message = f"{value} is not a latency"
-            raise ValueError(message)
-    ranked.sort()
-    return ranked
+    if isinstance(values, Distribution):
+        return values.ranked()
+    return Distribution(values, exact=len(values)).ranked()
 
 
-def _quantile(ranked: list[float], q: float) -> float:
+def _quantile(ranked: Sequence[float], q: float) -> float:
     # In floating point 100 * 0.29 is 28.999..., and such dust on the other side of a
     # rank would let an infinite neighbour in.
     position = (len(ranked) - 1) * Fraction(repr(q))
