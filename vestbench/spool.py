@@ -16,7 +16,7 @@ from vestbench.errors import UsageError
 
 T = TypeVar("T")
 
-HELD = 20_000  # records in memory: some 15 MB of samples
+HELD = 10_000  # records in memory: some 8 MB of samples
 _BLOCK = 1024  # records that are written, and read back, together
 
 
