@@ -60,6 +60,7 @@ HOMES = {
     "numpy": ("vestbench.stats",),
     "tomli_w": ("vestbench.results",),
     "trustme": ("vestbench.simulator",),
+    "h2": ("vestbench.simulator.exchange.http2",),  # the extra http2
     "eth_account": ("vestbench.venues",),
     # What eth_account is made of, and depends on.
     "eth_abi": ("vestbench.venues",),

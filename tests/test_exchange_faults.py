@@ -21,7 +21,7 @@ from vestbench.simulator.exchange.behaviour import (
     Fault,
     parse_faults,
 )
-from vestbench.simulator.exchange.http11 import Connection
+from vestbench.simulator.exchange.http11 import Http11Connection
 from vestbench.simulator.exchange.limits import MAX_CLIENTS, RateLimit
 from vestbench.simulator.exchange.loop import Worker, precise_loop
 from vestbench.simulator.exchange.messages import Deferred, Request, Response
@@ -452,7 +452,7 @@ def test_connection_knows_its_peer() -> None:
         return Response(200, b"{}")
 
     conversation.service.respond = respond
-    connection = Connection(
+    connection = Http11Connection(
         conversation.service, conversation.stream, resumed=False, peer="127.0.0.9"
     )
     connection.data_received(GET)

@@ -22,7 +22,7 @@ from hypothesis import strategies as st
 
 from tests.machine import demand
 from vestbench.simulator.exchange.behaviour import Behaviour
-from vestbench.simulator.exchange.http11 import LINGER_S, Connection
+from vestbench.simulator.exchange.http11 import LINGER_S, Http11Connection
 from vestbench.simulator.exchange.loop import precise_loop
 from vestbench.simulator.exchange.messages import Request, Response
 from vestbench.simulator.exchange.request_reader import (
@@ -87,8 +87,8 @@ class RecordedStream:
         if data:
             self.writes.append(data)
 
-    def close(self) -> None:
-        self.ended = "fin"
+    def close(self, *, notify: bool = True) -> None:
+        self.ended = "fin" if notify else "bare-fin"
 
     def reset(self) -> None:
         self.ended = "rst"
@@ -149,7 +149,7 @@ class Talk:
             respond=self.respond, timers=self.timers, **options
         )
         self.stream = RecordedStream()
-        self.connection = Connection(self.service, self.stream, resumed=False)
+        self.connection = Http11Connection(self.service, self.stream, resumed=False)
 
     def respond(self, request: Request) -> Response:
         self.requests.append(request)
@@ -433,7 +433,7 @@ def test_connections_needed_follow_from_the_maximum(requests: int, limit: int) -
     for _ in range(requests):
         if talk.ended():
             talk.stream = RecordedStream()
-            talk.connection = Connection(talk.service, talk.stream, resumed=False)
+            talk.connection = Http11Connection(talk.service, talk.stream, resumed=False)
         answer = talk.ask()
         # Announced exactly when it happens.
         assert answer.headers.get("connection") == ("close" if talk.ended() else None)
@@ -558,7 +558,7 @@ async def _lateness_ms(processing_ms: float, count: int) -> list[float]:
         timers=asyncio.get_running_loop(),
         processing_s=processing_ms / 1000,
     )
-    connection = Connection(service, stream, resumed=False)
+    connection = Http11Connection(service, stream, resumed=False)
     lateness = []
     for _ in range(count):
         answered.clear()

@@ -27,7 +27,7 @@ from tests.exchange_client import Client
 from tests.machine import demand
 from vestbench.errors import LabError
 from vestbench.models import ExchangeSpec
-from vestbench.simulator.exchange.certificates import server_context
+from vestbench.simulator.exchange.certificates import Contexts, ServerTls
 from vestbench.simulator.exchange.server import Exchange
 from vestbench.simulator.exchange.service import Service
 from vestbench.simulator.exchange.tls import TlsProtocol
@@ -309,8 +309,8 @@ def test_garbage_before_the_handshake_harms_nobody(exchange: ExchangeProcess) ->
 
 
 def test_nagle_is_off_on_accepted_sockets_even_if_asyncio_did_not_make_them() -> None:
-    context, ca_pem = server_context("1.3", ())
-    trusting = ssl.create_default_context(cadata=ca_pem)
+    contexts = Contexts(ServerTls(version="1.3"))
+    trusting = ssl.create_default_context(cadata=contexts.ca_pem)
     accepted: list[TlsProtocol] = []
 
     async def nodelay() -> list[int]:
@@ -318,7 +318,7 @@ def test_nagle_is_off_on_accepted_sockets_even_if_asyncio_did_not_make_them() ->
         service = Service(respond=_never, timers=loop)
 
         def accept() -> TlsProtocol:
-            accepted.append(TlsProtocol(service, context))
+            accepted.append(TlsProtocol(service, contexts.take()))
             return accepted[-1]
 
         listener = socket.create_server(("127.0.0.1", 0))
@@ -379,17 +379,22 @@ def test_only_the_specified_version_is_spoken_and_sessions_resume(
     assert counters.resumed == 1
 
 
-def test_without_tickets_no_session_resumes(exchange: ExchangeProcess) -> None:
-    exchange.behave(Behaviour(num_tickets=0))
-    context, before = client_context(exchange), exchange.counters().resumed
+@pytest.mark.parametrize("version", ["1.2", "1.3"])
+def test_without_tickets_no_session_resumes(version: str) -> None:
+    spec = ExchangeSpec(processing_ms=0.0, tls=version, tickets=False)
+    with ExchangeProcess(spec) as exchange:
+        context = client_context(exchange)
+        with connect(exchange, context) as first:
+            ask(first)
+            session = first.session
+        reused = []
+        for _ in range(3):  # more than are made beforehand
+            with connect(exchange, context, session) as again:
+                reused.append(ask(again)[1]["x-vestbench-resumed"])
+        counters = exchange.counters()
 
-    with connect(exchange, context) as first:
-        ask(first)
-        session = first.session
-    with connect(exchange, context, session) as second:
-        ask(second)
-
-    assert exchange.counters().resumed == before
+    assert reused == ["0", "0", "0"]
+    assert (counters.handshakes, counters.resumed) == (4, 0)
 
 
 def test_leaf_is_not_the_authority_and_is_valid_for_the_names_asked_for() -> None:

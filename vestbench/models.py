@@ -223,6 +223,8 @@ class ExchangeSpec:
     host: str = "127.0.0.1"
     port: int = 0  # 0 takes any free one
     tls: str = "1.3"  # 1.3 or 1.2: the only version offered
+    tickets: bool = True  # TLS sessions can be resumed, in either version
+    http2: bool = False  # HTTP/2 is offered besides HTTP/1.1; needs the extra http2
     idle_timeout_s: float = 75.0
     max_requests: int = 0  # per connection; 0 is no limit
     processing_ms: float = 5.0

@@ -15,14 +15,21 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import asdict, dataclass
+from importlib.util import find_spec
 from types import TracebackType
 from typing import Any, Self
 
-from vestbench.errors import LabError
+from vestbench.errors import LabError, UsageError
 from vestbench.models import ExchangeSpec
 from vestbench.simulator.exchange.behaviour import Behaviour
 
-__all__ = ["Behaviour", "ExchangeCounters", "ExchangeProcess", "Spawner"]
+__all__ = [
+    "Behaviour",
+    "ExchangeCounters",
+    "ExchangeProcess",
+    "Spawner",
+    "check_extras",
+]
 
 # Starts argv with {its descriptor: descriptor of this process}. What it returns has
 # `wait(timeout_s)`, which returns None when the time is over, and `kill()`.
@@ -47,6 +54,19 @@ class ExchangeCounters:
     # Why it or the client ended connections: idle, max_requests, asked (by the
     # client's Connection: close), client, behaviour, error (malformed), stop.
     closes: Mapping[str, int]
+
+
+def check_extras(spec: ExchangeSpec) -> None:
+    """Refuse an exchange for which a library is not installed.
+
+    Raises:
+        UsageError: It says which, and how to install it.
+    """
+    if spec.http2 and find_spec("h2") is None:
+        raise UsageError(
+            "the simulated exchange speaks HTTP/2 with an extra that is not installed: "
+            "pip install 'vestbench[http2]'"
+        )
 
 
 class _LocalProcess:
@@ -92,6 +112,7 @@ class ExchangeProcess:
 
     Raises:
         LabError: It cannot be started as specified.
+        UsageError: What it needs is not installed.
 
     Attributes:
         host: The address it listens on.
@@ -106,6 +127,7 @@ class ExchangeProcess:
         behaviour: Behaviour | None = None,
         spawn: Spawner | None = None,
     ) -> None:
+        check_extras(spec)
         self._pending = b""
         self._stopped = False
         self._control, theirs = socket.socketpair()

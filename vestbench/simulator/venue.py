@@ -14,6 +14,7 @@ from vestbench.simulator.exchange_process import (
     Behaviour,
     ExchangeCounters,
     ExchangeProcess,
+    check_extras,
 )
 from vestbench.simulator.lab_client import Lab
 
@@ -39,6 +40,7 @@ class SimulatedVenue:
         *,
         behaviour: Behaviour | None = None,
     ) -> None:
+        check_extras(exchange)  # before anything is started
         self._lab: Lab | None = None
         if link is None:
             self.exchange = ExchangeProcess(exchange, behaviour=behaviour)
@@ -144,6 +146,7 @@ class ServedExchange:
         port: int,
         behaviour: Behaviour | None = None,
     ) -> None:
+        check_extras(exchange)  # before anything is started
         self._lab: Lab | None = None
         if link is None:
             self.label = "on loopback, no link"

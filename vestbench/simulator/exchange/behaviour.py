@@ -11,7 +11,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
-CloseMode = Literal["keep", "fin", "rst", "close-unanswered"]
+# How a connection ends: with close_notify and FIN, with FIN alone, with a reset.
+Ending = Literal["fin", "bare-fin", "rst"]
+CloseMode = Literal["keep", "fin", "bare-fin", "rst", "close-unanswered"]
 
 # What can happen to a request by chance. None of these requests has any effect, but
 # for "close", which is what comes after the answer.
@@ -29,11 +31,16 @@ SERVER_ERRORS = (500, 502, 503, 504)
 class Behaviour:
     """How the exchange deviates from a well-behaved one. The default does not."""
 
-    # What follows a response: nothing; close_notify and FIN; a reset. The last closes
-    # without giving the response at all.
+    # What follows a response: nothing, or an end. "close-unanswered" closes without
+    # giving the response at all.
     after_response: CloseMode = "keep"
     close_every: int = 1  # `after_response` holds for every n-th one of a connection
-    announce: bool = True  # a "fin" after a response is announced in its head
+    # A "fin" after a response is announced: in its head, in HTTP/2 by GOAWAY.
+    announce: bool = True
+    # Time from the response to the end. A request that comes meanwhile is in the race
+    # with the end: it is not read as one, and never answered.
+    close_delay_ms: float = 0.0
+    idle_close: Ending = "fin"  # how the idle timeout ends a connection
     # Answer every n-th request, counted over all connections, with a status; 0 never.
     status: int = 0
     status_every: int = 1
@@ -41,10 +48,8 @@ class Behaviour:
     stall: bool = False  # read requests and never answer
     garbage: bool = False  # answer with bytes that are not HTTP, and close
     trickle_ms: float = 0.0  # time between two bytes of the body; 0 sends it at once
-    chunked: bool = False  # send the body chunked instead of with its length
-    # TLS session tickets sent after a handshake. TLS 1.3 resumes nothing with 0; the
-    # session cache that TLS 1.2 has besides cannot be turned off from Python.
-    num_tickets: int = 2
+    # Send the body chunked instead of with its length; HTTP/2 has no such thing.
+    chunked: bool = False
     # Probabilities that a request meets a fault; one request never meets two.
     fault_5xx: float = 0.0
     fault_reset: float = 0.0
@@ -56,6 +61,8 @@ class Behaviour:
     def __post_init__(self) -> None:
         if min(self.close_every, self.status_every) < 1:
             raise ValueError("every n-th: n must be at least 1")
+        if min(self.close_delay_ms, self.trickle_ms) < 0:
+            raise ValueError("a time must not be negative")
         if self.status and not 200 <= self.status <= 599:
             raise ValueError("status must be between 200 and 599")
         chances = self.chances
@@ -63,6 +70,14 @@ class Behaviour:
             raise ValueError("the probability of a fault must be between 0 and 1")
         if sum(chances.values()) > 1 + 1e-9:
             raise ValueError("the probabilities of all faults add up to more than 1")
+
+    @property
+    def ending(self) -> Ending | None:
+        """How a connection ends after a response; None where it does not."""
+        match self.after_response:
+            case "fin" | "bare-fin" | "rst" as how:
+                return how
+        return None
 
     @property
     def chances(self) -> dict[Fault, float]:

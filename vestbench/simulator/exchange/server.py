@@ -21,11 +21,11 @@ from vestbench.models import ExchangeSpec
 from vestbench.simulator.exchange import signatures
 from vestbench.simulator.exchange.application import Application
 from vestbench.simulator.exchange.behaviour import Behaviour
-from vestbench.simulator.exchange.certificates import server_context
+from vestbench.simulator.exchange.certificates import Contexts, ServerTls
 from vestbench.simulator.exchange.loop import Worker, precise_loop
 from vestbench.simulator.exchange.market import Market
 from vestbench.simulator.exchange.service import Service
-from vestbench.simulator.exchange.tls import TlsProtocol
+from vestbench.simulator.exchange.tls import TlsProtocol, http_version
 
 _STOP_TIMEOUT_S = 0.5
 _BACKLOG = 1_024
@@ -37,12 +37,21 @@ class Exchange:
     def __init__(self, spec: ExchangeSpec, behaviour: Behaviour) -> None:
         self._loop = asyncio.get_running_loop()
         self._spec = spec
-        self._context, self.ca_pem = server_context(spec.tls, spec.names)
+        self._worker = Worker(self._loop)
+        self._contexts = Contexts(
+            ServerTls(
+                version=spec.tls,
+                names=spec.names,
+                http2=spec.http2,
+                tickets=spec.tickets,
+            ),
+            self._worker,
+        )
+        self.ca_pem = self._contexts.ca_pem
         application = Application(
             Market(), contract=spec.contract, rate_limit=spec.rate_limit
         )
         order_ms = spec.order_processing_ms
-        self._worker = Worker(self._loop)
         self._service = Service(
             respond=application.begin,
             timers=self._loop,
@@ -52,8 +61,10 @@ class Exchange:
             order_processing_s=None if order_ms is None else order_ms / 1000,
             background=self._worker,
         )
-        self._behave(behaviour)
+        self._service.behaviour = behaviour
         self._server: asyncio.Server | None = None
+        if spec.http2:
+            http_version("h2")  # so that no handshake waits for the import
         self.ended = asyncio.Event()
 
     def prepare(self) -> None:
@@ -63,7 +74,7 @@ class Exchange:
     async def listen(self) -> int:
         """Begin to accept connections; return the port."""
         self._server = await self._loop.create_server(
-            lambda: TlsProtocol(self._service, self._context),
+            lambda: TlsProtocol(self._service, self._contexts.take()),
             self._spec.host,
             self._spec.port,
             backlog=_BACKLOG,
@@ -76,17 +87,13 @@ class Exchange:
             case "counters":
                 return self._counters()
             case "behaviour":
-                self._behave(Behaviour(**command["behaviour"]))
+                self._service.behaviour = Behaviour(**command["behaviour"])
                 return {}
             case "stop":
                 self._stop()
                 return {}
             case unknown:
                 return {"error": f"unknown command {unknown}"}
-
-    def _behave(self, behaviour: Behaviour) -> None:
-        self._service.behaviour = behaviour
-        self._context.num_tickets = behaviour.num_tickets
 
     def _counters(self) -> dict[str, Any]:
         tally = self._service.tally

@@ -20,7 +20,7 @@ from vestbench.simulator.exchange.messages import (
 )
 
 if TYPE_CHECKING:
-    from vestbench.simulator.exchange.http11 import Connection
+    from vestbench.simulator.exchange.served import ServedConnection
 
 # Does the work, perhaps in another thread, and calls back with what it returned.
 Background = Callable[[Callable[[], Any], Callable[[Any], None]], None]
@@ -67,8 +67,12 @@ class Stream(Protocol):
     def write(self, data: bytes) -> None:
         """Send these bytes after all earlier ones."""
 
-    def close(self) -> None:
-        """End the stream after what was written, in good order."""
+    def close(self, *, notify: bool = True) -> None:
+        """End the stream after what was written, in good order.
+
+        Args:
+            notify: Take leave in TLS too, by close_notify.
+        """
 
     def reset(self) -> None:
         """End it without any order, so that the peer sees a reset."""
@@ -121,7 +125,7 @@ class Service:
     background: Background = at_once  # where what takes time is computed
     behaviour: Behaviour = field(default_factory=Behaviour)
     tally: Tally = field(default_factory=Tally)
-    connections: set[Connection] = field(default_factory=set)
+    connections: set[ServedConnection] = field(default_factory=set)
     _date: tuple[int, str] = (0, "")
     _chance: Chance | None = None
 

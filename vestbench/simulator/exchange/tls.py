@@ -1,4 +1,4 @@
-"""TLS of one connection, between its TCP transport and its HTTP `Connection`."""
+"""TLS of one connection, between its TCP transport and its HTTP version."""
 
 from __future__ import annotations
 
@@ -10,7 +10,8 @@ import struct
 from contextlib import suppress
 from typing import Any, cast
 
-from vestbench.simulator.exchange.http11 import Connection
+from vestbench.simulator.exchange.http11 import Http11Connection
+from vestbench.simulator.exchange.served import ServedConnection
 from vestbench.simulator.exchange.service import Service
 
 _HANDSHAKE_TIMEOUT_S = 10.0
@@ -20,7 +21,7 @@ _RESET_ON_CLOSE = struct.pack("ii", 1, 0)  # SO_LINGER: on, for 0 s
 
 
 class TlsProtocol(asyncio.Protocol):
-    """TLS of one connection, between its TCP transport and its HTTP `Connection`.
+    """TLS of one connection, between its TCP transport and its `ServedConnection`.
 
     asyncio's own TLS transport waits for the client's close_notify, up to 30 s, before
     it sends FIN. Real servers send both at once, and whether a pooled client notices
@@ -31,7 +32,7 @@ class TlsProtocol(asyncio.Protocol):
         self._service = service
         self._incoming, self._outgoing = ssl.MemoryBIO(), ssl.MemoryBIO()
         self._tls = context.wrap_bio(self._incoming, self._outgoing, server_side=True)
-        self._connection: Connection | None = None
+        self._connection: ServedConnection | None = None
         self._transport: asyncio.Transport | None = None
         self._deadline: asyncio.TimerHandle | None = None
         self._closing = False
@@ -101,13 +102,18 @@ class TlsProtocol(asyncio.Protocol):
             self._tls.write(data)
             self._flush()
 
-    def close(self) -> None:
-        """Send close_notify and FIN, and give the client some time to do the same."""
+    def close(self, *, notify: bool = True) -> None:
+        """Send close_notify and FIN, and give the client some time to do the same.
+
+        Args:
+            notify: Without it FIN is all there is, as from a server that crashed.
+        """
         if self._closing:
             return
         self._closing = True
-        with suppress(ssl.SSLError):  # the client has not sent its close_notify yet
-            self._tls.unwrap()
+        if notify:
+            with suppress(ssl.SSLError):  # the client has not sent its own yet
+                self._tls.unwrap()
         self._flush()
         if not self._live.is_closing():
             # Unlike `close`, it goes on reading, and unread bytes would make a reset.
@@ -152,7 +158,8 @@ class TlsProtocol(asyncio.Protocol):
         self._service.tally.handshakes += 1
         self._service.tally.resumed += resumed
         peer = self._live.get_extra_info("peername")
-        self._connection = Connection(
+        speak = http_version(self._tls.selected_alpn_protocol())
+        self._connection = speak(
             self._service, self, resumed=resumed, peer=peer[0] if peer else ""
         )
 
@@ -163,6 +170,16 @@ class TlsProtocol(asyncio.Protocol):
     def _abort_after(self, delay_s: float) -> None:
         loop = asyncio.get_running_loop()
         self._deadline = loop.call_later(delay_s, self._live.abort)
+
+
+def http_version(alpn: str | None) -> type[ServedConnection]:
+    """Return what speaks the HTTP version that was agreed on in the handshake."""
+    if alpn != "h2":
+        return Http11Connection
+    # An exchange that does not offer HTTP/2 does without its library.
+    from vestbench.simulator.exchange.http2 import Http2Connection
+
+    return Http2Connection
 
 
 def _collect_sometimes(service: Service) -> None:
