@@ -22,7 +22,7 @@ from hypothesis import strategies as st
 
 from tests.machine import demand
 from vestbench.simulator.exchange.behaviour import Behaviour
-from vestbench.simulator.exchange.http11 import LINGER_S, Http11Connection
+from vestbench.simulator.exchange.http11 import Http11Connection
 from vestbench.simulator.exchange.loop import precise_loop
 from vestbench.simulator.exchange.messages import Request, Response
 from vestbench.simulator.exchange.request_reader import (
@@ -30,6 +30,7 @@ from vestbench.simulator.exchange.request_reader import (
     MAX_HEAD_BYTES,
     MAX_HEADERS,
 )
+from vestbench.simulator.exchange.served import LINGER_S
 from vestbench.simulator.exchange.service import Service
 
 GET = b"GET /v2/x HTTP/1.1\r\nHost: h\r\n\r\n"

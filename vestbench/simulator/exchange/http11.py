@@ -17,12 +17,9 @@ from vestbench.simulator.exchange.request_reader import (
     RefusedError,
     RequestReader,
 )
-from vestbench.simulator.exchange.served import ServedConnection
+from vestbench.simulator.exchange.served import LINGER_S, ServedConnection
 from vestbench.simulator.exchange.service import Service, Stream
 
-# How long a refused body may go on being sent before the connection is closed. A close
-# with unread bytes is a reset, which can destroy the answer on its way.
-LINGER_S = 0.5
 _GARBAGE = b"\x00\x1f this is not HTTP \xff\xfe\r\n\r\n"
 
 

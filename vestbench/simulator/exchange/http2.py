@@ -8,6 +8,7 @@ imported.
 
 from __future__ import annotations
 
+from contextlib import suppress
 from dataclasses import dataclass, field
 from struct import pack
 
@@ -15,7 +16,7 @@ from h2 import events
 from h2.config import H2Configuration
 from h2.connection import H2Connection
 from h2.errors import ErrorCodes
-from h2.exceptions import ProtocolError
+from h2.exceptions import NoSuchStreamError, ProtocolError
 from h2.settings import SettingCodes, Settings
 
 from vestbench.simulator.exchange.behaviour import Ending, Fault
@@ -31,7 +32,7 @@ from vestbench.simulator.exchange.request_reader import (
     Head,
     RefusedError,
 )
-from vestbench.simulator.exchange.served import ServedConnection
+from vestbench.simulator.exchange.served import LINGER_S, ServedConnection
 from vestbench.simulator.exchange.service import Service, Stream, Timer
 
 MAX_STREAMS = 100  # at once, as nginx and many others have it
@@ -194,8 +195,17 @@ class Http2Connection(ServedConnection):
         self._h2.send_headers(number, head)
         self._h2.send_data(number, response.body, end_stream=True)
         if not whole:
-            # Whatever it still sends of the request is in vain (RFC 9113, 8.1).
+            # What it still sends is thrown away; not for long (RFC 9113, 8.1), but some
+            # clients, httpcore among them, read no answer before they have sent all.
+            timers = self._service.timers
+            timers.call_at(timers.time() + LINGER_S, self._cut_off, number)
+
+    def _cut_off(self, number: int) -> None:
+        if self._is_over():
+            return
+        with suppress(NoSuchStreamError):  # it has sent all of it
             self._h2.reset_stream(number, ErrorCodes.NO_ERROR)
+        self._flush()
 
     def _idle_for_too_long(self) -> None:
         self._timer = None

@@ -20,6 +20,10 @@ from vestbench.simulator.exchange.messages import (
 )
 from vestbench.simulator.exchange.service import Service, Stream, Timer
 
+# How long a refused body may go on being sent before that is ended. A close with unread
+# bytes is a reset, which can destroy the answer on its way.
+LINGER_S = 0.5
+
 
 class ServedConnection(ABC):
     """One connection: reads requests, answers them, and knows when to end.
