@@ -598,6 +598,63 @@ def test_reset_after_a_response_is_never_announced() -> None:
     assert talk.ended() == "rst"
 
 
+def test_bare_end_after_a_response_is_never_announced() -> None:
+    talk = behaving(after_response="bare-fin")
+
+    answer = talk.ask()
+
+    assert (answer.status, answer.headers.get("connection")) == (200, None)
+    assert (talk.ended(), talk.closes) == ("bare-fin", {"behaviour": 1})
+
+
+@pytest.mark.parametrize("how", ["fin", "bare-fin", "rst"])
+def test_idle_connection_ends_as_told(how: Any) -> None:
+    talk = behaving(idle_close=how)
+    talk.ask()
+
+    talk.timers.pass_s(75.0)
+
+    assert (talk.ended(), talk.closes) == (how, {"idle": 1})
+
+
+@pytest.mark.parametrize("how", ["fin", "bare-fin", "rst"])
+def test_request_in_the_race_with_the_end_is_not_answered(how: Any) -> None:
+    talk = behaving(
+        after_response=how, close_every=2, announce=False, close_delay_ms=50.0
+    )
+    talk.ask()
+    talk.ask()
+    talk.timers.pass_s(0.049)
+
+    late = talk.send(GET)
+    open_yet = talk.ended()
+    talk.timers.pass_s(0.001)
+
+    assert (late, open_yet) == ([], "")
+    assert (talk.ended(), talk.closes) == (how, {"behaviour": 1})
+    assert len(talk.requests) == 2
+
+
+def test_pipelined_request_in_the_race_is_not_answered_either() -> None:
+    talk = behaving(after_response="fin", announce=False, close_delay_ms=50.0)
+
+    answers = talk.send(GET + GET)
+    talk.timers.pass_s(0.050)
+
+    assert len(answers) == len(talk.requests) == 1
+    assert talk.ended() == "fin"
+
+
+def test_client_that_leaves_during_the_delay_is_counted_as_such() -> None:
+    talk = behaving(after_response="fin", announce=False, close_delay_ms=50.0)
+    talk.ask()
+
+    talk.connection.connection_lost()
+    talk.timers.pass_s(1.0)
+
+    assert (talk.ended(), talk.closes) == ("", {"client": 1})
+
+
 def test_close_instead_of_an_answer() -> None:
     talk = behaving(after_response="close-unanswered", close_every=2)
 

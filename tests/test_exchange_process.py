@@ -208,6 +208,60 @@ def test_reset_is_a_reset(exchange: ExchangeProcess) -> None:
             raw.recv(1)
 
 
+def test_bare_end_is_a_fin_without_close_notify(exchange: ExchangeProcess) -> None:
+    exchange.behave(Behaviour(after_response="bare-fin"))
+
+    with connect(exchange) as stream, raw_end(stream) as raw:
+        assert "connection" not in ask(stream)[1]
+        assert raw.recv(1_024) == b""
+
+
+@pytest.mark.parametrize("how", ["fin", "bare-fin", "rst"])
+def test_idle_connection_ends_on_the_wire_as_told(how: Any) -> None:
+    spec = ExchangeSpec(processing_ms=0.0, idle_timeout_s=0.5)
+    behaviour = Behaviour(idle_close=how)
+    with (
+        ExchangeProcess(spec, behaviour=behaviour) as exchange,
+        connect(exchange) as stream,
+        raw_end(stream) as raw,
+    ):
+        ask(stream)
+        if how == "rst":
+            with pytest.raises(ConnectionResetError):
+                raw.recv(1_024)
+        else:
+            seen = [raw.recv(1_024)[:3]]
+            seen += [raw.recv(1_024)] if seen[0] else []
+            # A record of TLS 1.3, which hides that it is an alert.
+            assert seen == [b"\x17\x03\x03", b""][how != "fin" :]
+        counters = exchange.counters()
+
+    assert counters.closes == {"idle": 1}
+
+
+@pytest.mark.parametrize("how", ["fin", "bare-fin", "rst"])
+def test_request_in_the_race_with_the_end_gets_the_end(
+    exchange: ExchangeProcess, how: Any
+) -> None:
+    # Long enough that the request is there before the end, however busy the machine.
+    behaviour = Behaviour(after_response=how, announce=False, close_delay_ms=1_000.0)
+    exchange.behave(behaviour)
+    before = exchange.counters()
+
+    with connect(exchange) as stream:
+        assert "connection" not in ask(stream)[1]
+        stream.sendall(GET)
+        if how == "fin":
+            assert stream.recv(1) == b""
+        else:
+            with pytest.raises(OSError, match=r"EOF|reset"):
+                stream.recv(1)
+    after = exchange.counters()
+
+    assert after.requests == before.requests + 1
+    assert after.closes["behaviour"] == before.closes.get("behaviour", 0) + 1
+
+
 def test_close_unanswered_reads_the_request_and_says_nothing(
     exchange: ExchangeProcess,
 ) -> None:

@@ -199,6 +199,24 @@ def test_a_column_with_one_value_is_that_value_alone(path: Path) -> None:
     assert block["dns_ms"] != block["dns_ms"]  # absent: nan
 
 
+def test_a_column_that_only_some_runs_have_is_left_out_of_the_others(
+    path: Path,
+) -> None:
+    stamped = sample(0, kernel_send_ns=40_123, kernel_receive_ns=-250)
+    half = sample(1, kernel_send_ns=7)
+    run = bench_run([stamped, half])
+
+    write(bench_run([sample(0)]), path.with_name("plain.toml"))
+    write(run, path)
+
+    plain = tomllib.loads(path.with_name("plain.toml").read_text())["samples"][0]
+    block = tomllib.loads(path.read_text())["samples"][0]
+    assert not [name for name in plain if name.startswith("kernel")]
+    assert block["kernel_send_ms"] == [0.040123, 0.000007]
+    assert block["kernel_receive_ms"][0] == -0.00025
+    assert load(path).samples == run.samples
+
+
 def test_a_text_that_no_file_can_hold_is_replaced_rather_than_lost(path: Path) -> None:
     write(bench_run([failure(detail="no such host \udcff.example")]), path)
 

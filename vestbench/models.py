@@ -66,6 +66,9 @@ class SessionPlan:
     pool: PoolSettings
     strategy: Strategy = Strategy.POOLED
     concurrency: int = 1  # requests in flight at once
+    kernel_timestamps: bool = (
+        False  # ask the kernel when requests left and answers came
+    )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -140,6 +143,13 @@ class Sample:
     )  # its first estimate, from the TCP handshake of this connection
     retransmits: int | None  # segments sent again during this exchange
     body_bytes: int
+    # What this host adds to the window of send and wait, by the kernel's timestamps:
+    # from the first write to the departure of the first segment, and from the arrival
+    # of the answer's first segment to the read that returned it. None where they were
+    # not asked for, or the kernel gave none. Slightly negative is an error of the
+    # conversion between two clocks.
+    kernel_send_ns: int | None = None
+    kernel_receive_ns: int | None = None
 
     @property
     def network_ns(self) -> int:

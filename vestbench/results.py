@@ -8,7 +8,8 @@ what was measured until then is on disk in a file that loads:
     [conditions]                        what was known before the first request
     [[samples]], [[failures]]           a block of outcomes, one array per column;
                                         a column with one value in the whole block
-                                        is that value alone
+                                        is that value alone; one that only some
+                                        runs have is left out of the others
     [conclusion]                        what was known at the end; absent when the
                                         run was killed
     [summary]                           for human readers; recomputed on loading
@@ -69,6 +70,13 @@ def _ns(ms: float) -> int:
     return round(ms * NS_PER_MS)
 
 
+def _offset_ns(ms: float) -> int | None:
+    """Read what may be negative as well as absent."""
+    if math.isnan(ms):
+        return None
+    return _ns(ms) if ms >= 0 else -_ns(-ms)
+
+
 def _ns_or_none(ms: float) -> int | None:
     return None if math.isnan(ms) else _ns(ms)
 
@@ -119,6 +127,7 @@ class _Column:
     type: type  # in the file
     write: Callable[[Any], Any] = _same
     read: Callable[[Any], Any] = _same
+    optional: bool = False  # left out of a block in which it is always absent
 
 
 def _time(field: str, read: Callable[[float], Any] = _ns) -> _Column:
@@ -155,6 +164,10 @@ _SAMPLE = (
     _Column("syn_rtt_ms", "syn_rtt_us", float, _ms_of_us, _us),
     _Column("retransmits", "retransmits", int, _count, _uncount),
     _Column("body_bytes", "body_bytes", int),
+    _Column("kernel_send_ms", "kernel_send_ns", float, _ms, _offset_ns, optional=True),
+    _Column(
+        "kernel_receive_ms", "kernel_receive_ns", float, _ms, _offset_ns, optional=True
+    ),
 )
 
 _FAILURE = (
@@ -172,7 +185,10 @@ def _block(columns: Sequence[_Column], outcomes: Sequence[Outcome]) -> dict[str,
     table: dict[str, Any] = {"n": len(outcomes)}
     for source, group in ((lambda o: o.slot, _SLOT), (_same, columns)):
         for column in group:
-            values = [column.write(getattr(source(o), column.field)) for o in outcomes]
+            fields = [getattr(source(o), column.field) for o in outcomes]
+            if column.optional and not any(v is not None for v in fields):
+                continue
+            values = [column.write(value) for value in fields]
             first = values[0]
             alike = all(v == first or (v != v and first != first) for v in values)
             table[column.name] = first if alike else values
@@ -191,6 +207,8 @@ def _unblock(
         raise ValueError(f"unknown column {unknown[0]!r}")
 
     def values(column: _Column) -> list[Any]:
+        if column.optional and column.name not in table:
+            return [None] * n
         raw = table[column.name]
         cells = raw if isinstance(raw, list) else [raw] * n
         if len(cells) != n:

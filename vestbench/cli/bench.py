@@ -52,6 +52,14 @@ def bench(
         ),
     ] = False,
     confidence: o.Confidence = 95,
+    kernel_timestamps: Annotated[
+        bool,
+        typer.Option(
+            "--kernel-timestamps",
+            help="Calibrate: ask the kernel when requests left and answers came, and "
+            "say what this host adds to the wire window. Linux only.",
+        ),
+    ] = False,
     pacing: o.PaceOptions,
     pool: o.PoolOptions,
     link: o.LinkOptions,
@@ -80,7 +88,10 @@ def bench(
         raise UsageError("--gate needs subsequent requests: not with --unpooled")
     plan = BenchPlan(
         session=SessionPlan(
-            pool=settings.pool, strategy=strategy, concurrency=concurrency
+            pool=settings.pool,
+            strategy=strategy,
+            concurrency=concurrency,
+            kernel_timestamps=kernel_timestamps,
         ),
         requests=requests,
         sessions=sessions or sessions_for(requests, concurrency, strategy),

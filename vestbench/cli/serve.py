@@ -37,6 +37,12 @@ def serve(
     ] = None,
     *,
     exchange: o.ExchangeOptions,
+    http2: Annotated[
+        bool,
+        typer.Option(
+            "--http2", help="Offer HTTP/2 besides HTTP/1.1; needs vestbench[http2]."
+        ),
+    ] = False,
     order_processing: Annotated[
         str | None,
         typer.Option(
@@ -108,6 +114,7 @@ def serve(
     slow_s = o.duration("--order-processing", order_processing, -1.0)
     spec = replace(
         exchange_spec(exchange),
+        http2=http2,
         order_processing_ms=None if slow_s < 0 else 1e3 * slow_s,
         rate_limit=rate_limit,
         contract=contract,

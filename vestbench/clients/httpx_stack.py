@@ -20,6 +20,7 @@ import httpx
 
 from vestbench import __version__
 from vestbench.clients.failures import REQUEST_ERRORS, classify, one_line
+from vestbench.clients.kernel_stamps import realtime_offset_ns
 from vestbench.clients.timing import Marks, TcpInfo, TimedBackend
 from vestbench.models import (
     Failure,
@@ -111,7 +112,9 @@ class HttpxSession:
         self._exchanges = 0
         self.notes: tuple[str, ...] = ()
         begin = perf_counter_ns()
-        self._backend = TimedBackend(plan.pool, serials=serials)
+        self._backend = TimedBackend(
+            plan.pool, serials=serials, kernel_timestamps=plan.kernel_timestamps
+        )
         self._transport = _Transport(self._pool(context))
         self._client = httpx.Client(
             transport=self._transport,
@@ -221,6 +224,7 @@ class HttpxSession:
         if connection is None:
             raise RuntimeError("a response came over no connection of ours")
         info, retransmits = _kernel_view(marks)
+        kernel_send_ns, kernel_receive_ns = _host_offsets(marks)
         return Sample(
             slot=slot,
             start_ns=begin - self._origin_ns,
@@ -245,6 +249,8 @@ class HttpxSession:
             syn_rtt_us=connection.syn_rtt_us,
             retransmits=retransmits,
             body_bytes=len(response.content),
+            kernel_send_ns=kernel_send_ns,
+            kernel_receive_ns=kernel_receive_ns,
         )
 
     def _failure(
@@ -342,6 +348,14 @@ def _kernel_view(marks: Marks) -> tuple[TcpInfo | None, int | None]:
     retransmits = info.retransmits - marks.connection.retransmits_seen
     marks.connection.retransmits_seen = info.retransmits
     return info, retransmits
+
+
+def _host_offsets(marks: Marks) -> tuple[int | None, int | None]:
+    """Return what the host added before and after the wire, where that is asked for."""
+    if marks.kernel is None:
+        return None, None
+    ahead_ns = realtime_offset_ns()
+    return marks.kernel.offsets(marks.first_write, marks.first_read, ahead_ns)
 
 
 def _seconds(retry_after: str | None) -> float | None:

@@ -23,7 +23,10 @@ from typing import Any, NamedTuple
 import httpcore
 from httpcore import SOCKET_OPTION, NetworkStream
 
+from vestbench.clients.kernel_stamps import KernelStamps, StampedSocket
 from vestbench.models import NS_PER_S, PoolSettings
+
+TLS_1_3 = "TLSv1.3"  # as `SSLSocket.version` says it
 
 # Bytes of struct tcp_info (linux/tcp.h) that are read here; it only grows at its end.
 _TCP_INFO_BYTES = 104
@@ -111,6 +114,7 @@ class Marks:
         "head",
         "info",
         "joins",
+        "kernel",
         "last_read",
         "last_write",
         "opened",
@@ -134,6 +138,7 @@ class Marks:
         self.connection: Connection | None = None  # the one that carried it
         self.stream: TimedStream | None = None
         self.info: TcpInfo | None = None  # where the stream was closed inside
+        self.kernel: KernelStamps | None = None  # where they are asked for
 
     def reused(self) -> bool:
         """Proof of reuse: nothing was opened, and the connection had served before.
@@ -159,6 +164,7 @@ class TimedBackend(httpcore.NetworkBackend):
         resolve: Takes a host and a port and gives address families and addresses.
         serials: Numbers the connections; shared by backends whose connections must
             not have the same number.
+        kernel_timestamps: Ask the kernel when each request left and its answer came.
     """
 
     def __init__(
@@ -168,8 +174,10 @@ class TimedBackend(httpcore.NetworkBackend):
         clock: Callable[[], int] = perf_counter_ns,
         resolve: Resolver | None = None,
         serials: Iterator[int] | None = None,
+        kernel_timestamps: bool = False,
     ) -> None:
         self._settings = settings
+        self.kernel_timestamps = kernel_timestamps
         self._clock = clock
         self._resolve = resolve or _getaddrinfo
         self._options = keepalive_options(settings.tcp_keepalive_s)
@@ -186,6 +194,8 @@ class TimedBackend(httpcore.NetworkBackend):
         """
         limit_ns = int(self._settings.request_timeout_s * NS_PER_S)
         marks = Marks(self._clock() + limit_ns, joins=joins)
+        if self.kernel_timestamps:
+            marks.kernel = KernelStamps()
         self._thread.marks = marks
         return marks
 
@@ -285,13 +295,17 @@ class TimedStream(NetworkStream):
         self._backend = backend
         self._last_marks: Marks | None = None
         self._held = b""  # what is to leave with the next write
+        self._stamped: StampedSocket | None = None
 
     def read(self, max_bytes: int, timeout: float | None = None) -> bytes:
         """Read what has arrived, within the time left for the exchange."""
         marks = self._backend.current()
         if self._held:  # never wait for an answer to what has not left
             self.write(b"", timeout)
-        self._sock.settimeout(self._limit(timeout, marks, httpcore.ReadTimeout))
+        limit_s = self._limit(timeout, marks, httpcore.ReadTimeout)
+        self._sock.settimeout(limit_s)
+        if self._stamped is not None:
+            self._note_arrival(self._stamped, marks, limit_s)
         try:
             data = self._sock.recv(max_bytes)
         except TimeoutError as error:
@@ -339,6 +353,8 @@ class TimedStream(NetworkStream):
             raise httpcore.WriteError(_why(error)) from error
         finally:  # httpcore still reads after an error: an answer may have come before
             marks.last_write = self._backend.now()
+        if self._stamped is not None:
+            self._stamped.sent(marks.kernel)
 
     def start_tls(
         self,
@@ -381,7 +397,17 @@ class TimedStream(NetworkStream):
         self._connection.tls_version = sock.version() or ""
         self._connection.cipher = cipher[0] if cipher else ""
         self._connection.resumed = bool(sock.session_reused)
+        if self._backend.kernel_timestamps:
+            self._stamped = StampedSocket(sock)
         return self
+
+    def _note_arrival(
+        self, stamped: StampedSocket, marks: Marks, limit_s: float
+    ) -> None:
+        # What comes first on a connection of TLS 1.3 are its session tickets.
+        tickets = self._connection.uses < 2 and self._connection.tls_version == TLS_1_3
+        if marks.kernel is not None and not marks.first_read and not tickets:
+            stamped.arrived(marks.kernel, limit_s)
 
     def _limit(
         self,
@@ -407,6 +433,8 @@ class TimedStream(NetworkStream):
         if self._last_marks is not None and self._last_marks.info is None:
             self._last_marks.info = self.tcp_info()
         self._last_marks = None
+        if self._stamped is not None:
+            self._stamped.close()
         self._sock.close()
 
     def get_extra_info(self, info: str) -> Any:
@@ -420,6 +448,8 @@ class TimedStream(NetworkStream):
         if info == "socket":
             return self._sock
         if info == "is_readable":
+            if self._stamped is not None:
+                self._stamped.sent(None)  # of a segment that was sent again
             return self._sock.fileno() < 0 or _is_readable(self._sock)
         return None
 

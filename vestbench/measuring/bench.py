@@ -5,10 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from vestbench.clients.kernel_stamps import unsupported
+from vestbench.errors import UsageError
 from vestbench.experiments.bench import BURN_IN, BenchPlan, run_bench
 from vestbench.measuring.pace import Pace
 from vestbench.measuring.run import Measurement
-from vestbench.models import Run
+from vestbench.models import Run, SessionPlan, Strategy
 
 
 class BenchJob:
@@ -19,6 +21,9 @@ class BenchJob:
         pace: How fast.
         min_saving_s: The saving to reach.
         confidence: Of intervals and verdict, such as 0.95.
+
+    Raises:
+        UsageError: Kernel timestamps are asked for where there are none.
     """
 
     command = "bench"
@@ -27,6 +32,7 @@ class BenchJob:
     def __init__(
         self, plan: BenchPlan, pace: Pace, *, min_saving_s: float, confidence: float
     ) -> None:
+        _check_kernel_timestamps(plan.session)
         self._plan = plan
         self._pace = pace
         strategy = str(plan.session.strategy)
@@ -41,6 +47,8 @@ class BenchJob:
             "confidence": confidence,
             **pace.stored(),
         }
+        if plan.session.kernel_timestamps:
+            self.plan = {**self.plan, "kernel_timestamps": True}
         self.facts: Mapping[str, Any] = {
             "strategy": strategy,
             "concurrency": plan.session.concurrency,
@@ -65,3 +73,15 @@ class BenchJob:
             record=measurement.record,
         )
         measurement.take(end)
+
+
+def _check_kernel_timestamps(session: SessionPlan) -> None:
+    if not session.kernel_timestamps:
+        return
+    if why := unsupported():
+        raise UsageError(f"--kernel-timestamps: {why}")
+    if session.strategy is Strategy.UNPOOLED:
+        raise UsageError(
+            "--kernel-timestamps needs subsequent requests: not with --unpooled, whose "
+            "answers come after session tickets"
+        )

@@ -29,10 +29,19 @@ def link_facts(link: LinkSpec) -> dict[str, Any]:
 
 
 def exchange_facts(exchange: ExchangeSpec) -> dict[str, Any]:
-    """Return what the simulated exchange is like as it is stored."""
-    return {
+    """Return what the simulated exchange is like as it is stored.
+
+    Without `http2` it speaks HTTP/1.1 only, without `tickets` sessions can be resumed:
+    so it was when runs were stored that did not say.
+    """
+    facts = {
         "tls": exchange.tls,
         "processing_ms": exchange.processing_ms,
         "idle_timeout_s": exchange.idle_timeout_s,
         "max_requests": exchange.max_requests,
     }
+    if exchange.http2:
+        facts["http2"] = True
+    if not exchange.tickets:
+        facts["tickets"] = False
+    return facts

@@ -31,6 +31,7 @@ from vestbench.models import (
 )
 from vestbench.report.machine import summary
 from vestbench.results import RunWriter, result_path
+from vestbench.simulator.exchange_process import check_extras
 from vestbench.simulator.venue import SimulatedVenue
 from vestbench.spool import Spool
 from vestbench.venues import SIMULATED, Endpoint, Venue, find_venue
@@ -177,6 +178,8 @@ class _Execution:
         self._place = place
         self._observer = observer
         find_venue(place.venue).endpoint(place.endpoint)  # refuse before all else
+        if place.is_simulated:
+            check_extras(place.exchange)
         self._started = datetime.now(UTC).replace(microsecond=0)
         self._writer = RunWriter(
             path,

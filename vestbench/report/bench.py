@@ -14,6 +14,7 @@ from rich.text import Text
 
 from vestbench.models import Run, Strategy
 from vestbench.report.conditions import conditions_table, ending_lines, failures_table
+from vestbench.report.kernel import kernel_lines
 from vestbench.report.units import (
     ABSENT,
     fixed,
@@ -81,6 +82,8 @@ def bench_report(run: Run) -> RenderableType:
         title = Text("Median request by phase, to scale", style="bold")
         parts += ["", title, Waterfall(groups, merged=is_relayed(run))]
     parts += ["", build_line(run)]
+    if summary.kernel is not None:
+        parts += ["", *kernel_lines(summary.kernel, run.plan["confidence"])]
     warnings = list(bench_warnings(run, summary))
     if warnings:
         parts += ["", *(warning_line(text) for text in warnings)]

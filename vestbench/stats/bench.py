@@ -42,6 +42,7 @@ from vestbench.stats.groups import (
     side_of,
     too_short,
 )
+from vestbench.stats.kernel import KernelOffsets, kernel_offsets
 
 # How many requests are looked at for signs of something unusual.
 _LOOKED_AT = 100_000
@@ -79,6 +80,7 @@ class BenchSummary:
     retransmits: int
     resumed: int
     disturbed: int
+    kernel: KernelOffsets | None  # None where no kernel timestamps were asked for
 
 
 def summarise_bench(run: Run) -> BenchSummary:
@@ -126,6 +128,7 @@ def summarise_bench(run: Run) -> BenchSummary:
         retransmits=tally.retransmits,
         resumed=tally.resumed,
         disturbed=disturbed_samples(run),
+        kernel=kernel_offsets(run),
     )
 
 

@@ -8,9 +8,11 @@ imported.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass, field
 from struct import pack
+from typing import Any
 
 from h2 import events
 from h2.config import H2Configuration
@@ -37,7 +39,8 @@ from vestbench.simulator.exchange.service import Service, Stream, Timer
 
 MAX_STREAMS = 100  # at once, as nginx and many others have it
 MAX_BODIES_BYTES = 4 * MAX_BODY_BYTES  # of all requests of a connection together
-_GARBAGE = b"\xff" * 64  # a frame longer than any that a client allows
+# Settings of five bytes, which nobody may accept (RFC 9113, 6.5).
+_GARBAGE = bytes((0, 0, 5, 4, 0, 0, 0, 0, 0)) + b"wrong"
 
 
 @dataclass(slots=True)
@@ -241,7 +244,7 @@ class Http2Connection(ServedConnection):
         due = arrived + service.service_time_s(request)
         if behaviour.garbage or fault == "reset":
             how: Ending = "rst" if fault == "reset" else "fin"
-            found.timer = service.timers.call_at(due, self._spoil, how)
+            self._at(due, found, self._spoil, how)
             return
         self._computing += 1
 
@@ -260,17 +263,22 @@ class Http2Connection(ServedConnection):
     def _answer_at(
         self, due: float, number: int, response: Response, fault: Fault | None
     ) -> None:
-        found, timers = self._exchanges[number], self._service.timers
+        found = self._exchanges[number]
         found.reason, found.how = self._closing(found.use)
         expected = found.reason != "behaviour" or self._service.behaviour.announce
         found.announced = found.how == "fin" and expected
         if fault == "close" and not found.reason:
             # Not announced: that is the fault.
             found.reason, found.how, found.announced = "behaviour", "fin", False
-        if due > timers.time():
-            found.timer = timers.call_at(due, self._due, number, response)
+        self._at(due, found, self._due, number, response)
+
+    def _at(
+        self, due: float, found: _Exchange, action: Callable[..., None], *args: Any
+    ) -> None:
+        if due > self._service.timers.time():
+            found.timer = self._service.timers.call_at(due, action, *args)
         else:
-            self._due(number, response)
+            action(*args)
 
     def _due(self, number: int, response: Response) -> None:
         found = self._exchanges[number]

@@ -1,0 +1,46 @@
+"""What the measuring host adds to the wire window, by the kernel's timestamps."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from vestbench.models import NS_PER_MS, Run
+from vestbench.stats.groups import Metric, metric
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class KernelOffsets:
+    """By how much the window of send and wait is wider than the wire, in ms.
+
+    All three are of the same requests: those with both stamps. They are None where no
+    request has both.
+    """
+
+    requests: int  # answered ones
+    stamped: int  # with both stamps; the first on a TLS 1.3 connection never has
+    before: Metric | None  # from the first write to the departure
+    after: Metric | None  # from the arrival to the read
+    both: Metric | None
+
+
+def kernel_offsets(run: Run) -> KernelOffsets | None:
+    """Return what the kernel's timestamps say; None for a run that asked for none."""
+    if not run.plan.get("kernel_timestamps", False):
+        return None
+    pairs = [
+        (sample.kernel_send_ns / NS_PER_MS, sample.kernel_receive_ns / NS_PER_MS)
+        for sample in run.samples
+        if sample.kernel_send_ns is not None and sample.kernel_receive_ns is not None
+    ]
+    confidence = float(run.plan["confidence"])
+
+    def found(name: str, values: list[float]) -> Metric | None:
+        return metric(name, values, confidence) if values else None
+
+    return KernelOffsets(
+        requests=len(run.samples),
+        stamped=len(pairs),
+        before=found("before", [before for before, _ in pairs]),
+        after=found("after", [after for _, after in pairs]),
+        both=found("both", [before + after for before, after in pairs]),
+    )
