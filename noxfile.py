@@ -66,6 +66,14 @@ def coverage(session: nox.Session) -> None:
     session.run("python", "-m", "tests.studies.coverage", *(session.posargs or output))
 
 
+@nox.session(default=False)
+def accuracy(session: nox.Session) -> None:
+    """Check the measured window against the kernel's timestamps; writes results/."""
+    session.install("-e", ".", *_group("test"))
+    output = ("--output", "results/accuracy-kernel.toml")
+    session.run("python", "-m", "tests.studies.accuracy", *(session.posargs or output))
+
+
 @nox.session
 def smoke(session: nox.Session) -> None:
     """Install the wheel without anything for development, and do the main job."""

@@ -48,7 +48,8 @@ def kernel(test: Callable[..., None]) -> Callable[..., None]:
     """Mark a test of the kernel's own stamps, which are on when it begins."""
     why = unsupported()
     marked: Callable[..., None] = pytest.mark.usefixtures("stamping")(test)
-    return pytest.mark.skipif(bool(why), reason=why)(marked)
+    skipped: Callable[..., None] = pytest.mark.skipif(bool(why), reason=why)(marked)
+    return skipped
 
 
 # Clocks and control messages.

@@ -31,7 +31,6 @@ import random
 import shlex
 import sys
 import time
-import tomllib
 from bisect import bisect_left, bisect_right
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
@@ -42,11 +41,11 @@ from pathlib import Path
 from statistics import median
 from typing import Any
 
-import tomli_w
 from rich.console import Console
 from rich.progress import track
 from rich.table import Table
 
+from tests.studies.stored import host, link_account, plain, positive, save
 from vestbench import __version__
 from vestbench.clients.remote import RemoteStack
 from vestbench.experiments.compare import ComparePlan, Comparison, name_arms
@@ -382,12 +381,7 @@ def document(
         "kind": KIND,
         "passed": all(found.undisturbed.met for found in findings),
         **facts,
-        "host": {
-            "name": platform.node(),
-            "kernel": f"{platform.system()} {platform.release()}",
-            "machine": platform.machine(),
-            "cpus": os.cpu_count() or 0,
-        },
+        "host": host(),
         "versions": {
             "python": platform.python_version(),
             **loopback.stack.facts.versions,
@@ -408,58 +402,25 @@ def document(
             {
                 "rtt_ms": control.rtt_ms,
                 "rounds": len(control.savings_ms),
-                "computing_ms": _plain(asdict(computing(control))),
-                "link": _link(control.report),
+                "computing_ms": plain(asdict(computing(control))),
+                "link": link_account(control.report),
                 "run": _rows(control),
             }
             for control in (loopback, short)
         ],
         "route": [
-            {**_plain(asdict(found)), "link": _link(route.report), "run": _rows(route)}
+            {
+                **plain(asdict(found)),
+                "link": link_account(route.report),
+                "run": _rows(route),
+            }
             for route, found in zip(links, findings, strict=True)
         ],
     }
 
 
 def _rows(route: Route) -> list[dict[str, Any]]:
-    return [_plain(asdict(trial)) for trial in route.trials]
-
-
-def _link(report: LinkReport | None) -> dict[str, Any]:
-    if report is None:
-        return {}
-    p50, p90, p99, most = report.late_us or (math.nan,) * 4
-    return {
-        "engine": report.engine,
-        "kernel_rtt_before_ms": list(report.kernel_rtt_before_ms),
-        "kernel_rtt_after_ms": list(report.kernel_rtt_after_ms),
-        "packets": report.packets,
-        "overflow": report.overflow,
-        "late_us": {"p50": p50, "p90": p90, "p99": p99, "max": most},
-        "late_events": len(report.late_events),  # over 0.2 ms; the list is limited
-        "congestion_control": report.congestion_control,
-        "disturbed": report.disturbed,
-    }
-
-
-def _plain(table: Mapping[str, Any]) -> dict[str, Any]:
-    """Round to a microsecond, and leave out what is absent."""
-    plain: dict[str, Any] = {}
-    for key, value in table.items():
-        if isinstance(value, dict):
-            plain[key] = _plain(value)
-        elif value is not None:
-            plain[key] = round(value, 3) if isinstance(value, float) else value
-    return plain
-
-
-def save(path: Path, content: dict[str, Any]) -> None:
-    """Write the file whole or not at all, and only if it can be read again."""
-    text = tomli_w.dumps(content)
-    tomllib.loads(text)
-    temporary = path.with_name(path.name + ".partial")
-    temporary.write_text(text, encoding="utf-8")
-    temporary.replace(path)
+    return [plain(asdict(trial)) for trial in route.trials]
 
 
 def findings_table(findings: Sequence[Findings]) -> Table:
@@ -498,22 +459,14 @@ def _share(found: Coverage) -> str:
     return "-" if found.percent is None else f"{found.percent:.1f}"
 
 
-def _positive(text: str) -> int:
-    number = int(text)
-    if number < 1:
-        message = f"{number} is too few"
-        raise argparse.ArgumentTypeError(message)
-    return number
-
-
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the study and return the exit status: 1 if the bar is missed."""
     parser = argparse.ArgumentParser(
         prog="python -m tests.studies.coverage",
         description="Compare over links of known round trips, again and again.",
     )
-    parser.add_argument("--runs", type=_positive, default=RUNS, help="per round trip")
-    parser.add_argument("--seed", type=_positive, default=SEED)
+    parser.add_argument("--runs", type=positive, default=RUNS, help="per round trip")
+    parser.add_argument("--seed", type=positive, default=SEED)
     parser.add_argument("--output", type=Path, default=Path("results/coverage.toml"))
     given = list(sys.argv[1:] if arguments is None else arguments)
     options = parser.parse_args(given)

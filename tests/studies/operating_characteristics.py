@@ -24,7 +24,6 @@ import platform
 import shlex
 import sys
 import time
-import tomllib
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from contextlib import contextmanager
@@ -36,12 +35,12 @@ from statistics import NormalDist
 from typing import Any
 
 import numpy as np
-import tomli_w
 from numpy.typing import NDArray
 from rich.console import Console
 from rich.progress import track
 from rich.table import Table
 
+from tests.studies.stored import host, positive, save
 from vestbench import __version__
 from vestbench.stats import (
     CONFIDENCE_THRESHOLDS,
@@ -811,12 +810,7 @@ def document(
         "runs": result.cells[0].runs,  # of each cell
         "started": started,
         "duration_s": round(duration_s, 1),
-        "host": {
-            "name": platform.node(),
-            "kernel": f"{platform.system()} {platform.release()}",
-            "machine": platform.machine(),
-            "cpus": os.cpu_count() or 0,
-        },
+        "host": host(),
         "versions": {
             "python": platform.python_version(),
             "numpy": np.__version__,
@@ -845,15 +839,6 @@ def document(
             for cell in result.blocks
         ],
     }
-
-
-def save(path: Path, content: dict[str, Any]) -> None:
-    """Write the file whole or not at all, and only if it can be read again."""
-    text = tomli_w.dumps(content)
-    tomllib.loads(text)
-    temporary = path.with_name(path.name + ".partial")
-    temporary.write_text(text, encoding="utf-8")
-    temporary.replace(path)
 
 
 def summary_table(result: Study) -> Table:
@@ -911,24 +896,16 @@ def _natural(text: str) -> int:
     return number
 
 
-def _positive(text: str) -> int:
-    number = _natural(text)
-    if number == 0:
-        message = "0 is too few"
-        raise argparse.ArgumentTypeError(message)
-    return number
-
-
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the study and return the exit status: 1 if a bar is missed."""
     parser = argparse.ArgumentParser(
         prog="python -m tests.studies.operating_characteristics",
         description="Simulate the error rates of the sequential verdict.",
     )
-    parser.add_argument("--runs", type=_positive, default=RUNS, help="per cell")
+    parser.add_argument("--runs", type=positive, default=RUNS, help="per cell")
     parser.add_argument("--seed", type=_natural, default=SEED)
     parser.add_argument("--output", type=Path, default=Path("results/statistics.toml"))
-    parser.add_argument("--workers", type=_positive, default=os.cpu_count() or 1)
+    parser.add_argument("--workers", type=positive, default=os.cpu_count() or 1)
     given = list(sys.argv[1:] if arguments is None else arguments)
     options = parser.parse_args(given)
     if not options.output.parent.is_dir() or options.output.is_dir():

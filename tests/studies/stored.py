@@ -1,0 +1,73 @@
+"""How studies store what they found: one file, whole or not at all, with its host."""
+
+from __future__ import annotations
+
+import argparse
+import math
+import os
+import platform
+import tomllib
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import tomli_w
+
+from vestbench.models import LinkReport
+
+
+def host() -> dict[str, Any]:
+    """Return what the figures were made on."""
+    return {
+        "name": platform.node(),
+        "kernel": f"{platform.system()} {platform.release()}",
+        "machine": platform.machine(),
+        "cpus": os.cpu_count() or 0,
+    }
+
+
+def link_account(report: LinkReport | None) -> dict[str, Any]:
+    """Return what a link says of itself; nothing where there was none."""
+    if report is None:
+        return {}
+    p50, p90, p99, most = report.late_us or (math.nan,) * 4
+    return {
+        "engine": report.engine,
+        "kernel_rtt_before_ms": list(report.kernel_rtt_before_ms),
+        "kernel_rtt_after_ms": list(report.kernel_rtt_after_ms),
+        "packets": report.packets,
+        "overflow": report.overflow,
+        "late_us": {"p50": p50, "p90": p90, "p99": p99, "max": most},
+        "late_events": len(report.late_events),  # over 0.2 ms; the list is limited
+        "congestion_control": report.congestion_control,
+        "disturbed": report.disturbed,
+    }
+
+
+def plain(table: Mapping[str, Any]) -> dict[str, Any]:
+    """Round milliseconds to a microsecond, and leave out what is absent."""
+    found: dict[str, Any] = {}
+    for key, value in table.items():
+        if isinstance(value, dict):
+            found[key] = plain(value)
+        elif value is not None:
+            found[key] = round(value, 3) if isinstance(value, float) else value
+    return found
+
+
+def save(path: Path, content: dict[str, Any]) -> None:
+    """Write the file whole or not at all, and only if it can be read again."""
+    text = tomli_w.dumps(content)
+    tomllib.loads(text)
+    temporary = path.with_name(path.name + ".partial")
+    temporary.write_text(text, encoding="utf-8")
+    temporary.replace(path)
+
+
+def positive(text: str) -> int:
+    """Read a number of at least 1, as an argument of a command."""
+    number = int(text)
+    if number < 1:
+        message = f"{number} is too few"
+        raise argparse.ArgumentTypeError(message)
+    return number
