@@ -593,6 +593,28 @@ def test_request_in_the_race_with_the_end_is_not_answered() -> None:
     assert talk.service.tally.requests == 1
 
 
+def test_answers_under_way_are_given_before_a_delayed_end() -> None:
+    talk = Talk2(
+        behaviour=Behaviour(after_response="fin", announce=False, close_delay_ms=50.0),
+        processing_s=0.030,
+        order_processing_s=0.001,
+    )
+    slow = talk.send()
+    fast = talk.send(method="POST", body=b"{}")
+    talk.move()
+
+    talk.timers.pass_s(0.001)
+    talk.move()
+    talk.timers.pass_s(0.029)
+    talk.move()
+    open_yet = talk.stream.ended
+    talk.timers.pass_s(0.021)
+
+    assert (talk.got[fast].ended, talk.got[slow].ended) == (True, True)
+    # The end is that of the first answer that ends the connection, not of the last.
+    assert (open_yet, talk.stream.ended) == ("", "fin")
+
+
 def test_close_instead_of_an_answer() -> None:
     talk = behaving(after_response="close-unanswered")
 
@@ -938,6 +960,19 @@ def test_maximum_of_requests_gives_the_connections_that_arithmetic_says() -> Non
 
     assert counters.requests_per_connection == (4, 4, 2)
     assert counters.closes["max_requests"] == 2
+
+
+def test_routing_header_and_rate_limit_are_those_of_http_1_1() -> None:
+    spec = ExchangeSpec(processing_ms=0.0, http2=True, rate_limit=2.0)
+    with ExchangeProcess(spec) as process, client(process) as session:
+        url = process.base_url("/v2/exchangeInfo")
+        answers = [session.get(url) for _ in range(20)]
+
+    assert (answers[0].status_code, answers[0].json()["code"]) == (400, 1146)
+    limited = [each for each in answers if each.status_code == 429]
+    assert limited
+    assert {each.json()["code"] for each in limited} == {1003}
+    assert {each.headers["retry-after"] for each in limited} == {"1"}
 
 
 def test_large_refused_body_still_gets_its_answer(exchange: ExchangeProcess) -> None:

@@ -26,7 +26,7 @@ CI = ROOT / ".ci" / "run"
 _FENCE = re.compile(r"^```(\w*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 _PROSE = _FENCE.sub("", README)
 _SPANS = re.findall(r"`([^`\n]+)`", _PROSE)
-_LONG_OPTION = re.compile(r"(?<![\w-])--[a-z][a-z-]*")
+_LONG_OPTION = re.compile(r"(?<![\w-])--[a-z][a-z0-9-]*")
 _SEPARATORS = {"&&", "||", "|", ";"}
 
 

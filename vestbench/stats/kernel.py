@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from vestbench.models import NS_PER_MS, Run
+from vestbench.stats.distribution import Distribution
 from vestbench.stats.groups import Metric, metric
 
 
@@ -27,20 +28,22 @@ def kernel_offsets(run: Run) -> KernelOffsets | None:
     """Return what the kernel's timestamps say; None for a run that asked for none."""
     if not run.plan.get("kernel_timestamps", False):
         return None
-    pairs = [
-        (sample.kernel_send_ns / NS_PER_MS, sample.kernel_receive_ns / NS_PER_MS)
-        for sample in run.samples
-        if sample.kernel_send_ns is not None and sample.kernel_receive_ns is not None
-    ]
+    before, after, both = Distribution(), Distribution(), Distribution()
+    for sample in run.samples:
+        send_ns, receive_ns = sample.kernel_send_ns, sample.kernel_receive_ns
+        if send_ns is not None and receive_ns is not None:
+            before.add(send_ns / NS_PER_MS)
+            after.add(receive_ns / NS_PER_MS)
+            both.add((send_ns + receive_ns) / NS_PER_MS)
     confidence = float(run.plan["confidence"])
 
-    def found(name: str, values: list[float]) -> Metric | None:
-        return metric(name, values, confidence) if values else None
+    def found(name: str, values: Distribution) -> Metric | None:
+        return metric(name, values, confidence) if len(values) else None
 
     return KernelOffsets(
         requests=len(run.samples),
-        stamped=len(pairs),
-        before=found("before", [before for before, _ in pairs]),
-        after=found("after", [after for _, after in pairs]),
-        both=found("both", [before + after for before, after in pairs]),
+        stamped=len(both),
+        before=found("before", before),
+        after=found("after", after),
+        both=found("both", both),
     )

@@ -162,6 +162,8 @@ class ServedConnection(ABC):
 
     def _end_after_answer(self, reason: str, how: Ending) -> None:
         """End it now, or after the delay that the behaviour puts before the close."""
+        if self._is_over():
+            return  # its end is due already
         delay_s = self._service.behaviour.close_delay_ms / 1000
         if reason != "behaviour" or delay_s <= 0:
             self._end(reason, how)
