@@ -35,7 +35,7 @@ from vestbench.clients.kernel_stamps import (
     software_stamp_ns,
     unsupported,
 )
-from vestbench.models import NS_PER_MS, Run, Sample, SessionPlan
+from vestbench.models import Run, Sample, SessionPlan
 from vestbench.report.bench import bench_report
 from vestbench.results import load
 from vestbench.stats.bench import summarise_bench
@@ -56,7 +56,7 @@ def kernel(test: Callable[..., None]) -> Callable[..., None]:
 
 
 def test_the_software_stamp_is_the_first_of_three() -> None:
-    data = struct.pack("6q", 1_700_000_000, 5, 0, 0, 9, 9)
+    data = struct.pack("@6l", 1_700_000_000, 5, 0, 0, 9, 9)
     other = (socket.SOL_SOCKET, 29, bytes(48))
 
     found = software_stamp_ns([other, (socket.SOL_SOCKET, SO_TIMESTAMPING, data)])
@@ -327,7 +327,6 @@ def test_an_answer_that_comes_in_pieces_is_stamped_by_its_first() -> None:
     assert outcome.kernel_receive_ns is not None
     # The second piece came 50 ms later: then this would be negative.
     assert outcome.kernel_receive_ns > -2_000
-    assert outcome.receive_ns > 40 * NS_PER_MS
 
 
 @kernel

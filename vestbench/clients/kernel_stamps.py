@@ -30,7 +30,7 @@ _TX_SOFTWARE, _RX_SOFTWARE, _SOFTWARE, _OPT_TSONLY = 1 << 1, 1 << 3, 1 << 4, 1 <
 _FLAGS = _TX_SOFTWARE | _RX_SOFTWARE | _SOFTWARE | _OPT_TSONLY
 
 _ANCILLARY_BYTES = 512
-_STAMP_BYTES = 16  # one timespec; the software stamp is the first of three
+_TIMESPEC = struct.Struct("@ll")  # the software stamp is the first of three
 _BRACKETS = 5
 
 
@@ -50,8 +50,8 @@ def software_stamp_ns(ancillary: list[tuple[int, int, bytes]]) -> int:
     """Return the stamp among the control messages, in CLOCK_REALTIME; 0 is none."""
     for level, kind, data in ancillary:
         ours = (level, kind) == (socket.SOL_SOCKET, _SO_TIMESTAMPING)
-        if ours and len(data) >= _STAMP_BYTES:
-            seconds, nanoseconds = struct.unpack("qq", data[:_STAMP_BYTES])
+        if ours and len(data) >= _TIMESPEC.size:
+            seconds, nanoseconds = _TIMESPEC.unpack_from(data)
             return int(seconds * NS_PER_S + nanoseconds)
     return 0
 

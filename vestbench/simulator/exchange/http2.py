@@ -82,9 +82,7 @@ class Http2Connection(ServedConnection):
         self._h2.decoder.max_header_list_size = MAX_HEAD_BYTES
         self._exchanges: dict[int, _Exchange] = {}
         self._computing = 0  # answers, those to requests since cancelled included
-        self._last = (
-            0  # the request that was taken up last, by the number of its stream
-        )
+        self._last = 0  # the highest stream of which a request was taken up
         self._leaving: tuple[str, Ending] | None = None  # once the rest is answered
         self._said_goodbye = False
         self._h2.initiate_connection()
@@ -226,9 +224,8 @@ class Http2Connection(ServedConnection):
         service, behaviour = self._service, self._service.behaviour
         arrived = service.timers.time()
         if self._computing >= MAX_STREAMS:
-            self._drop(
-                number
-            )  # one that cancels and asks again, faster than is computed
+            # It cancels and asks again, faster than answers are computed.
+            self._drop(number)
             self._h2.reset_stream(number, ErrorCodes.ENHANCE_YOUR_CALM)
             return
         self._count()
@@ -322,6 +319,7 @@ class Http2Connection(ServedConnection):
             if found.content is not None:
                 sent |= self._send_content(number, found, found.content)
                 if self._is_over():
+                    self._flush()
                     return True
         self._flush()
         if self._leaving is not None and not self._exchanges:
@@ -383,6 +381,8 @@ class Http2Connection(ServedConnection):
 
     def _watch(self) -> None:
         """Let the idle timer run while nothing is being done for the client."""
+        if self._is_over():
+            return
         busy = (each.serving or each.timer for each in self._exchanges.values())
         if any(busy):
             self._clear_timer()
