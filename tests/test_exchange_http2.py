@@ -14,7 +14,7 @@ import socket
 import ssl
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from struct import pack
@@ -31,6 +31,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.command import vestbench
+from tests.test_exchange_faults import Later
 from tests.test_exchange_http import RecordedStream, ScriptedTimers
 from vestbench.errors import UsageError
 from vestbench.measuring.facts import exchange_facts
@@ -683,20 +684,6 @@ def test_body_trickles_byte_by_byte() -> None:
 
 
 # Computed elsewhere.
-
-
-class Later:
-    """A background that computes when the test says so."""
-
-    def __init__(self) -> None:
-        self.jobs: list[tuple[Callable[[], Any], Callable[[Any], None]]] = []
-
-    def __call__(self, work: Callable[[], Any], done: Callable[[Any], None]) -> None:
-        self.jobs.append((work, done))
-
-    def run(self) -> None:
-        work, done = self.jobs.pop(0)
-        done(work())
 
 
 def deferring() -> tuple[Talk2, Later, list[int]]:
