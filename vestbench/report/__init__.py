@@ -12,15 +12,15 @@ from vestbench.models import Run
 from vestbench.report.bench import bench_brief, bench_report
 from vestbench.report.compare import compare_brief, compare_report
 from vestbench.report.machine import document
+from vestbench.report.sheet import Sheet
 from vestbench.report.stored import stored_report
 from vestbench.report.warmup import warm_up_brief, warm_up_report
 
 __all__ = ["guarded", "machine_document", "show_brief", "show_run", "stored_report"]
 
 T = TypeVar("T")
-Show = Callable[[Run], RenderableType]
 
-_REPORTS: dict[str, tuple[Show, Show]] = {
+_REPORTS: dict[str, tuple[Callable[[Run], Sheet], Callable[[Run], RenderableType]]] = {
     "bench": (bench_report, bench_brief),
     "compare": (compare_report, compare_brief),
     "warmup": (warm_up_report, warm_up_brief),
@@ -31,7 +31,7 @@ _REPORTS: dict[str, tuple[Show, Show]] = {
 _DAMAGED = (KeyError, TypeError, ValueError, AttributeError, ArithmeticError)
 
 
-def show_run(run: Run) -> RenderableType:
+def show_run(run: Run) -> Sheet:
     """Return the whole report of any run.
 
     Raises:
@@ -76,7 +76,9 @@ def guarded(build: Callable[[], T]) -> T:
         ) from error
 
 
-def _shows(run: Run) -> tuple[Show, Show]:
+def _shows(
+    run: Run,
+) -> tuple[Callable[[Run], Sheet], Callable[[Run], RenderableType]]:
     if run.command not in _REPORTS:
         raise InvalidRunError(f"this version knows no report for {run.command!r}")
     return _REPORTS[run.command]

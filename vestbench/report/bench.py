@@ -15,6 +15,7 @@ from rich.text import Text
 from vestbench.models import Run, Strategy
 from vestbench.report.conditions import conditions_table, ending_lines, failures_table
 from vestbench.report.kernel import kernel_lines
+from vestbench.report.sheet import CaptionedTable, Sheet
 from vestbench.report.units import (
     ABSENT,
     fixed,
@@ -59,14 +60,10 @@ ACCEPTANCE_STYLES = {
 }
 
 
-def bench_report(run: Run) -> RenderableType:
+def bench_report(run: Run) -> Sheet:
     """Return the whole report of a bench run."""
     summary = summarise_bench(run)
     parts: list[RenderableType] = [
-        *headline(run, summary),
-        "",
-        conditions_table(run),
-        "",
         reuse_line(run, summary),
         groups_table(run, summary),
         *(Text(note, style="dim") for note in _footnotes(run, summary)),
@@ -84,10 +81,12 @@ def bench_report(run: Run) -> RenderableType:
     parts += ["", build_line(run)]
     if summary.kernel is not None:
         parts += ["", *kernel_lines(summary.kernel, run.plan["confidence"])]
-    warnings = list(bench_warnings(run, summary))
-    if warnings:
-        parts += ["", *(warning_line(text) for text in warnings)]
-    return Lines(*parts)
+    return Sheet(
+        headline=tuple(headline(run, summary)),
+        conditions=conditions_table(run),
+        parts=tuple(parts),
+        warnings=tuple(bench_warnings(run, summary)),
+    )
 
 
 def bench_brief(run: Run) -> RenderableType:
@@ -232,7 +231,8 @@ def reuse_line(run: Run, summary: BenchSummary) -> Text:
 
 def groups_table(run: Run, summary: BenchSummary) -> Table:
     """Return cold against subsequent: latency, phases, the client's own time."""
-    table = Table(box=box.SIMPLE_HEAD, padding=(0, 1), pad_edge=False)
+    about = "Latency and phases, cold against subsequent"
+    table = CaptionedTable(about, box=box.SIMPLE_HEAD, padding=(0, 1), pad_edge=False)
     table.add_column("ms", no_wrap=True)
     level = f"{100 * run.plan['confidence']:g} %"
     for heading in ("n", f"p50 [{level} CI]", "p90", "p99", "min", "max"):
@@ -304,7 +304,8 @@ def saving_table(run: Run, summary: BenchSummary) -> Table | None:
     closure, saving = summary.closure, summary.saving
     if closure is None or saving is None:
         return None
-    table = Table(box=box.SIMPLE_HEAD, padding=(0, 1), pad_edge=False)
+    about = "The saving and what it is made of"
+    table = CaptionedTable(about, box=box.SIMPLE_HEAD, padding=(0, 1), pad_edge=False)
     table.add_column("the saving and what it is made of", no_wrap=True)
     for heading in ("ms", "share", "round trips"):
         table.add_column(heading, justify="right", no_wrap=True)
@@ -443,8 +444,3 @@ def _why_not_reused(run: Run) -> str:
             f"timeout of {pool['idle_timeout_s']:g} s"
         )
     return "the server closed it, or its idle time had passed"
-
-
-def warning_line(text: str) -> Text:
-    """Return a warning as it is shown."""
-    return Text("warning: ", style="yellow").append(plain(text).plain, "default")

@@ -20,10 +20,10 @@ from vestbench.report.bench import (
     odds,
     quantile_notes,
     residual_warning,
-    warning_line,
 )
 from vestbench.report.conditions import conditions_table, ending_lines, failures_table
 from vestbench.report.distribution import Distributions
+from vestbench.report.sheet import CaptionedTable, Sheet
 from vestbench.report.units import (
     ABSENT,
     fixed,
@@ -48,14 +48,10 @@ from vestbench.stats.groups import PHASES, Acceptance, Why, is_relayed
 _PHYSICAL = {0: "1 round trip (TCP)", 1: "2 round trips (TCP, TLS 1.3)"}
 
 
-def compare_report(run: Run) -> RenderableType:
+def compare_report(run: Run) -> Sheet:
     """Return the whole report of a comparison."""
     summary = summarise_compare(run)
     parts: list[RenderableType] = [
-        *_headlines(run, summary),
-        "",
-        conditions_table(run),
-        "",
         _roles(summary),
         arms_table(run, summary),
         *(Text(note, style="dim") for note in _footnotes(run, summary)),
@@ -69,10 +65,12 @@ def compare_report(run: Run) -> RenderableType:
     if any(arm.answered for arm in summary.arms):
         parts += ["", Text("Latency, one axis", style="bold"), _picture(run, summary)]
     parts += ["", build_line(run)]
-    warnings = list(compare_warnings(run, summary))
-    if warnings:
-        parts += ["", *(warning_line(text) for text in warnings)]
-    return Lines(*parts)
+    return Sheet(
+        headline=tuple(_headlines(run, summary)),
+        conditions=conditions_table(run),
+        parts=tuple(parts),
+        warnings=tuple(compare_warnings(run, summary)),
+    )
 
 
 def compare_brief(run: Run) -> RenderableType:
@@ -218,7 +216,10 @@ def _roles(summary: CompareSummary) -> Text:
 def arms_table(run: Run, summary: CompareSummary) -> Table:
     """Return the arms: what they took, and whether they were what they are called."""
     # Two blanks between columns: with three, long runs do not fit into 80 columns.
-    table = Table(box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0), pad_edge=False)
+    about = "The arms: latency, failures and proof of reuse"
+    table = CaptionedTable(
+        about, box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0), pad_edge=False
+    )
     table.add_column("arm, ms", overflow="fold")
     level = f"{100 * run.plan['confidence']:g} %"
     for heading in ("n", f"p50 [{level} CI]", "p90", "p99"):
@@ -262,7 +263,8 @@ def _footnotes(run: Run, summary: CompareSummary) -> Iterator[str]:
 
 def phases_table(run: Run, summary: CompareSummary, pair: PairSummary) -> Table:
     """Return the median of each phase in both arms, and what the saving is made of."""
-    table = Table(box=box.SIMPLE_HEAD, padding=(0, 1), pad_edge=False)
+    about = f"The saving by phase, {plain(pair.candidate).plain} against the control"
+    table = CaptionedTable(about, box=box.SIMPLE_HEAD, padding=(0, 1), pad_edge=False)
     table.add_column("median, ms")  # wrapped rather than cropped
     for heading in (summary.control, pair.candidate, "saved", "round trips"):
         table.add_column(plain(heading), justify="right", no_wrap=True)

@@ -10,6 +10,7 @@ from rich.table import Table
 from rich.text import Text
 
 from vestbench.models import Failure, Run
+from vestbench.report.sheet import CaptionedTable
 from vestbench.report.units import ABSENT, ms, plain, plural
 from vestbench.stats.groups import is_relayed, round_trip_ms
 
@@ -42,7 +43,12 @@ def ending_lines(run: Run) -> Iterator[Text]:
 
 def conditions_table(run: Run) -> Table:
     """Return the conditions of `run`, one a line."""
-    table = Table(box=None, show_header=False, padding=(0, 2, 0, 0))
+    table = CaptionedTable(
+        "Under which this was measured",
+        box=None,
+        show_header=False,
+        padding=(0, 2, 0, 0),
+    )
     table.add_column(style="dim", no_wrap=True)
     table.add_column(overflow="fold")
     for name, value in _rows(run):
@@ -161,8 +167,12 @@ def failures_table(run: Run) -> Table | None:
     """
     if not run.failures:
         return None
-    table = Table(
-        title="Failures", title_justify="left", title_style="bold red", box=None
+    table = CaptionedTable(
+        "Failures",
+        title="Failures",
+        title_justify="left",
+        title_style="bold red",
+        box=None,
     )
     arms = run.command == "compare"
     for heading in (*(["arm"] if arms else []), "kind", "count", "after ms", "example"):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from math import isfinite
 
 from rich.cells import cell_len
@@ -28,7 +28,8 @@ class Distributions:
     """
 
     def __init__(self, latencies_ms: Mapping[str, Sequence[float]]) -> None:
-        self._arms = {
+        # By label: the latencies of the requests that were answered; how many failed.
+        self.arms = {
             plain(label).plain: (
                 [value for value in values if isfinite(value)],
                 sum(not isfinite(value) for value in values),
@@ -40,21 +41,14 @@ class Distributions:
         self, console: Console, options: ConsoleOptions
     ) -> RenderResult:
         """Draw to the width there is."""
-        everything = [value for found, _ in self._arms.values() for value in found]
-        if not everything:
+        axis = axis_of([found for found, _ in self.arms.values()])
+        if axis is None:
             return
-        name_width = 2 + max(cell_len(label) for label in self._arms)
+        low, high = axis
+        name_width = 2 + max(cell_len(label) for label in self.arms)
         width = max(20, min(options.max_width, 120) - name_width)
-        low = min(everything)
-        high = max(
-            quantile(found, _AXIS_END) for found, _ in self._arms.values() if found
-        )
-        if max(everything) - low <= _NOT_FAR * (high - low):
-            high = max(everything)
-        if high <= low:
-            high = low + max(1.0, abs(low) * 0.01)
         for style, (label, (found, failed)) in zip(
-            _cycle(len(self._arms)), self._arms.items(), strict=True
+            _cycle(len(self.arms)), self.arms.items(), strict=True
         ):
             line = Text(label + " " * (name_width - cell_len(label)), "bold")
             line.append(_bars(histogram(found, low, high, width)), style)
@@ -64,6 +58,20 @@ class Distributions:
         end = f"{ms(high)} ms"
         gap = width - len(ms(low)) - len(end)
         yield Text(" " * name_width + ms(low) + " " * gap + end, "dim")
+
+
+def axis_of(arms: Iterable[Sequence[float]]) -> tuple[float, float] | None:
+    """Return the ends of an axis for all values of all arms, but the farthest."""
+    known = [found for found in arms if found]
+    if not known:
+        return None
+    low, most = min(map(min, known)), max(map(max, known))
+    high = max(quantile(found, _AXIS_END) for found in known)
+    if most - low <= _NOT_FAR * (high - low):
+        high = most
+    if high <= low:
+        high = low + max(1.0, abs(low) * 0.01)
+    return low, high
 
 
 def _cycle(count: int) -> list[str]:

@@ -10,7 +10,7 @@ from rich.console import RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from vestbench.report.bench import warning_line
+from vestbench.report.sheet import warning_line
 from vestbench.report.units import ABSENT, fixed, ms, plain, plural
 from vestbench.stats.stored import FEWEST, StoredComparison
 

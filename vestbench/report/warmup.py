@@ -15,9 +15,9 @@ from vestbench.report.bench import (
     build_line,
     link_warnings,
     quantile_notes,
-    warning_line,
 )
 from vestbench.report.conditions import conditions_table, ending_lines, failures_table
+from vestbench.report.sheet import CaptionedTable, Sheet
 from vestbench.report.units import (
     interval,
     median_of,
@@ -32,14 +32,10 @@ from vestbench.stats.groups import Metric, disturbed_samples
 from vestbench.stats.warmup import WarmUpSummary, summarise_warm_up
 
 
-def warm_up_report(run: Run) -> RenderableType:
+def warm_up_report(run: Run) -> Sheet:
     """Return the whole report of a warm-up run."""
     summary = summarise_warm_up(run)
     parts: list[RenderableType] = [
-        *_headline(run, summary),
-        "",
-        conditions_table(run),
-        "",
         _reuse_line(summary),
         _table(run, summary),
         *(Text(note, style="dim") for note in _footnotes(run, summary)),
@@ -49,14 +45,13 @@ def warm_up_report(run: Run) -> RenderableType:
     if failures is not None:
         parts += [failures, ""]
     parts.append(build_line(run))
-    parts += [
-        warning_line(text)
-        for text in (
-            *(plain(note).plain for note in run.conclusion.get("notes", [])),
-            *link_warnings(run, disturbed_samples(run)),
-        )
-    ]
-    return Lines(*parts)
+    notes = (plain(note).plain for note in run.conclusion.get("notes", []))
+    return Sheet(
+        headline=tuple(_headline(run, summary)),
+        conditions=conditions_table(run),
+        parts=tuple(parts),
+        warnings=(*notes, *link_warnings(run, disturbed_samples(run))),
+    )
 
 
 def warm_up_brief(run: Run) -> RenderableType:
@@ -102,7 +97,8 @@ def _reuse_line(summary: WarmUpSummary) -> Text:
 
 
 def _table(run: Run, summary: WarmUpSummary) -> Table:
-    table = Table(box=box.SIMPLE_HEAD, padding=(0, 1), pad_edge=False)
+    about = "The first request, with and without a warm-up"
+    table = CaptionedTable(about, box=box.SIMPLE_HEAD, padding=(0, 1), pad_edge=False)
     table.add_column("first request, ms", no_wrap=True)
     level = f"{100 * run.plan['confidence']:g} %"
     for heading in ("n", f"p50 [{level} CI]", "p90", "min", "max"):

@@ -39,20 +39,24 @@ class Waterfall:
         self._groups = tuple(g for g in groups if g.metric("client") is not None)
         self._merged = merged  # connect and tls as one: the link cannot tell them apart
 
+    def rows(self) -> list[tuple[str, list[tuple[str, float]]]]:
+        """Return for each group its name, and its phases in ms in their order."""
+        return [(group.name, list(self._rows(group))) for group in self._groups]
+
     def __rich_console__(
         self, console: Console, options: ConsoleOptions
     ) -> RenderResult:
         """Draw to the width there is."""
-        rows = [list(self._rows(group)) for group in self._groups]
-        whole = max((sum(d for _, d in group) for group in rows), default=0.0)
+        rows = self.rows()
+        whole = max((sum(d for _, d in phases) for _, phases in rows), default=0.0)
         if whole <= 0:
             return
         width = max(10, min(options.max_width, 120) - _BESIDE)
         yield Text(f"{'':24}0{ms(whole) + ' ms':>{width - 1}}", style="dim")
-        for group, phases in zip(self._groups, rows, strict=True):
+        for group, phases in rows:
             start = 0.0
             for place, (name, duration) in enumerate(phases):
-                label = group.name if place == 0 else ""
+                label = group if place == 0 else ""
                 line = Text(f"{label:<11}", style="bold")
                 line.append(f" {name:<11} ", style="not bold")
                 line.append(_bar(start, duration, whole, width), _STYLES.get(name, ""))

@@ -216,6 +216,11 @@ class _Tally:
         return votes
 
 
+def session_votes(run: Run) -> list[tuple[float, Bounds]]:
+    """Return, for each session, its cold latency and its saving, both in ms."""
+    return _Tally(run).votes()
+
+
 def _note(values: array[float], ns: int | None) -> None:
     if ns is not None and len(values) < _LOOKED_AT:
         values.append(ns / NS_PER_MS)

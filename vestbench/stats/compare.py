@@ -315,7 +315,7 @@ def _pair(
     target, percent = asked
     verdict = new_verdict(run.plan, target, percent=percent)
     confidence = pair_confidence(run.plan)
-    first_look = _first_look(run)
+    look_from = first_look(run)
     savings: list[float] = []
     orders: list[bool] = []
     bounds: list[Bounds] = []
@@ -324,7 +324,7 @@ def _pair(
             break
         a, b = found.outcomes[control.label], found.outcomes[candidate.label]
         first = found.control_first(control.label, candidate.label)
-        verdict.add(*timed(a), *timed(b), first, look=found.number + 1 >= first_look)
+        verdict.add(*timed(a), *timed(b), first, look=found.number + 1 >= look_from)
         bounds.append(saving_bounds(*timed(a), *timed(b)))
         if isinstance(a, Sample) and isinstance(b, Sample):
             savings.append((a.latency_ns - b.latency_ns) / NS_PER_MS)
@@ -369,7 +369,7 @@ def _pair(
     )
 
 
-def _first_look(run: Run) -> float:
+def first_look(run: Run) -> float:
     """Return the first round, counted from 1, on which a verdict was allowed.
 
     A run that was killed does not say. If it had a minimum duration, that may not have

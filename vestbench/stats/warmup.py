@@ -37,7 +37,7 @@ def summarise_warm_up(run: Run) -> WarmUpSummary:
         for s in run.samples
         if s.slot.role is Role.WARM_UP and not s.reused
     }
-    bounds = _round_savings(by_role[Role.COLD], by_role[Role.SUBSEQUENT])
+    bounds = round_savings(by_role[Role.COLD], by_role[Role.SUBSEQUENT])
     saving = None
     if bounds:
         target = float(run.plan["min_saving_ms"])
@@ -63,7 +63,8 @@ def _latency_ms(outcome: Outcome) -> float:
     return outcome.latency_ns / NS_PER_MS if isinstance(outcome, Sample) else inf
 
 
-def _round_savings(cold: list[Outcome], warmed: list[Outcome]) -> list[Bounds]:
+def round_savings(cold: list[Outcome], warmed: list[Outcome]) -> list[Bounds]:
+    """Return, for each round with both starts, what the warm-up saved, in ms."""
     without = {outcome.slot.session: outcome for outcome in cold}
     savings = []
     for outcome in warmed:

@@ -1,0 +1,1 @@
+"""A run as a page: one file, which asks the network for nothing."""

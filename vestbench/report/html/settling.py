@@ -1,0 +1,128 @@
+"""The picture of how a saving settled: each round, and the interval after it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from math import isfinite
+
+from vestbench.report.html.axis import Scale, padded
+from vestbench.report.html.charts import line, picture, words
+from vestbench.report.html.markup import Markup, tag
+from vestbench.report.units import fixed, interval, median_of, plural
+from vestbench.stats import quantile
+from vestbench.stats.course import Course, Step
+from vestbench.stats.evidence import Bounds
+
+_TOP = 22.0
+_BOTTOM_ROOM = 38.0
+
+# Of the savings, what the axis must hold; the others are marked at its ends.
+_MOST = (0.02, 0.98)
+_FEW = 50  # below so many, every saving is on the axis
+
+
+def settling(course: Course, width: float, conditions: str) -> Markup | None:
+    """Draw a course; None where no saving of it is finite."""
+    ends = _ends(course)
+    if ends is None:
+        return None
+    height = 280.0 if width > 500 else 240.0
+    count = len(course.steps)
+    across = Scale(low=0.5, high=count + 0.5, start=46.0, end=width - 10)
+    up = Scale(low=ends[0], high=ends[1], start=height - _BOTTOM_ROOM, end=_TOP)
+    parts = [
+        *_grid(course, across, up),
+        *_band(course.steps, across, up),
+        *_target(course, across, up),
+        *_points(course.steps, across, up),
+    ]
+    name = f"Saving of each {course.each}, and its {100 * course.confidence:g} % CI"
+    about = f"{conditions}. {said(course)}"
+    return picture(name, about, (width, height), parts)
+
+
+def said(course: Course) -> str:
+    """Say in a sentence how the course ended."""
+    if not course.steps:
+        return f"There is no {course.each}."
+    last = course.steps[-1].found
+    count = plural(len(course.steps), course.each)
+    target = f"The target is {course.target:.4g} {course.unit}."
+    if len(course.steps) == 1:  # a figure from n = 1 is never called a saving
+        return f"No saving can be stated from {count}. {target}"
+    level = f"{100 * course.confidence:g} % CI"
+    found = f"{median_of(last)} {course.unit}, {level} {interval(last.interval)}"
+    return f"After {count} the median saving is {found}. {target}"
+
+
+def _ends(course: Course) -> tuple[float, float] | None:
+    savings = [v for step in course.steps for v in _known(step.bounds)]
+    if not savings:
+        return None
+    if len(savings) > _FEW:
+        savings = [quantile(savings, q) for q in _MOST]
+    last = course.steps[-1].found
+    shown = [*savings, course.target, last.median_lo, last.median_hi]
+    if last.interval is not None:
+        shown += [last.interval.low, last.interval.high]
+    return padded([value for value in shown if isfinite(value)])
+
+
+def _known(bounds: Bounds) -> list[float]:
+    return [value for value in (bounds.lo, bounds.hi) if isfinite(value)]
+
+
+def _grid(course: Course, across: Scale, up: Scale) -> Iterator[Markup]:
+    for value in up.ticks(6):
+        y = up.at(value)
+        yield line(across.start, y, across.end, y, "grid")
+        yield words(across.start - 6, y + 4, f"{value:g}", "muted", "end")
+    yield words(0, _TOP - 9, f"saving, {course.unit}", "muted")
+    for value in across.ticks(8):
+        if value == int(value) and value >= 1:
+            x = across.at(value)
+            yield words(x, up.start + 16, f"{value:g}", "muted", "middle")
+    yield words(across.end, up.start + 32, course.each, "muted", "end")
+
+
+def _band(steps: Sequence[Step], across: Scale, up: Scale) -> Iterator[Markup]:
+    """Yield the interval after each round, and the median in it."""
+    top, bottom, middle = [], [], []
+    for place, step in enumerate(steps, 1):
+        ends = step.found.interval
+        if ends is None:
+            continue
+        for x in (across.at(place - 0.5), across.at(place + 0.5)):
+            top.append(f"{x:.1f} {up.at(ends.high):.1f}")
+            bottom.append(f"{x:.1f} {up.at(ends.low):.1f}")
+            middle.append(f"{x:.1f} {up.at(step.found.median_lo):.1f}")
+    if not top:
+        return
+    outline = "M" + " L".join([*top, *reversed(bottom)]) + " Z"
+    yield tag("path", d=outline, class_="band")
+    yield tag("path", d="M" + " L".join(middle), class_="middle")
+
+
+def _target(course: Course, across: Scale, up: Scale) -> Iterator[Markup]:
+    y = up.at(course.target)
+    text = f"target {fixed(course.target, 1)} {course.unit}"
+    yield line(across.start, y, across.end, y, "target")
+    yield words(across.end, y - 5, text, "aim", "end")
+
+
+def _points(steps: Sequence[Step], across: Scale, up: Scale) -> Iterator[Markup]:
+    """Yield a dot a round; a triangle at the end where the saving is not all known."""
+    size = 3.5 if len(steps) <= 100 else 2.0
+    for place, step in enumerate(steps, 1):
+        x, low, high = across.at(place), step.bounds.lo, step.bounds.hi
+        if low == high and up.holds(low):
+            yield tag("circle", cx=x, cy=up.at(low), r=size, class_="dot")
+            continue
+        if isfinite(low) and (low > up.high or not isfinite(high)):
+            y, tip = up.at(low), -2 * size  # at least so much
+        elif isfinite(high):
+            y, tip = up.at(high), 2 * size  # at most so much
+        else:
+            y, tip = up.start, 2 * size  # both failed: nothing is known
+        mark = f"M{x - size:.1f} {y:.1f} h{2 * size:g} l{-size:g} {tip:g} z"
+        yield tag("path", d=mark, class_="open")

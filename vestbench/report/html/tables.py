@@ -1,0 +1,153 @@
+"""Tables and texts of a report as HTML: with captions, and heads with a scope."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+
+from rich.console import RenderableType
+from rich.table import Table
+from rich.text import Text
+
+from vestbench.models import Outcome, Run
+from vestbench.report.html.markup import Markup, join, tag
+from vestbench.report.requests import COLUMNS, Column, in_order
+from vestbench.report.sheet import (
+    CaptionedTable,
+    TableRow,
+    heads_of,
+    lines_of,
+    pieces,
+    rows_of,
+)
+
+# A page of more is slow to open and to scroll.
+MOST_ROWS = 1000
+
+# What a page shows of each request; a CSV file has all.
+_SHOWN = (
+    *("session", "index", "arm", "role", "outcome", "status", "start_ms", "latency_ms"),
+    *("elapsed_ms", "dns_ms", "connect_ms", "tls_ms", "send_ms", "wait_ms"),
+    *("receive_ms", "client_ms", "reused", "connection", "kind"),
+)
+
+# Styles of a terminal that mean something, and their class here.
+_MEANINGS = {"bold": "b", "dim": "dim", "green": "good", "red": "bad", "yellow": "fair"}
+
+
+def inline(text: Text) -> Markup:
+    """Return a text with what its style means."""
+    return join(
+        tag("span", words, class_=kind) if (kind := _kind(style)) else words
+        for words, style in pieces(text)
+    )
+
+
+def _kind(style: frozenset[str]) -> str:
+    return " ".join(kind for word, kind in _MEANINGS.items() if word in style)
+
+
+def shown_parts(
+    parts: Sequence[RenderableType], conditions: str
+) -> Iterator[Markup | None]:
+    """Yield the tables and texts among `parts`; pictures are drawn elsewhere."""
+    for part in lines_of(parts):
+        if isinstance(part, Table):
+            yield shown_table(part, conditions)
+        elif isinstance(part, Text):
+            yield tag("p", inline(part), class_="note")
+
+
+def shown_table(table: Table, conditions: str) -> Markup:
+    """Return a table whose caption says where its figures hold."""
+    heads = heads_of(table)
+    numbers = [is_number for _, is_number in heads]
+    about = table.about if isinstance(table, CaptionedTable) else ""
+    head = None
+    if table.show_header:
+        cells = (
+            tag("th", inline(text), scope="col", class_=_side(number))
+            for text, number in heads
+        )
+        head = tag("thead", tag("tr", cells))
+    sections: list[list[Markup]] = [[]]
+    for row in rows_of(table):
+        sections[-1].append(_row(row, numbers))
+        if row.ends_section:
+            sections.append([])
+    bodies = [tag("tbody", rows) for rows in sections if rows]
+    caption = tag("caption", about, " ", tag("span", conditions, class_="where"))
+    return scrolling(about, tag("table", caption, head, bodies))
+
+
+def scrolling(about: str, table: Markup) -> Markup:
+    """Return a table that scrolls by itself where it is wider than the page."""
+    return tag(
+        "div", table, class_="scroll", tabindex="0", role="region", aria_label=about
+    )
+
+
+def _row(row: TableRow, numbers: Sequence[bool]) -> Markup:
+    name = row.cells[0]
+    depth = (len(name.plain) - len(name.plain.lstrip())) // 2
+    kind = f"deep{min(depth, 2)}" if depth else None
+    if row.is_heading:
+        span = str(len(row.cells))
+        return tag("tr", tag("th", inline(name), scope="rowgroup", colspan=span))
+    cells = (
+        tag("td", inline(cell), class_=_side(number))
+        for cell, number in zip(row.cells[1:], numbers[1:], strict=True)
+    )
+    return tag("tr", tag("th", inline(name), scope="row", class_=kind), cells)
+
+
+def _side(is_number: bool) -> str | None:
+    return "n" if is_number else None
+
+
+def requests_table(run: Run, conditions: str) -> Markup:
+    """Return every request, or as many as a page can show, as a sortable table."""
+    outcomes = in_order(run)
+    columns = [column for name in _SHOWN for column in COLUMNS if column.name == name]
+    columns = [c for c in columns if any(c.value(o) for o in outcomes)]
+    head = tag(
+        "tr",
+        tag("th", "#", scope="col", class_="n"),
+        (
+            tag("th", c.name, scope="col", class_=_side(c.is_number), title=c.about)
+            for c in columns
+        ),
+    )
+    rows = (
+        _request(number, outcome, columns)
+        for number, outcome in enumerate(outcomes[:MOST_ROWS], 1)
+    )
+    about = f"Every request, in the order sent: {len(outcomes):,}"
+    if len(outcomes) > MOST_ROWS:
+        about = (
+            f"The first {MOST_ROWS:,} of {len(outcomes):,} requests, in the order "
+            "sent; --csv FILE writes all"
+        )
+    caption = tag("caption", about, " ", tag("span", conditions, class_="where"))
+    table = tag(
+        "table",
+        caption,
+        tag("thead", head),
+        tag("tbody", rows),
+        id="requests",
+        class_="compact",
+    )
+    return scrolling(about, table)
+
+
+def _request(number: int, outcome: Outcome, columns: Iterable[Column]) -> Markup:
+    cells = (
+        tag("td", _short(column, outcome), class_=_side(column.is_number))
+        for column in columns
+    )
+    return tag("tr", tag("th", str(number), scope="row", class_="n"), cells)
+
+
+def _short(column: Column, outcome: Outcome) -> str:
+    """Return a cell with microseconds rather than nanoseconds."""
+    text = column.value(outcome)
+    return text[:-3] if text and column.name.endswith("_ms") else text

@@ -1,0 +1,116 @@
+"""How the saving of a run settled: what each round said, and the interval after it.
+
+Played again from the stored requests, through what decided while the run was on.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from vestbench.models import Role, Run
+from vestbench.stats.bench import session_votes
+from vestbench.stats.compare import (
+    first_look,
+    new_verdict,
+    pair_confidence,
+    rounds_of,
+    target_of,
+    timed,
+)
+from vestbench.stats.evidence import (
+    Bounds,
+    MedianSummary,
+    Ranked,
+    percent_bounds,
+    saving_bounds,
+    threshold_of,
+    votes_needed,
+)
+from vestbench.stats.sequential import Verdict
+from vestbench.stats.warmup import round_savings
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Step:
+    """What one round says, and what is known after it; both in the course's unit."""
+
+    bounds: Bounds
+    found: MedianSummary
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Course:
+    """The savings of one candidate in the order they were measured."""
+
+    candidate: str  # label of its arm; empty where there is only one saving
+    each: str  # what a step is: a session or a round
+    unit: str  # ms or %
+    target: float  # the saving asked for
+    confidence: float  # of the intervals
+    steps: tuple[Step, ...]
+
+
+def courses_of(run: Run) -> tuple[Course, ...]:
+    """Return the course of each saving of `run`; empty for one that has none."""
+    if run.command == "compare":
+        labels = [arm["label"] for arm in run.plan["arms"]]
+        control = str(run.plan["control"])
+        return tuple(_pair(run, control, label) for label in labels if label != control)
+    if run.command == "warmup":
+        cold, warmed = (
+            [outcome for outcome in run.outcomes if outcome.slot.role is role]
+            for role in (Role.COLD, Role.SUBSEQUENT)
+        )
+        return (_plain(run, "round", round_savings(cold, warmed)),)
+    if "min_saving_ms" not in run.plan:
+        return ()
+    return (_plain(run, "session", [vote for _, vote in session_votes(run)]),)
+
+
+def _plain(run: Run, each: str, bounds: Sequence[Bounds]) -> Course:
+    confidence = float(run.plan["confidence"])
+    threshold = threshold_of(confidence)
+    ranked = Ranked()
+    steps = []
+    for one in bounds:
+        ranked.add(one)
+        found = ranked.median(votes_needed(len(ranked), threshold))
+        steps.append(Step(bounds=one, found=found))
+    return Course(
+        candidate="",
+        each=each,
+        unit="ms",
+        target=float(run.plan["min_saving_ms"]),
+        confidence=confidence,
+        steps=tuple(steps),
+    )
+
+
+def _pair(run: Run, control: str, candidate: str) -> Course:
+    target, percent = target_of(run)
+    verdict = new_verdict(run.plan, target, percent=percent)
+    look_from = first_look(run)
+    said: Callable[..., Bounds] = percent_bounds if percent else saving_bounds
+    steps = []
+    for found in rounds_of(run):
+        if verdict.outcome.verdict is not Verdict.RUNNING:
+            break
+        a, b = found.outcomes[control], found.outcomes[candidate]
+        first = found.control_first(control, candidate)
+        verdict.add(*timed(a), *timed(b), first, look=found.number + 1 >= look_from)
+        state = verdict.outcome
+        steps.append(
+            Step(
+                bounds=said(*timed(a), *timed(b)),
+                found=state.percent if percent else state.saving,
+            )
+        )
+    return Course(
+        candidate=candidate,
+        each="round",
+        unit="%" if percent else "ms",
+        target=target,
+        confidence=pair_confidence(run.plan),
+        steps=tuple(steps),
+    )
