@@ -111,6 +111,7 @@ def bench(
         show=bench_report,
         brief=bench_brief,
         total=requests,
+        gated=gate,
     )
     if gate:
         acceptance = summarise_bench(run).acceptance or Acceptance.INVALID

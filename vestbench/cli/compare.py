@@ -127,6 +127,8 @@ def compare(
     words = names or ["pooled", "unpooled"]
     o.chosen("--confidence", confidence, (90, 95, 99))
     if any(_is_file(word) for word in words):
+        why = "documents are made of one run, not of two stored ones"
+        o.refuse_given(o.as_typed(o.exports_in(output)), why)
         _compare_stored(words, force, confidence / 100, as_json=output.json)
         return
     from vestbench.cli import measuring as m
@@ -172,6 +174,7 @@ def compare(
         budget=pacing.budget,
         show=compare_report,
         brief=compare_brief,
+        gated=True,
     )
     raise typer.Exit(m.exit_code(str(summarise_compare(run).acceptance)))
 

@@ -16,6 +16,7 @@ import typer
 
 from vestbench.cli import options as o
 from vestbench.cli.console import Progress, stderr, stdout
+from vestbench.cli.exports import Exports
 from vestbench.cli.settings import exchange_spec, is_real, link_spec
 from vestbench.config import Settings
 from vestbench.errors import ExitCode
@@ -77,6 +78,7 @@ def run_and_show(
     show: Callable[[Run], RenderableType],
     brief: Callable[[Run], RenderableType],
     total: int = 0,
+    gated: bool = False,
 ) -> Run:
     """Carry out `job`, show its run, and return it.
 
@@ -90,6 +92,7 @@ def run_and_show(
         brief: Builds the verdict, for `--quiet`.
         total: Requests that will be recorded, for the progress line; 0 where that is
             what is to be found out.
+        gated: Whether the exit status will follow the acceptance.
 
     Raises:
         VestbenchError: Something that the user can act on; what was measured until
@@ -103,13 +106,17 @@ def run_and_show(
         else place_result(job, Path(settings["results"]))
     )
     shown = not (output.json or output.quiet)
-    try:
-        with interruptible(), Progress(total, shown=shown) as progress:
-            measured = carry_out(job, place, path=path, observer=progress)
-    except KeyboardInterrupt as error:
-        typer.echo("interrupted before anything was measured", err=True)
-        raise typer.Exit(ExitCode.INTERRUPTED) from error
-    _show(measured, output, brief if output.quiet else show)
+    documents = Exports(output, taken=path, has_json=output.json, quiet=output.quiet)
+    with documents as exports:
+        try:
+            with interruptible(), Progress(total, shown=shown) as progress:
+                measured = carry_out(job, place, path=path, observer=progress)
+        except KeyboardInterrupt as error:
+            typer.echo("interrupted before anything was measured", err=True)
+            raise typer.Exit(ExitCode.INTERRUPTED) from error
+        if not exports.prints:
+            _show(measured, output, brief if output.quiet else show)
+        exports.write(measured.run, str(measured.path), gated=gated)
     if measured.failure is not None:
         raise measured.failure
     if measured.run.interrupted:

@@ -259,6 +259,35 @@ Results = Annotated[
     ),
 ]
 
+# --- documents -----------------------------------------------------------------------
+
+
+def _document(option: str, about: str) -> Any:
+    """Return an option that names the file of a document."""
+    help_ = f"Write {about} to this file too; - is standard output."
+    return typer.Option(option, metavar="FILE", help=help_, show_default=False)
+
+
+Html = Annotated[str | None, _document("--html", "a page with charts and all requests")]
+MarkdownFile = Annotated[str | None, _document("--markdown", "GitHub's Markdown")]
+Csv = Annotated[str | None, _document("--csv", "one row per request, as CSV,")]
+JsonFile = Annotated[str | None, _document("--json-file", "the document of --json")]
+JUnit = Annotated[
+    str | None, _document("--junit", "JUnit XML, a test case per assertion,")
+]
+Prometheus = Annotated[
+    str | None,
+    _document("--prometheus", "metrics for node-exporter's textfile collector"),
+]
+GitHub = Annotated[
+    bool | None,
+    typer.Option(
+        "--github/--no-github",
+        help="Write GitHub's job summary and annotations. [default: in its jobs]",
+        show_default=False,
+    ),
+]
+
 # --- records of them -----------------------------------------------------------------
 
 
@@ -319,8 +348,21 @@ class DriftingLinkOptions(LinkOptions):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class OutputOptions:
-    """How a run is shown and where it is kept."""
+class ExportOptions:
+    """Which documents are made of a run; None is not given."""
+
+    html: Html = None
+    markdown: MarkdownFile = None
+    csv: Csv = None
+    json_file: JsonFile = None
+    junit: JUnit = None
+    prometheus: Prometheus = None
+    github: GitHub = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OutputOptions(ExportOptions):
+    """How a run is shown, where it is kept, and which documents are made of it."""
 
     json: Json = False
     quiet: Quiet = False
@@ -413,6 +455,12 @@ def seed_or_new(seed: int | None) -> int:
     if not 0 <= seed < 2**63:
         raise UsageError(f"--seed: {seed} is not between 0 and 2^63 - 1")
     return seed
+
+
+def exports_in(output: ExportOptions) -> ExportOptions:
+    """Return only which documents are made of a run."""
+    names = (field.name for field in fields(ExportOptions))
+    return ExportOptions(**{name: getattr(output, name) for name in names})
 
 
 def as_typed(record: Any) -> dict[str, Any]:

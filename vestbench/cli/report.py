@@ -10,25 +10,48 @@ import typer
 from vestbench.cli import options as o
 
 
+def _show_schema(wanted: bool) -> None:
+    if wanted:
+        from vestbench.report.machine import schema_text
+
+        typer.echo(schema_text(), nl=False)
+        raise typer.Exit
+
+
+@o.takes_options
 def report(
     file: Annotated[
         Path, typer.Argument(metavar="FILE", help="A result, finished or not.")
     ],
     json: o.Json = False,
     quiet: o.Quiet = False,
+    *,
+    documents: o.ExportOptions,
+    schema: Annotated[  # noqa: ARG001, its callback has ended the command
+        bool,
+        typer.Option(
+            "--schema",
+            callback=_show_schema,
+            is_eager=True,
+            help="Print the JSON Schema of --json, and nothing else.",
+        ),
+    ] = False,
 ) -> None:
-    """Show a stored run again, exactly as it was shown.
+    """Show a stored run again, exactly as it was shown, or make documents of it.
 
-    Example: vestbench report results/20261122T111500Z-bench-pooled.toml
+    Example: vestbench report results/20261122T111500Z-bench-pooled.toml --html run.html
     """
     from vestbench.cli.console import stdout
+    from vestbench.cli.exports import Exports
     from vestbench.report import machine_document, show_brief, show_run
     from vestbench.results import load
 
     run = load(file)
-    if json:
-        from json import dumps
+    with Exports(documents, taken=file, has_json=json, quiet=quiet) as exports:
+        if json:
+            from json import dumps
 
-        typer.echo(dumps(machine_document(run, str(file)), indent=2))
-        return
-    stdout().print((show_brief if quiet else show_run)(run))
+            typer.echo(dumps(machine_document(run, str(file)), indent=2))
+        elif not exports.prints:
+            stdout().print((show_brief if quiet else show_run)(run))
+        exports.write(run, str(file), gated=False)

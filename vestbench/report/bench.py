@@ -15,7 +15,7 @@ from rich.text import Text
 from vestbench.models import Run, Strategy
 from vestbench.report.conditions import conditions_table, ending_lines, failures_table
 from vestbench.report.kernel import kernel_lines
-from vestbench.report.sheet import CaptionedTable, Sheet
+from vestbench.report.sheet import ACCEPTANCE_STYLES, CaptionedTable, Sheet
 from vestbench.report.units import (
     ABSENT,
     fixed,
@@ -36,7 +36,7 @@ from vestbench.stats import (
     samples_needed,
 )
 from vestbench.stats.bench import BenchSummary, summarise_bench
-from vestbench.stats.groups import Acceptance, Closure, Metric, Why, is_relayed
+from vestbench.stats.groups import Closure, Metric, Why, is_relayed
 
 _SHORTEST_ROUTE_MS = 1.0
 
@@ -51,13 +51,6 @@ _RESIDUAL_CAUSES = {
     "client": "work that the HTTP library does once for each connection",
 }
 _LARGEST_ODDS = 1_000_000  # beyond, digits say nothing more
-
-ACCEPTANCE_STYLES = {
-    Acceptance.PASS: "bold green",
-    Acceptance.FAIL: "bold red",
-    Acceptance.INCONCLUSIVE: "bold yellow",
-    Acceptance.INVALID: "bold red",
-}
 
 
 def bench_report(run: Run) -> Sheet:

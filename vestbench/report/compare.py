@@ -13,7 +13,6 @@ from rich.text import Text
 
 from vestbench.models import NS_PER_MS, Run, Sample, Strategy
 from vestbench.report.bench import (
-    ACCEPTANCE_STYLES,
     build_line,
     is_far,
     link_warnings,
@@ -23,7 +22,7 @@ from vestbench.report.bench import (
 )
 from vestbench.report.conditions import conditions_table, ending_lines, failures_table
 from vestbench.report.distribution import Distributions
-from vestbench.report.sheet import CaptionedTable, Sheet
+from vestbench.report.sheet import ACCEPTANCE_STYLES, CaptionedTable, Sheet
 from vestbench.report.units import (
     ABSENT,
     fixed,

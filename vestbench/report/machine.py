@@ -8,6 +8,7 @@ from datetime import UTC, date, time
 from enum import Enum
 from fractions import Fraction
 from math import isfinite
+from pathlib import Path
 from typing import Any
 
 from vestbench.models import Run
@@ -29,6 +30,12 @@ def summary(run: Run) -> dict[str, Any]:
     """
     plain: dict[str, Any] = plain_values(_SUMMARISE[run.command](run))
     return plain
+
+
+def schema_text() -> str:
+    """Return the JSON Schema, draft 2020-12, of `document`."""
+    path = Path(__file__).with_name("schema.json")
+    return path.read_text(encoding="utf-8")
 
 
 def document(run: Run, file: str) -> dict[str, Any]:

@@ -16,6 +16,14 @@ from rich.table import Table
 from rich.text import Text
 
 from vestbench.report.units import plain
+from vestbench.stats.groups import Acceptance
+
+ACCEPTANCE_STYLES = {
+    Acceptance.PASS: "bold green",
+    Acceptance.FAIL: "bold red",
+    Acceptance.INCONCLUSIVE: "bold yellow",
+    Acceptance.INVALID: "bold red",
+}
 
 
 class CaptionedTable(Table):
@@ -44,9 +52,14 @@ class Sheet:
         self, console: Console, options: ConsoleOptions
     ) -> RenderResult:
         """Show it in a terminal."""
-        yield from (*self.headline, "", self.conditions, "", *self.parts)
+        yield from self.headline
+        yield ""
+        yield self.conditions
+        yield ""
+        yield from self.parts
         if self.warnings:
-            yield from ("", *(warning_line(text) for text in self.warnings))
+            yield ""
+            yield from map(warning_line, self.warnings)
 
 
 def warning_line(text: str) -> Text:

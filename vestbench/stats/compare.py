@@ -273,7 +273,7 @@ def summarise_compare(run: Run) -> CompareSummary:
         control=control,
         arms=arms,
         pairs=pairs,
-        acceptance=_overall([pair.acceptance for pair in pairs], run.plan["question"]),
+        acceptance=overall([pair.acceptance for pair in pairs], run.plan["question"]),
         rtt_ms=rtt,
         target=target,
         percent_target=percent,
@@ -472,7 +472,7 @@ def _accept(
     }.get(reason, Why.NOISY)
 
 
-def _overall(found: Sequence[Acceptance], question: str) -> Acceptance:
+def overall(found: Sequence[Acceptance], question: str) -> Acceptance:
     """Answer the question for all pairs; a run that is invalid answers nothing."""
     if Acceptance.INVALID in found:
         return Acceptance.INVALID

@@ -51,6 +51,12 @@ def words(
     return tag("text", text, x=x, y=y, class_=kind or None, text_anchor=anchor)
 
 
+def shortened(name: str, width: float) -> str:
+    """Return `name` as long as a third of a picture's width allows."""
+    most = int(width / 3 / 7)
+    return name if len(name) <= most else name[: most - 1] + "…"
+
+
 def line(x1: float, y1: float, x2: float, y2: float, kind: str) -> Markup:
     """Return a straight line."""
     return tag("line", x1=x1, y1=y1, x2=x2, y2=y2, class_=kind)
@@ -92,8 +98,9 @@ def waterfall(rows: Rows, width: float, conditions: str) -> Markup | None:
     y = 4.0
     for name, phases in rows:
         total = sum(duration for _, duration in phases)
-        bars.append(words(0, y + 15, name, "strong"))
-        bars.append(words(left, y + 15, f"{ms(total)} ms in all", "muted"))
+        note = tag("tspan", f"  {ms(total)} ms in all", class_="muted")
+        head = tag("tspan", shortened(name, width), class_="strong")
+        bars.append(tag("text", head, note, x=0, y=y + 15))
         y += _ROW + 2
         bars += _cascade(phases, scale, y, pattern)
         y += _ROW * len(phases) + 10
@@ -158,7 +165,7 @@ def distributions(
     for place, (label, (found, failed)) in enumerate(arms.items()):
         note = _note(found, failed, axis[1])
         said.append(f"{label}: {note}.")
-        parts.append(words(6, y + 13, label, "strong"))
+        parts.append(words(6, y + 13, shortened(label, width), "strong"))
         if width > 500:
             parts.append(words(width - 10, y + 13, note, "muted", "end"))
         else:

@@ -8,13 +8,14 @@ from __future__ import annotations
 
 import base64
 import hashlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from functools import cache
 from pathlib import Path
 
 from rich.text import Text
 
 from vestbench.models import Run
+from vestbench.report.asserted import assertions_table
 from vestbench.report.conditions import label
 from vestbench.report.distribution import Distributions
 from vestbench.report.html.charts import OPENING, distributions, waterfall
@@ -28,6 +29,7 @@ from vestbench.report.html.tables import (
 )
 from vestbench.report.sheet import Sheet
 from vestbench.report.waterfall import Waterfall
+from vestbench.stats.assertions import AssertionResult
 from vestbench.stats.contrast import groups_in, latencies_in
 from vestbench.stats.course import Course, courses_of
 from vestbench.stats.groups import Acceptance, is_relayed
@@ -44,21 +46,27 @@ _SIGNS = {
 Draw = Callable[[float], Markup | None]
 
 
-def html_page(run: Run, sheet: Sheet, acceptance: Acceptance | None) -> str:
+def html_page(
+    run: Run,
+    sheet: Sheet,
+    results: Sequence[AssertionResult],
+    acceptance: Acceptance | None,
+) -> str:
     """Return the page of a run.
 
     Args:
         run: What was measured.
         sheet: What is said of it.
-        acceptance: Its verdict; None where nothing was asked.
+        results: What was asserted.
+        acceptance: The verdict on all of them; None where nothing was asserted.
     """
     conditions = label(run)
-    title = f"{sheet.headline[0].plain if sheet.headline else run.command}"
+    title = sheet.headline[0].plain if sheet.headline else run.command
     verdict = f"{acceptance}: " if acceptance is not None else ""
     body = tag(
         "body",
         _hero(run, sheet, acceptance, conditions),
-        tag("main", _sections(run, sheet, conditions)),
+        tag("main", _sections(run, sheet, results, conditions)),
         _footer(run, conditions),
         tag("script", _script()),
     )
@@ -122,10 +130,15 @@ def _hero(
     )
 
 
-def _sections(run: Run, sheet: Sheet, conditions: str) -> Iterator[Markup]:
+def _sections(
+    run: Run, sheet: Sheet, results: Sequence[AssertionResult], conditions: str
+) -> Iterator[Markup]:
     if sheet.warnings:
         items = (tag("li", text) for text in sheet.warnings)
         yield _section("Warnings", tag("ul", items, class_="warnings"))
+    if results:
+        table = shown_table(assertions_table(results), conditions)
+        yield _section("Assertions", table)
     yield _section("Conditions", shown_table(sheet.conditions, conditions))
     yield from _pictures(run, conditions)
     yield _section("In numbers", shown_parts(sheet.parts, conditions))

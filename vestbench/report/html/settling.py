@@ -13,7 +13,7 @@ from vestbench.stats import quantile
 from vestbench.stats.course import Course, Step
 from vestbench.stats.evidence import Bounds
 
-_TOP = 22.0
+_TOP = 30.0
 _BOTTOM_ROOM = 38.0
 
 # Of the savings, what the axis must hold; the others are marked at its ends.
@@ -77,7 +77,7 @@ def _grid(course: Course, across: Scale, up: Scale) -> Iterator[Markup]:
         y = up.at(value)
         yield line(across.start, y, across.end, y, "grid")
         yield words(across.start - 6, y + 4, f"{value:g}", "muted", "end")
-    yield words(0, _TOP - 9, f"saving, {course.unit}", "muted")
+    yield words(0, 12, f"saving, {course.unit}", "muted")
     for value in across.ticks(8):
         if value == int(value) and value >= 1:
             x = across.at(value)

@@ -1,0 +1,201 @@
+"""Where a run goes besides the terminal: files, standard output, GitHub's summary.
+
+Every file is reserved under another name before anything is measured, so that a bad
+path fails first, and gets its own name when it is whole.
+"""
+
+from __future__ import annotations
+
+import os
+from dataclasses import fields
+from pathlib import Path
+from types import TracebackType
+from typing import TYPE_CHECKING, Self
+
+import typer
+
+from vestbench.cli.console import stderr
+from vestbench.cli.options import ExportOptions
+from vestbench.errors import UsageError
+
+if TYPE_CHECKING:
+    from vestbench.models import Run
+    from vestbench.report.junit import Undecided
+    from vestbench.stats.assertions import AssertionResult
+
+_STDOUT = "-"
+# Whose name is not the name of its option.
+_FORMATS = {"json_file": "json"}
+_SUMMARY = "GITHUB_STEP_SUMMARY"
+
+
+class Exports:
+    """The documents that were asked for.
+
+    Used as a context: what was reserved and not written is removed at its end.
+
+    Args:
+        options: As they were given.
+        taken: A file that no document may overwrite: the result itself.
+        has_json: Whether standard output has the document of `--json` already.
+        quiet: Whether not to say where the documents are.
+
+    Raises:
+        UsageError: A path cannot be written, or two documents would go to one place.
+    """
+
+    def __init__(
+        self,
+        options: ExportOptions,
+        *,
+        taken: Path | None,
+        has_json: bool,
+        quiet: bool,
+    ) -> None:
+        given = {
+            field.name: getattr(options, field.name)
+            for field in fields(ExportOptions)
+            if field.name != "github"
+        }
+        self._targets = {name: to for name, to in given.items() if to is not None}
+        printed = [option_of(n) for n, to in self._targets.items() if to == _STDOUT]
+        if len(printed) + has_json > 1:
+            names = ", ".join([*(["--json"] if has_json else []), *printed])
+            raise UsageError(f"{names}: only one document fits standard output")
+        self._taken = taken
+        self._quiet = quiet
+        self._reserved: dict[str, tuple[Path, Path]] = {}  # partial, then final
+        here = os.environ.get("GITHUB_ACTIONS") == "true"
+        self._github = here if options.github is None else options.github
+
+    @property
+    def prints(self) -> bool:
+        """Say whether a document goes to standard output, in place of the tables."""
+        return _STDOUT in self._targets.values()
+
+    def __enter__(self) -> Self:
+        """Reserve every file."""
+        try:
+            for name, to in self._targets.items():
+                if to != _STDOUT:
+                    self._reserve(name, Path(to))
+            if self._github:
+                _append_summary("")
+        except UsageError:
+            self._release()
+            raise
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self._release()
+
+    def write(
+        self,
+        run: Run,
+        file: str,
+        *,
+        gated: bool,
+        results: tuple[AssertionResult, ...] | None = None,
+        undecided: Undecided = "fail",
+    ) -> None:
+        """Write all documents of `run`.
+
+        Args:
+            run: What was measured.
+            file: Where its requests are stored.
+            gated: Whether the exit status follows the assertions.
+            results: What was asserted; None is what the run's own plan asks for.
+            undecided: What an assertion that is not decided counts as.
+        """
+        if not (self._targets or self._github):
+            return
+        from vestbench.report.exports import document_of, found_in
+        from vestbench.report.github import annotations_of
+
+        found = found_in(run, file, results=results, undecided=undecided)
+        for name, to in self._targets.items():
+            text = document_of(found, _FORMATS.get(name, name))
+            if to == _STDOUT:
+                typer.echo(text, nl=False)
+            else:
+                self._finish(name, text)
+        if self._github:
+            _append_summary(document_of(found, "markdown") + "\n")
+            for line in annotations_of(
+                run, found.results, gated=gated, undecided=undecided
+            ):
+                # The runner reads both streams, and stdout may hold a document.
+                typer.echo(line, err=True)
+
+    def _reserve(self, name: str, path: Path) -> None:
+        option = option_of(name)
+        path = Path(os.path.realpath(path))  # a link stays, what it points to is new
+        finals = [final for _, final in self._reserved.values()]
+        if path in finals:
+            raise UsageError(f"{option}: another document goes to {path} already")
+        if self._taken is not None and path == Path(os.path.realpath(self._taken)):
+            raise UsageError(f"{option}: {path} is the result itself")
+        partial = path.with_name(f".{path.name}.{os.getpid()}.partial")
+        try:
+            if path.exists() and not path.is_file():
+                raise UsageError(f"{option}: {path} is no file; - is standard output")
+            path.parent.mkdir(parents=True, exist_ok=True)
+            partial.open("x").close()
+        except (OSError, ValueError) as error:
+            raise _unwritable(option, path, error) from error
+        self._reserved[name] = (partial, path)
+
+    def _finish(self, name: str, text: str) -> None:
+        partial, path = self._reserved[name]
+        try:
+            # No translation of line ends: those of CSV are CRLF everywhere.
+            partial.write_text(text, encoding="utf-8", errors="replace", newline="")
+            os.replace(partial, path)
+        except OSError as error:
+            raise _unwritable(option_of(name), path, error) from error
+        del self._reserved[name]
+        if self._quiet:
+            return
+        stderr().print(
+            f"{_FORMATS.get(name, name)}: {path}",
+            style="dim",
+            markup=False,
+            highlight=False,
+            soft_wrap=True,
+        )
+
+    def _release(self) -> None:
+        for partial, _ in self._reserved.values():
+            partial.unlink(missing_ok=True)
+        self._reserved.clear()
+
+
+def option_of(name: str) -> str:
+    """Return the option of a field of `ExportOptions` as a user types it."""
+    return "--" + name.replace("_", "-")
+
+
+def _unwritable(option: str, path: Path, error: Exception) -> UsageError:
+    reason = (getattr(error, "strerror", None) or str(error)).lower()
+    return UsageError(f"{option}: cannot write {path}: {reason}; choose another file")
+
+
+def _append_summary(text: str) -> None:
+    """Append to the summary of GitHub's job, if there is one."""
+    path = os.environ.get(_SUMMARY)
+    if not path:
+        return
+    try:
+        with Path(path).open("a", encoding="utf-8", errors="replace") as file:
+            file.write(text)
+    except (OSError, ValueError) as error:
+        reason = (getattr(error, "strerror", None) or str(error)).lower()
+        raise UsageError(
+            f"cannot write GitHub's job summary ({_SUMMARY}) to {path}: {reason}; "
+            "--no-github goes on without it"
+        ) from error
