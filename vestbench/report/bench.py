@@ -15,7 +15,7 @@ from rich.text import Text
 from vestbench.models import Run, Strategy
 from vestbench.report.conditions import conditions_table, ending_lines, failures_table
 from vestbench.report.kernel import kernel_lines
-from vestbench.report.sheet import ACCEPTANCE_STYLES, CaptionedTable, Sheet
+from vestbench.report.sheet import ACCEPTANCE_STYLES, CaptionedTable, Figure, Sheet
 from vestbench.report.units import (
     ABSENT,
     fixed,
@@ -69,8 +69,8 @@ def bench_report(run: Run) -> Sheet:
         parts += ["", failures]
     groups = (summary.cold, summary.subsequent)
     if run.samples:
-        title = Text("Median request by phase, to scale", style="bold")
-        parts += ["", title, Waterfall(groups, merged=is_relayed(run))]
+        picture = Waterfall(groups, merged=is_relayed(run))
+        parts += ["", Figure("Median request by phase, to scale", picture)]
     parts += ["", build_line(run)]
     if summary.kernel is not None:
         parts += ["", *kernel_lines(summary.kernel, run.plan["confidence"])]

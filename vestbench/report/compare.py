@@ -22,7 +22,7 @@ from vestbench.report.bench import (
 )
 from vestbench.report.conditions import conditions_table, ending_lines, failures_table
 from vestbench.report.distribution import Distributions
-from vestbench.report.sheet import ACCEPTANCE_STYLES, CaptionedTable, Sheet
+from vestbench.report.sheet import ACCEPTANCE_STYLES, CaptionedTable, Figure, Sheet
 from vestbench.report.units import (
     ABSENT,
     fixed,
@@ -62,7 +62,7 @@ def compare_report(run: Run) -> Sheet:
     if failures is not None:
         parts += ["", failures]
     if any(arm.answered for arm in summary.arms):
-        parts += ["", Text("Latency, one axis", style="bold"), _picture(run, summary)]
+        parts += ["", Figure("Latency, one axis", _picture(run, summary))]
     parts += ["", build_line(run)]
     return Sheet(
         headline=tuple(_headlines(run, summary)),

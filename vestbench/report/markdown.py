@@ -18,6 +18,7 @@ from vestbench.report.asserted import assertions_table
 from vestbench.report.conditions import label
 from vestbench.report.sheet import (
     CaptionedTable,
+    Figure,
     Sheet,
     heads_of,
     lines_of,
@@ -82,6 +83,9 @@ def _block(part: RenderableType, where: str) -> str:
         return _table(part, where)
     if isinstance(part, Text):
         return _paragraph(part)
+    if isinstance(part, Figure):
+        title = f"**{escaped(part.title)}** ({escaped(where)})"
+        return f"{title}\n\n{_picture(part.picture)}"
     return _picture(part)
 
 

@@ -39,6 +39,21 @@ class CaptionedTable(Table):
         self.about = about
 
 
+@dataclass(frozen=True, slots=True)
+class Figure:
+    """A picture with its title; a page draws its own instead."""
+
+    title: str
+    picture: RenderableType
+
+    def __rich_console__(
+        self, console: Console, options: ConsoleOptions
+    ) -> RenderResult:
+        """Show it in a terminal."""
+        yield Text(self.title, "bold")
+        yield self.picture
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Sheet:
     """All that is said of a run, in the order in which it is said."""

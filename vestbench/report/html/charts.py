@@ -52,8 +52,8 @@ def words(
 
 
 def shortened(name: str, width: float) -> str:
-    """Return `name` as long as a third of a picture's width allows."""
-    most = int(width / 3 / 7)
+    """Return `name` so long that something else fits beside it."""
+    most = 40 if width > 500 else 22
     return name if len(name) <= most else name[: most - 1] + "…"
 
 

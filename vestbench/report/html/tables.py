@@ -30,6 +30,8 @@ _SHOWN = (
     *("receive_ms", "client_ms", "reused", "connection", "kind"),
 )
 
+_SHORT = 16  # characters
+
 # Styles of a terminal that mean something, and their class here.
 _MEANINGS = {"bold": "b", "dim": "dim", "green": "good", "red": "bad", "yellow": "fair"}
 
@@ -75,8 +77,14 @@ def shown_table(table: Table, conditions: str) -> Markup:
         if row.ends_section:
             sections.append([])
     bodies = [tag("tbody", rows) for rows in sections if rows]
-    caption = tag("caption", about, " ", tag("span", conditions, class_="where"))
-    return scrolling(about, tag("table", caption, head, bodies))
+    kind = None if table.show_header else "facts"
+    caption = _caption(about, conditions)
+    return scrolling(about, tag("table", caption, head, bodies, class_=kind))
+
+
+def _caption(about: str, conditions: str) -> Markup:
+    where = tag("span", conditions, class_="where")
+    return tag("caption", tag("span", about, " ", where, class_="stay"))
 
 
 def scrolling(about: str, table: Markup) -> Markup:
@@ -94,10 +102,15 @@ def _row(row: TableRow, numbers: Sequence[bool]) -> Markup:
         span = str(len(row.cells))
         return tag("tr", tag("th", inline(name), scope="rowgroup", colspan=span))
     cells = (
-        tag("td", inline(cell), class_=_side(number))
+        tag("td", inline(cell), class_=_side(number) or _length(cell))
         for cell, number in zip(row.cells[1:], numbers[1:], strict=True)
     )
     return tag("tr", tag("th", inline(name), scope="row", class_=kind), cells)
+
+
+def _length(cell: Text) -> str | None:
+    """Return the class of a text that is better not broken."""
+    return "short" if len(cell) <= _SHORT else None
 
 
 def _side(is_number: bool) -> str | None:
@@ -127,10 +140,9 @@ def requests_table(run: Run, conditions: str) -> Markup:
             f"The first {MOST_ROWS:,} of {len(outcomes):,} requests, in the order "
             "sent; --csv FILE writes all"
         )
-    caption = tag("caption", about, " ", tag("span", conditions, class_="where"))
     table = tag(
         "table",
-        caption,
+        _caption(about, conditions),
         tag("thead", head),
         tag("tbody", rows),
         id="requests",
