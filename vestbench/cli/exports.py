@@ -7,6 +7,7 @@ path fails first, and gets its own name when it is whole.
 from __future__ import annotations
 
 import os
+from collections.abc import Iterable
 from dataclasses import fields
 from pathlib import Path
 from types import TracebackType
@@ -119,13 +120,14 @@ class Exports:
 
         found = found_in(run, file, results=results, undecided=undecided)
         for name, to in self._targets.items():
-            text = document_of(found, _FORMATS.get(name, name))
+            pieces = document_of(found, _FORMATS.get(name, name))
             if to == _STDOUT:
-                typer.echo(text, nl=False)
+                for piece in pieces:
+                    typer.echo(piece, nl=False)
             else:
-                self._finish(name, text)
+                self._finish(name, pieces)
         if self._github:
-            _append_summary(document_of(found, "markdown") + "\n")
+            _append_summary("".join(document_of(found, "markdown")) + "\n")
             for line in annotations_of(
                 run, found.results, gated=gated, undecided=undecided
             ):
@@ -150,11 +152,14 @@ class Exports:
             raise _unwritable(option, path, error) from error
         self._reserved[name] = (partial, path)
 
-    def _finish(self, name: str, text: str) -> None:
+    def _finish(self, name: str, pieces: Iterable[str]) -> None:
         partial, path = self._reserved[name]
         try:
             # No translation of line ends: those of CSV are CRLF everywhere.
-            partial.write_text(text, encoding="utf-8", errors="replace", newline="")
+            with partial.open(
+                "w", encoding="utf-8", errors="replace", newline=""
+            ) as file:
+                file.writelines(pieces)
             os.replace(partial, path)
         except OSError as error:
             raise _unwritable(option_of(name), path, error) from error

@@ -1,9 +1,9 @@
-"""The documents a run can be given out as, each a text, by the name of its format."""
+"""The documents a run can be given out as, by the name of their format."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 from vestbench.models import Run
@@ -29,29 +29,39 @@ class Found:
     undecided: Undecided
 
 
-def _html(found: Found) -> str:
+def _html(found: Found) -> Iterator[str]:
     verdict = verdict_of(found.run, found.results)
-    return html_page(found.run, found.sheet, found.results, verdict)
+    yield html_page(found.run, found.sheet, found.results, verdict)
 
 
-def _markdown(found: Found) -> str:
+def _markdown(found: Found) -> Iterator[str]:
     verdict = verdict_of(found.run, found.results)
-    return markdown_of(found.run, found.sheet, found.results, verdict)
+    yield markdown_of(found.run, found.sheet, found.results, verdict)
 
 
-def _json(found: Found) -> str:
-    return json.dumps(machine_document(found.run, found.file), indent=2) + "\n"
+def _csv(found: Found) -> Iterator[str]:
+    return rows_as_csv(found.run)
 
 
-FORMATS: dict[str, Callable[[Found], str]] = {
+def _json(found: Found) -> Iterator[str]:
+    yield json.dumps(machine_document(found.run, found.file), indent=2) + "\n"
+
+
+def _junit(found: Found) -> Iterator[str]:
+    yield junit_of(found.run, found.sheet, found.results, found.undecided)
+
+
+def _prometheus(found: Found) -> Iterator[str]:
+    yield prometheus_of(found.run, found.results)
+
+
+FORMATS: dict[str, Callable[[Found], Iterator[str]]] = {
     "html": _html,
     "markdown": _markdown,
-    "csv": lambda found: rows_as_csv(found.run),
+    "csv": _csv,
     "json": _json,
-    "junit": lambda found: junit_of(
-        found.run, found.sheet, found.results, found.undecided
-    ),
-    "prometheus": lambda found: prometheus_of(found.run, found.results),
+    "junit": _junit,
+    "prometheus": _prometheus,
 }
 
 
@@ -79,10 +89,12 @@ def found_in(
     return Found(run=run, file=file, sheet=sheet, results=results, undecided=undecided)
 
 
-def document_of(found: Found, name: str) -> str:
-    """Return the document of the format called `name`.
+def document_of(found: Found, name: str) -> Iterator[str]:
+    """Yield the document of the format called `name`, piece by piece.
 
     Raises:
         InvalidRunError: The run holds something that no run of ours would.
     """
-    return guarded(lambda: FORMATS[name](found))
+    pieces = FORMATS[name](found)
+    while (piece := guarded(lambda: next(pieces, None))) is not None:
+        yield piece

@@ -8,8 +8,10 @@ from __future__ import annotations
 
 import csv
 import io
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from heapq import merge
+from itertools import chain
 
 from vestbench.models import Failure, Outcome, Run, Sample
 from vestbench.report.conditions import label
@@ -28,28 +30,35 @@ class Column:
     is_number: bool = True
 
 
-def in_order(run: Run) -> list[Outcome]:
-    """Return the requests of `run` in the order in which they were sent."""
-    return sorted(run.outcomes, key=lambda outcome: outcome.start_ns)
+def in_order(run: Run) -> Iterator[Outcome]:
+    """Yield the requests of `run` in the order sent, as far as they were in order.
+
+    Those that were in flight at the same time come as they ended. Nothing is sorted,
+    so a run of any length needs no memory.
+    """
+    return merge(run.samples, run.failures, key=lambda outcome: outcome.start_ns)
 
 
-def rows_as_csv(run: Run) -> str:
+def rows_as_csv(run: Run) -> Iterator[str]:
     """Return the requests of `run` as RFC 4180 has it: a header, then a row each.
 
     The first column is the conditions: a figure without them says nothing.
     """
-    stream = io.StringIO()
-    writer = csv.writer(stream, lineterminator="\r\n")
-    writer.writerow(["conditions", *(column.name for column in COLUMNS)])
     conditions = _harmless(f"{run.conditions.get('venue', '')}, {label(run)}")
-    for outcome in in_order(run):
-        cells = [
-            column.value(outcome)
-            if column.is_number
-            else _harmless(column.value(outcome))
-            for column in COLUMNS
-        ]
-        writer.writerow([conditions, *cells])
+    names = ["conditions", *(column.name for column in COLUMNS)]
+    rows = ([conditions, *_cells(outcome)] for outcome in in_order(run))
+    return map(_line, chain([names], rows))
+
+
+def _cells(outcome: Outcome) -> Iterator[str]:
+    for column in COLUMNS:
+        cell = column.value(outcome)
+        yield cell if column.is_number else _harmless(cell)
+
+
+def _line(cells: list[str]) -> str:
+    stream = io.StringIO()
+    csv.writer(stream, lineterminator="\r\n").writerow(cells)
     return stream.getvalue()
 
 

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from array import array
+from collections.abc import Iterator, Mapping, Sequence
+from itertools import chain
 from math import inf
 
-from vestbench.models import NS_PER_MS, Failure, Outcome, Role, Run, Sample
+from vestbench.models import NS_PER_MS, Outcome, Role, Run, Sample
 from vestbench.stats.compare import rounds_of
-from vestbench.stats.groups import Group, group_of, side_of
+from vestbench.stats.groups import Group, GroupTally, side_of
 
 _STARTS = {
     Role.COLD: "without a warm-up",
@@ -22,43 +24,37 @@ def groups_in(run: Run) -> tuple[Group, ...]:
     warm-up run, and otherwise the requests that opened their connection and those that
     reused one.
     """
+    tallies = {name: GroupTally() for name in _names(run)}
+    for name, outcome in _compared(run):
+        if name in tallies:
+            if isinstance(outcome, Sample):
+                tallies[name].add(outcome)
+            else:
+                tallies[name].fail()
     confidence = float(run.plan["confidence"])
-    return tuple(
-        group_of(
-            name,
-            [outcome for outcome in outcomes if isinstance(outcome, Sample)],
-            [outcome for outcome in outcomes if isinstance(outcome, Failure)],
-            confidence,
-        )
-        for name, outcomes in _sides(run).items()
-    )
+    return tuple(tally.group(name, confidence) for name, tally in tallies.items())
 
 
 def latencies_in(run: Run) -> Mapping[str, Sequence[float]]:
     """Return the latencies, in ms, of each of these groups; a failure is infinite."""
-    return {
-        name: [
-            outcome.latency_ns / NS_PER_MS if isinstance(outcome, Sample) else inf
-            for outcome in outcomes
-        ]
-        for name, outcomes in _sides(run).items()
-    }
-
-
-def _sides(run: Run) -> dict[str, list[Outcome]]:
-    found: dict[str, list[Outcome]] = {name: [] for name in _names(run)}
-    for outcome in _compared(run):
-        name = _name(run, outcome)
+    found = {name: array("d") for name in _names(run)}
+    for name, outcome in _compared(run):
         if name in found:
-            found[name].append(outcome)
+            latency = inf
+            if isinstance(outcome, Sample):
+                latency = outcome.latency_ns / NS_PER_MS
+            found[name].append(latency)
     return found
 
 
-def _compared(run: Run) -> Sequence[Outcome]:
-    """Return what was measured; of a comparison, only what is in a whole round."""
-    if run.command != "compare":
-        return run.outcomes
-    return [o for found in rounds_of(run) for o in found.outcomes.values()]
+def _compared(run: Run) -> Iterator[tuple[str, Outcome]]:
+    """Yield what was measured, by group; of a comparison, only whole rounds."""
+    if run.command == "compare":
+        for found in rounds_of(run):
+            yield from found.outcomes.items()
+    else:
+        for outcome in chain(run.samples, run.failures):
+            yield _name(run, outcome), outcome
 
 
 def _names(run: Run) -> list[str]:
@@ -72,8 +68,6 @@ def _names(run: Run) -> list[str]:
 
 
 def _name(run: Run, outcome: Outcome) -> str:
-    if run.command == "compare":
-        return str(outcome.slot.arm)
     if run.command == "warmup":
         return _STARTS.get(outcome.slot.role, "")
     reused = outcome.reused if isinstance(outcome, Sample) else side_of(outcome)

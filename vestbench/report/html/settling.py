@@ -11,7 +11,6 @@ from vestbench.report.html.markup import Markup, tag
 from vestbench.report.units import fixed, interval, median_of, plural
 from vestbench.stats import quantile
 from vestbench.stats.course import Course, Step
-from vestbench.stats.evidence import Bounds
 
 _TOP = 30.0
 _BOTTOM_ROOM = 38.0
@@ -56,7 +55,10 @@ def said(course: Course) -> str:
 
 
 def _ends(course: Course) -> tuple[float, float] | None:
-    savings = [v for step in course.steps for v in _known(step.bounds)]
+    known = [step.bounds for step in course.steps]
+    savings = [bounds.lo for bounds in known if bounds.lo == bounds.hi]
+    # The time that a failure took is only drawn where there is nothing better.
+    savings = savings or [v for one in known for v in (one.lo, one.hi) if isfinite(v)]
     if not savings:
         return None
     if len(savings) > _FEW:
@@ -66,10 +68,6 @@ def _ends(course: Course) -> tuple[float, float] | None:
     if last.interval is not None:
         shown += [last.interval.low, last.interval.high]
     return padded([value for value in shown if isfinite(value)])
-
-
-def _known(bounds: Bounds) -> list[float]:
-    return [value for value in (bounds.lo, bounds.hi) if isfinite(value)]
 
 
 def _grid(course: Course, across: Scale, up: Scale) -> Iterator[Markup]:
@@ -112,11 +110,11 @@ def _target(course: Course, across: Scale, up: Scale) -> Iterator[Markup]:
 
 def _points(steps: Sequence[Step], across: Scale, up: Scale) -> Iterator[Markup]:
     """Yield a dot a round; a triangle at the end where the saving is not all known."""
-    size = 3.5 if len(steps) <= 100 else 2.0
+    size, kind = (3.5, "dot") if len(steps) <= 100 else (1.5, "dot many")
     for place, step in enumerate(steps, 1):
         x, low, high = across.at(place), step.bounds.lo, step.bounds.hi
         if low == high and up.holds(low):
-            yield tag("circle", cx=x, cy=up.at(low), r=size, class_="dot")
+            yield tag("circle", cx=x, cy=up.at(low), r=size, class_=kind)
             continue
         if isfinite(low) and (low > up.high or not isfinite(high)):
             y, tip = up.at(low), -2 * size  # at least so much

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
+from itertools import islice
 
 from rich.console import RenderableType
 from rich.table import Table
@@ -119,7 +120,8 @@ def _side(is_number: bool) -> str | None:
 
 def requests_table(run: Run, conditions: str) -> Markup:
     """Return every request, or as many as a page can show, as a sortable table."""
-    outcomes = in_order(run)
+    outcomes = list(islice(in_order(run), MOST_ROWS))
+    total = len(run.samples) + len(run.failures)
     columns = [column for name in _SHOWN for column in COLUMNS if column.name == name]
     columns = [c for c in columns if any(c.value(o) for o in outcomes)]
     head = tag(
@@ -131,13 +133,12 @@ def requests_table(run: Run, conditions: str) -> Markup:
         ),
     )
     rows = (
-        _request(number, outcome, columns)
-        for number, outcome in enumerate(outcomes[:MOST_ROWS], 1)
+        _request(number, outcome, columns) for number, outcome in enumerate(outcomes, 1)
     )
-    about = f"Every request, in the order sent: {len(outcomes):,}"
-    if len(outcomes) > MOST_ROWS:
+    about = f"Every request, in the order sent: {total:,}"
+    if total > MOST_ROWS:
         about = (
-            f"The first {MOST_ROWS:,} of {len(outcomes):,} requests, in the order "
+            f"The first {MOST_ROWS:,} of {total:,} requests, in the order "
             "sent; --csv FILE writes all"
         )
     table = tag(
