@@ -308,7 +308,11 @@ def schema() -> Schema:
             "format": {"const": 1},
             "command": enum(list(SUMMARIES)),
             "label": TEXT,
-            "started": {"type": "string", "format": "date-time"},
+            "started": {
+                "type": "string",
+                "format": "date-time",
+                "pattern": r"^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?\+00:00$",
+            },
             "file": {**TEXT, "description": "The result, with every request."},
             "plan": {"type": "object"},
             "conditions": CONDITIONS,

@@ -53,7 +53,7 @@ def _compared(run: Run) -> Iterator[tuple[str, Outcome]]:
         for found in rounds_of(run):
             yield from found.outcomes.items()
     else:
-        for outcome in chain(run.samples, run.failures):
+        for outcome in chain[Outcome](run.samples, run.failures):
             yield _name(run, outcome), outcome
 
 
