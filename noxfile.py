@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 
 import nox
@@ -72,6 +73,16 @@ def accuracy(session: nox.Session) -> None:
     session.install("-e", ".", *_group("test"))
     output = ("--output", "results/accuracy-kernel.toml")
     session.run("python", "-m", "tests.studies.accuracy", *(session.posargs or output))
+
+
+@nox.session(default=False)
+def browser(session: nox.Session) -> None:
+    """Open pages of runs in headless Chromium; needs apt-get install chromium."""
+    names = ("chromium", "chromium-browser", "google-chrome")
+    if not any(map(shutil.which, names)):
+        session.error(f"no browser ({', '.join(names)}): apt-get install chromium")
+    session.install("-e", ".", *_group("test"))
+    session.run("pytest", "tests/browser/pages.py", *session.posargs)
 
 
 @nox.session

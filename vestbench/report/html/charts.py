@@ -18,7 +18,7 @@ from vestbench.stats import histogram, quantile
 OPENING = ("dns", "connect", "tls", "connect+tls")
 
 _ROW = 20.0
-_VALUE_ROOM = 66.0  # for "102.1 ms" behind a bar
+_VALUE_ROOM = 78.0  # for "102.1 ms" behind a bar, in a wide font
 _BAR_PX = 6.0  # width of a bar of a histogram, about
 _HEIGHT = 44.0  # of its highest bar
 
@@ -158,19 +158,19 @@ def distributions(
     axis = axis_of([found for found, _ in arms.values()])
     if axis is None:
         return None
-    scale = Scale(low=axis[0], high=axis[1], start=6.0, end=width - 10)
+    scale = Scale(low=axis[0], high=axis[1], start=24.0, end=width - 24)
     parts: list[Markup] = []
     said = []
     y = 4.0
     for place, (label, (found, failed)) in enumerate(arms.items()):
         note = _note(found, failed, axis[1])
         said.append(f"{label}: {note}.")
-        parts.append(words(6, y + 13, shortened(label, width), "strong"))
+        parts.append(words(scale.start, y + 13, shortened(label, width), "strong"))
         if width > 500:
-            parts.append(words(width - 10, y + 13, note, "muted", "end"))
+            parts.append(words(scale.end, y + 13, note, "muted", "end"))
         else:
             y += 17
-            parts.append(words(6, y + 13, note, "muted"))
+            parts.append(words(scale.start, y + 13, note, "muted"))
         y += 20
         parts += _histogram(found, scale, y, f"arm{place % 2}")
         y += _HEIGHT + 16

@@ -27,7 +27,7 @@ def settling(course: Course, width: float, conditions: str) -> Markup | None:
         return None
     height = 280.0 if width > 500 else 240.0
     count = len(course.steps)
-    across = Scale(low=0.5, high=count + 0.5, start=46.0, end=width - 16)
+    across = Scale(low=0.5, high=count + 0.5, start=52.0, end=width - 16)
     up = Scale(low=ends[0], high=ends[1], start=height - _BOTTOM_ROOM, end=_TOP)
     parts = [
         *_grid(course, across, up),
