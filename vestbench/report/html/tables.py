@@ -40,13 +40,16 @@ _MEANINGS = {"bold": "b", "dim": "dim", "green": "good", "red": "bad", "yellow":
 def inline(text: Text) -> Markup:
     """Return a text with what its style means."""
     return join(
-        tag("span", words, class_=kind) if (kind := _kind(style)) else words
+        tag("span", words, class_=kind) if (kind := _kind(words, style)) else words
         for words, style in pieces(text)
     )
 
 
-def _kind(style: frozenset[str]) -> str:
-    return " ".join(kind for word, kind in _MEANINGS.items() if word in style)
+def _kind(words: str, style: frozenset[str]) -> str:
+    kinds = [kind for word, kind in _MEANINGS.items() if word in style]
+    if kinds and len(words) <= _SHORT:  # a figure keeps its unit
+        kinds.append("short")
+    return " ".join(kinds)
 
 
 def shown_parts(
