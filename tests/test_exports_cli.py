@@ -335,6 +335,14 @@ def test_what_fails_the_job_is_an_error_and_what_does_not_a_warning() -> None:
     assert Path("summary.md").read_text(encoding="utf-8").count("### ❌ FAIL") == 2
 
 
+def test_an_error_that_ends_the_command_is_an_annotation() -> None:
+    result = in_a_job("bench", "--venue", "https://127.0.0.1:1/", "-n", "2")
+
+    assert result.exit_code == 4
+    (line,) = [one for one in result.stderr.splitlines() if one.startswith("::")]
+    assert line.startswith("::error title=vestbench::no usable response from")
+
+
 def test_annotations_stay_out_of_a_document_on_standard_output() -> None:
     result = in_a_job("report", stored("compare-three"), "--json")
 

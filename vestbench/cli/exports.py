@@ -17,10 +17,11 @@ import typer
 
 from vestbench.cli.console import stderr
 from vestbench.cli.options import ExportOptions
-from vestbench.errors import UsageError
+from vestbench.errors import UsageError, VestbenchError
 
 if TYPE_CHECKING:
     from vestbench.models import Run
+    from vestbench.report.exports import Found
     from vestbench.report.junit import Undecided
     from vestbench.stats.assertions import AssertionResult
 
@@ -33,7 +34,8 @@ _SUMMARY = "GITHUB_STEP_SUMMARY"
 class Exports:
     """The documents that were asked for.
 
-    Used as a context: what was reserved and not written is removed at its end.
+    Used as a context: what was reserved and not written is removed at its end, and
+    GitHub is told of an error that ends it.
 
     Args:
         options: As they were given.
@@ -94,6 +96,10 @@ class Exports:
         trace: TracebackType | None,
     ) -> None:
         self._release()
+        if self._github and isinstance(error, VestbenchError):
+            from vestbench.report.github import command
+
+            typer.echo(command("error", "vestbench", str(error)), err=True)
 
     def write(
         self,
@@ -116,7 +122,6 @@ class Exports:
         if not (self._targets or self._github):
             return
         from vestbench.report.exports import document_of, found_in
-        from vestbench.report.github import annotations_of
 
         found = found_in(run, file, results=results, undecided=undecided)
         for name, to in self._targets.items():
@@ -127,12 +132,7 @@ class Exports:
             else:
                 self._finish(name, pieces)
         if self._github:
-            _append_summary("".join(document_of(found, "markdown")) + "\n")
-            for line in annotations_of(
-                run, found.results, gated=gated, undecided=undecided
-            ):
-                # The runner reads both streams, and stdout may hold a document.
-                typer.echo(line, err=True)
+            _tell_github(found, gated=gated)
 
     def _reserve(self, name: str, path: Path) -> None:
         option = option_of(name)
@@ -188,6 +188,18 @@ def option_of(name: str) -> str:
 def _unwritable(option: str, path: Path, error: Exception) -> UsageError:
     reason = (getattr(error, "strerror", None) or str(error)).lower()
     return UsageError(f"{option}: cannot write {path}: {reason}; choose another file")
+
+
+def _tell_github(found: Found, *, gated: bool) -> None:
+    from vestbench.report.exports import document_of
+    from vestbench.report.github import annotations_of
+
+    _append_summary("".join(document_of(found, "markdown")) + "\n")
+    for line in annotations_of(
+        found.run, found.results, gated=gated, undecided=found.undecided
+    ):
+        # The runner reads both streams, and stdout may hold a document.
+        typer.echo(line, err=True)
 
 
 def _append_summary(text: str) -> None:

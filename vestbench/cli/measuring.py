@@ -117,8 +117,8 @@ def run_and_show(
         if not exports.prints:
             _show(measured, output, brief if output.quiet else show)
         exports.write(measured.run, str(measured.path), gated=gated)
-    if measured.failure is not None:
-        raise measured.failure
+        if measured.failure is not None:
+            raise measured.failure
     if measured.run.interrupted:
         raise typer.Exit(ExitCode.INTERRUPTED)
     return measured.run

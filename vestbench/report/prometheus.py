@@ -46,9 +46,10 @@ def prometheus_of(run: Run, results: Sequence[AssertionResult]) -> str:
     return "\n".join(lines) + "\n"
 
 
-def _metrics(
-    run: Run, results: Sequence[AssertionResult]
-) -> Iterator[tuple[str, str, list[_Point]]]:
+_Family = tuple[str, str, list[_Point]]  # name, what it is, values
+
+
+def _metrics(run: Run, results: Sequence[AssertionResult]) -> Iterator[_Family]:
     groups = groups_in(run)
     yield _info(run)
     yield (
@@ -75,21 +76,10 @@ def _metrics(
         "Round-trip time of the route.",
         [] if rtt is None else [_Point(labels={}, value=rtt / 1e3)],
     )
-    yield (
-        "vestbench_assertion",
-        "1 for the outcome that an assertion has, 0 for the others.",
-        [
-            _Point(
-                labels={"assertion": result.text, "outcome": str(outcome)},
-                value=float(result.outcome is outcome),
-            )
-            for result in results
-            for outcome in Acceptance
-        ],
-    )
+    yield _assertions(results)
 
 
-def _info(run: Run) -> tuple[str, str, list[_Point]]:
+def _info(run: Run) -> _Family:
     conditions = run.conditions
     labels = {
         "stack": str(conditions.get("stack", "")),
@@ -121,7 +111,7 @@ def _phases(group: Group) -> Iterator[_Point]:
             yield _Point(labels=labels, value=metric.p50.point / 1e3)
 
 
-def _requests(groups: Sequence[Group]) -> tuple[str, str, list[_Point]]:
+def _requests(groups: Sequence[Group]) -> _Family:
     points = []
     for group in groups:
         metric = group.metric("latency")
@@ -134,7 +124,7 @@ def _requests(groups: Sequence[Group]) -> tuple[str, str, list[_Point]]:
     return "vestbench_requests", "Measured requests of the run.", points
 
 
-def _failures(run: Run) -> tuple[str, str, list[_Point]]:
+def _failures(run: Run) -> _Family:
     counts: dict[str, int] = {}
     for failure in run.failures:
         counts[str(failure.kind)] = counts.get(str(failure.kind), 0) + 1
@@ -142,7 +132,7 @@ def _failures(run: Run) -> tuple[str, str, list[_Point]]:
     return "vestbench_failures", "Failed requests of the run by kind.", points
 
 
-def _savings(run: Run) -> Iterator[tuple[str, str, list[_Point]]]:
+def _savings(run: Run) -> Iterator[_Family]:
     """Yield the median saving and the ends of its interval, where there are enough."""
     found: dict[str, list[_Point]] = {}
     for course in courses_of(run):
@@ -162,6 +152,19 @@ def _savings(run: Run) -> Iterator[tuple[str, str, list[_Point]]]:
             )
     for name, points in found.items():
         yield name, "The saving: its median, and the ends of its interval.", points
+
+
+def _assertions(results: Sequence[AssertionResult]) -> _Family:
+    points = [
+        _Point(
+            labels={"assertion": result.text, "outcome": str(outcome)},
+            value=float(result.outcome is outcome),
+        )
+        for result in results
+        for outcome in Acceptance
+    ]
+    about = "1 for the outcome that an assertion has, 0 for the others."
+    return "vestbench_assertion", about, points
 
 
 def _quoted(text: str) -> str:
