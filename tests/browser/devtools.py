@@ -11,6 +11,7 @@ import json
 import os
 import shutil
 import subprocess
+import sys
 import tempfile
 from collections.abc import Callable
 from pathlib import Path
@@ -25,6 +26,14 @@ _FLAGS = (
     *("--disable-component-update", "--disable-sync", "--disable-extensions"),
     "--remote-debugging-pipe",
 )
+# Any two descriptors can be passed on; these get the numbers that the browser expects.
+_RENUMBER = """
+import fcntl, os, sys
+high = [fcntl.fcntl(int(fd), fcntl.F_DUPFD_CLOEXEC, 10) for fd in sys.argv[1:3]]
+for wanted, fd in zip((3, 4), high):
+    os.dup2(fd, wanted)
+os.execv(sys.argv[3], sys.argv[3:])
+"""
 _PATIENCE_S = 120  # a busy machine starts a browser slowly; nothing is timed here
 
 
@@ -58,26 +67,26 @@ class Browser:
         command_out, self._write = os.pipe()
         self._read, answer_in = os.pipe()
 
-        def arrange() -> None:  # 3 is read and 4 is written by the browser
-            high = [os.dup(fd) for fd in (command_out, answer_in)]
-            for wanted, fd in zip((3, 4), high, strict=True):
-                os.dup2(fd, wanted)
-                os.set_inheritable(wanted, True)
-
+        profile = f"--user-data-dir={self._profile}"
         self._process = subprocess.Popen(
             [
-                find_browser(),
-                *_FLAGS,
-                f"--user-data-dir={self._profile}",
-                "about:blank",
+                *(sys.executable, "-c", _RENUMBER, str(command_out), str(answer_in)),
+                *(find_browser(), *_FLAGS, profile, "about:blank"),
             ],
-            close_fds=False,
-            preexec_fn=arrange,
+            pass_fds=(command_out, answer_in),
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,
         )
         os.close(command_out)
         os.close(answer_in)
+        try:
+            self._attach()
+        except BaseException:
+            self.__exit__(None, None, None)
+            raise
+        return self
+
+    def _attach(self) -> None:
         targets = self._send("Target.getTargets")["targetInfos"]
         page = next(target for target in targets if target["type"] == "page")
         attached = self._send(
@@ -86,7 +95,6 @@ class Browser:
         self._session = attached["sessionId"]
         for domain in ("Page", "Network", "Runtime", "Log"):
             self._send(f"{domain}.enable")
-        return self
 
     def __exit__(
         self,
