@@ -63,6 +63,7 @@ def test_the_documents_of_the_reference_runs_are_valid(path: Path) -> None:
     "words",
     [
         ("bench", "-n", "24"),
+        ("bench", "-n", "24", "--kernel-timestamps"),
         ("bench", "-n", "8", "--unpooled"),
         ("compare", "pooled", "unpooled", "--min-saving", "0.01ms"),
         ("compare", "pooled", "unpooled", "--min-saving", "1%", "--vote", "pair"),
@@ -72,7 +73,7 @@ def test_the_documents_of_the_reference_runs_are_valid(path: Path) -> None:
         ),
         ("warmup", "--rounds", "3"),
     ],
-    ids=["bench", "unpooled", "compare", "pairs", "warmed", "warmup"],
+    ids=["bench", "kernel", "unpooled", "compare", "pairs", "warmed", "warmup"],
 )
 def test_the_document_of_a_command_is_valid(
     words: tuple[str, ...], tmp_path: Path, monkeypatch: pytest.MonkeyPatch

@@ -9,6 +9,7 @@ from rich.console import RenderableType
 from rich.table import Table
 from rich.text import Text
 
+from vestbench.report.sheet import CaptionedTable
 from vestbench.report.units import ms, plural, quantile_bound, quantile_cell
 from vestbench.stats.groups import Metric
 from vestbench.stats.kernel import KernelOffsets
@@ -55,7 +56,8 @@ def kernel_lines(found: KernelOffsets, confidence: float) -> Iterator[Renderable
 
 
 def _table(found: KernelOffsets, level: str) -> Table:
-    table = Table(box=box.SIMPLE_HEAD, padding=(0, 1), pad_edge=False)
+    about = "What this host adds to the wire window"
+    table = CaptionedTable(about, box=box.SIMPLE_HEAD, padding=(0, 1), pad_edge=False)
     table.add_column("what this host adds, ms", no_wrap=True)
     for heading in ("n", f"p50 [{level}]", "p90", "p99", "min", "max"):
         table.add_column(heading, justify="right", no_wrap=True)

@@ -149,6 +149,8 @@ COLUMNS = (
     _micros("syn_rtt", "the kernel's round trip of the handshake"),
     _any("retransmits", "segments sent again during the request"),
     _any("body_bytes", "length of the response's body"),
+    _time("kernel_send", "from the first write to the departure; empty if not asked"),
+    _time("kernel_receive", "from the arrival to the read; empty if not asked"),
     Column(
         name="retry_after_s",
         about="what a 429 asked for",
