@@ -87,31 +87,50 @@ def test_an_account_request_carries_the_moment_it_is_sent() -> None:
 @pytest.mark.parametrize(
     ("endpoint", "accepted"),
     [
-        ("account", {200: True, 401: True, 204: False, 403: False, 429: False}),
+        ("warm-up", {200: True, 401: True, 204: False, 403: False, 429: False}),
+        ("account", {200: True, 204: True, 401: False, 403: False, 429: False}),
         ("ticker", {200: True, 204: True, 299: True, 401: False, 300: False}),
     ],
 )
-def test_an_unauthorised_account_is_a_response_and_nothing_else_is(
+def test_an_unauthorised_warm_up_is_a_response_and_nothing_else_is(
     endpoint: str, accepted: dict[int, bool]
 ) -> None:
-    spec = request("vest", endpoint)
+    venue = find_venue("vest")
+    named = venue.warm_up if endpoint == "warm-up" else venue.endpoint(endpoint)
+    spec = venue.request(named, now_ms=NOW_MS)
 
     assert {status: spec.accepts(status) for status in accepted} == accepted
 
 
-def test_no_endpoint_can_move_money() -> None:
+def test_only_two_endpoints_can_move_money_and_want_an_account_for_it() -> None:
+    endpoints = [
+        endpoint
+        for name in venue_names()
+        for endpoint in find_venue(name).endpoints.values()
+    ]
+    moving = [endpoint for endpoint in endpoints if endpoint.moves_money]
+
+    assert {endpoint.name for endpoint in moving} == {"order", "leverage"}
+    assert all(endpoint.private for endpoint in moving)
+    assert {e.name for e in endpoints if not e.private} == {
+        *("ticker", "depth", "exchange-info", "system-time"),
+    }
+
+
+def test_what_wants_no_account_is_a_get_and_not_signed() -> None:
     for name in venue_names():
         for endpoint in find_venue(name).endpoints.values():
-            assert endpoint.method == "GET"
-            assert not endpoint.moves_money
+            if not endpoint.private:
+                assert (endpoint.method, endpoint.signed) == ("GET", False)
 
 
 def test_an_unknown_endpoint_is_refused_with_the_known_ones() -> None:
     with pytest.raises(UsageError) as refusal:
-        find_venue("vest").endpoint("order")
+        find_venue("vest").endpoint("place")
 
     assert str(refusal.value) == (
-        "venue vest has no endpoint 'order': use ticker, depth, exchange-info, account"
+        "venue vest has no endpoint 'place': use ticker, depth, exchange-info, "
+        "account, nonce, listen-key, leverage, order, cancel, orders"
     )
 
 

@@ -18,6 +18,7 @@ class Endpoint:
     method: str
     path: str  # below the venue's base URL, with its query
     stamped: bool = False  # carries `time`, the milliseconds since the epoch
+    private: bool = False  # wants an account
     signed: bool = False
     moves_money: bool = False
     accept: tuple[int, ...] = ()  # statuses that count as a response; empty: 2xx

@@ -121,13 +121,18 @@ class Credentials:
         return secret
 
 
+def has_accounts(venue: str) -> bool:
+    """Say whether a venue has signed requests here."""
+    return venue in CONTRACTS
+
+
 def contract_of(venue: str) -> str:
     """Return the contract that proofs for a venue are made out to.
 
     Raises:
         UsageError: The venue has no signed requests here.
     """
-    if venue not in CONTRACTS:
+    if not has_accounts(venue):
         known = ", ".join(CONTRACTS)
         raise UsageError(f"venue {venue} has no account here: use {known}")
     return CONTRACTS[venue]

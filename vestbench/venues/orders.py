@@ -144,6 +144,19 @@ class Cancel:
         return {"time": self.time_ms, "nonce": self.nonce, "id": self.order_id}
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Unsigned:
+    """The body of a request, but for its signature."""
+
+    order: Order | Cancel
+    recv_window_ms: int
+
+    def signed(self, signing_key: Secret) -> bytes:
+        """Return the body with its signature."""
+        window_ms = self.recv_window_ms
+        return signed_body(self.order, signing_key, recv_window_ms=window_ms)
+
+
 def signed_body(
     order: Order | Cancel, signing_key: Secret, *, recv_window_ms: int = RECV_WINDOW_MS
 ) -> bytes:

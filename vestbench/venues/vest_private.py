@@ -1,8 +1,8 @@
 """The endpoints of Vest that need an account, and the requests to them.
 
 A request is complete when it is built, signature and all: build it before the clock
-runs, or inside to see what signing costs. Only these requests hold secrets, in headers
-and bodies, which `RequestSpec` does not show.
+runs. To see what signing costs, leave it to whoever sends it (`on_path`). Only these
+requests hold secrets, in headers and bodies, which `RequestSpec` does not show.
 """
 
 from __future__ import annotations
@@ -19,6 +19,7 @@ from vestbench.venues.orders import (
     RECV_WINDOW_MS,
     Cancel,
     Order,
+    Unsigned,
     json_body,
     safe_cancel,
     signed_body,
@@ -30,16 +31,33 @@ _ETHEREUM = 0  # `networkType`
 _JSON = ("content-type", "application/json")
 _ROUTING = "xrestservermm"
 
-REGISTER = Endpoint(name="register", method="POST", path="/register", signed=True)
-ACCOUNT = Endpoint(name="account", method="GET", path="/account", stamped=True)
-NONCE = Endpoint(name="nonce", method="GET", path="/account/nonce", stamped=True)
-LISTEN_KEY = Endpoint(name="listen-key", method="POST", path="/account/listenKey")
+REGISTER = Endpoint(
+    name="register", method="POST", path="/register", private=True, signed=True
+)
+ACCOUNT = Endpoint(
+    name="account", method="GET", path="/account", stamped=True, private=True
+)
+NONCE = Endpoint(
+    name="nonce", method="GET", path="/account/nonce", stamped=True, private=True
+)
+LISTEN_KEY = Endpoint(
+    name="listen-key", method="POST", path="/account/listenKey", private=True
+)
 # Moves no balance, but changes margins and what is liquidated when: not read-only.
 LEVERAGE = Endpoint(
-    name="leverage", method="POST", path="/account/leverage", moves_money=True
+    name="leverage",
+    method="POST",
+    path="/account/leverage",
+    private=True,
+    moves_money=True,
 )
 ORDER = Endpoint(
-    name="order", method="POST", path="/orders", signed=True, moves_money=True
+    name="order",
+    method="POST",
+    path="/orders",
+    private=True,
+    signed=True,
+    moves_money=True,
 )
 # By default of an order that does not exist; "not found" is the answer wanted. With
 # which status it comes is not documented. A refused key (401, 403) or too many
@@ -48,10 +66,13 @@ CANCEL = Endpoint(
     name="cancel",
     method="POST",
     path="/orders/cancel",
+    private=True,
     signed=True,
     accept=(200, 400, 404),
 )
-ORDERS = Endpoint(name="orders", method="GET", path="/orders", stamped=True)
+ORDERS = Endpoint(
+    name="orders", method="GET", path="/orders", stamped=True, private=True
+)
 
 # What `--endpoint` may name where there are keys. `account` needs no key to be a
 # warm-up (`vest.py`); here it does, and only success counts.
@@ -86,6 +107,7 @@ class VestRequests:
         *,
         nonces: Nonces | None = None,
         recv_window_ms: int = RECV_WINDOW_MS,
+        on_path: bool = False,
     ) -> None:
         """Check that the credentials are for the venue.
 
@@ -95,6 +117,7 @@ class VestRequests:
             nonces: Shared by all who send for this account.
             recv_window_ms: How long after it was built the exchange takes an order; a
                 longer one lets it be signed earlier.
+            on_path: Leave orders and cancels unsigned, for a `PathSigner`.
 
         Raises:
             UsageError: The credentials do not fit the venue, or each other.
@@ -103,6 +126,7 @@ class VestRequests:
         self._credentials = credentials.for_venue(venue.name)
         self._nonces = nonces or Nonces()
         self._recv_window_ms = recv_window_ms
+        self._on_path = on_path
 
     def register(self, *, now_ms: int, expiry_ms: int | None = None) -> RequestSpec:
         """Ask for an API key for the signing key, for the bot's 7 days by default.
@@ -200,16 +224,27 @@ class VestRequests:
 
     def _signed(self, endpoint: Endpoint, order: Order | Cancel) -> RequestSpec:
         key = self._credentials.need("signing_key")
-        body = signed_body(order, key, recv_window_ms=self._recv_window_ms)
+        window_ms = self._recv_window_ms
+        if self._on_path:
+            unsigned = Unsigned(order=order, recv_window_ms=window_ms)
+            return self._keyed(endpoint, order.time_ms, unsigned=unsigned)
+        body = signed_body(order, key, recv_window_ms=window_ms)
         return self._keyed(endpoint, order.time_ms, body)
 
-    def _keyed(self, endpoint: Endpoint, now_ms: int, body: bytes = b"") -> RequestSpec:
+    def _keyed(
+        self,
+        endpoint: Endpoint,
+        now_ms: int,
+        body: bytes = b"",
+        unsigned: Unsigned | None = None,
+    ) -> RequestSpec:
         key = self._credentials.need("api_key")
         headers = (*self._routing(), ("X-API-KEY", key.reveal()))
         return replace(
             self._venue.request(endpoint, now_ms=now_ms),
-            headers=(*headers, _JSON) if body else headers,
+            headers=(*headers, _JSON) if body or unsigned else headers,
             body=body,
+            unsigned=unsigned,
         )
 
     def _routing(self) -> tuple[tuple[str, str], ...]:
