@@ -102,6 +102,7 @@ samples = st.builds(
     syn_rtt_us=st.none() | counts,
     retransmits=st.none() | counts,
     body_bytes=counts,
+    sign_ns=maybe_durations,
 )
 failures = st.builds(
     Failure,
@@ -215,6 +216,21 @@ def test_a_column_that_only_some_runs_have_is_left_out_of_the_others(
     assert block["kernel_send_ms"] == [0.040123, 0.000007]
     assert block["kernel_receive_ms"][0] == -0.00025
     assert load(path).samples == run.samples
+
+
+def test_what_signing_took_is_a_column_only_where_something_was_signed(
+    path: Path,
+) -> None:
+    signed = sample(0, sign_ns=6_000_000, latency=73.0)
+    write(bench_run([sample(1), sample(2)]), path)
+    mixed = write(bench_run([signed, sample(1)]), path.with_name("mixed.toml"))
+
+    (without,) = tomllib.loads(path.read_text())["samples"]
+    (block,) = tomllib.loads(mixed.read_text())["samples"]
+
+    assert "sign_ms" not in without
+    assert block["sign_ms"][0] == 6.0
+    assert [s.sign_ns for s in load(mixed).samples] == [6_000_000, None]
 
 
 def test_a_text_that_no_file_can_hold_is_replaced_rather_than_lost(path: Path) -> None:

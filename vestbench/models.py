@@ -91,6 +91,9 @@ class RequestSpec:
     url: str
     headers: tuple[tuple[str, str], ...] = field(default=(), repr=False)
     body: bytes = field(default=b"", repr=False)
+    # What the body is to be made of inside the clock, by whoever signs; None where the
+    # request is complete.
+    unsigned: Any = field(default=None, repr=False)
     # Statuses that count as a response; empty means 200 to 299.
     accept: tuple[int, ...] = ()
 
@@ -115,7 +118,8 @@ class Sample:
 
     `dns_ns`, `connect_ns` and `tls_ns` are `None` when the phase did not happen: all
     three on a reused connection, `dns_ns` where the address was a literal, `tls_ns`
-    without TLS. What is left of the latency after the phases is the client's own time.
+    without TLS. `sign_ns` is `None` unless the request was signed inside the clock.
+    What is left of the latency after all of these is the client's own time.
     """
 
     slot: Slot
@@ -150,17 +154,18 @@ class Sample:
     # conversion between two clocks.
     kernel_send_ns: int | None = None
     kernel_receive_ns: int | None = None
+    sign_ns: int | None = None  # before the phases of the network
 
     @property
     def network_ns(self) -> int:
-        """The sum of the phases, in nanoseconds."""
+        """The sum of the phases of the network, in nanoseconds."""
         opening = (self.dns_ns or 0) + (self.connect_ns or 0) + (self.tls_ns or 0)
         return opening + self.send_ns + self.wait_ns + self.receive_ns
 
     @property
     def client_ns(self) -> int:
-        """Latency minus the phases: what the HTTP library itself costs."""
-        return self.latency_ns - self.network_ns
+        """Latency minus signing and the phases: what the HTTP library itself costs."""
+        return self.latency_ns - (self.sign_ns or 0) - self.network_ns
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -168,6 +168,7 @@ _SAMPLE = (
     _Column(
         "kernel_receive_ms", "kernel_receive_ns", float, _ms, _offset_ns, optional=True
     ),
+    _Column("sign_ms", "sign_ns", float, _ms, _ns_or_none, optional=True),
 )
 
 _FAILURE = (

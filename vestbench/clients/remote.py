@@ -13,6 +13,7 @@ from multiprocessing.connection import Connection
 from types import TracebackType
 from typing import Any, Protocol, Self
 
+from vestbench.clients.path_signing import Signer
 from vestbench.errors import VestbenchError
 from vestbench.models import Outcome, RequestSpec, SessionPlan, Slot, StackFacts
 
@@ -75,6 +76,13 @@ class RemoteStack:
         key = next(self._keys)
         build_ns, notes = self.ask("open", key, plan)
         return RemoteSession(self, key, build_ns, notes)
+
+    def sign_with(self, signer: Signer) -> None:
+        """Hand `signer` to the worker, which signs with it inside the clock.
+
+        Returns when the worker has imported what that takes.
+        """
+        self.ask("signer", 0, signer)
 
     def modules(self) -> list[str]:
         """Return the names of the modules that the worker has imported."""

@@ -18,6 +18,7 @@ from multiprocessing.connection import Connection
 from typing import Any
 
 from vestbench.clients.httpx_stack import HttpxSession, HttpxStack, preload
+from vestbench.clients.path_signing import Signer, sign, signed
 
 
 def main(argv: list[str]) -> int:
@@ -37,12 +38,15 @@ def _serve(parent: Connection[Any, Any]) -> None:
     preload()
     parent.send(stack.facts)
     sessions: dict[int, HttpxSession] = {}
+    signer: Signer | None = None
     while True:
         command, key, *arguments = parent.recv()
-        if command == "send":
-            parent.send(sessions[key].send(*arguments))
-        elif command == "ask":
-            parent.send(sessions[key].ask(*arguments))
+        if command in ("send", "ask"):
+            spec, slot = arguments
+            spec, sign_ns = sign(spec, signer)
+            outcome, body = sessions[key].ask(spec, slot)
+            outcome = signed(outcome, sign_ns)
+            parent.send((outcome, body) if command == "ask" else outcome)
         elif command == "burst":
             parent.send(sessions[key].burst(*arguments))
         elif command == "open":
@@ -50,6 +54,11 @@ def _serve(parent: Connection[Any, Any]) -> None:
             parent.send((session.build_ns, session.notes))
         elif command == "close":
             sessions.pop(key).close()
+            parent.send(None)
+        elif command == "signer":
+            (signer,) = arguments
+            signer.prepare()
+            preload()  # what the imports have left behind
             parent.send(None)
         elif command == "modules":
             parent.send(sorted(sys.modules))

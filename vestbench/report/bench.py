@@ -322,7 +322,7 @@ def saving_table(run: Run, summary: BenchSummary) -> Table | None:
         row("  TCP connect", closure.connect)
         row("  TLS handshake", closure.tls)
     row("  residual", closure.residual)
-    for name in ("send", "wait", "receive", "client"):
+    for name in ("sign", "send", "wait", "receive", "client"):
         row(f"    {name}", getattr(closure, name), "dim")
     if closure.expected is not None:
         table.add_section()

@@ -129,6 +129,7 @@ COLUMNS = (
     _time("start", "since the start of the run"),
     _time("latency", "from the call to the body drained; empty for a failure"),
     _time("elapsed", "what a failure took; empty for a sample"),
+    _time("sign", "phase; empty where it was signed before, or not at all"),
     _time("dns", "phase; empty where it did not happen"),
     _time("connect", "phase; empty where it did not happen"),
     _time("tls", "phase; empty where it did not happen"),

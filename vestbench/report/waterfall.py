@@ -17,6 +17,7 @@ _EIGHTHS = ("", "▏", "▎", "▍", "▌", "▋", "▊", "▉")
 _BESIDE = 24 + 11
 
 _STYLES = {
+    "sign": "red",
     "dns": "magenta",
     "connect": "blue",
     "tls": "yellow",

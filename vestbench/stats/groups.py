@@ -17,7 +17,7 @@ from vestbench.stats.quantiles import QuantileEstimate, estimate, quantile
 # pool did not do its work, and no saving of it can be stated.
 MAX_NOT_REUSED = 0.05
 
-PHASES = ("dns", "connect", "tls", "send", "wait", "receive")
+PHASES = ("sign", "dns", "connect", "tls", "send", "wait", "receive")
 
 # Round trips of a full handshake; every version before 1.3 needs two.
 _TLS_TRIPS = {"": 0, "TLSv1.3": 1}
@@ -92,6 +92,7 @@ class Closure:
     rtt: float | None  # the route's, by the kernel's account of each handshake
     tls_round_trips: int
     expected: float | None  # round trips of the handshakes, and name resolution
+    sign: float | None = None  # None where no request was signed inside the clock
 
     @property
     def opening(self) -> float:
@@ -295,6 +296,7 @@ def closure_of(
         rtt=rtt,
         tls_round_trips=round_trips,
         expected=None if rtt is None else (1 + round_trips) * rtt + (dns or 0.0),
+        sign=opening("sign"),
     )
 
 
