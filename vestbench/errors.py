@@ -4,7 +4,8 @@
     ├── UsageError        an option, setting or file that cannot be used      exit 2
     ├── VenueError        the venue could not be reached, or refused          exit 4
     ├── InvalidRunError   a measurement or a stored result that is not valid  exit 5
-    └── LabError          the simulated venue or its link did not start       exit 4
+    ├── LabError          the simulated venue or its link did not start       exit 4
+    └── FilledOrderError  an order that must not be filled was                exit 6
 
 A failed request is none of these: it is data (`models.Failure`). Anything else that
 escapes is a bug and shows its traceback.
@@ -22,6 +23,7 @@ class ExitCode(IntEnum):
     INCONCLUSIVE = 3  # neither met nor missed with the evidence asked for
     UNREACHABLE = 4  # no request got through, or the venue refused
     INVALID = 5  # the pooled arm was not pooled, or a result is unreadable
+    FILLED = 6  # an order was filled: the run stopped, look at the account
     INTERRUPTED = 130  # Ctrl-C or SIGTERM; what was measured is on disk
 
 
@@ -53,3 +55,9 @@ class LabError(VestbenchError):
     """The simulated venue or its emulated link could not be started, or died."""
 
     exit_code = ExitCode.UNREACHABLE
+
+
+class FilledOrderError(VestbenchError):
+    """An order that was meant never to be filled was, so money has moved."""
+
+    exit_code = ExitCode.FILLED
