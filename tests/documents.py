@@ -5,12 +5,16 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import replace
 
-from tests import test_compare_report, test_report
+from tests import test_compare_report, test_connect_report, test_report
 from tests.records import bench_run, failure, warm_up_run
 from vestbench.models import Failure, FailureKind, Outcome, Role, Run, Sample
 from vestbench.report.exports import document_of, found_in
 
-RUNS: dict[str, Callable[[], Run]] = {**test_report.RUNS, **test_compare_report.RUNS}
+RUNS: dict[str, Callable[[], Run]] = {
+    **test_report.RUNS,
+    **test_compare_report.RUNS,
+    **test_connect_report.RUNS,
+}
 
 
 def document(run: Run, name: str) -> str:

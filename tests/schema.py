@@ -20,6 +20,7 @@ from vestbench.models import Strategy
 from vestbench.report import machine
 from vestbench.stats.bench import BenchSummary
 from vestbench.stats.compare import CompareSummary
+from vestbench.stats.connect import ConnectSummary
 from vestbench.stats.warmup import WarmUpSummary
 
 PATH = Path(machine.__file__).with_name("schema.json")
@@ -29,6 +30,7 @@ Schema = dict[str, Any]
 SUMMARIES = {
     "bench": BenchSummary,
     "compare": CompareSummary,
+    "connect": ConnectSummary,
     "warmup": WarmUpSummary,
 }
 
@@ -175,6 +177,11 @@ PLANS = {
             for name in ("min_saving_ms", "min_saving_percent", "min_saving")
         ],
     },
+    "connect": record(
+        {"rounds": COUNT, "steps": array(TEXT), "confidence": CONFIDENCE, **PACE},
+        closed=False,
+        about="What was asked for.",
+    ),
     "warmup": record(
         {
             "rounds": COUNT,
@@ -218,6 +225,7 @@ EXCHANGE = record(
         "idle_timeout_s": DURATION,
         "max_requests": COUNT,
     },
+    {"order_processing_ms": DURATION},
     closed=False,
     about="The simulated exchange; absent on a real venue.",
 )
@@ -249,6 +257,7 @@ CONDITIONS = {
             {
                 "default_context_ms": DURATION,
                 "auto_target_ms": DURATION,
+                "signing": enum(["before the clock", "on the path"]),
                 "exchange": EXCHANGE,
                 "link": LINK,
             },
@@ -265,6 +274,16 @@ CONCLUSION = record(
         "duration_s": DURATION,
         "client_build_ms": array(DURATION),
         "notes": array(TEXT),
+        "sign_ms": array(DURATION),
+        "orders": record(
+            {
+                "sent": COUNT,
+                "what": TEXT,
+                "filled": COUNT,
+                "states": {"type": "object", "additionalProperties": COUNT},
+            },
+            about="The orders that were sent, and what became of them.",
+        ),
         "first_look": COUNT,
         "unmeasured": COUNT,
         "server": record({"connections": COUNT, "requests": COUNT}, closed=False),

@@ -11,6 +11,7 @@ from vestbench.errors import InvalidRunError
 from vestbench.models import Run
 from vestbench.report.bench import bench_brief, bench_report
 from vestbench.report.compare import compare_brief, compare_report
+from vestbench.report.connect import connect_brief, connect_report
 from vestbench.report.machine import document
 from vestbench.report.sheet import Sheet
 from vestbench.report.stored import stored_report
@@ -23,6 +24,7 @@ T = TypeVar("T")
 _REPORTS: dict[str, tuple[Callable[[Run], Sheet], Callable[[Run], RenderableType]]] = {
     "bench": (bench_report, bench_brief),
     "compare": (compare_report, compare_brief),
+    "connect": (connect_report, connect_brief),
     "warmup": (warm_up_report, warm_up_brief),
 }
 

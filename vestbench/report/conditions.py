@@ -11,7 +11,8 @@ from rich.text import Text
 
 from vestbench.models import Failure, Run
 from vestbench.report.sheet import CaptionedTable
-from vestbench.report.units import ABSENT, ms, plain, plural
+from vestbench.report.units import ABSENT, ms, plain, plural, quantile_cell
+from vestbench.stats import estimate
 from vestbench.stats.groups import is_relayed, round_trip_ms
 
 
@@ -33,7 +34,11 @@ def label(run: Run) -> str:
 
 
 def ending_lines(run: Run) -> Iterator[Text]:
-    """Say so if `run` did not end by itself."""
+    """Say so if `run` did not end by itself, and above all if an order was filled."""
+    filled = run.conclusion.get("orders", {}).get("filled")
+    if filled:
+        line = Text("FILLED: ", "bold red").append(plural(int(filled), "order"))
+        yield line.append(" had an effect on the market; look at the account")
     if run.interrupted:
         yield Text("Interrupted: this is what was measured until then.", "bold yellow")
     elif run.conclusion.get("stopped"):
@@ -65,6 +70,10 @@ def _rows(run: Run) -> Iterator[tuple[str, str | Text]]:
     url = f"{conditions.get('method', '')} {conditions.get('url', '')}"
     yield "request", url.strip() or ABSENT
     yield "client", _client(conditions)
+    if "signing" in conditions:
+        yield "signing", _signing(run)
+    if "orders" in run.conclusion:
+        yield "orders", _orders(run.conclusion["orders"])
     yield "connection", _connection(run)
     yield "pool", _pool(conditions.get("pool", {}))
     yield "round trip", _round_trip(run)
@@ -84,6 +93,26 @@ def _client(conditions: Mapping[str, Any]) -> str:
         f"concurrency {conditions.get('concurrency', 1)}",
     ]
     return ", ".join(part for part in parts if part)
+
+
+def _signing(run: Run) -> str:
+    """Say where requests were signed, and what that cost where it is no phase."""
+    where = str(run.conditions["signing"])
+    costs = [float(cost) for cost in run.conclusion.get("sign_ms", ())]
+    if run.samples and run.samples[0].sign_ns is not None:
+        return f"{where}: the phase `sign`"
+    if not costs:
+        return where
+    found = estimate(costs, 0.5, float(run.plan["confidence"]))
+    times = "time" if len(costs) == 1 else "times"
+    return f"{where}: {quantile_cell(found)} ms, {len(costs)} {times}, in no figure"
+
+
+def _orders(orders: Mapping[str, Any]) -> str:
+    """Say what was ordered, and what became of it."""
+    states = orders.get("states", {})
+    became = ", ".join(f"{count} {state}" for state, count in states.items())
+    return f"{orders['sent']} sent: {orders['what']}; looked up: {became}"
 
 
 def _connection(run: Run) -> str:

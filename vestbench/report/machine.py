@@ -14,11 +14,13 @@ from typing import Any
 from vestbench.models import Run
 from vestbench.stats.bench import summarise_bench
 from vestbench.stats.compare import summarise_compare
+from vestbench.stats.connect import summarise_connect
 from vestbench.stats.warmup import summarise_warm_up
 
 _SUMMARISE: dict[str, Callable[[Run], Any]] = {
     "bench": summarise_bench,
     "compare": summarise_compare,
+    "connect": summarise_connect,
     "warmup": summarise_warm_up,
 }
 
