@@ -16,7 +16,9 @@ from vestbench import __version__
 from vestbench.cli.bench import bench
 from vestbench.cli.compare import compare
 from vestbench.cli.config import config
+from vestbench.cli.connect import connect
 from vestbench.cli.doctor import doctor
+from vestbench.cli.keys import keys
 from vestbench.cli.report import report
 from vestbench.cli.serve import serve
 from vestbench.cli.warmup import warmup
@@ -72,12 +74,14 @@ def vestbench(
     emulated link, offline. Start with: vestbench bench --requests 100
 
     Exit codes: 0 done or passed, 1 acceptance not met, 2 wrong usage, 3 inconclusive,
-    4 venue not reached or refused, 5 invalid measurement, 130 interrupted.
+    4 venue not reached or refused, 5 invalid measurement, 6 an order was filled, 130
+    interrupted.
     """
 
 
-for command in (bench, compare, warmup, serve, report, config, doctor):
+for command in (bench, compare, warmup, connect, serve, report, config, doctor):
     app.command()(command)
+app.add_typer(keys)
 
 
 def main() -> None:

@@ -111,6 +111,7 @@ def compare(
     *,
     where: o.VenueOptions,
     confidence: o.Confidence = 95,
+    account: o.AccountOptions,
     pacing: o.PaceOptions,
     pool: o.PoolOptions,
     link: o.DriftingLinkOptions,
@@ -148,7 +149,7 @@ def compare(
     o.chosen("--question", question, ("all", "any"))
     arms, control_label = arms_of(words, control)
     pace = m.pace_of(pacing, settings)
-    place = m.place_of(settings, where, link, exchange, seed=pace.seed)
+    place = m.place_of(settings, where, link, exchange, account, seed=pace.seed)
     job = CompareJob(
         Question(
             arms=arms,

@@ -6,6 +6,7 @@ What is measured, and how, is `vestbench.measuring`'s.
 from __future__ import annotations
 
 import json
+import logging
 import signal
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -15,13 +16,21 @@ from typing import TYPE_CHECKING, Any
 import typer
 
 from vestbench.cli import options as o
+from vestbench.cli.access import access_of
 from vestbench.cli.console import Progress, stderr, stdout
 from vestbench.cli.exports import Exports
 from vestbench.cli.settings import exchange_spec, is_real, link_spec
 from vestbench.config import Settings
 from vestbench.errors import ExitCode
 from vestbench.measuring.pace import Pace, check_budget, polite_rate
-from vestbench.measuring.run import Job, Measured, Place, carry_out, place_result
+from vestbench.measuring.run import (
+    Job,
+    Measured,
+    Place,
+    carry_out,
+    check_job,
+    place_result,
+)
 from vestbench.models import Run
 
 if TYPE_CHECKING:
@@ -33,10 +42,11 @@ def place_of(
     where: o.VenueOptions,
     link: o.LinkOptions,
     exchange: o.ExchangeOptions,
+    account: o.KeysOptions,
     *,
     seed: int,
 ) -> Place:
-    """Return what is measured.
+    """Return what is measured, and with whose account.
 
     Raises:
         UsageError: Options of the simulated venue are given for another one, or one
@@ -51,11 +61,11 @@ def place_of(
         pool=settings.pool,
         link=link_spec(link, seed),
         exchange=exchange_spec(exchange),
+        access=access_of(account, venue, venue.endpoint(where.endpoint)),
     )
     if not place.is_simulated:
         why = f"only for --venue sim, not for {venue.name}"
         o.refuse_given({**o.as_typed(link), **o.as_typed(exchange)}, why)
-    venue.endpoint(place.endpoint)  # refuse before anything is started
     return place
 
 
@@ -99,7 +109,9 @@ def run_and_show(
             then has been written and shown.
         typer.Exit: With 130, after an interruption.
     """
-    check_budget(job.most_requests, budget, real=not place.is_simulated)
+    check_job(job, place)
+    requests = place.requests_for(job.most_requests)
+    check_budget(requests, budget, real=not place.is_simulated)
     path = (
         Path(output.output)
         if output.output
@@ -139,6 +151,12 @@ def _show(
     if not output.quiet:
         text = f"result: {measured.path}"
         stderr().print(text, style="dim", markup=False, highlight=False)
+
+
+def show_log() -> None:
+    """Show log lines on stderr, as a bot's."""
+    logging.basicConfig(format="%(asctime)s %(levelname)s %(message)s")
+    logging.getLogger("vestbench").setLevel(logging.INFO)
 
 
 def exit_code(acceptance: str) -> ExitCode:

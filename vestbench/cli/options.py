@@ -13,6 +13,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import MISSING, dataclass, fields, is_dataclass
 from functools import wraps
 from inspect import Parameter
+from pathlib import Path
 from typing import Annotated, Any, TypeVar, get_type_hints
 
 import typer
@@ -39,8 +40,10 @@ EndpointName = Annotated[
     typer.Option(
         "--endpoint",
         metavar="NAME",
-        help="Which request: ticker, depth, exchange-info or account on Vest, "
-        "system-time on Paradex. [default: the venue's first]",
+        help="Which request: on Vest ticker, depth, exchange-info, and with an "
+        "account: account, nonce, listen-key, orders, leverage, cancel (of an order "
+        "that cannot exist), order; on Paradex system-time. "
+        "[default: the venue's first]",
         show_default=False,
     ),
 ]
@@ -90,6 +93,44 @@ Budget = Annotated[
     int,
     typer.Option(
         "--budget", metavar="N", help="Requests at most that a real venue may be sent."
+    ),
+]
+
+# --- the account ---------------------------------------------------------------------
+
+KeysFile = Annotated[
+    Path | None,
+    typer.Option(
+        "--keys",
+        metavar="FILE",
+        help="Keys of a Vest account, in a file for you alone; what it lacks comes "
+        "from VEST_SIGNING_KEY and the like. sim needs none.",
+        show_default=False,
+    ),
+]
+SignOnPath = Annotated[
+    bool,
+    typer.Option(
+        "--sign-on-path",
+        help="Sign orders and cancels inside their time, instead of before it.",
+    ),
+]
+AllowOrders = Annotated[
+    bool,
+    typer.Option(
+        "--allow-orders",
+        help="Let a real venue be sent orders: LIMIT FOK, at half the market's price, "
+        "of the smallest size. Also lets leverage be set, to what it is.",
+    ),
+]
+MaxOrders = Annotated[
+    int,
+    typer.Option(
+        "--max-orders",
+        metavar="N",
+        min=1,
+        max=1000,
+        help="Orders at most that a real venue may be sent.",
     ),
 ]
 
@@ -200,6 +241,15 @@ Tls = Annotated[
         show_default=False,
     ),
 ]
+OrderProcessing = Annotated[
+    str | None,
+    typer.Option(
+        "--order-processing",
+        metavar="DURATION",
+        help="sim: service time of orders and cancels. [default: as --processing]",
+        show_default=False,
+    ),
+]
 Processing = Annotated[
     str | None,
     typer.Option(
@@ -292,11 +342,33 @@ GitHub = Annotated[
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class VenueOptions:
-    """What is measured."""
+class StartOptions:
+    """Where a bot starts."""
 
     venue: Venue = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class VenueOptions(StartOptions):
+    """What is measured."""
+
     endpoint: EndpointName = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class KeysOptions:
+    """Whose account is used."""
+
+    keys: KeysFile = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AccountOptions(KeysOptions):
+    """Whose account is used, and what for."""
+
+    sign_on_path: SignOnPath = False
+    allow_orders: AllowOrders = False
+    max_orders: MaxOrders = 20
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -326,6 +398,7 @@ class ExchangeOptions:
 
     tls: Tls = None
     processing: Processing = None
+    order_processing: OrderProcessing = None
     idle_timeout: IdleTimeout = None
     max_requests: MaxRequests = None
 

@@ -43,15 +43,6 @@ def serve(
             "--http2", help="Offer HTTP/2 besides HTTP/1.1; needs vestbench[http2]."
         ),
     ] = False,
-    order_processing: Annotated[
-        str | None,
-        typer.Option(
-            "--order-processing",
-            metavar="DURATION",
-            help="Service time of orders and cancels. [default: as --processing]",
-            show_default=False,
-        ),
-    ] = None,
     rate_limit: Annotated[
         float,
         typer.Option(
@@ -111,11 +102,9 @@ def serve(
     from vestbench.simulator.venue import ServedExchange
 
     o.chosen("--contract", contract, ("development", "production"))
-    slow_s = o.duration("--order-processing", order_processing, -1.0)
     spec = replace(
         exchange_spec(exchange),
         http2=http2,
-        order_processing_ms=None if slow_s < 0 else 1e3 * slow_s,
         rate_limit=rate_limit,
         contract=contract,
     )

@@ -70,12 +70,14 @@ def link_spec(options: o.LinkOptions, seed: int) -> LinkSpec | None:
 
 def exchange_spec(options: o.ExchangeOptions) -> ExchangeSpec:
     """Return the exchange that is asked for."""
+    processing_s = o.duration("--processing", options.processing, DEFAULT_PROCESSING_S)
+    slow_s = o.duration("--order-processing", options.order_processing, -1.0)
     return ExchangeSpec(
         tls=o.chosen("--tls", options.tls or "1.3", ("1.2", "1.3")),
         idle_timeout_s=o.duration(
             "--idle-timeout", options.idle_timeout, DEFAULT_IDLE_TIMEOUT_S
         ),
         max_requests=options.max_requests or 0,
-        processing_ms=1e3
-        * o.duration("--processing", options.processing, DEFAULT_PROCESSING_S),
+        processing_ms=1e3 * processing_s,
+        order_processing_ms=None if slow_s < 0 else 1e3 * slow_s,
     )

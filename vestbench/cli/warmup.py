@@ -37,6 +37,7 @@ def warmup(
     where: o.VenueOptions,
     min_saving: o.MinSaving = None,
     confidence: o.Confidence = 95,
+    account: o.AccountOptions,
     pacing: o.PaceOptions,
     pool: o.PoolOptions,
     link: o.LinkOptions,
@@ -47,8 +48,6 @@ def warmup(
 
     Example: vestbench warmup --rtt 80ms
     """
-    import logging
-
     from vestbench.cli import measuring as m
     from vestbench.cli.settings import settings_here
     from vestbench.experiments.warmup import WarmUpPlan
@@ -78,10 +77,9 @@ def warmup(
     job = WarmUpJob(
         plan, pace, min_saving_s=settings["min_saving"], confidence=confidence / 100
     )
-    place = m.place_of(settings, where, link, exchange, seed=pace.seed)
+    place = m.place_of(settings, where, link, exchange, account, seed=pace.seed)
     if not (output.json or output.quiet):
-        logging.basicConfig(format="%(asctime)s %(levelname)s %(message)s")
-        logging.getLogger("vestbench").setLevel(logging.INFO)
+        m.show_log()
     m.run_and_show(
         job,
         place,

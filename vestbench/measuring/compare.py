@@ -282,6 +282,7 @@ def _identity(plan: Mapping[str, Any], place: Place) -> dict[str, Any]:
         "venue": venue.name,
         "endpoint": venue.endpoint(place.endpoint).name,
         "pool": pool_facts(place.pool),
+        "sign_on_path": place.access.on_path,
     }
     if venue.private_query:  # its name says nothing of the query
         identity["url_digest"] = sha256(place.venue.encode()).hexdigest()[:8]

@@ -44,4 +44,6 @@ def exchange_facts(exchange: ExchangeSpec) -> dict[str, Any]:
         facts["http2"] = True
     if not exchange.tickets:
         facts["tickets"] = False
+    if exchange.order_processing_ms is not None:
+        facts["order_processing_ms"] = exchange.order_processing_ms
     return facts

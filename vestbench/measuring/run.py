@@ -6,7 +6,7 @@ import os
 import platform
 import time
 from collections.abc import Callable, Mapping
-from contextlib import ExitStack
+from contextlib import ExitStack, closing
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -15,8 +15,10 @@ from typing import Any, Protocol
 from vestbench.clients.remote import RemoteStack
 from vestbench.errors import VenueError, VestbenchError
 from vestbench.experiments.compare import CompareEnd
-from vestbench.experiments.ports import RunEnd
+from vestbench.experiments.ports import RunEnd, Stack
+from vestbench.measuring.access import Access, check_access
 from vestbench.measuring.facts import exchange_facts, link_facts, pool_facts
+from vestbench.measuring.trader import Trader
 from vestbench.models import (
     NS_PER_MS,
     ExchangeSpec,
@@ -28,6 +30,7 @@ from vestbench.models import (
     RequestSpec,
     Run,
     Sample,
+    StackFacts,
 )
 from vestbench.report.machine import summary
 from vestbench.results import RunWriter, result_path
@@ -35,6 +38,7 @@ from vestbench.simulator.exchange_process import check_extras
 from vestbench.simulator.venue import SimulatedVenue
 from vestbench.spool import Spool
 from vestbench.venues import SIMULATED, Endpoint, Venue, find_venue
+from vestbench.venues.vest_private import ORDER
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -50,11 +54,16 @@ class Place:
     pool: PoolSettings
     link: LinkSpec | None = None
     exchange: ExchangeSpec = field(default_factory=ExchangeSpec)
+    access: Access = field(default_factory=Access)
 
     @property
     def is_simulated(self) -> bool:
         """True where no request leaves this machine's simulated exchange."""
         return self.venue == SIMULATED
+
+    def requests_for(self, requests: int) -> int:
+        """Return how many are sent in all for so many: each order is looked up."""
+        return 2 * requests if self.endpoint == ORDER.name else requests
 
 
 class Observer(Protocol):
@@ -81,11 +90,12 @@ class Silence:
 class Measurement:
     """What a job gets to work with, and leaves behind."""
 
-    stack: RemoteStack
+    stack: Stack
     venue: Venue
     endpoint: Endpoint
     record: Callable[[Outcome], None]
     say: Callable[[str], None]  # shows where the run stands, between two requests
+    trader: Trader | None = None  # where the endpoint wants an account
     stopped: str = ""
     conclusion: dict[str, Any] = field(default_factory=dict)
 
@@ -98,6 +108,8 @@ class Measurement:
 
     def request(self) -> RequestSpec:
         """Build the next request to the endpoint that is measured."""
+        if self.trader is not None:
+            return self.trader.request()
         return self.venue.request(self.endpoint, now_ms=_now_ms())
 
     def warm_up_request(self) -> RequestSpec:
@@ -157,6 +169,23 @@ def place_result(job: Job, folder: Path) -> Path:
     return result_path(folder, job.command, job.label, datetime.now(UTC))
 
 
+def check_job(job: Job, place: Place) -> None:
+    """Refuse what must not or cannot be done at a place.
+
+    Raises:
+        UsageError: It must not, or cannot.
+    """
+    venue = find_venue(place.venue)
+    check_access(
+        place.access,
+        venue,
+        venue.endpoint(place.endpoint),
+        simulated=place.is_simulated,
+        concurrency=int(job.facts["concurrency"]),
+        requests=job.most_requests,
+    )
+
+
 def carry_out(
     job: Job, place: Place, *, path: Path, observer: Observer | None = None
 ) -> Measured:
@@ -177,7 +206,7 @@ class _Execution:
         self._job = job
         self._place = place
         self._observer = observer
-        find_venue(place.venue).endpoint(place.endpoint)  # refuse before all else
+        check_job(job, place)  # before all else
         if place.is_simulated:
             check_extras(place.exchange)
         self._started = datetime.now(UTC).replace(microsecond=0)
@@ -270,7 +299,10 @@ class _Execution:
             measurement = Measurement(
                 stack, venue, venue.endpoint(place.endpoint), record, self._observer.say
             )
-            self._conditions.update(self._conditions_of(measurement, sim))
+            if measurement.endpoint.private:
+                trader = cleanup.enter_context(closing(self._trader(stack, venue)))
+                measurement.trader, measurement.stack = trader, trader.stack
+            self._conditions.update(self._conditions_of(measurement, stack.facts, sim))
             self._conditions.update(self._job.set_up(measurement))
             self._writer.conditions(self._conditions)
             before = sim.counters() if sim is not None else None
@@ -278,6 +310,8 @@ class _Execution:
                 self._job.measure(measurement)
             finally:
                 self._conclusion.update(measurement.conclusion)
+                if measurement.trader is not None:
+                    self._conclusion.update(measurement.trader.conclusion())
                 self._conclusion["stopped"] = measurement.stopped
             if sim is not None and before is not None:
                 after = sim.counters()
@@ -285,11 +319,25 @@ class _Execution:
                     "connections": after.connections - before.connections,
                     "requests": after.requests - before.requests,
                 }
+                if measurement.trader is not None:
+                    measurement.trader.close()
                 stack.close()
                 report = sim.stop()
                 if report is not None:
                     origin_ns = stack.facts.origin_ns - self._offset_ns
                     self._conclusion["link"] = _link_end(report, origin_ns)
+
+    def _trader(self, stack: RemoteStack, venue: Venue) -> Trader:
+        place = self._place
+        return Trader(
+            stack,
+            venue,
+            venue.endpoint(place.endpoint),
+            place.access,
+            pool=place.pool,
+            say=self._observer.say,
+            now_ms=_now_ms,
+        )
 
     def _record(self, outcome: Outcome) -> None:
         self._keep(replace(outcome, start_ns=outcome.start_ns + self._offset_ns))
@@ -302,17 +350,17 @@ class _Execution:
         self._writer.add(outcome)
 
     def _conditions_of(
-        self, measurement: Measurement, sim: SimulatedVenue | None
+        self, measurement: Measurement, facts: StackFacts, sim: SimulatedVenue | None
     ) -> dict[str, Any]:
-        facts = measurement.stack.facts
-        spec = measurement.request()
+        venue, endpoint = measurement.venue, measurement.endpoint
+        spec = venue.request(endpoint, now_ms=_now_ms())
         link = self._place.link
         conditions: dict[str, Any] = {
-            "venue": measurement.venue.name,
+            "venue": venue.name,
             "simulated": sim is not None,
-            "endpoint": measurement.endpoint.name,
+            "endpoint": endpoint.name,
             "method": spec.method,
-            "url": measurement.venue.shown(spec.url),
+            "url": venue.shown(spec.url),
             "stack": facts.stack,
             **self._job.facts,
             "pool": pool_facts(self._place.pool),
@@ -320,6 +368,9 @@ class _Execution:
             "tls_context_ms": facts.tls_context_ns / NS_PER_MS,
             **_machine(),
         }
+        if endpoint.signed:
+            on_path = self._place.access.on_path
+            conditions["signing"] = "on the path" if on_path else "before the clock"
         if facts.default_context_ns is not None:
             conditions["default_context_ms"] = facts.default_context_ns / NS_PER_MS
         if sim is not None:

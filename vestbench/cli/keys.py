@@ -1,0 +1,43 @@
+"""`vestbench keys`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+keys = typer.Typer(
+    name="keys",
+    no_args_is_help=True,
+    add_completion=False,
+    rich_markup_mode=None,
+    help="Make keys for a Vest account.",
+    epilog="Example: vestbench keys new signing.toml",
+)
+
+
+@keys.callback()
+def _group() -> None:
+    """Make keys for a Vest account."""
+
+
+@keys.command()
+def new(
+    file: Annotated[
+        Path, typer.Argument(metavar="FILE", help="Where to write it; a new file.")
+    ],
+) -> None:
+    """Make a signing key, in a file that only you can read, and print its address.
+
+    The key itself is shown nowhere. A file that exists is not overwritten.
+
+    Example: vestbench keys new signing.toml
+    """
+    from vestbench.venues.credentials import Credentials, random_key
+    from vestbench.venues.keys_file import save
+    from vestbench.venues.signing import address_of
+
+    key = random_key()
+    save(file, Credentials(signing_key=key))
+    typer.echo(address_of(key))
