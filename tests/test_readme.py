@@ -8,15 +8,21 @@ import subprocess
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cache
+from io import StringIO
 from pathlib import Path
 from typing import Any
 
 import pytest
 import typer
+from rich.console import Console
 
 from vestbench.cli import app
 from vestbench.config import SETTINGS, parse_duration
 from vestbench.errors import ExitCode
+from vestbench.report import show_brief
+from vestbench.report.units import ms
+from vestbench.results import load
+from vestbench.stats.bench import summarise_bench
 from vestbench.venues import find_venue
 
 ROOT = Path(__file__).parents[1]
@@ -188,6 +194,25 @@ def test_every_path_that_is_mentioned_exists() -> None:
 
     assert paths
     assert [path for path in paths if not (ROOT / path).exists()] == []
+
+
+@pytest.mark.parametrize(
+    "file", sorted(set(re.findall(r"results/[\w-]+ms\.toml", README)))
+)
+def test_what_is_quoted_of_a_stored_run_is_what_it_says(file: str) -> None:
+    run = load(ROOT / file)
+    console = Console(width=100, file=StringIO(), force_terminal=False)
+    console.print(show_brief(run))
+    assert isinstance(console.file, StringIO)
+    said = [line.rstrip() for line in console.file.getvalue().splitlines()]
+
+    if run.conditions.get("signing") == "on the path":
+        sign = summarise_bench(run).subsequent.metric("sign")
+        assert sign is not None
+        assert f"it took {ms(sign.p50.point)} ms [{ms(sign.p50.low)}, " in README
+        assert f"of each of {sign.n} subsequent requests" in README
+    else:
+        assert "\n".join(said) in README
 
 
 def test_no_output_is_left_to_be_filled_in() -> None:

@@ -32,6 +32,10 @@ from vestbench.venues.secret import Secret
 
 QUICK = ("--rtt", "0ms", "--processing", "0ms")
 REAL = ("--venue", "vest-dev", "--rate", "1000")
+DOCUMENTS = (
+    *("--html", "run.html", "--markdown", "run.md", "--csv", "run.csv"),
+    *("--json-file", "run.json", "--junit", "run.xml", "--prometheus", "run.prom"),
+)
 API_KEY, LISTEN_KEY = "api-key-4711", "listen-key-4711"
 
 
@@ -113,15 +117,14 @@ Run = Callable[..., Result]
 @pytest.mark.parametrize(
     "words",
     [
-        ("connect", "--rounds", "1"),
+        ("connect", "--rounds", "1", *DOCUMENTS),
         ("bench", "-n", "4", "--endpoint", "listen-key"),
-        ("bench", "-n", "4", "--endpoint", "order"),
+        ("bench", "-n", "4", "--endpoint", "order", *DOCUMENTS),
         ("bench", "-n", "4", "--endpoint", "order", "--sign-on-path", "--json"),
         ("compare", "--max-rounds", "12", "--endpoint", "cancel"),
-        ("compare", "--max-rounds", "12", "--endpoint", "order", "--json"),
         ("warmup", "--rounds", "1", "--endpoint", "account"),
     ],
-    ids=" ".join,
+    ids=lambda words: " ".join(words[:6]),
 )
 def test_measuring_on_sim_shows_no_secret(
     everything: Run, words: tuple[str, ...], secrets: Secrets
