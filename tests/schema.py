@@ -18,6 +18,7 @@ from typing import Any, Union, get_args, get_origin, get_type_hints
 
 from vestbench.models import Strategy
 from vestbench.report import machine
+from vestbench.stats.assertions import AssertionResult
 from vestbench.stats.bench import BenchSummary
 from vestbench.stats.compare import CompareSummary
 from vestbench.stats.connect import ConnectSummary
@@ -128,6 +129,7 @@ class Definitions:
 # Parts that a newer version may add to are open; nothing is ever taken out of them.
 PACE = {"interval_s": DURATION, "max_rate": DURATION, "seed": COUNT}
 CONFIDENCE = enum([0.9, 0.95, 0.99])
+ASKED = {"assertions": array(TEXT)}
 
 PLANS = {
     "bench": record(
@@ -141,6 +143,7 @@ PLANS = {
             "confidence": CONFIDENCE,
             **PACE,
         },
+        {"gate": {"const": True}, **ASKED},
         closed=False,
         about="What was asked for.",
     ),
@@ -168,6 +171,7 @@ PLANS = {
                 "min_saving": {"const": "auto"},
                 "identity": {"type": "object"},
                 "resumed": TEXT,
+                **ASKED,
             },
             closed=False,
             about="What was asked for; exactly one sort of target.",
@@ -179,6 +183,7 @@ PLANS = {
     },
     "connect": record(
         {"rounds": COUNT, "steps": array(TEXT), "confidence": CONFIDENCE, **PACE},
+        ASKED,
         closed=False,
         about="What was asked for.",
     ),
@@ -191,6 +196,7 @@ PLANS = {
             "confidence": CONFIDENCE,
             **PACE,
         },
+        ASKED,
         closed=False,
         about="What was asked for.",
     ),
@@ -337,6 +343,7 @@ def schema() -> Schema:
             "conditions": CONDITIONS,
             "conclusion": CONCLUSION,
             "summary": {"type": "object"},
+            "assertions": array(definitions.of(AssertionResult)),
         },
         about=(
             "A run without its single requests. Names end in their unit; other "

@@ -1,27 +1,24 @@
-"""What was asserted of a run, as a table, a sentence each, and one verdict for all."""
+"""What was asserted of a run, as a table and as a sentence each."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 
 from rich import box
+from rich.console import RenderableType
 from rich.table import Table
 from rich.text import Text
 
 from vestbench.models import Run
 from vestbench.report.sheet import ACCEPTANCE_STYLES, CaptionedTable
 from vestbench.report.units import ABSENT, fixed, plain
-from vestbench.stats.assertions import AssertionResult
-from vestbench.stats.compare import overall
-from vestbench.stats.groups import Acceptance
+from vestbench.stats.assertions import AssertionResult, judge
 
 
-def verdict_of(run: Run, results: Sequence[AssertionResult]) -> Acceptance | None:
-    """Return the verdict on all of `results`; None where nothing was asserted."""
-    if not results:
-        return None
-    outcomes = [result.outcome for result in results]
-    return overall(outcomes, str(run.plan.get("question", "all")))
+def asserted_of(run: Run) -> list[RenderableType]:
+    """Return the assertions that `run` was to meet; nothing if it had none."""
+    texts = [str(text) for text in run.plan.get("assertions", ())]
+    return ["", assertions_table(judge(run, texts))] if texts else []
 
 
 def sentence_of(result: AssertionResult) -> str:
@@ -59,6 +56,8 @@ def _value(result: AssertionResult) -> str:
 
 
 def _interval(result: AssertionResult) -> str:
+    if not result.unit:
+        return "exact"  # a count is a fact of the run
     if result.low is None and result.high is None:
         return "[too few]"
     decimals = _decimals(result)

@@ -13,6 +13,7 @@ from rich.table import Table
 from rich.text import Text
 
 from vestbench.models import Run, Strategy
+from vestbench.report.asserted import asserted_of
 from vestbench.report.conditions import conditions_table, ending_lines, failures_table
 from vestbench.report.kernel import kernel_lines
 from vestbench.report.sheet import ACCEPTANCE_STYLES, CaptionedTable, Figure, Sheet
@@ -76,6 +77,7 @@ def bench_report(run: Run) -> Sheet:
         parts += ["", *kernel_lines(summary.kernel, run.plan["confidence"])]
     return Sheet(
         headline=tuple(headline(run, summary)),
+        asserted=tuple(asserted_of(run)),
         conditions=conditions_table(run),
         parts=tuple(parts),
         warnings=tuple(bench_warnings(run, summary)),
@@ -84,7 +86,7 @@ def bench_report(run: Run) -> Sheet:
 
 def bench_brief(run: Run) -> RenderableType:
     """Return the verdict of a bench run."""
-    return Lines(*headline(run, summarise_bench(run)))
+    return Lines(*headline(run, summarise_bench(run)), *asserted_of(run))
 
 
 def headline(run: Run, summary: BenchSummary) -> Iterator[Text]:

@@ -12,6 +12,7 @@ from rich.table import Table
 from rich.text import Text
 
 from vestbench.models import NS_PER_MS, Run, Sample, Strategy
+from vestbench.report.asserted import asserted_of
 from vestbench.report.bench import (
     build_line,
     is_far,
@@ -66,6 +67,7 @@ def compare_report(run: Run) -> Sheet:
     parts += ["", build_line(run)]
     return Sheet(
         headline=tuple(_headlines(run, summary)),
+        asserted=tuple(asserted_of(run)),
         conditions=conditions_table(run),
         parts=tuple(parts),
         warnings=tuple(compare_warnings(run, summary)),
@@ -74,7 +76,7 @@ def compare_report(run: Run) -> Sheet:
 
 def compare_brief(run: Run) -> RenderableType:
     """Return the verdicts of a comparison."""
-    return Lines(*_headlines(run, summarise_compare(run)))
+    return Lines(*_headlines(run, summarise_compare(run)), *asserted_of(run))
 
 
 def target_text(summary: CompareSummary) -> str:

@@ -12,6 +12,7 @@ from rich.table import Table
 from rich.text import Text
 
 from vestbench.models import Run
+from vestbench.report.asserted import asserted_of
 from vestbench.report.bench import build_line, is_far, link_warnings
 from vestbench.report.conditions import conditions_table, ending_lines, failures_table
 from vestbench.report.sheet import CaptionedTable, Sheet
@@ -48,6 +49,7 @@ def connect_report(run: Run) -> Sheet:
     notes = (plain(note).plain for note in run.conclusion.get("notes", []))
     return Sheet(
         headline=tuple(_headline(run, summary)),
+        asserted=tuple(asserted_of(run)),
         conditions=conditions_table(run),
         parts=tuple(parts),
         warnings=(*notes, *link_warnings(run, disturbed_samples(run))),
@@ -56,7 +58,7 @@ def connect_report(run: Run) -> Sheet:
 
 def connect_brief(run: Run) -> RenderableType:
     """Return the finding of a connect run."""
-    return Lines(*_headline(run, summarise_connect(run)))
+    return Lines(*_headline(run, summarise_connect(run)), *asserted_of(run))
 
 
 def _headline(run: Run, summary: ConnectSummary) -> Iterator[Text]:

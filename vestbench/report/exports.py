@@ -8,14 +8,13 @@ from dataclasses import dataclass
 
 from vestbench.models import Run
 from vestbench.report import guarded, machine_document, show_run
-from vestbench.report.asserted import verdict_of
 from vestbench.report.html.page import html_page
 from vestbench.report.junit import Undecided, junit_of
 from vestbench.report.markdown import markdown_of
 from vestbench.report.prometheus import prometheus_of
 from vestbench.report.requests import rows_as_csv
 from vestbench.report.sheet import Sheet
-from vestbench.stats.assertions import AssertionResult, assertions_of
+from vestbench.stats.assertions import AssertionResult, assertions_of, verdict_of
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

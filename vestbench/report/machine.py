@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from vestbench.models import Run
+from vestbench.stats.assertions import assertions_of
 from vestbench.stats.bench import summarise_bench
 from vestbench.stats.compare import summarise_compare
 from vestbench.stats.connect import summarise_connect
@@ -56,6 +57,7 @@ def document(run: Run, file: str) -> dict[str, Any]:
         "conditions": run.conditions,
         "conclusion": run.conclusion,
         "summary": summary(run),
+        "assertions": plain_values(assertions_of(run)),
     }
     cleaned: dict[str, Any] = _finite(whole)
     return cleaned

@@ -59,6 +59,8 @@ class Sheet:
     """All that is said of a run, in the order in which it is said."""
 
     headline: tuple[Text, ...]
+    # What the plan asserts, for a terminal: a document shows all that is asserted.
+    asserted: tuple[RenderableType, ...] = ()
     conditions: Table
     parts: tuple[RenderableType, ...]  # an empty text is an empty line
     warnings: tuple[str, ...]
@@ -68,6 +70,7 @@ class Sheet:
     ) -> RenderResult:
         """Show it in a terminal."""
         yield from self.headline
+        yield from self.asserted
         yield ""
         yield self.conditions
         yield ""

@@ -8,7 +8,7 @@ from __future__ import annotations
 from array import array
 from collections import Counter
 from dataclasses import dataclass
-from math import ceil, inf, isfinite
+from math import inf, isfinite
 from statistics import median
 
 from vestbench.models import NS_PER_MS, Outcome, Role, Run, Sample, Strategy
@@ -37,6 +37,7 @@ from vestbench.stats.groups import (
     Why,
     closure_of,
     disturbed_samples,
+    fails_too_often,
     median_of_bounds,
     round_trip_ms,
     side_of,
@@ -46,8 +47,6 @@ from vestbench.stats.kernel import KernelOffsets, kernel_offsets
 
 # How many requests are looked at for signs of something unusual.
 _LOOKED_AT = 100_000
-
-_FAILURE_SHARE = 0.05  # of subsequent requests, above which no PASS is given
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -257,7 +256,6 @@ def _accept(
     if saving.decision is Decision.UNDECIDED:
         return Acceptance.INCONCLUSIVE, Why.NOISY
     failed = Counter(side_of(failure) for failure in run.failures)
-    allowed = max(1, ceil(_FAILURE_SHARE * reuse.expected))
-    if failed[True] > max(allowed, failed[False]):
+    if fails_too_often(failed[True], reuse.expected, failed[False]):
         return Acceptance.INCONCLUSIVE, Why.UNRELIABLE
     return Acceptance.PASS, Why.NONE

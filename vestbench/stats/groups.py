@@ -6,7 +6,7 @@ from bisect import bisect_left
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
-from math import inf, isfinite
+from math import ceil, inf, isfinite
 
 from vestbench.models import NS_PER_MS, Failure, Role, Run, Sample
 from vestbench.stats.distribution import Distribution
@@ -16,6 +16,9 @@ from vestbench.stats.quantiles import QuantileEstimate, estimate, quantile
 # Above this share of requests that should have reused a connection and did not, the
 # pool did not do its work, and no saving of it can be stated.
 MAX_NOT_REUSED = 0.05
+
+# Of the requests of a candidate, above which no PASS is given.
+MAX_FAILED = 0.05
 
 PHASES = ("sign", "dns", "connect", "tls", "send", "wait", "receive")
 
@@ -306,3 +309,8 @@ def too_short(closure: Closure | None, target: float) -> bool:
         return False
     reachable = closure.expected + max(0.0, closure.handshake_cpu or 0.0)
     return reachable < target
+
+
+def fails_too_often(failed: int, requests: int, failed_control: int) -> bool:
+    """Say whether a candidate fails too often for its saving to be worth anything."""
+    return failed > max(1, ceil(MAX_FAILED * requests), failed_control)

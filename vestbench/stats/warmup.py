@@ -6,8 +6,15 @@ from dataclasses import dataclass
 from math import inf
 
 from vestbench.models import NS_PER_MS, Outcome, Role, Run, Sample
-from vestbench.stats.evidence import Bounds, SavingSummary, saving_bounds, summarise
-from vestbench.stats.groups import Metric, metric
+from vestbench.stats.evidence import (
+    Bounds,
+    MedianSummary,
+    SavingSummary,
+    percent_bounds,
+    saving_bounds,
+    summarise,
+)
+from vestbench.stats.groups import Metric, median_of_bounds, metric, round_trip_ms
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -21,7 +28,9 @@ class WarmUpSummary:
     warm_up_connections: int  # opened by warm-up requests
     warm_up_requests: int
     reused: int  # first requests after a warm-up that reused a connection of it
-    saving: SavingSummary | None
+    saving: SavingSummary | None  # ms
+    percent: MedianSummary | None  # of the first request without a warm-up
+    round_trips: MedianSummary | None
 
 
 def summarise_warm_up(run: Run) -> WarmUpSummary:
@@ -37,11 +46,18 @@ def summarise_warm_up(run: Run) -> WarmUpSummary:
         for s in run.samples
         if s.slot.role is Role.WARM_UP and not s.reused
     }
+    pairs = _pairs(by_role[Role.COLD], by_role[Role.SUBSEQUENT])
     bounds = round_savings(by_role[Role.COLD], by_role[Role.SUBSEQUENT])
-    saving = None
+    saving = percent = trips = None
     if bounds:
         target = float(run.plan["min_saving_ms"])
         saving = summarise(bounds, target=target, confidence=confidence)
+        shares = [percent_bounds(*_timed(a), *_timed(b)) for a, b in pairs]
+        percent = median_of_bounds(shares, confidence)
+        rtt = round_trip_ms(run)
+        if rtt:
+            in_trips = [Bounds(lo=b.lo / rtt, hi=b.hi / rtt) for b in bounds]
+            trips = median_of_bounds(in_trips, confidence)
 
     def spread(name: str, role: Role) -> Metric | None:
         values = [_latency_ms(outcome) for outcome in by_role[role]]
@@ -56,6 +72,8 @@ def summarise_warm_up(run: Run) -> WarmUpSummary:
         warm_up_requests=len(by_role[Role.WARM_UP]),
         reused=sum(bool(outcome.reused) for outcome in by_role[Role.SUBSEQUENT]),
         saving=saving,
+        percent=percent,
+        round_trips=trips,
     )
 
 
@@ -63,15 +81,19 @@ def _latency_ms(outcome: Outcome) -> float:
     return outcome.latency_ns / NS_PER_MS if isinstance(outcome, Sample) else inf
 
 
+def _pairs(cold: list[Outcome], warmed: list[Outcome]) -> list[tuple[Outcome, Outcome]]:
+    """Return the first requests of each round, without and after a warm-up."""
+    without = {outcome.slot.session: outcome for outcome in cold}
+    return [
+        (without[outcome.slot.session], outcome)
+        for outcome in warmed
+        if outcome.slot.session in without
+    ]
+
+
 def round_savings(cold: list[Outcome], warmed: list[Outcome]) -> list[Bounds]:
     """Return, for each round with both starts, what the warm-up saved, in ms."""
-    without = {outcome.slot.session: outcome for outcome in cold}
-    savings = []
-    for outcome in warmed:
-        other = without.get(outcome.slot.session)
-        if other is not None:
-            savings.append(saving_bounds(*_timed(other), *_timed(outcome)))
-    return savings
+    return [saving_bounds(*_timed(a), *_timed(b)) for a, b in _pairs(cold, warmed)]
 
 
 def _timed(outcome: Outcome) -> tuple[float, bool]:
