@@ -16,7 +16,10 @@ from tests.servers import ScriptedServer
 from vestbench import __version__
 from vestbench.results import load
 
-COMMANDS = ("bench", "warmup", "serve", "report", "config", "doctor")
+COMMANDS = (
+    *("bench", "warmup", "serve", "report", "gate", "history", "trend"),
+    *("config", "doctor"),
+)
 
 # Loopback: no link to start, and a few milliseconds a request.
 QUICK = ("--rtt", "0ms", "--processing", "0ms")

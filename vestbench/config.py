@@ -28,6 +28,7 @@ _UNITS_S = {
 _NUMBER = r"(\d+(?:\.\d+)?|\.\d+)"
 _BARE_NUMBER = re.compile(_NUMBER, re.ASCII)
 _DURATION = re.compile(_NUMBER + " ?(us|ms|s|m|h)", re.ASCII)
+_PERCENT = re.compile(_NUMBER + " ?%", re.ASCII)
 _LONGEST_S = 24 * 3600.0
 
 PROJECT_FILE = "vestbench.toml"
@@ -54,6 +55,18 @@ def parse_duration(text: str) -> float:
     if seconds > _LONGEST_S:
         raise ValueError(f"{text!r} is longer than a day")
     return seconds
+
+
+def parse_percent(text: str) -> float:
+    """Return the number in a text such as `30%`.
+
+    Raises:
+        ValueError: It is none, or not between 0 and 100.
+    """
+    match = _PERCENT.fullmatch(text)
+    if match is None or not 0 < float(match[1]) < 100:
+        raise ValueError(f"{text!r} is no percentage: write for example 30%")
+    return float(match[1])
 
 
 def format_duration(seconds: float) -> str:

@@ -388,6 +388,8 @@ def load(path: Path) -> Run:
         raise InvalidRunError(f"{path} is not a result file: {error}") from error
     if unfinished and "summary" not in document:
         document.pop("conclusion", None)  # not whole: the summary is written after it
+    if "kind" in document and "command" in document and "plan" not in document:
+        raise InvalidRunError(f"{path} is no run, but a study: {document['kind']}")
     version = document.get("format")
     if type(version) is int and version > FORMAT:
         raise InvalidRunError(

@@ -18,6 +18,8 @@ from vestbench.cli.compare import compare
 from vestbench.cli.config import config
 from vestbench.cli.connect import connect
 from vestbench.cli.doctor import doctor
+from vestbench.cli.gate import gate
+from vestbench.cli.history import history, trend
 from vestbench.cli.keys import keys
 from vestbench.cli.report import report
 from vestbench.cli.serve import serve
@@ -79,7 +81,11 @@ def vestbench(
     """
 
 
-for command in (bench, compare, warmup, connect, serve, report, config, doctor):
+for command in (
+    *(bench, compare, warmup, connect, serve),
+    *(report, gate, history, trend),
+    *(config, doctor),
+):
     app.command()(command)
 app.add_typer(keys)
 

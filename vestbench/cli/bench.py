@@ -51,6 +51,7 @@ def bench(
             "nothing was pooled.",
         ),
     ] = False,
+    asserting: o.AssertOptions,
     confidence: o.Confidence = 95,
     kernel_timestamps: Annotated[
         bool,
@@ -77,12 +78,12 @@ def bench(
     from vestbench.measuring.bench import BenchJob
     from vestbench.models import SessionPlan, Strategy
     from vestbench.report.bench import bench_brief, bench_report
-    from vestbench.stats.bench import summarise_bench
-    from vestbench.stats.groups import Acceptance
 
     settings = settings_here(
         pool, venue=where.venue, min_saving=min_saving, results=output.results
     )
+    asserting.check(decides=gate)
+    gated = gate or bool(asserting.asserted)
     o.chosen("--confidence", confidence, (90, 95, 99))
     strategy = Strategy.POOLED if pooled else Strategy.UNPOOLED
     if gate and not pooled:
@@ -104,6 +105,8 @@ def bench(
             pace,
             min_saving_s=settings["min_saving"],
             confidence=confidence / 100,
+            gate=gate,
+            assertions=asserting.asserted or (),
         ),
         m.place_of(settings, where, link, exchange, account, seed=pace.seed),
         output,
@@ -112,8 +115,8 @@ def bench(
         show=bench_report,
         brief=bench_brief,
         total=requests,
-        gated=gate,
+        gated=gated,
+        asserting=asserting,
     )
-    if gate:
-        acceptance = summarise_bench(run).acceptance or Acceptance.INVALID
-        raise typer.Exit(m.exit_code(acceptance))
+    if gated:
+        raise m.gate_exit(run, asserting)

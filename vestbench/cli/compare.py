@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from vestbench.cli import options as o
+from vestbench.config import parse_percent
 from vestbench.errors import ExitCode, UsageError
 
 if TYPE_CHECKING:
@@ -110,6 +111,7 @@ def compare(
     ] = False,
     *,
     where: o.VenueOptions,
+    asserting: o.AssertOptions,
     confidence: o.Confidence = 95,
     account: o.AccountOptions,
     pacing: o.PaceOptions,
@@ -126,17 +128,20 @@ def compare(
     Example: vestbench compare pooled unpooled --min-saving 50ms
     """
     words = names or ["pooled", "unpooled"]
+    asserting.check()
     o.chosen("--confidence", confidence, (90, 95, 99))
     if any(_is_file(word) for word in words):
         why = "documents are made of one run, not of two stored ones"
         o.refuse_given(o.as_typed(o.exports_in(output)), why)
+        o.refuse_given(
+            {"--assert": asserting.asserted}, "vestbench gate judges stored results"
+        )
         _compare_stored(words, force, confidence / 100, as_json=output.json)
         return
     from vestbench.cli import measuring as m
     from vestbench.cli.settings import settings_here
     from vestbench.measuring.compare import CompareJob, Question, arms_of
     from vestbench.report.compare import compare_brief, compare_report
-    from vestbench.stats.compare import summarise_compare
 
     plain = min_saving is None or (min_saving != "auto" and "%" not in min_saving)
     settings = settings_here(
@@ -166,6 +171,7 @@ def compare(
         place,
         pace,
         resume=resume,
+        assertions=asserting.asserted or (),
     )
     run = m.run_and_show(
         job,
@@ -176,8 +182,9 @@ def compare(
         show=compare_report,
         brief=compare_brief,
         gated=True,
+        asserting=asserting,
     )
-    raise typer.Exit(m.exit_code(str(summarise_compare(run).acceptance)))
+    raise m.gate_exit(run, asserting)
 
 
 def _is_file(word: str) -> bool:
@@ -192,15 +199,7 @@ def _target(given: str | None, settings: Settings) -> Target:
         return Target()
     if given is None or "%" not in given:
         return Target(saving_s=settings["min_saving"])
-    try:
-        percent = float(given.removesuffix("%"))
-    except ValueError:
-        percent = -1.0
-    if not given.endswith("%") or not 0 < percent < 100:
-        raise UsageError(
-            f"--min-saving: {given!r} is no percentage: write for example 30%"
-        )
-    return Target(percent=percent)
+    return Target(percent=o.parsed("--min-saving", given, parse_percent))
 
 
 def _compare_stored(

@@ -32,6 +32,7 @@ def connect(
     *,
     where: o.StartOptions,
     account: o.KeysOptions,
+    asserting: o.AssertOptions,
     confidence: o.Confidence = 95,
     pacing: o.PaceOptions,
     pool: o.PoolOptions,
@@ -58,6 +59,7 @@ def connect(
     from vestbench.venues.credentials import has_accounts
 
     settings = settings_here(pool, venue=where.venue, results=output.results)
+    asserting.check(decides=False)
     o.chosen("--confidence", confidence, (90, 95, 99))
     pace = m.pace_of(pacing, settings)
     venue = find_venue(settings["venue"])
@@ -80,6 +82,7 @@ def connect(
         pace,
         steps=steps_of(place),
         confidence=confidence / 100,
+        assertions=asserting.asserted or (),
     )
     if not (output.json or output.quiet):
         m.show_log()
@@ -92,6 +95,10 @@ def connect(
         show=connect_report,
         brief=connect_brief,
         total=job.recorded,
+        gated=bool(asserting.asserted),
+        asserting=asserting,
     )
     if not any(summarise_connect(run).completed):
         raise typer.Exit(ExitCode.UNREACHABLE)
+    if asserting.asserted:
+        raise m.gate_exit(run, asserting)

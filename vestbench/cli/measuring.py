@@ -89,6 +89,7 @@ def run_and_show(
     brief: Callable[[Run], RenderableType],
     total: int = 0,
     gated: bool = False,
+    asserting: o.AssertOptions | None = None,
 ) -> Run:
     """Carry out `job`, show its run, and return it.
 
@@ -102,7 +103,8 @@ def run_and_show(
         brief: Builds the verdict, for `--quiet`.
         total: Requests that will be recorded, for the progress line; 0 where that is
             what is to be found out.
-        gated: Whether the exit status will follow the acceptance.
+        gated: Whether the exit status will follow what the run is asked.
+        asserting: What doubt counts as then; None is a failure.
 
     Raises:
         VestbenchError: Something that the user can act on; what was measured until
@@ -128,7 +130,12 @@ def run_and_show(
             raise typer.Exit(ExitCode.INTERRUPTED) from error
         if not exports.prints:
             _show(measured, output, brief if output.quiet else show)
-        exports.write(measured.run, str(measured.path), gated=gated)
+        exports.write(
+            measured.run,
+            str(measured.path),
+            gated=gated,
+            undecided=asserting.undecided if asserting is not None else "fail",
+        )
         if measured.failure is not None:
             raise measured.failure
     if measured.run.interrupted:
@@ -159,8 +166,23 @@ def show_log() -> None:
     logging.getLogger("vestbench").setLevel(logging.INFO)
 
 
-def exit_code(acceptance: str) -> ExitCode:
-    """Return the exit code that stands for an acceptance."""
+def gate_exit(run: Run, options: o.AssertOptions) -> typer.Exit:
+    """Return the exit that says what `run` makes of what it was asked."""
+    from vestbench.stats.assertions import assertions_of, verdict_of
+
+    verdict = verdict_of(run, assertions_of(run)) or "INVALID"
+    return typer.Exit(exit_code(verdict, options.on_inconclusive))
+
+
+def exit_code(acceptance: str, on_inconclusive: str = "neutral") -> ExitCode:
+    """Return the exit code that stands for an acceptance.
+
+    Args:
+        acceptance: PASS, FAIL, INCONCLUSIVE or INVALID.
+        on_inconclusive: Whether doubt is to "pass", to "fail", or has its own code.
+    """
+    if acceptance == "INCONCLUSIVE":
+        acceptance = {"pass": "PASS", "fail": "FAIL"}.get(on_inconclusive, acceptance)
     return {
         "PASS": ExitCode.OK,
         "FAIL": ExitCode.NOT_MET,

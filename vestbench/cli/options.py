@@ -14,7 +14,7 @@ from dataclasses import MISSING, dataclass, fields, is_dataclass
 from functools import wraps
 from inspect import Parameter
 from pathlib import Path
-from typing import Annotated, Any, TypeVar, get_type_hints
+from typing import Annotated, Any, Literal, TypeVar, get_type_hints
 
 import typer
 
@@ -281,6 +281,28 @@ MaxRequests = Annotated[
     ),
 ]
 
+# --- assertions ----------------------------------------------------------------------
+
+Asserted = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--assert",
+        metavar="ASSERTION",
+        help="What has to be so, such as 'saving >= 50ms', 'subsequent.p99 <= 120ms', "
+        "'reused == 100%' or 'failures == 0'; decided on its interval. Repeatable.",
+        show_default=False,
+    ),
+]
+OnInconclusive = Annotated[
+    str,
+    typer.Option(
+        "--on-inconclusive",
+        metavar="fail|pass|neutral",
+        help="What it counts as if the interval decides nothing; neutral has exit "
+        "code 3 of its own.",
+    ),
+]
+
 # --- output --------------------------------------------------------------------------
 
 Json = Annotated[
@@ -418,6 +440,30 @@ class DriftingLinkOptions(LinkOptions):
     """A link that may also change while it is measured."""
 
     drift: Drift = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AssertOptions:
+    """What is asserted of a run, and what its exit code makes of doubt."""
+
+    asserted: Asserted = None
+    on_inconclusive: OnInconclusive = "neutral"
+
+    @property
+    def undecided(self) -> Literal["fail", "pass"]:
+        """What doubt counts as in documents: neutral is not 0 either."""
+        return "pass" if self.on_inconclusive == "pass" else "fail"
+
+    def check(self, *, decides: bool = True) -> None:
+        """Refuse wrong values before anything is measured or judged.
+
+        Args:
+            decides: Whether the run is judged if nothing is asserted.
+        """
+        known = ("fail", "pass", "neutral")
+        chosen("--on-inconclusive", self.on_inconclusive, known)
+        if self.on_inconclusive != "neutral" and not (decides or self.asserted):
+            raise UsageError("--on-inconclusive: nothing is asserted of this run")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -36,6 +36,7 @@ def warmup(
     *,
     where: o.VenueOptions,
     min_saving: o.MinSaving = None,
+    asserting: o.AssertOptions,
     confidence: o.Confidence = 95,
     account: o.AccountOptions,
     pacing: o.PaceOptions,
@@ -59,6 +60,7 @@ def warmup(
     settings = settings_here(
         pool, venue=where.venue, min_saving=min_saving, results=output.results
     )
+    asserting.check(decides=False)
     o.chosen("--confidence", confidence, (90, 95, 99))
     width = connections if connections is not None else settings.pool.max_idle
     if width < 1:
@@ -75,12 +77,16 @@ def warmup(
         title=find_venue(settings["venue"]).title,
     )
     job = WarmUpJob(
-        plan, pace, min_saving_s=settings["min_saving"], confidence=confidence / 100
+        plan,
+        pace,
+        min_saving_s=settings["min_saving"],
+        confidence=confidence / 100,
+        assertions=asserting.asserted or (),
     )
     place = m.place_of(settings, where, link, exchange, account, seed=pace.seed)
     if not (output.json or output.quiet):
         m.show_log()
-    m.run_and_show(
+    run = m.run_and_show(
         job,
         place,
         output,
@@ -89,4 +95,8 @@ def warmup(
         show=warm_up_report,
         brief=warm_up_brief,
         total=job.recorded,
+        gated=bool(asserting.asserted),
+        asserting=asserting,
     )
+    if asserting.asserted:
+        raise m.gate_exit(run, asserting)

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from vestbench.clients.kernel_stamps import unsupported
 from vestbench.errors import UsageError
 from vestbench.experiments.bench import BURN_IN, BenchPlan, run_bench
+from vestbench.measuring.asserted import with_assertions
 from vestbench.measuring.pace import Pace
 from vestbench.measuring.run import Measurement
 from vestbench.models import Run, SessionPlan, Strategy
@@ -21,23 +22,33 @@ class BenchJob:
         pace: How fast.
         min_saving_s: The saving to reach.
         confidence: Of intervals and verdict, such as 0.95.
+        gate: Whether the run is to be judged by its saving.
+        assertions: What else has to be so.
 
     Raises:
-        UsageError: Kernel timestamps are asked for where there are none.
+        UsageError: Kernel timestamps are asked for where there are none, or an
+            assertion is none, or of what such a run does not have.
     """
 
     command = "bench"
     earlier: Run | None = None
 
     def __init__(
-        self, plan: BenchPlan, pace: Pace, *, min_saving_s: float, confidence: float
+        self,
+        plan: BenchPlan,
+        pace: Pace,
+        *,
+        min_saving_s: float,
+        confidence: float,
+        gate: bool = False,
+        assertions: Sequence[str] = (),
     ) -> None:
         _check_kernel_timestamps(plan.session)
         self._plan = plan
         self._pace = pace
         strategy = str(plan.session.strategy)
         self.label = strategy
-        self.plan: Mapping[str, Any] = {
+        asked: dict[str, Any] = {
             "requests": plan.requests,
             "sessions": plan.sessions,
             "concurrency": plan.session.concurrency,
@@ -45,10 +56,12 @@ class BenchJob:
             "burn_in": BURN_IN,
             "min_saving_ms": 1e3 * min_saving_s,
             "confidence": confidence,
+            **({"gate": True} if gate else {}),
             **pace.stored(),
         }
         if plan.session.kernel_timestamps:
-            self.plan = {**self.plan, "kernel_timestamps": True}
+            asked["kernel_timestamps"] = True
+        self.plan = with_assertions(asked, self.command, assertions)
         self.facts: Mapping[str, Any] = {
             "strategy": strategy,
             "concurrency": plan.session.concurrency,

@@ -18,6 +18,7 @@ from vestbench.experiments.compare import (
     control_of,
     name_arms,
 )
+from vestbench.measuring.asserted import with_assertions
 from vestbench.measuring.facts import exchange_facts, link_facts, pool_facts
 from vestbench.measuring.pace import Pace
 from vestbench.measuring.run import Measurement, Place
@@ -108,10 +109,11 @@ class CompareJob:
         place: What is measured; part of what makes two runs the same experiment.
         pace: How fast.
         resume: The result of an undecided run to go on with; all its rounds count.
+        assertions: What else has to be so.
 
     Raises:
-        UsageError: There are no rounds left to measure, or `resume` is of another
-            experiment or decided.
+        UsageError: There are no rounds left to measure, `resume` is of another
+            experiment or decided, or an assertion is none.
     """
 
     command = "compare"
@@ -123,6 +125,7 @@ class CompareJob:
         pace: Pace,
         *,
         resume: Path | None = None,
+        assertions: Sequence[str] = (),
     ) -> None:
         self._arms = question.arms
         self._pool = place.pool
@@ -155,7 +158,7 @@ class CompareJob:
         plan["min_duration_s"] = question.min_duration_s
         if resume is not None:
             plan["resumed"] = str(resume)
-        self.plan: Mapping[str, Any] = plan
+        self.plan = with_assertions(plan, self.command, assertions)
         self._experiment: Comparison | None = None
         self._judgement: Judgement | None = None
         self._first_look = _NO_LOOK_YET

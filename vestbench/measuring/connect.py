@@ -7,6 +7,7 @@ from typing import Any
 
 from vestbench.experiments.asking import TRIES
 from vestbench.experiments.connect import ConnectPlan, Starter, Step
+from vestbench.measuring.asserted import with_assertions
 from vestbench.measuring.pace import Pace
 from vestbench.measuring.run import Measurement, Place
 from vestbench.models import Run
@@ -24,6 +25,10 @@ class ConnectJob:
         pace: How fast.
         steps: Names of their steps, as `steps_of` has them.
         confidence: Of intervals, such as 0.95.
+        assertions: What has to be so.
+
+    Raises:
+        UsageError: An assertion is none, or of what such a run does not have.
     """
 
     command = "connect"
@@ -37,16 +42,18 @@ class ConnectJob:
         *,
         steps: Sequence[str],
         confidence: float,
+        assertions: Sequence[str] = (),
     ) -> None:
         self._plan = plan
         self._pace = pace
         self._steps = list(steps)
-        self.plan: Mapping[str, Any] = {
+        asked = {
             "rounds": plan.rounds,
             "steps": self._steps,
             "confidence": confidence,
             **pace.stored(),
         }
+        self.plan = with_assertions(asked, self.command, assertions)
         self.facts: Mapping[str, Any] = {
             "strategy": "starts, warmed up against not",
             "concurrency": 1,

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from vestbench.experiments.warmup import WarmUpPlan, run_warm_up
+from vestbench.measuring.asserted import with_assertions
 from vestbench.measuring.pace import Pace
 from vestbench.measuring.run import Measurement
 from vestbench.models import Run
@@ -19,6 +20,10 @@ class WarmUpJob:
         pace: How fast.
         min_saving_s: The saving that is asked for.
         confidence: Of intervals, such as 0.95.
+        assertions: What has to be so.
+
+    Raises:
+        UsageError: An assertion is none, or of what such a run does not have.
     """
 
     command = "warmup"
@@ -26,11 +31,17 @@ class WarmUpJob:
     earlier: Run | None = None
 
     def __init__(
-        self, plan: WarmUpPlan, pace: Pace, *, min_saving_s: float, confidence: float
+        self,
+        plan: WarmUpPlan,
+        pace: Pace,
+        *,
+        min_saving_s: float,
+        confidence: float,
+        assertions: Sequence[str] = (),
     ) -> None:
         self._plan = plan
         self._pace = pace
-        self.plan: Mapping[str, Any] = {
+        asked: dict[str, Any] = {
             "rounds": plan.rounds,
             "connections": plan.connections,
             "strategy": "warmed",
@@ -38,6 +49,7 @@ class WarmUpJob:
             "confidence": confidence,
             **pace.stored(),
         }
+        self.plan = with_assertions(asked, self.command, assertions)
         self.facts: Mapping[str, Any] = {
             "strategy": "warmed against not warmed",
             "concurrency": 1,

@@ -50,7 +50,7 @@ class StoredComparison:
 
 def compare_stored(then: Run, now: Run, *, confidence: float) -> StoredComparison:
     """Compare the savings of two stored runs."""
-    both = [_savings_ms(run) for run in (then, now)]
+    both = [savings_ms(run) for run in (then, now)]
     trips = [round_trip_ms(run) for run in (then, now)]
     in_trips = all(trips)
     scaled = [
@@ -102,12 +102,12 @@ def _facts(run: Run) -> Mapping[str, Any]:
         "stack": conditions.get("stack"),
         "host": conditions.get("host"),
         "command": run.command,
-        "strategy": _strategy(run),
+        "strategy": what_is_compared(run),
         "TLS version": {sample.tls_version for sample in run.samples},
     }
 
 
-def _strategy(run: Run) -> str:
+def what_is_compared(run: Run) -> str:
     """Return what a run compares; the order in which it was asked for is no matter."""
     if run.command == "compare":
         return " against ".join(_compared(run))
@@ -121,7 +121,7 @@ def _compared(run: Run) -> tuple[str, str]:
     return next((label for label in labels if label != control), control), control
 
 
-def _savings_ms(run: Run) -> list[float]:
+def savings_ms(run: Run) -> list[float]:
     """Return the savings of a run, one a session or round.
 
     Of a comparison with several candidates, those of the first.

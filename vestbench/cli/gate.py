@@ -1,0 +1,105 @@
+"""`vestbench gate`."""
+
+from __future__ import annotations
+
+from json import dumps
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from vestbench.cli import options as o
+from vestbench.errors import UsageError
+
+if TYPE_CHECKING:
+    from vestbench.models import Run
+    from vestbench.report.gate import Judged
+
+
+@o.takes_options
+def gate(
+    files: Annotated[
+        list[Path],
+        typer.Argument(metavar="FILE...", help="Results, finished or not."),
+    ],
+    *,
+    asserting: o.AssertOptions,
+    json: o.Json = False,
+    quiet: o.Quiet = False,
+    documents: o.ExportOptions,
+) -> None:
+    """Judge stored runs: by what is asserted, or by what they were asked themselves.
+
+    Several are judged together, and the worst decides: 0 all met, 1 one missed,
+    3 inconclusive, 5 invalid. Documents are made of a single one.
+
+    Example: vestbench gate run.toml --assert 'subsequent.p99 <= 120ms'
+    """
+    from vestbench.cli.console import stdout
+    from vestbench.cli.exports import Exports
+    from vestbench.cli.measuring import exit_code
+    from vestbench.report.gate import gate_brief, gate_report
+    from vestbench.results import load
+    from vestbench.stats.assertions import worst
+
+    asserting.check()
+    if len(files) > 1:
+        why = "documents are made of one run"
+        o.refuse_given(o.as_typed(documents), why)
+    texts = asserting.asserted or []
+    with Exports(documents, taken=files[0], has_json=json, quiet=quiet) as exports:
+        judged = [_judge(str(path), load(path), texts) for path in files]
+        verdict = worst([found.verdict for found in judged])
+        code = exit_code(verdict, asserting.on_inconclusive)
+        if json:
+            document = {
+                "outcome": str(verdict),
+                "exit_code": int(code),
+                "runs": [_plain(found) for found in judged],
+            }
+            typer.echo(dumps(document, indent=2))
+        elif not exports.prints:
+            stdout().print((gate_brief if quiet else gate_report)(judged))
+        for found in judged:
+            exports.write(
+                found.run,
+                found.file,
+                gated=True,
+                results=found.results,
+                undecided=asserting.undecided,
+            )
+    raise typer.Exit(code)
+
+
+def _judge(file: str, run: Run, texts: list[str]) -> Judged:
+    from vestbench.report import guarded
+    from vestbench.report.gate import Judged
+    from vestbench.stats.assertions import (
+        assertions_of,
+        check_assertions,
+        judge,
+        verdict_of,
+    )
+
+    def results() -> Any:
+        if not texts:
+            return assertions_of(run)
+        return judge(run, check_assertions(texts, run.command, run.plan))
+
+    found = guarded(results)
+    verdict = guarded(lambda: verdict_of(run, found))
+    if verdict is None:
+        raise UsageError(f"{file} was asked nothing: say what with --assert")
+    return Judged(file=file, run=run, results=found, verdict=verdict)
+
+
+def _plain(judged: Judged) -> dict[str, Any]:
+    from vestbench.report.machine import plain_document
+
+    return {
+        "file": judged.file,
+        "command": judged.run.command,
+        "label": judged.run.label,
+        "outcome": str(judged.verdict),
+        "assertions": [plain_document(found) for found in judged.results],
+    }

@@ -1,0 +1,103 @@
+"""`vestbench history` and `vestbench trend`."""
+
+from __future__ import annotations
+
+from functools import partial
+from json import dumps
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from vestbench.cli import options as o
+from vestbench.errors import InvalidRunError, UsageError
+
+if TYPE_CHECKING:
+    from vestbench.stats.history import Entry
+
+Folder = Annotated[
+    str | None,
+    typer.Argument(
+        metavar="FOLDER",
+        help="Where the results are. [default: results]",
+        show_default=False,
+    ),
+]
+
+
+def history(folder: Folder = None, json: o.Json = False) -> None:
+    """List stored runs: when, what of, and how much was saved.
+
+    Example: vestbench history results/
+    """
+    from vestbench.cli.console import stdout
+    from vestbench.report.history import history_report
+
+    entries, unreadable = _entries(_folder(folder))
+    if json:
+        runs = [{"file": name, **_plain(entry)} for name, entry in entries.items()]
+        typer.echo(dumps({"runs": runs, "unreadable": unreadable}, indent=2))
+        return
+    stdout().print(history_report(list(entries.values()), unreadable))
+
+
+def trend(
+    folder: Folder = None,
+    last: Annotated[
+        int, typer.Option("--last", metavar="N", min=1, help="Runs listed of each row.")
+    ] = 20,
+    json: o.Json = False,
+) -> None:
+    """Show how the saving went over stored runs, and where it changed.
+
+    Runs of the same venue, endpoint, stack and host are put in one row, their savings
+    in round trips: latencies of different days cannot be compared.
+
+    Example: vestbench trend results/
+    """
+    from vestbench.cli.console import stdout
+    from vestbench.report.history import trend_report
+    from vestbench.stats.history import series_of
+
+    entries, unreadable = _entries(_folder(folder))
+    found = series_of(entries.values())
+    if json:
+        series = [_plain(each) for each in found]
+        typer.echo(dumps({"series": series, "unreadable": unreadable}, indent=2))
+        return
+    stdout().print(trend_report(found, unreadable, last))
+
+
+def _folder(given: str | None) -> Path:
+    from vestbench.cli.settings import settings_here
+
+    settings = settings_here(o.PoolOptions(), venue=None, results=given)
+    folder = Path(settings["results"])
+    if not folder.is_dir():
+        raise UsageError(f"{folder} is no folder: name the one that holds the results")
+    return folder
+
+
+def _entries(folder: Path) -> tuple[dict[str, Entry], dict[str, str]]:
+    """Return the runs in `folder` by their file, oldest first, and what is none."""
+    from vestbench.report import guarded
+    from vestbench.results import load
+    from vestbench.stats.history import entry_of
+
+    entries: dict[str, Entry] = {}
+    unreadable: dict[str, str] = {}
+    for path in sorted(folder.iterdir()):
+        if not path.name.endswith((".toml", ".toml.partial")):
+            continue
+        try:
+            entries[str(path)] = guarded(partial(entry_of, load(path)))
+        except (InvalidRunError, UsageError) as error:
+            unreadable[str(path)] = str(error)
+    oldest_first = sorted(entries.items(), key=lambda found: found[1].started)
+    return dict(oldest_first), unreadable
+
+
+def _plain(record: Any) -> dict[str, Any]:
+    from vestbench.report.machine import plain_document
+
+    return plain_document(record)
