@@ -1,3 +1,27 @@
-"""Measure what an open HTTP connection saves, and prove that it stays open."""
+"""Measure what an open HTTP connection saves, and prove that it stays open.
+
+`bench`, `compare` and `simulated_exchange` are imported when they are first used, so
+that importing the package, as the command line does, takes no time.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from vestbench.api import Exchange, Result, bench, compare, simulated_exchange
 
 __version__ = "0.1.0"
+__all__ = ["Exchange", "Result", "bench", "compare", "simulated_exchange"]
+
+
+def __getattr__(name: str) -> Any:
+    if name not in __all__:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    from vestbench import api
+
+    return getattr(api, name)
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})
