@@ -57,6 +57,8 @@ def statistics(session: nox.Session) -> None:
     study = "tests.studies.operating_characteristics"
     output = ("--output", "results/statistics.toml")
     session.run("python", "-m", study, *(session.posargs or output))
+    if not session.posargs:
+        session.run("python", "-m", "tests.studies.stable_series")
 
 
 @nox.session(default=False)
@@ -97,3 +99,44 @@ def smoke(session: nox.Session) -> None:
         session.run("vestbench", "doctor")
         session.run("vestbench", "bench", "--requests", "60", "--min-saving", "40ms")
         session.run("vestbench", "warmup", "--rounds", "3", "--quiet")
+
+
+# What the latency job asks for; broken pooling has to fail the same.
+_GATE = ("compare", "pooled", "unpooled", "--max-rounds", "400")
+_ASSERTED = ("--assert", "pooled.reused == 100%", "--assert", "failures == 0")
+LATENCY = {
+    "auto": (*_GATE, *_ASSERTED, "--min-saving", "auto"),
+    "50ms": (*_GATE, *_ASSERTED, "--min-saving", "50ms", "--rtt", "30ms"),
+}
+BROKEN = {
+    "exchange-closes": ("--max-requests", "1"),
+    "pool-keeps-nothing": ("--pool-max-idle", "0"),
+}
+INVALID, NOT_MET = 5, 1
+
+
+@nox.session
+def latency(session: nox.Session) -> None:
+    """Assert what pooling saves, and that this goes red when pooling is broken.
+
+    Results, pages and JUnit go to the folder given after --, or to a temporary one.
+    """
+    session.install(".")
+    wanted = session.posargs[0] if session.posargs else session.create_tmp()
+    folder = Path(wanted).resolve()
+    with session.chdir(session.create_tmp()):  # so that the checkout is not imported
+        for name, words in LATENCY.items():
+            result = folder / f"{name}.toml"
+            page, cases = (result.with_suffix(end) for end in (".html", ".xml"))
+            documents = ("--html", str(page), "--junit", str(cases))
+            session.run("vestbench", *words, "--output", str(result), *documents)
+        for name, words in BROKEN.items():
+            for asked, code in (
+                (LATENCY["50ms"], INVALID),
+                (("bench", "-n", "40", "--assert", "reused == 100%"), NOT_MET),
+            ):
+                result = Path(f"broken-{name}-{code}.toml")
+                output = ("--quiet", "--no-github", "--output", str(result))
+                session.log(f"broken on purpose: {name}; must exit with {code}")
+                command = ("vestbench", *asked, *words, *output)
+                session.run(*command, success_codes=[code])
