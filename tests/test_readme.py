@@ -148,7 +148,7 @@ def test_every_console_block_starts_with_a_command() -> None:
 
 
 def test_every_option_that_is_mentioned_exists() -> None:
-    known = set().union(*map(options, commands()))
+    known = {"--vestbench-results"}.union(*map(options, commands()))  # one is pytest's
     mentioned = {option for span in _SPANS for option in _LONG_OPTION.findall(span)}
 
     assert mentioned
@@ -244,8 +244,28 @@ def test_ci_runs_the_test_command_as_it_stands_here() -> None:
 def test_ci_runs_nothing_but_that() -> None:
     if not (ROOT / ".git").exists():
         pytest.skip("no checkout: the source distribution is without .github")
-    (workflow,) = (ROOT / ".github" / "workflows").iterdir()
-    steps = re.findall(r"^ +- run: (.*)$", workflow.read_text(), re.MULTILINE)
+    workflows = sorted((ROOT / ".github" / "workflows").iterdir())
+    run = {
+        path.name: re.findall(r"^ +- run: (.*)$", path.read_text(), re.MULTILINE)
+        for path in workflows
+    }
 
-    # The other one is in the README too, for the reader's own machine.
-    assert [step for step in steps if f"`{step}`" not in README] == [".ci/run"]
+    # Others are in the README too, for the reader's own machine.
+    own = {
+        name: [step for step in steps if f"`{step}`" not in README]
+        for name, steps in run.items()
+    }
+    (latency,) = own.pop("latency.yml")
+    assert own == {"ci.yml": [".ci/run"]}
+    assert "nox -s latency" in latency
+    assert "`nox -s latency`" in README
+
+
+def test_the_latency_job_is_among_what_ci_runs() -> None:
+    if not (ROOT / "noxfile.py").exists():
+        pytest.skip("no noxfile")
+    sessions = (ROOT / "noxfile.py").read_text()
+
+    # A session without default=False is run by nox as it stands in the test command.
+    assert "@nox.session\ndef latency(" in sessions
+    assert re.search(r"success_codes=\[code\]", sessions)
