@@ -29,7 +29,7 @@ def lint(session: nox.Session) -> None:
 @nox.session
 def typecheck(session: nox.Session) -> None:
     """Check types, strictly, in the package and in its tests."""
-    session.install("-e", ".", *_group("typecheck"))
+    session.install("-e", ".[all]", *_group("typecheck"))
     session.run("mypy")
 
 
@@ -46,14 +46,14 @@ def matrix(session: nox.Session) -> None:
 
 
 def _test(session: nox.Session) -> None:
-    session.install("-e", ".", *_group("test"))
+    session.install("-e", ".[all]", *_group("test"))
     session.run("pytest", *session.posargs)
 
 
 @nox.session(default=False)
 def statistics(session: nox.Session) -> None:
     """Check false verdicts and coverage by simulation; writes results/."""
-    session.install("-e", ".", *_group("test"))
+    session.install("-e", ".[all]", *_group("test"))
     study = "tests.studies.operating_characteristics"
     output = ("--output", "results/statistics.toml")
     session.run("python", "-m", study, *(session.posargs or output))
@@ -64,7 +64,7 @@ def statistics(session: nox.Session) -> None:
 @nox.session(default=False)
 def coverage(session: nox.Session) -> None:
     """Check intervals against the emulated link's known truth; writes results/."""
-    session.install("-e", ".", *_group("test"))
+    session.install("-e", ".[all]", *_group("test"))
     output = ("--output", "results/coverage.toml")
     session.run("python", "-m", "tests.studies.coverage", *(session.posargs or output))
 
@@ -72,7 +72,7 @@ def coverage(session: nox.Session) -> None:
 @nox.session(default=False)
 def accuracy(session: nox.Session) -> None:
     """Check the measured window against the kernel's timestamps; writes results/."""
-    session.install("-e", ".", *_group("test"))
+    session.install("-e", ".[all]", *_group("test"))
     output = ("--output", "results/accuracy-kernel.toml")
     session.run("python", "-m", "tests.studies.accuracy", *(session.posargs or output))
 

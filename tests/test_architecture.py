@@ -59,6 +59,9 @@ HOMES = {
     "pytest": ("vestbench.pytest_plugin",),
     "httpx": ("vestbench.clients",),
     "httpcore": ("vestbench.clients",),
+    "httpx2": ("vestbench.clients",),  # the extra httpx2
+    "httpcore2": ("vestbench.clients",),
+    "pyreqwest": ("vestbench.clients",),  # the extra reqwest
     "certifi": ("vestbench.clients",),
     "numpy": ("vestbench.stats",),
     "tomli_w": ("vestbench.results",),
@@ -219,6 +222,7 @@ def test_a_typing_import_that_is_allowed_is_still_needed() -> None:
 def test_the_command_starts_without_what_it_may_not_need() -> None:
     heavy = [
         *("rich", "numpy", "httpx", "httpcore", "certifi", "tomli_w", "trustme"),
+        *("httpx2", "httpcore2", "pyreqwest", "h2"),
         *("eth_account", "asyncio", "ssl", "vestbench.clients", "vestbench.simulator"),
         *("vestbench.stats", "vestbench.report", "vestbench.results"),
     ]

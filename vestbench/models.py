@@ -23,6 +23,8 @@ class Strategy(StrEnum):
     POOLED = "pooled"  # kept open and reused
     UNPOOLED = "unpooled"  # a new connection, fully shaken hands, for each request
     WARMED = "warmed"  # a fresh pool, warmed up as the bot does, then left idle
+    RESUMED = "resumed"  # a new connection for each request, its TLS session resumed
+    HTTP2 = "http2"  # one HTTP/2 connection, kept open and shared
 
 
 class Role(StrEnum):
@@ -66,6 +68,8 @@ class SessionPlan:
     pool: PoolSettings
     strategy: Strategy = Strategy.POOLED
     concurrency: int = 1  # requests in flight at once
+    http2: bool = False  # offer HTTP/2 in the handshake; the server decides
+    stack: str = ""  # which HTTP library, where there are several; empty is the first
     kernel_timestamps: bool = (
         False  # ask the kernel when requests left and answers came
     )
@@ -77,9 +81,27 @@ class StackFacts:
 
     stack: str
     versions: Mapping[str, str]
-    tls_context_ns: int  # the context in use, built once
+    tls_context_ns: int | None  # the context in use, built once; None if it has none
     default_context_ns: int | None  # one with the usual trust store, for comparison
+    # What the first TLS handshake of the process cost beyond the second, where that was
+    # burnt off on purpose; None where there is nothing to burn off.
+    first_handshake_ns: int | None = None
     origin_ns: int  # CLOCK_MONOTONIC when `Sample.start_ns` was 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StackAbility:
+    """What one stack can do on this machine."""
+
+    stack: str
+    installed: bool
+    version: str  # empty where it is not installed
+    install: str  # what to type to have it, or to have all of it; empty with all of it
+    phases: bool  # it shows the phases of a request; else only the whole call
+    proof: str  # how the reuse of a connection is proved
+    strategies: tuple[str, ...]  # those it can honour here
+    refused: Mapping[str, str]  # the others, with the reason
+    unhonoured: Mapping[str, str]  # pool settings not quite the bot's, and why
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -120,6 +142,9 @@ class Sample:
     three on a reused connection, `dns_ns` where the address was a literal, `tls_ns`
     without TLS. `sign_ns` is `None` unless the request was signed inside the clock.
     What is left of the latency after all of these is the client's own time.
+
+    A stack that only shows the whole call leaves all six phases `None`; the first three
+    then say nothing of what happened. `reused` does.
     """
 
     slot: Slot
@@ -128,23 +153,23 @@ class Sample:
     dns_ns: int | None
     connect_ns: int | None
     tls_ns: int | None
-    send_ns: int
-    wait_ns: int  # from the last byte sent to the first byte received
-    receive_ns: int
+    send_ns: int | None  # this and the next two: None where phases are not known
+    wait_ns: int | None  # from the last byte sent to the first byte received
+    receive_ns: int | None
     status: int
     reused: bool  # proved: nothing was opened, and the local port had been seen before
     connection: int  # serial of the connection, unique in the run
     use: int  # how many exchanges this connection had carried before, plus one
-    local_port: int
+    local_port: int  # 0 where the stack had closed it before it could be asked for
     resumed: bool  # the connection resumed a TLS session
     http_version: str
     tls_version: str  # empty without TLS
-    cipher: str  # empty without TLS
+    cipher: str  # empty without TLS, or where the stack does not tell
     remote: str  # address and port of the peer
     rtt_us: int | None  # the kernel's smoothed round-trip time after the exchange
-    syn_rtt_us: (
-        int | None
-    )  # its first estimate, from the TCP handshake of this connection
+    # Its first estimate, from the TCP handshake of this connection. Where the socket is
+    # only seen after the exchange: the shortest round trip until then.
+    syn_rtt_us: int | None
     retransmits: int | None  # segments sent again during this exchange
     body_bytes: int
     # What this host adds to the window of send and wait, by the kernel's timestamps:
@@ -157,15 +182,20 @@ class Sample:
     sign_ns: int | None = None  # before the phases of the network
 
     @property
-    def network_ns(self) -> int:
-        """The sum of the phases of the network, in nanoseconds."""
+    def network_ns(self) -> int | None:
+        """The sum of the phases of the network, in ns; None where they are not known."""
+        if self.send_ns is None or self.wait_ns is None or self.receive_ns is None:
+            return None
         opening = (self.dns_ns or 0) + (self.connect_ns or 0) + (self.tls_ns or 0)
         return opening + self.send_ns + self.wait_ns + self.receive_ns
 
     @property
-    def client_ns(self) -> int:
+    def client_ns(self) -> int | None:
         """Latency minus signing and the phases: what the HTTP library itself costs."""
-        return self.latency_ns - (self.sign_ns or 0) - self.network_ns
+        network_ns = self.network_ns
+        if network_ns is None:
+            return None
+        return self.latency_ns - (self.sign_ns or 0) - network_ns
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

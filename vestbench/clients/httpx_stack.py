@@ -1,4 +1,7 @@
-"""The httpx stack: one timed exchange over httpx and httpcore."""
+"""The httpx and httpx2 stacks: one timed exchange over either, and its httpcore.
+
+Both libraries have the same interface, so they are handed in as modules.
+"""
 
 from __future__ import annotations
 
@@ -8,20 +11,22 @@ import itertools
 import platform
 import ssl
 from collections.abc import Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
-from email.utils import parsedate_to_datetime
+from dataclasses import replace
+from functools import cache, partial
 from http.cookiejar import CookieJar, DefaultCookiePolicy
-from threading import Barrier
-from time import perf_counter_ns, time
+from importlib.util import find_spec
+from time import perf_counter_ns
+from typing import Any, NamedTuple
 
 import certifi
-import httpcore
-import httpx
 
 from vestbench import __version__
-from vestbench.clients.failures import REQUEST_ERRORS, classify, one_line
+from vestbench.clients.bursts import Burst
+from vestbench.clients.failures import Classifier, refusal
 from vestbench.clients.kernel_stamps import realtime_offset_ns
+from vestbench.clients.stacks import FAITHFUL_CONCURRENCY, kept_idle
 from vestbench.clients.timing import Marks, TcpInfo, TimedBackend
+from vestbench.clients.transport import Library, library, transport
 from vestbench.models import (
     Failure,
     FailureKind,
@@ -34,25 +39,18 @@ from vestbench.models import (
     Strategy,
 )
 
-# Loaded by httpx and httpcore on first use; loaded here so that no request pays for it.
-_LATE_IMPORTS = ("encodings.idna", "stringprep", "h11", "httpcore._sync.http11")
-
-# httpcore 1.0.9 compares all connections, not the idle ones, with its keep-alive
-# limit: with three or more in flight it closes each one as it is done
-# (encode/httpcore #1000, #1035).
-_FAITHFUL_CONCURRENCY = 2
-
 # A collection costs 0.2 ms between requests; one a request would be pacing.
 _COLLECT_EVERY = 16
 
 
-def preload() -> None:
-    """Import all that a request imports on first use, and hold garbage collection."""
-    for name in _LATE_IMPORTS:
+def preload(used: Library) -> None:
+    """Import all that a request imports on first use."""
+    core = used.core.__name__
+    names = ["encodings.idna", "stringprep", "h11", f"{core}._sync.http11"]
+    if find_spec("h2") is not None:
+        names += ["h2.connection", f"{core}._sync.http2"]
+    for name in names:
         importlib.import_module(name)
-    gc.collect()
-    gc.freeze()
-    gc.disable()
 
 
 class HttpxStack:
@@ -60,10 +58,16 @@ class HttpxStack:
 
     Args:
         ca_pem: Certificates to trust instead of the usual trust store; empty for it.
+        origin_ns: When the run began, by CLOCK_MONOTONIC; None for now.
+        name: `httpx` or `httpx2`.
     """
 
-    def __init__(self, ca_pem: str = "") -> None:
+    def __init__(
+        self, ca_pem: str = "", origin_ns: int | None = None, name: str = "httpx"
+    ) -> None:
         self._serials = itertools.count(1)
+        self._library = library(name)
+        client, core = self._library.client, self._library.core
         begin = perf_counter_ns()
         default_ns: int | None = None
         if ca_pem:
@@ -76,25 +80,28 @@ class HttpxStack:
             default_ns = perf_counter_ns() - begin
         else:
             # Honours SSL_CERT_FILE and SSL_CERT_DIR, as the library does by itself.
-            self._context = httpx.create_ssl_context()
+            self._context = client.create_ssl_context()
             context_ns = perf_counter_ns() - begin
+        preload(self._library)
         self.facts = StackFacts(
-            stack="httpx",
+            stack=name,
             versions={
                 "vestbench": __version__,
-                "httpx": httpx.__version__,
-                "httpcore": httpcore.__version__,
+                name: client.__version__,
+                core.__name__: core.__version__,
                 "python": platform.python_version(),
                 "openssl": ssl.OPENSSL_VERSION,
             },
             tls_context_ns=context_ns,
             default_context_ns=default_ns,
-            origin_ns=perf_counter_ns(),
+            origin_ns=perf_counter_ns() if origin_ns is None else origin_ns,
         )
 
     def open(self, plan: SessionPlan) -> HttpxSession:
         """Build a client with a pool of its own."""
-        return HttpxSession(plan, self._context, self.facts.origin_ns, self._serials)
+        return HttpxSession(
+            plan, self._library, self._context, self.facts.origin_ns, self._serials
+        )
 
 
 class HttpxSession:
@@ -103,22 +110,30 @@ class HttpxSession:
     def __init__(
         self,
         plan: SessionPlan,
+        used: Library,
         context: ssl.SSLContext,
         origin_ns: int,
         serials: Iterator[int],
     ) -> None:
         self._plan = plan
+        self._library = used
+        self._failures = _classifier(used)
         self._origin_ns = origin_ns
         self._exchanges = 0
         self.notes: tuple[str, ...] = ()
+        client = used.client
         begin = perf_counter_ns()
         self._backend = TimedBackend(
-            plan.pool, serials=serials, kernel_timestamps=plan.kernel_timestamps
+            plan.pool,
+            used.core,
+            resumes=plan.strategy is Strategy.RESUMED,
+            serials=serials,
+            kernel_timestamps=plan.kernel_timestamps,
         )
-        self._transport = _Transport(self._pool(context))
-        self._client = httpx.Client(
+        self._transport = transport(used)(self._pool(context))
+        self._client = client.Client(
             transport=self._transport,
-            timeout=httpx.Timeout(
+            timeout=client.Timeout(
                 plan.pool.request_timeout_s, connect=plan.pool.connect_timeout_s
             ),
             headers={"user-agent": f"vestbench/{__version__}"},
@@ -128,21 +143,20 @@ class HttpxSession:
             trust_env=False,
         )
         self.build_ns = perf_counter_ns() - begin
-        self._threads: ThreadPoolExecutor | None = None
-        self._width = 0  # of `_threads`: all of a burst must be able to start
+        self._burst = Burst(plan.concurrency)
 
-    def _pool(self, context: ssl.SSLContext) -> httpcore.ConnectionPool:
-        pool = self._plan.pool
-        keep, wanted = pool.max_idle, self._plan.concurrency
-        if 0 < keep < wanted and wanted > _FAITHFUL_CONCURRENCY:
-            keep = wanted
+    def _pool(self, context: ssl.SSLContext) -> Any:
+        pool, used = self._plan.pool, self._library
+        keep = kept_idle(used.name, pool, self._plan.concurrency)
+        if keep != pool.max_idle:
             self.notes = (
-                f"httpx {httpx.__version__} closes idle connections it should keep "
-                f"above {_FAITHFUL_CONCURRENCY} concurrent requests: "
+                f"{used.name} {used.client.__version__} closes idle connections it "
+                f"should keep above {FAITHFUL_CONCURRENCY} concurrent requests: "
                 f"pool_max_idle raised from {pool.max_idle} to {keep}",
             )
-        return httpcore.ConnectionPool(
+        return used.core.ConnectionPool(
             ssl_context=context,
+            http2=self._plan.http2,
             max_connections=None,
             max_keepalive_connections=keep,
             keepalive_expiry=pool.idle_timeout_s,
@@ -155,9 +169,9 @@ class HttpxSession:
 
     def ask(self, spec: RequestSpec, slot: Slot) -> tuple[Outcome, bytes]:
         """Send one request and return its outcome, and the body of the answer."""
-        answered = self._exchange(spec, slot)
-        self._between()
-        return answered
+        exchange = self._exchange(spec, slot)
+        self._between(exchange.marks)
+        return exchange.outcome, exchange.body
 
     def burst(
         self, specs: Sequence[RequestSpec], slots: Sequence[Slot]
@@ -165,52 +179,75 @@ class HttpxSession:
         """Send all requests at the same moment, each from a thread of its own."""
         if len(specs) == 1:
             return [self.send(specs[0], slots[0])]
-        if self._threads is None or len(specs) > self._width:
-            if self._threads is not None:
-                self._threads.shutdown()
-            self._width = max(len(specs), self._plan.concurrency)
-            self._threads = ThreadPoolExecutor(self._width)
-        start = Barrier(len(specs))
-
-        def one(spec: RequestSpec, slot: Slot) -> Outcome:
-            start.wait()
-            return self._exchange(spec, slot)[0]
-
-        outcomes = list(self._threads.map(one, specs, slots))
-        self._between()
-        return outcomes
+        tasks = [
+            partial(self._exchange, spec, slot, alone=False)
+            for spec, slot in zip(specs, slots, strict=True)
+        ]
+        exchanges = self._burst.run(tasks)
+        self._between(*(exchange.marks for exchange in exchanges))
+        return [
+            replace(exchange.outcome, reused=False)
+            if _waited(exchange, exchanges)
+            else exchange.outcome
+            for exchange in exchanges
+        ]
 
     def close(self) -> None:
         """Close the client and its connections."""
-        if self._threads is not None:
-            self._threads.shutdown()
+        self._burst.close()
         self._client.close()
 
-    def _between(self) -> None:
+    def _between(self, *exchanges: Marks) -> None:
         """Do, after the clock has stopped, what must not happen while it runs."""
-        if self._plan.strategy is Strategy.UNPOOLED:
+        if self._plan.strategy in (Strategy.UNPOOLED, Strategy.RESUMED):
+            for marks in exchanges:
+                if marks.stream is not None:
+                    marks.stream.keep_session()
             self._transport.pool.close()
         self._exchanges += 1
         if self._exchanges % _COLLECT_EVERY == 0:
             gc.collect()
 
-    def _exchange(self, spec: RequestSpec, slot: Slot) -> tuple[Outcome, bytes]:
+    def _exchange(
+        self, spec: RequestSpec, slot: Slot, *, alone: bool = True
+    ) -> _Exchange:
         content = spec.body or None
         headers = list(spec.headers)
         marks = self._backend.begin(joins=content is not None)
+        extensions = {"trace": marks.trace} if self._plan.http2 else None
         begin = perf_counter_ns()
         try:
             response = self._client.request(
-                spec.method, spec.url, headers=headers, content=content
+                spec.method,
+                spec.url,
+                headers=headers,
+                content=content,
+                extensions=extensions,
             )
-        except REQUEST_ERRORS as error:
+        except self._failures.errors as error:
             elapsed = perf_counter_ns() - begin
-            kind, detail = classify(error, marks)
-            return self._failure(slot, begin, elapsed, marks, kind, detail), b""
+            kind, detail = self._failures.classify(error, marks)
+            failure = self._failure(slot, begin, elapsed, marks, kind, detail)
+            return _Exchange(marks, failure, b"")
         elapsed = perf_counter_ns() - begin
-        accepted = spec.accepts(response.status_code)
-        outcome = self._sample if accepted else self._refused
-        return outcome(slot, begin, elapsed, marks, response), response.content
+        stream_id = response.extensions.get("stream_id")
+        if stream_id is not None:
+            response.extensions["network_stream"].carried(marks, stream_id)
+        outcome: Outcome
+        if spec.accepts(response.status_code):
+            outcome = self._sample(slot, begin, elapsed, marks, response, alone=alone)
+        else:
+            _kernel_view(marks)  # what was sent again here is not the next sample's
+            outcome = refusal(
+                slot,
+                start_ns=begin - self._origin_ns,
+                elapsed_ns=elapsed,
+                status=response.status_code,
+                reason=response.reason_phrase,
+                retry_after=response.headers.get("retry-after"),
+                reused=marks.reused(),
+            )
+        return _Exchange(marks, outcome, response.content)
 
     def _sample(
         self,
@@ -218,12 +255,21 @@ class HttpxSession:
         begin: int,
         elapsed: int,
         marks: Marks,
-        response: httpx.Response,
+        response: Any,
+        *,
+        alone: bool,
     ) -> Sample:
         connection = marks.connection
         if connection is None:
             raise RuntimeError("a response came over no connection of ours")
         info, retransmits = _kernel_view(marks)
+        send_ns: int | None
+        wait_ns: int | None
+        receive_ns: int | None
+        send_ns, wait_ns, receive_ns = marks.phases()
+        if connection.http2 and not alone:
+            # Whichever thread reads, reads for all that share the connection.
+            send_ns = wait_ns = receive_ns = None
         kernel_send_ns, kernel_receive_ns = _host_offsets(marks)
         return Sample(
             slot=slot,
@@ -232,13 +278,13 @@ class HttpxSession:
             dns_ns=marks.dns_ns,
             connect_ns=marks.connect_ns,
             tls_ns=marks.tls_ns,
-            send_ns=marks.last_write - marks.first_write,
-            wait_ns=marks.first_read - marks.last_write,
-            receive_ns=marks.last_read - marks.first_read,
+            send_ns=send_ns,
+            wait_ns=wait_ns,
+            receive_ns=receive_ns,
             status=response.status_code,
             reused=marks.reused(),
             connection=connection.serial,
-            use=connection.uses,
+            use=marks.use,
             local_port=connection.local_port,
             resumed=connection.resumed,
             http_version=response.http_version,
@@ -271,71 +317,28 @@ class HttpxSession:
             reused=marks.reused() if marks.connection is not None else None,
         )
 
-    def _refused(
-        self,
-        slot: Slot,
-        begin: int,
-        elapsed: int,
-        marks: Marks,
-        response: httpx.Response,
-    ) -> Failure:
-        status = response.status_code
-        limited = status == httpx.codes.TOO_MANY_REQUESTS
-        _kernel_view(marks)  # what was sent again here is not the next sample's
-        return Failure(
-            slot=slot,
-            start_ns=begin - self._origin_ns,
-            elapsed_ns=elapsed,
-            kind=FailureKind.RATE_LIMITED if limited else FailureKind.STATUS,
-            detail=one_line(f"HTTP {status} {response.reason_phrase}"),
-            status=status,
-            reused=marks.reused(),
-            retry_after_s=_seconds(response.headers.get("retry-after")),
+
+@cache
+def _classifier(used: Library) -> Classifier:
+    return Classifier(used.client, used.core)
+
+
+class _Exchange(NamedTuple):
+    marks: Marks
+    outcome: Outcome
+    body: bytes  # empty without an answer
+
+
+def _waited(exchange: _Exchange, burst: Sequence[_Exchange]) -> bool:
+    """Say whether a request shared a connection that another one was still opening."""
+    connection = exchange.marks.connection
+    return (
+        connection is not None
+        and connection.http2
+        and any(
+            each.marks.opened and each.marks.connection is connection for each in burst
         )
-
-
-class _Transport(httpx.BaseTransport):
-    """Hands requests of an `httpx.Client` to a pool that has our network backend."""
-
-    def __init__(self, pool: httpcore.ConnectionPool) -> None:
-        self.pool = pool
-
-    def handle_request(self, request: httpx.Request) -> httpx.Response:
-        url = request.url
-        response = self.pool.handle_request(
-            httpcore.Request(
-                method=request.method,
-                url=httpcore.URL(
-                    scheme=url.raw_scheme,
-                    host=url.raw_host,
-                    port=url.port,
-                    target=url.raw_path,
-                ),
-                headers=request.headers.raw,
-                content=request.stream,
-                extensions=request.extensions,
-            )
-        )
-        return httpx.Response(
-            status_code=response.status,
-            headers=response.headers,
-            stream=_Body(response),
-            extensions=response.extensions,
-        )
-
-    def close(self) -> None:
-        self.pool.close()
-
-
-class _Body(httpx.SyncByteStream):
-    def __init__(self, response: httpcore.Response) -> None:
-        self._response = response
-
-    def __iter__(self) -> Iterator[bytes]:
-        yield from self._response.iter_stream()
-
-    def close(self) -> None:
-        self._response.close()
+    )
 
 
 def _kernel_view(marks: Marks) -> tuple[TcpInfo | None, int | None]:
@@ -356,18 +359,3 @@ def _host_offsets(marks: Marks) -> tuple[int | None, int | None]:
         return None, None
     ahead_ns = realtime_offset_ns()
     return marks.kernel.offsets(marks.first_write, marks.first_read, ahead_ns)
-
-
-def _seconds(retry_after: str | None) -> float | None:
-    """Read a Retry-After header, seconds or a date (RFC 9110, 10.2.3).
-
-    One that is neither asked for a wait all the same: 0.
-    """
-    if retry_after is None:
-        return None
-    if retry_after.isascii() and retry_after.isdigit():
-        return float(retry_after)
-    try:
-        return max(0.0, parsedate_to_datetime(retry_after).timestamp() - time())
-    except (ValueError, OverflowError):
-        return 0.0

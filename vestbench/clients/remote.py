@@ -10,6 +10,7 @@ import sys
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack, suppress
 from multiprocessing.connection import Connection
+from time import perf_counter_ns
 from types import TracebackType
 from typing import Any, Protocol, Self
 
@@ -46,9 +47,19 @@ class RemoteStack:
         spawn: Starts the worker, for example inside an emulated link; by default it
             is an ordinary child process.
         ca_pem: Certificates to trust instead of the usual trust store.
+        stack: Which HTTP library it has.
+        origin_ns: When the run began, by CLOCK_MONOTONIC, for workers whose samples
+            have one time line; None is when the worker is ready.
     """
 
-    def __init__(self, spawn: Spawner | None = None, *, ca_pem: str = "") -> None:
+    def __init__(
+        self,
+        spawn: Spawner | None = None,
+        *,
+        ca_pem: str = "",
+        stack: str = "httpx",
+        origin_ns: int | None = None,
+    ) -> None:
         ours, theirs = socket.socketpair()
         with ExitStack() as started, theirs:
             started.callback(ours.close)
@@ -60,7 +71,7 @@ class RemoteStack:
         self._channel: Connection[Any, Any] = Connection(ours.detach())
         self._keys = itertools.count()
         with suppress(OSError):  # dead already: whoever asks for an answer is told
-            self._channel.send({"ca_pem": ca_pem})
+            self._channel.send((stack, {"ca_pem": ca_pem, "origin_ns": origin_ns}))
         self._facts: StackFacts | None = None
         self._midway = False  # an answer is still owed, as after Ctrl-C
 
@@ -141,6 +152,62 @@ class RemoteStack:
         if self._process.poll() is None:
             self._process.kill()
             self._wait()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.close()
+
+
+class RemoteStacks:
+    """Workers with different stacks, of which each session is opened in one.
+
+    The parent drives them in turn, so that requests of different stacks interleave.
+
+    Args:
+        names: The stacks; the first is where a session opens that names none.
+        spawn: Starts the workers.
+        ca_pem: Certificates to trust instead of the usual trust store.
+    """
+
+    def __init__(
+        self,
+        names: Sequence[str] = ("httpx",),
+        spawn: Spawner | None = None,
+        *,
+        ca_pem: str = "",
+    ) -> None:
+        origin_ns = perf_counter_ns()
+        with ExitStack() as started:
+            self._stacks = {
+                name: started.enter_context(
+                    RemoteStack(spawn, ca_pem=ca_pem, stack=name, origin_ns=origin_ns)
+                )
+                for name in names
+            }
+            for stack in self._stacks.values():
+                _ = stack.facts  # wait until all are ready: starting takes the CPU
+            self._close = started.pop_all()
+
+    @property
+    def facts(self) -> tuple[StackFacts, ...]:
+        """What each worker says of itself."""
+        return tuple(stack.facts for stack in self._stacks.values())
+
+    def open(self, plan: SessionPlan) -> RemoteSession:
+        """Build a client with a pool of its own on the stack that `plan` names."""
+        name = plan.stack or next(iter(self._stacks))
+        return self._stacks[name].open(plan)
+
+    def close(self) -> None:
+        """End the workers."""
+        self._close.close()
 
     def __enter__(self) -> Self:
         return self

@@ -1,4 +1,4 @@
-"""A network backend for httpcore that stamps each phase and counts connection uses.
+"""A network backend for httpcore and httpcore2 that stamps phases and counts uses.
 
 It resolves, connects and shakes hands itself, because httpcore's own trace events put
 name resolution and TCP into one, and its window round a request is wider than the wire
@@ -18,10 +18,8 @@ import threading
 from collections.abc import Callable, Iterable, Iterator
 from ipaddress import ip_address
 from time import perf_counter_ns
+from types import ModuleType
 from typing import Any, NamedTuple
-
-import httpcore
-from httpcore import SOCKET_OPTION, NetworkStream
 
 from vestbench.clients.kernel_stamps import KernelStamps, StampedSocket
 from vestbench.models import NS_PER_S, PoolSettings
@@ -34,14 +32,15 @@ _RTT_OFFSET = 68  # u32, smoothed round-trip time in microseconds
 _RETRANS_OFFSET = 100  # u32, segments sent again in the life of the connection
 
 Address = tuple[Any, ...]
+SocketOption = tuple[int, int, int]
 Resolver = Callable[[str, int], list[tuple[int, Address]]]
 
 
-class NameResolutionError(httpcore.ConnectError):
+class NameResolutionError(Exception):
     """The host name has no address."""
 
 
-class TlsError(httpcore.ConnectError):
+class TlsError(Exception):
     """The TLS handshake failed, or an alert came in place of an answer.
 
     A server that refuses the client in TLS 1.3 says so after the handshake.
@@ -76,6 +75,7 @@ class Connection:
 
     __slots__ = (
         "cipher",
+        "http2",
         "local_port",
         "remote",
         "resumed",
@@ -97,6 +97,7 @@ class Connection:
         self.tls_version = ""
         self.cipher = ""
         self.resumed = False
+        self.http2 = False
         self.uses = 0
 
 
@@ -119,8 +120,10 @@ class Marks:
         "last_write",
         "opened",
         "peer_closed",
+        "sent",
         "stream",
         "tls_ns",
+        "use",
     )
 
     def __init__(self, deadline_ns: int, *, joins: bool = False) -> None:
@@ -131,21 +134,47 @@ class Marks:
         self.connect_ns: int | None = None
         self.tls_ns: int | None = None
         self.first_write = self.last_write = 0
+        self.sent = 0  # where the last write is not the request's: HTTP/2 acknowledges
         self.first_read = self.last_read = 0
         self.opened = 0  # connections this exchange tried to open
         self.peer_closed = False  # the end of the stream was read
         self.head = b""  # the first bytes of the answer
         self.connection: Connection | None = None  # the one that carried it
         self.stream: TimedStream | None = None
+        self.use = 0  # of the connection: how many exchanges it has carried with this
         self.info: TcpInfo | None = None  # where the stream was closed inside
         self.kernel: KernelStamps | None = None  # where they are asked for
+
+    def trace(self, event: str, _info: Any) -> None:
+        """Take the trace events of HTTP/2, which reads and writes on its own account.
+
+        Its settings may arrive before the response and are acknowledged after the
+        request, so the first read and the last write are not the exchange's.
+        """
+        if event == "http2.send_request_body.complete":
+            self.sent = self.last_write
+        elif event == "http2.receive_response_headers.complete":
+            self.first_read = self.last_read
+
+    def carried_by(self, stream: TimedStream, connection: Connection, use: int) -> None:
+        """Take note of what carries the exchange."""
+        self.stream, self.connection, self.use = stream, connection, use
+
+    def phases(self) -> tuple[int, int, int]:
+        """Return the durations of send, wait and receive, in nanoseconds."""
+        sent = self.sent or self.last_write
+        return (
+            sent - self.first_write,
+            self.first_read - sent,
+            self.last_read - self.first_read,
+        )
 
     def reused(self) -> bool:
         """Proof of reuse: nothing was opened, and the connection had served before.
 
         The local port is asked of the kernel again where the socket is still open.
         """
-        if self.opened or self.connection is None or self.connection.uses < 2:
+        if self.opened or self.connection is None or self.use < 2:
             return False
         port = self.stream.local_port() if self.stream is not None else 0
         return port in (0, self.connection.local_port)
@@ -155,11 +184,16 @@ class _PerThread(threading.local):
     marks: Marks | None = None
 
 
-class TimedBackend(httpcore.NetworkBackend):
+class TimedBackend:
     """Opens connections for httpcore's pool and stamps what happens on them.
+
+    It has the methods of `httpcore.NetworkBackend`, and raises the exceptions of
+    whichever httpcore it serves.
 
     Args:
         settings: Gives the connect timeout and the TCP keep-alive.
+        core: The module `httpcore` or `httpcore2`.
+        resumes: Offer the last TLS session of a host to a new connection to it.
         clock: Nanoseconds, monotonic.
         resolve: Takes a host and a port and gives address families and addresses.
         serials: Numbers the connections; shared by backends whose connections must
@@ -170,12 +204,16 @@ class TimedBackend(httpcore.NetworkBackend):
     def __init__(
         self,
         settings: PoolSettings,
+        core: ModuleType,
         *,
+        resumes: bool = False,
         clock: Callable[[], int] = perf_counter_ns,
         resolve: Resolver | None = None,
         serials: Iterator[int] | None = None,
         kernel_timestamps: bool = False,
     ) -> None:
+        self.core = core
+        self.sessions: dict[str | None, ssl.SSLSession] | None = {} if resumes else None
         self._settings = settings
         self.kernel_timestamps = kernel_timestamps
         self._clock = clock
@@ -212,8 +250,8 @@ class TimedBackend(httpcore.NetworkBackend):
         port: int,
         timeout: float | None = None,  # noqa: ARG002 - the settings' budget is shared
         local_address: str | None = None,  # noqa: ARG002 - never asked for
-        socket_options: Iterable[SOCKET_OPTION] | None = None,  # noqa: ARG002
-    ) -> NetworkStream:
+        socket_options: Iterable[SocketOption] | None = None,  # noqa: ARG002
+    ) -> TimedStream:
         """Resolve `host`, connect, and stamp both.
 
         Name resolution, TCP and TLS share the connect timeout. `getaddrinfo` cannot be
@@ -245,15 +283,15 @@ class TimedBackend(httpcore.NetworkBackend):
         self, addresses: list[tuple[int, Address]], deadline: int
     ) -> tuple[socket.socket, Address]:
         """Connect to the first address that answers; they share the time left."""
-        failure: Exception = httpcore.ConnectError("the name has no address")
+        failure: Exception = self.core.ConnectError("the name has no address")
         for position, (family, address) in enumerate(addresses):
             left_ns = deadline - self._clock()
             if left_ns <= 0:
-                raise httpcore.ConnectTimeout("connect timeout")
+                raise self.core.ConnectTimeout("connect timeout")
             try:
                 sock = socket.socket(family, socket.SOCK_STREAM)
             except OSError as error:  # a kernel without IPv6
-                failure = httpcore.ConnectError(_why(error))
+                failure = self.core.ConnectError(_why(error))
                 continue
             try:
                 sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
@@ -263,10 +301,10 @@ class TimedBackend(httpcore.NetworkBackend):
                 sock.connect(address)
             except TimeoutError:
                 sock.close()
-                failure = httpcore.ConnectTimeout("connect timeout")
+                failure = self.core.ConnectTimeout("connect timeout")
             except OSError as error:
                 sock.close()
-                failure = httpcore.ConnectError(_why(error))
+                failure = self.core.ConnectError(_why(error))
                 failure.__cause__ = error
             except BaseException:
                 sock.close()
@@ -284,7 +322,7 @@ class TimedBackend(httpcore.NetworkBackend):
         return self._clock()
 
 
-class TimedStream(NetworkStream):
+class TimedStream:
     """One TCP or TLS connection that stamps the reads and writes on it."""
 
     def __init__(
@@ -293,6 +331,8 @@ class TimedStream(NetworkStream):
         self._sock = sock
         self._connection = connection
         self._backend = backend
+        self._core = backend.core
+        self._host: str | None = None  # what the TLS session was made for
         self._last_marks: Marks | None = None
         self._held = b""  # what is to leave with the next write
         self._stamped: StampedSocket | None = None
@@ -302,18 +342,18 @@ class TimedStream(NetworkStream):
         marks = self._backend.current()
         if self._held:  # never wait for an answer to what has not left
             self.write(b"", timeout)
-        limit_s = self._limit(timeout, marks, httpcore.ReadTimeout)
+        limit_s = self._limit(timeout, marks, self._core.ReadTimeout)
         self._sock.settimeout(limit_s)
         if self._stamped is not None:
             self._note_arrival(self._stamped, marks, limit_s)
         try:
             data = self._sock.recv(max_bytes)
         except TimeoutError as error:
-            raise httpcore.ReadTimeout("no answer in time") from error
+            raise self._core.ReadTimeout("no answer in time") from error
         except ssl.SSLError as error:
             raise TlsError(_why(error)) from error
         except OSError as error:
-            raise httpcore.ReadError(_why(error)) from error
+            raise self._core.ReadError(_why(error)) from error
         if data:
             stamp = self._backend.now()
             if not marks.first_read:
@@ -331,26 +371,27 @@ class TimedStream(NetworkStream):
         ends it.
         """
         marks = self._backend.current()
-        if buffer and marks.joins:
+        if buffer and marks.joins and not self._connection.http2:
             self._held += buffer
             return
         buffer, self._held = self._held + buffer, b""
         if not buffer:
             return
-        if self._last_marks is not marks:
-            self._last_marks = marks
+        self._last_marks = marks
+        if marks.connection is not self._connection:
             self._connection.uses += 1
-            marks.connection = self._connection
-            marks.stream = self
-        self._sock.settimeout(self._limit(timeout, marks, httpcore.WriteTimeout))
+            marks.carried_by(self, self._connection, self._connection.uses)
+            # Sent again, where HTTP/2 has learnt that the first one was not looked at.
+            marks.first_write = marks.first_read = 0
+        self._sock.settimeout(self._limit(timeout, marks, self._core.WriteTimeout))
         if not marks.first_write:
             marks.first_write = self._backend.now()
         try:
             self._sock.sendall(buffer)
         except TimeoutError as error:
-            raise httpcore.WriteTimeout("could not send in time") from error
+            raise self._core.WriteTimeout("could not send in time") from error
         except OSError as error:
-            raise httpcore.WriteError(_why(error)) from error
+            raise self._core.WriteError(_why(error)) from error
         finally:  # httpcore still reads after an error: an answer may have come before
             marks.last_write = self._backend.now()
         if self._stamped is not None:
@@ -361,8 +402,11 @@ class TimedStream(NetworkStream):
         ssl_context: ssl.SSLContext,
         server_hostname: str | None = None,
         timeout: float | None = None,  # noqa: ARG002 - the connect budget is shared
-    ) -> NetworkStream:
-        """Shake hands. The stamp leaves out the making of the Python object."""
+    ) -> TimedStream:
+        """Shake hands. The stamp leaves out the making of the Python object.
+
+        To set a session takes 0.3 ms, and is no part of the handshake either.
+        """
         marks = self._backend.current()
         try:
             self._sock.getpeername()  # wrap_socket would lose the socket without one
@@ -374,6 +418,7 @@ class TimedStream(NetworkStream):
                 self._sock,
                 server_hostname=server_hostname,
                 do_handshake_on_connect=False,
+                session=(self._backend.sessions or {}).get(server_hostname),
             )
         except OSError as error:
             self._sock.close()
@@ -389,7 +434,7 @@ class TimedStream(NetworkStream):
             marks.tls_ns = (marks.tls_ns or 0) + self._backend.now() - begin
         except TimeoutError as error:
             sock.close()
-            raise httpcore.ConnectTimeout("TLS handshake timeout") from error
+            raise self._core.ConnectTimeout("TLS handshake timeout") from error
         except OSError as error:
             sock.close()
             raise TlsError(_why(error)) from error
@@ -397,9 +442,32 @@ class TimedStream(NetworkStream):
         self._connection.tls_version = sock.version() or ""
         self._connection.cipher = cipher[0] if cipher else ""
         self._connection.resumed = bool(sock.session_reused)
+        self._connection.http2 = sock.selected_alpn_protocol() == "h2"
+        self._host = server_hostname
         if self._backend.kernel_timestamps:
             self._stamped = StampedSocket(sock)
         return self
+
+    def carried(self, marks: Marks, stream_id: int) -> None:
+        """Say what carried an exchange of HTTP/2.
+
+        Another thread may have written its request; the streams that a client opens
+        have odd numbers (RFC 9113, 5.1.1).
+        """
+        marks.carried_by(self, self._connection, (stream_id + 1) // 2)
+
+    def keep_session(self) -> None:
+        """Keep the TLS session for the next connection; outside the clock.
+
+        Only after a response: in TLS 1.3 the tickets arrive with it.
+        """
+        sessions = self._backend.sessions
+        if sessions is None or not isinstance(self._sock, ssl.SSLSocket):
+            return
+        session = self._sock.session if self._sock.fileno() >= 0 else None
+        old = self._connection.tls_version != TLS_1_3  # may know it by its number
+        if session is not None and (session.has_ticket or old):
+            sessions[self._host] = session
 
     def _note_arrival(
         self, stamped: StampedSocket, marks: Marks, limit_s: float
@@ -413,7 +481,7 @@ class TimedStream(NetworkStream):
         self,
         timeout: float | None,
         marks: Marks,
-        expired: type[httpcore.TimeoutException],
+        expired: type[Exception],
     ) -> float:
         left_s = self._backend.remaining_s(marks.deadline_ns)
         if left_s <= 0:
@@ -422,7 +490,11 @@ class TimedStream(NetworkStream):
 
     def local_port(self) -> int:
         """Ask the kernel for the local port; 0 once the stream is closed."""
-        return self._sock.getsockname()[1] if self._sock.fileno() >= 0 else 0
+        try:
+            port: int = self._sock.getsockname()[1]
+        except OSError:  # another thread may close what the pool has too many of
+            return 0
+        return port
 
     def tcp_info(self) -> TcpInfo | None:
         """Read the kernel's view of the connection; None once it is closed."""
@@ -454,7 +526,7 @@ class TimedStream(NetworkStream):
         return None
 
 
-def keepalive_options(idle_s: float) -> list[SOCKET_OPTION]:
+def keepalive_options(idle_s: float) -> list[SocketOption]:
     """Return the socket options that reqwest sets for `tcp_keepalive(idle_s)`.
 
     reqwest since 0.12.23 probes every 15 s, three times, and gives up on unacknowledged
@@ -462,7 +534,7 @@ def keepalive_options(idle_s: float) -> list[SOCKET_OPTION]:
     """
     if idle_s <= 0:
         return []
-    options: list[SOCKET_OPTION] = [(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)]
+    options: list[SocketOption] = [(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)]
     for name, value in (
         # macOS calls the idle time TCP_KEEPALIVE.
         (

@@ -12,19 +12,22 @@ other end of; when that end closes, this process ends.
 from __future__ import annotations
 
 import gc
+import logging
 import signal
 import sys
 from multiprocessing.connection import Connection
 from typing import Any
 
-from vestbench.clients.httpx_stack import HttpxSession, HttpxStack, preload
 from vestbench.clients.path_signing import Signer, sign, signed
+from vestbench.clients.stacks import load_stack
 
 
 def main(argv: list[str]) -> int:
     """Serve commands on the file descriptor named in `argv` until it closes."""
     # Ctrl-C in a terminal reaches the whole process group; the parent decides.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+    # What a library warns of is in the failures; here it would land between tables.
+    logging.getLogger().addHandler(logging.NullHandler())
     with Connection(int(argv[1])) as parent:
         try:
             _serve(parent)
@@ -34,10 +37,14 @@ def main(argv: list[str]) -> int:
 
 
 def _serve(parent: Connection[Any, Any]) -> None:
-    stack = HttpxStack(**parent.recv())
-    preload()
+    name, settings = parent.recv()
+    stack = load_stack(name)(**settings)
+    # Held while it is measured, and done between two requests instead.
+    gc.collect()
+    gc.freeze()
+    gc.disable()
     parent.send(stack.facts)
-    sessions: dict[int, HttpxSession] = {}
+    sessions: dict[int, Any] = {}
     signer: Signer | None = None
     while True:
         command, key, *arguments = parent.recv()
