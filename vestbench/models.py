@@ -183,7 +183,7 @@ class Sample:
 
     @property
     def network_ns(self) -> int | None:
-        """The sum of the phases of the network, in ns; None where they are not known."""
+        """The sum of the phases of the network, in ns; None where not known."""
         if self.send_ns is None or self.wait_ns is None or self.receive_ns is None:
             return None
         opening = (self.dns_ns or 0) + (self.connect_ns or 0) + (self.tls_ns or 0)

@@ -23,6 +23,7 @@ from vestbench.cli.history import history, trend
 from vestbench.cli.keys import keys
 from vestbench.cli.report import report
 from vestbench.cli.serve import serve
+from vestbench.cli.stacks import stacks
 from vestbench.cli.warmup import warmup
 from vestbench.errors import ExitCode, VestbenchError
 
@@ -87,6 +88,7 @@ for command in (
     *(config, doctor),
 ):
     app.command()(command)
+app.command()(stacks)
 app.add_typer(keys)
 
 

@@ -64,6 +64,7 @@ def bench(
     account: o.AccountOptions,
     pacing: o.PaceOptions,
     pool: o.PoolOptions,
+    stack: o.StackOptions,
     link: o.LinkOptions,
     exchange: o.ExchangeOptions,
     output: o.OutputOptions,
@@ -85,6 +86,7 @@ def bench(
     asserting.check(decides=gate)
     gated = gate or bool(asserting.asserted)
     o.chosen("--confidence", confidence, (90, 95, 99))
+    m.one_stack(stack, "bench")
     strategy = Strategy.POOLED if pooled else Strategy.UNPOOLED
     if gate and not pooled:
         raise UsageError("--gate needs subsequent requests: not with --unpooled")
@@ -93,6 +95,8 @@ def bench(
             pool=settings.pool,
             strategy=strategy,
             concurrency=concurrency,
+            http2=stack.http2,
+            stack=stack.stack,
             kernel_timestamps=kernel_timestamps,
         ),
         requests=requests,
@@ -108,7 +112,7 @@ def bench(
             gate=gate,
             assertions=asserting.asserted or (),
         ),
-        m.place_of(settings, where, link, exchange, account, seed=pace.seed),
+        m.place_of(settings, where, link, exchange, account, stack, seed=pace.seed),
         output,
         settings,
         budget=pacing.budget,

@@ -22,7 +22,8 @@ def compare(
         list[str] | None,
         typer.Argument(
             metavar="NAME...",
-            help="Two or more of pooled, unpooled and warmed; or two stored results.",
+            help="Two or more of pooled, unpooled, warmed, resumed and http2; or two "
+            "stored results.",
             show_default=False,
         ),
     ] = None,
@@ -116,6 +117,7 @@ def compare(
     account: o.AccountOptions,
     pacing: o.PaceOptions,
     pool: o.PoolOptions,
+    stack: o.StackOptions,
     link: o.DriftingLinkOptions,
     exchange: o.ExchangeOptions,
     output: o.OutputOptions,
@@ -152,9 +154,19 @@ def compare(
     )
     o.chosen("--vote", vote, ("round", "pair"))
     o.chosen("--question", question, ("all", "any"))
-    arms, control_label = arms_of(words, control)
+    arms_of(words, control)  # refuse what is no strategy before what no stack can do
     pace = m.pace_of(pacing, settings)
-    place = m.place_of(settings, where, link, exchange, account, seed=pace.seed)
+    place = m.place_of(
+        settings,
+        where,
+        link,
+        exchange,
+        account,
+        stack,
+        seed=pace.seed,
+        strategies=words,
+    )
+    arms, control_label = arms_of(words, control, place.stacks)
     job = CompareJob(
         Question(
             arms=arms,

@@ -8,8 +8,9 @@ from __future__ import annotations
 import json
 import logging
 import signal
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -21,7 +22,7 @@ from vestbench.cli.console import Progress, stderr, stdout
 from vestbench.cli.exports import Exports
 from vestbench.cli.settings import exchange_spec, is_real, link_spec
 from vestbench.config import Settings
-from vestbench.errors import ExitCode
+from vestbench.errors import ExitCode, UsageError
 from vestbench.measuring.pace import Pace, check_budget, polite_rate
 from vestbench.measuring.run import (
     Job,
@@ -31,7 +32,7 @@ from vestbench.measuring.run import (
     check_job,
     place_result,
 )
-from vestbench.models import Run
+from vestbench.models import Run, Strategy
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
@@ -43,30 +44,65 @@ def place_of(
     link: o.LinkOptions,
     exchange: o.ExchangeOptions,
     account: o.KeysOptions,
+    stack: o.StackOptions | None = None,
     *,
     seed: int,
+    strategies: Sequence[str] = (),
 ) -> Place:
     """Return what is measured, and with whose account.
 
+    Args:
+        settings: In force.
+        where: The venue and its endpoint.
+        link: Of the simulated venue.
+        exchange: Of the simulated venue.
+        account: Whose account, for private requests.
+        stack: The HTTP library, or all; the default where it cannot be chosen.
+        seed: For the link.
+        strategies: How it is connected, each of which the stack has to honour.
+
     Raises:
         UsageError: Options of the simulated venue are given for another one, or one
-            of them cannot be used.
+            of them cannot be used, or the stack cannot do what is asked for.
     """
+    from vestbench.clients.stacks import chosen_stacks
     from vestbench.venues import find_venue
 
     venue = find_venue(settings["venue"])
+    stack = stack or o.StackOptions()
+    http2 = stack.http2 or Strategy.HTTP2 in strategies
+    stacks = chosen_stacks(stack.stack, strategies, http2=stack.http2)
+    if settings["venue"].startswith("http://"):
+        refuse_plain(strategies, http2=stack.http2)
     place = Place(
         venue=settings["venue"],
         endpoint=where.endpoint,
+        stacks=stacks,
+        http2=stack.http2,
         pool=settings.pool,
         link=link_spec(link, seed),
-        exchange=exchange_spec(exchange),
+        exchange=replace(exchange_spec(exchange), http2=http2),
         access=access_of(account, venue, venue.endpoint(where.endpoint)),
     )
     if not place.is_simulated:
         why = f"only for --venue sim, not for {venue.name}"
         o.refuse_given({**o.as_typed(link), **o.as_typed(exchange)}, why)
     return place
+
+
+def refuse_plain(strategies: Sequence[str], *, http2: bool) -> None:
+    """Refuse, of a venue without TLS, what is settled in a TLS handshake."""
+    found = [name for name in strategies if name in ("resumed", "http2")]
+    for name in [*found, *(["--http2"] if http2 else [])]:
+        raise UsageError(f"{name} needs TLS: an http:// venue has none")
+
+
+def one_stack(stack: o.StackOptions, command: str) -> None:
+    """Refuse `--stack all` for a command that measures one stack."""
+    if stack.stack == "all":
+        raise UsageError(
+            f"--stack all: {command} measures one stack; compare takes all of them"
+        )
 
 
 def pace_of(options: o.PaceOptions, settings: Settings) -> Pace:

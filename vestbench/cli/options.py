@@ -303,6 +303,26 @@ OnInconclusive = Annotated[
     ),
 ]
 
+# --- stack ---------------------------------------------------------------------------
+
+StackName = Annotated[
+    str,
+    typer.Option(
+        "--stack",
+        metavar="NAME",
+        help="The HTTP library that sends: httpx, httpx2 or reqwest; compare takes "
+        "all. See vestbench stacks.",
+    ),
+]
+Http2 = Annotated[
+    bool,
+    typer.Option(
+        "--http2",
+        help="Offer HTTP/2 in every handshake, as a bot may be built; the simulated "
+        "exchange then speaks it.",
+    ),
+]
+
 # --- output --------------------------------------------------------------------------
 
 Json = Annotated[
@@ -412,6 +432,14 @@ class PoolOptions:
     tcp_keepalive: TcpKeepalive = None
     connect_timeout: ConnectTimeout = None
     timeout: Timeout = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StackOptions:
+    """Which HTTP library sends, and what it offers."""
+
+    stack: StackName = "httpx"
+    http2: Http2 = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

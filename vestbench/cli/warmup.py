@@ -41,6 +41,7 @@ def warmup(
     account: o.AccountOptions,
     pacing: o.PaceOptions,
     pool: o.PoolOptions,
+    stack: o.StackOptions,
     link: o.LinkOptions,
     exchange: o.ExchangeOptions,
     output: o.OutputOptions,
@@ -53,7 +54,7 @@ def warmup(
     from vestbench.cli.settings import settings_here
     from vestbench.experiments.warmup import WarmUpPlan
     from vestbench.measuring.warmup import WarmUpJob
-    from vestbench.models import SessionPlan
+    from vestbench.models import SessionPlan, Strategy
     from vestbench.report.warmup import warm_up_brief, warm_up_report
     from vestbench.venues import find_venue
 
@@ -62,6 +63,7 @@ def warmup(
     )
     asserting.check(decides=False)
     o.chosen("--confidence", confidence, (90, 95, 99))
+    m.one_stack(stack, "warmup")
     width = connections if connections is not None else settings.pool.max_idle
     if width < 1:
         raise UsageError(
@@ -70,7 +72,13 @@ def warmup(
         )
     pace = m.pace_of(pacing, settings)
     plan = WarmUpPlan(
-        session=SessionPlan(pool=settings.pool, concurrency=width),
+        session=SessionPlan(
+            pool=settings.pool,
+            strategy=Strategy.WARMED,
+            concurrency=width,
+            http2=stack.http2,
+            stack=stack.stack,
+        ),
         connections=width,
         rounds=rounds,
         seed=pace.seed,
@@ -83,7 +91,7 @@ def warmup(
         confidence=confidence / 100,
         assertions=asserting.asserted or (),
     )
-    place = m.place_of(settings, where, link, exchange, account, seed=pace.seed)
+    place = m.place_of(settings, where, link, exchange, account, stack, seed=pace.seed)
     if not (output.json or output.quiet):
         m.show_log()
     run = m.run_and_show(

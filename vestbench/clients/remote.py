@@ -205,6 +205,11 @@ class RemoteStacks:
         name = plan.stack or next(iter(self._stacks))
         return self._stacks[name].open(plan)
 
+    def sign_with(self, signer: Signer) -> None:
+        """Hand `signer` to all workers, which sign with it inside the clock."""
+        for stack in self._stacks.values():
+            stack.sign_with(signer)
+
     def close(self) -> None:
         """End the workers."""
         self._close.close()

@@ -39,10 +39,7 @@ def main(argv: list[str]) -> int:
 def _serve(parent: Connection[Any, Any]) -> None:
     name, settings = parent.recv()
     stack = load_stack(name)(**settings)
-    # Held while it is measured, and done between two requests instead.
-    gc.collect()
-    gc.freeze()
-    gc.disable()
+    _hold_garbage()
     parent.send(stack.facts)
     sessions: dict[int, Any] = {}
     signer: Signer | None = None
@@ -65,12 +62,19 @@ def _serve(parent: Connection[Any, Any]) -> None:
         elif command == "signer":
             (signer,) = arguments
             signer.prepare()
-            preload()  # what the imports have left behind
+            _hold_garbage()  # what the imports have left behind
             parent.send(None)
         elif command == "modules":
             parent.send(sorted(sys.modules))
         elif command == "collecting":
             parent.send(gc.isenabled())
+
+
+def _hold_garbage() -> None:
+    """Collect now, and from here on only between two requests."""
+    gc.collect()
+    gc.freeze()
+    gc.disable()
 
 
 if __name__ == "__main__":

@@ -12,7 +12,7 @@ import random
 import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from vestbench.errors import UsageError
 from vestbench.experiments.ports import MakeRequest, Pacer, Session, Stack, StopRule
@@ -22,6 +22,15 @@ from vestbench.models import Outcome, PoolSettings, Role, SessionPlan, Slot, Str
 # the route's round trip can be told from them.
 SETUP_ROUNDS = 3
 
+# The longest first. To end the primer's connection takes `resumed` up to 0.1 s.
+_PREPARED_IN_ORDER = (
+    Strategy.WARMED,
+    Strategy.RESUMED,
+    Strategy.HTTP2,
+    Strategy.POOLED,
+    Strategy.UNPOOLED,
+)
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Arm:
@@ -29,6 +38,8 @@ class Arm:
 
     label: str
     strategy: Strategy
+    stack: str = ""  # empty where there is only one
+    against: str = ""  # label of the control; empty is the comparison's
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -42,6 +53,7 @@ class ComparePlan:
     paired: bool = False  # each second round in the opposite order of the first
     idle_s: float = 1.0  # between a warm-up and the measured request
     warm_connections: int = 2
+    http2: bool = False  # offer HTTP/2 on every arm, not on `http2` alone
     first_round: int = 0  # rounds that a resumed run has already
     # The order of a round whose other half is still to come, in a resumed paired run.
     half: tuple[str, ...] = ()
@@ -62,6 +74,7 @@ class CompareEnd:
     """What a comparison leaves besides its outcomes."""
 
     build_ns: list[int] = field(default_factory=list)
+    built_by: list[str] = field(default_factory=list)  # the stack of each of these
     notes: dict[str, None] = field(default_factory=dict)
     unmeasured: int = 0  # primers and warm-up requests
     stopped: str = ""  # why it ended before its judge or its rounds did
@@ -110,6 +123,7 @@ class Comparison:
             if not self._stop.over():
                 outcomes += self._round(-1, labels).values()
         self._end.build_ns.clear()
+        self._end.built_by.clear()
         self._end.unmeasured = 0
         return outcomes
 
@@ -161,27 +175,26 @@ class Comparison:
         return outcomes
 
     def _open(self, arm: Arm) -> Session:
-        unpooled = arm.strategy is Strategy.UNPOOLED
         session = self._stack.open(
             SessionPlan(
                 pool=self._plan.pool,
-                strategy=Strategy.UNPOOLED if unpooled else Strategy.POOLED,
+                strategy=arm.strategy,
                 concurrency=(
                     self._plan.warm_connections
                     if arm.strategy is Strategy.WARMED
                     else 1
                 ),
+                http2=self._plan.http2 or arm.strategy is Strategy.HTTP2,
+                stack=arm.stack,
             )
         )
         self._end.build_ns.append(session.build_ns)
+        self._end.built_by.append(arm.stack)
         self._end.notes.update(dict.fromkeys(session.notes))
         return session
 
     def _prepare(self, arm: Arm, session: Session, number: int) -> None:
-        if arm.strategy is Strategy.POOLED:
-            slots = [Slot(session=number, index=0, role=Role.PRIMER, arm=arm.label)]
-            self._unmeasured(session, self._make_request, slots)
-        elif arm.strategy is Strategy.WARMED:
+        if arm.strategy is Strategy.WARMED:
             slots = [
                 Slot(session=number, index=index, role=Role.WARM_UP, arm=arm.label)
                 for index in range(self._plan.warm_connections)
@@ -189,6 +202,10 @@ class Comparison:
             self._unmeasured(session, self._make_warm_up, slots)
             if not self._stop.over():
                 self._sleep(self._plan.idle_s)
+        elif arm.strategy is not Strategy.UNPOOLED:
+            # Of `resumed` it brings the TLS session that the next connection resumes.
+            slots = [Slot(session=number, index=0, role=Role.PRIMER, arm=arm.label)]
+            self._unmeasured(session, self._make_request, slots)
 
     def _unmeasured(
         self, session: Session, make: MakeRequest, slots: Sequence[Slot]
@@ -200,7 +217,8 @@ class Comparison:
 
     def _role(self, label: str) -> Role:
         strategy = next(a.strategy for a in self._plan.arms if a.label == label)
-        return Role.COLD if strategy is Strategy.UNPOOLED else Role.SUBSEQUENT
+        opens = strategy in (Strategy.UNPOOLED, Strategy.RESUMED)
+        return Role.COLD if opens else Role.SUBSEQUENT
 
 
 def _draw(rng: random.Random, labels: Sequence[str]) -> tuple[str, ...]:
@@ -210,7 +228,7 @@ def _draw(rng: random.Random, labels: Sequence[str]) -> tuple[str, ...]:
 
 def _preparation(arm: Arm) -> int:
     """Rank arms by when their preparation has to begin."""
-    return [Strategy.WARMED, Strategy.POOLED, Strategy.UNPOOLED].index(arm.strategy)
+    return _PREPARED_IN_ORDER.index(arm.strategy)
 
 
 def name_arms(strategies: Sequence[Strategy]) -> tuple[Arm, ...]:
@@ -240,3 +258,29 @@ def control_of(arms: Sequence[Arm], named: str = "") -> str:
     if Strategy.UNPOOLED in labels:
         return str(Strategy.UNPOOLED)
     return labels[-1]
+
+
+def on_stacks(
+    arms: Sequence[Arm], control: str, stacks: Sequence[str]
+) -> tuple[tuple[Arm, ...], str]:
+    """Return `arms` on each of several stacks, each against the control of its stack.
+
+    Totals of different stacks are not compared: they stop their clocks in different
+    places.
+
+    Returns:
+        The arms, and the label of the first stack's control.
+    """
+    if len(stacks) == 1:
+        return tuple(replace(arm, stack=stacks[0]) for arm in arms), control
+    found = tuple(
+        Arm(
+            label=f"{stack}/{arm.label}",
+            strategy=arm.strategy,
+            stack=stack,
+            against=f"{stack}/{control}",
+        )
+        for stack in stacks
+        for arm in arms
+    )
+    return found, f"{stacks[0]}/{control}"

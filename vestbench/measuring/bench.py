@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from vestbench.clients.kernel_stamps import unsupported
+from vestbench.clients.stacks import find_stack, kept_idle
 from vestbench.errors import UsageError
 from vestbench.experiments.bench import BURN_IN, BenchPlan, run_bench
 from vestbench.measuring.asserted import with_assertions
@@ -46,25 +47,28 @@ class BenchJob:
         _check_kernel_timestamps(plan.session)
         self._plan = plan
         self._pace = pace
-        strategy = str(plan.session.strategy)
+        session, width = plan.session, plan.session.concurrency
+        strategy = str(session.strategy)
         self.label = strategy
         asked: dict[str, Any] = {
             "requests": plan.requests,
             "sessions": plan.sessions,
-            "concurrency": plan.session.concurrency,
+            "concurrency": width,
             "strategy": strategy,
+            "kept_idle": _kept(session),
             "burn_in": BURN_IN,
             "min_saving_ms": 1e3 * min_saving_s,
             "confidence": confidence,
             **({"gate": True} if gate else {}),
             **pace.stored(),
+            **({"http2": True} if session.http2 else {}),
         }
         if plan.session.kernel_timestamps:
             asked["kernel_timestamps"] = True
         self.plan = with_assertions(asked, self.command, assertions)
         self.facts: Mapping[str, Any] = {
             "strategy": strategy,
-            "concurrency": plan.session.concurrency,
+            "concurrency": width,
         }
 
     @property
@@ -88,11 +92,23 @@ class BenchJob:
         measurement.take(end)
 
 
+def _kept(session: SessionPlan) -> int:
+    """Return how many requests at once can find a connection that was kept open."""
+    if session.http2:  # one connection carries them all
+        return session.concurrency
+    return kept_idle(session.stack or "httpx", session.pool, session.concurrency)
+
+
 def _check_kernel_timestamps(session: SessionPlan) -> None:
     if not session.kernel_timestamps:
         return
     if why := unsupported():
         raise UsageError(f"--kernel-timestamps: {why}")
+    name = session.stack or "httpx"
+    if not find_stack(name).phases:
+        raise UsageError(f"--kernel-timestamps: {name} shows no wire window to compare")
+    if session.http2:
+        raise UsageError("--kernel-timestamps needs HTTP/1.1: not with --http2")
     if session.strategy is Strategy.UNPOOLED:
         raise UsageError(
             "--kernel-timestamps needs subsequent requests: not with --unpooled, whose "

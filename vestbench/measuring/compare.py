@@ -17,6 +17,7 @@ from vestbench.experiments.compare import (
     Comparison,
     control_of,
     name_arms,
+    on_stacks,
 )
 from vestbench.measuring.asserted import with_assertions
 from vestbench.measuring.facts import exchange_facts, link_facts, pool_facts
@@ -42,6 +43,7 @@ MORE_ROUNDS = 200  # at most, where nothing else is said
 _AUTO_SHARE = 0.8  # of what the route allows, for an automatic target
 _NO_LOOK_YET = 1_000_000  # as the first round with a look: beyond any there can be
 _MOST_ARMS = 6
+_MOST_ARMS_IN_ALL = 12
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -80,8 +82,12 @@ class Question:
     min_duration_s: float = 0.0
 
 
-def arms_of(names: Sequence[str], control: str = "") -> tuple[tuple[Arm, ...], str]:
+def arms_of(
+    names: Sequence[str], control: str = "", stacks: Sequence[str] = ("httpx",)
+) -> tuple[tuple[Arm, ...], str]:
     """Return the arms that `names` mean, and the label of the control.
+
+    On several stacks each name is an arm of each, against the control of its own stack.
 
     Raises:
         UsageError: A name is no strategy, they are too few or too many, or the control
@@ -97,8 +103,13 @@ def arms_of(names: Sequence[str], control: str = "") -> tuple[tuple[Arm, ...], s
         raise UsageError(f"a comparison needs two or more of {known}")
     if len(names) > _MOST_ARMS:
         raise UsageError("more than six arms make rounds too long to be comparable")
+    if len(names) * len(stacks) > _MOST_ARMS_IN_ALL:
+        raise UsageError(
+            f"{len(names)} ways of connecting on {len(stacks)} stacks make rounds too "
+            f"long to be comparable: {_MOST_ARMS_IN_ALL} arms are the most"
+        )
     arms = name_arms([Strategy(name) for name in names])
-    return arms, control_of(arms, control)
+    return on_stacks(arms, control_of(arms, control), stacks)
 
 
 class CompareJob:
@@ -130,17 +141,19 @@ class CompareJob:
         self._arms = question.arms
         self._pool = place.pool
         self._pace = pace
-        self.label = "-".join(arm.label for arm in question.arms)
+        self._http2 = place.http2
+        several = len(place.stacks) > 1
+        first = [arm for arm in question.arms if arm.stack == question.arms[0].stack]
+        words = [arm.label.removeprefix(f"{arm.stack}/") for arm in first]
+        self.label = "-".join(["all", *words] if several else words)
+        each = " on each stack" if several else ""
         self.facts: Mapping[str, Any] = {
-            "strategy": " against ".join(arm.label for arm in question.arms),
+            "strategy": " against ".join(words) + each,
             "concurrency": 1,
         }
         pairs = question.vote == "pair"
         plan: dict[str, Any] = {
-            "arms": [
-                {"label": arm.label, "strategy": str(arm.strategy)}
-                for arm in question.arms
-            ],
+            "arms": [_stored(arm) for arm in question.arms],
             "control": question.control,
             "question": question.question,
             "vote": question.vote,
@@ -150,6 +163,7 @@ class CompareJob:
             "min_rounds": max(question.min_rounds, 2 * MIN_ROUNDS if pairs else 0),
             **question.target.stored(),
             **pace.stored(),
+            **({"http2": True} if place.http2 else {}),
         }
         plan["identity"] = _identity(plan, place)
         self.earlier = None if resume is None else _earlier(resume, plan["identity"])
@@ -167,10 +181,10 @@ class CompareJob:
     def most_requests(self) -> int:
         """How many requests it may send, the unmeasured ones included."""
         unmeasured = {
-            Strategy.POOLED: 1,
+            Strategy.UNPOOLED: 0,
             Strategy.WARMED: int(self.plan["warm_connections"]),
         }
-        each = sum(1 + unmeasured.get(arm.strategy, 0) for arm in self._arms)
+        each = sum(1 + unmeasured.get(arm.strategy, 1) for arm in self._arms)
         rounds = int(self.plan["max_rounds"]) - len(self._done)
         return each * (rounds + SETUP_ROUNDS)
 
@@ -223,6 +237,7 @@ class CompareJob:
             paired=self.plan["vote"] == "pair",
             idle_s=self.plan["idle_s"],
             warm_connections=self.plan["warm_connections"],
+            http2=self._http2,
             first_round=first,
             half=half,
         )
@@ -234,7 +249,7 @@ class CompareJob:
         if self.earlier is not None:
             return {"auto_target_ms": self.earlier.conditions["auto_target_ms"]}
         samples = [outcome for outcome in outcomes if isinstance(outcome, Sample)]
-        saving = theoretical_saving_ms(samples)
+        saving = theoretical_saving_ms(samples, self.plan)
         return {} if saving is None else {"auto_target_ms": _AUTO_SHARE * saving}
 
     def measure(self, measurement: Measurement) -> None:
@@ -259,8 +274,16 @@ class CompareJob:
             end = experiment.run(measurement.record, judge)
             measurement.take(end)
             measurement.conclusion["unmeasured"] = end.unmeasured
+            if len(set(end.built_by)) > 1:
+                measurement.conclusion["client_build_stacks"] = end.built_by
         else:
             measurement.stopped = "the rounds of the resumed run are decided already"
+
+
+def _stored(arm: Arm) -> dict[str, str]:
+    """Return an arm as it is stored in a plan."""
+    stored = {"label": arm.label, "strategy": str(arm.strategy), "stack": arm.stack}
+    return {**stored, "against": arm.against} if arm.against else stored
 
 
 def _standing(judgement: Judgement) -> str:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
-from vestbench.models import ExchangeSpec, LinkSpec, PoolSettings
+from vestbench.clients.stacks import find_stack
+from vestbench.models import NS_PER_MS, ExchangeSpec, LinkSpec, PoolSettings, StackFacts
 
 
 def pool_facts(pool: PoolSettings) -> dict[str, Any]:
@@ -47,3 +49,30 @@ def exchange_facts(exchange: ExchangeSpec) -> dict[str, Any]:
     if exchange.order_processing_ms is not None:
         facts["order_processing_ms"] = exchange.order_processing_ms
     return facts
+
+
+def client_facts(stack: StackFacts) -> dict[str, Any]:
+    """Return what a stack costs before its first request, as it is stored."""
+    found = {
+        "tls_context_ms": stack.tls_context_ns,
+        "default_context_ms": stack.default_context_ns,
+        "first_handshake_ms": stack.first_handshake_ns,
+    }
+    return {name: ns / NS_PER_MS for name, ns in found.items() if ns is not None}
+
+
+def stack_facts(stacks: Sequence[StackFacts]) -> dict[str, Any]:
+    """Return which stacks send, as it is stored."""
+    facts: dict[str, Any] = {
+        "stack": ", ".join(each.stack for each in stacks),
+        "versions": {k: v for each in stacks for k, v in each.versions.items()},
+    }
+    if len(stacks) == 1:
+        return {**facts, **client_facts(stacks[0])}
+    return {
+        **facts,
+        "clients": {each.stack: client_facts(each) for each in stacks},
+        "unhonoured": {
+            each.stack: dict(find_stack(each.stack).unhonoured) for each in stacks
+        },
+    }

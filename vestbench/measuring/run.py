@@ -5,19 +5,24 @@ from __future__ import annotations
 import os
 import platform
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack, closing
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Protocol
 
-from vestbench.clients.remote import RemoteStack
+from vestbench.clients.remote import RemoteStacks
 from vestbench.errors import VenueError, VestbenchError
 from vestbench.experiments.compare import CompareEnd
 from vestbench.experiments.ports import RunEnd, Stack
 from vestbench.measuring.access import Access, check_access
-from vestbench.measuring.facts import exchange_facts, link_facts, pool_facts
+from vestbench.measuring.facts import (
+    exchange_facts,
+    link_facts,
+    pool_facts,
+    stack_facts,
+)
 from vestbench.measuring.trader import Trader
 from vestbench.models import (
     NS_PER_MS,
@@ -51,6 +56,8 @@ class Place:
 
     venue: str = SIMULATED  # a name that `find_venue` knows, or a URL
     endpoint: str = ""  # empty is the venue's first
+    stacks: tuple[str, ...] = ("httpx",)  # each sends from a process of its own
+    http2: bool = False  # offer HTTP/2 in every handshake, as the bot may be built
     pool: PoolSettings
     link: LinkSpec | None = None
     exchange: ExchangeSpec = field(default_factory=ExchangeSpec)
@@ -286,7 +293,9 @@ class _Execution:
                 sim = cleanup.enter_context(SimulatedVenue(place.exchange, place.link))
             spawn = sim.spawn if sim is not None and sim.has_link else None
             ca_pem = sim.ca_pem if sim is not None else ""
-            stack = cleanup.enter_context(RemoteStack(spawn, ca_pem=ca_pem))
+            stack = cleanup.enter_context(
+                RemoteStacks(place.stacks, spawn, ca_pem=ca_pem)
+            )
             url = sim.base_url() if sim is not None else ""
             venue = find_venue(place.venue, simulated_url=url)
 
@@ -324,10 +333,10 @@ class _Execution:
                 stack.close()
                 report = sim.stop()
                 if report is not None:
-                    origin_ns = stack.facts.origin_ns - self._offset_ns
+                    origin_ns = stack.facts[0].origin_ns - self._offset_ns
                     self._conclusion["link"] = _link_end(report, origin_ns)
 
-    def _trader(self, stack: RemoteStack, venue: Venue) -> Trader:
+    def _trader(self, stack: RemoteStacks, venue: Venue) -> Trader:
         place = self._place
         return Trader(
             stack,
@@ -350,7 +359,10 @@ class _Execution:
         self._writer.add(outcome)
 
     def _conditions_of(
-        self, measurement: Measurement, facts: StackFacts, sim: SimulatedVenue | None
+        self,
+        measurement: Measurement,
+        facts: Sequence[StackFacts],
+        sim: SimulatedVenue | None,
     ) -> dict[str, Any]:
         venue, endpoint = measurement.venue, measurement.endpoint
         spec = venue.request(endpoint, now_ms=_now_ms())
@@ -361,18 +373,14 @@ class _Execution:
             "endpoint": endpoint.name,
             "method": spec.method,
             "url": venue.shown(spec.url),
-            "stack": facts.stack,
             **self._job.facts,
             "pool": pool_facts(self._place.pool),
-            "versions": dict(facts.versions),
-            "tls_context_ms": facts.tls_context_ns / NS_PER_MS,
+            **stack_facts(facts),
             **_machine(),
         }
         if endpoint.signed:
             on_path = self._place.access.on_path
             conditions["signing"] = "on the path" if on_path else "before the clock"
-        if facts.default_context_ns is not None:
-            conditions["default_context_ms"] = facts.default_context_ns / NS_PER_MS
         if sim is not None:
             conditions["exchange"] = exchange_facts(self._place.exchange)
         if sim is not None and link is not None:

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from contextlib import ExitStack
 from typing import Any
 
-from vestbench.clients.remote import RemoteStack
+from vestbench.clients.remote import RemoteStacks
 from vestbench.experiments.asking import JudgingStack, ask_all
 from vestbench.experiments.order_watch import FILLED, OrderWatch
 from vestbench.experiments.ports import Stack
@@ -51,7 +51,7 @@ class Trader:
 
     def __init__(
         self,
-        remote: RemoteStack,
+        remote: RemoteStacks,
         venue: Venue,
         endpoint: Endpoint,
         access: Access,

@@ -48,6 +48,7 @@ class WarmUpJob:
             "min_saving_ms": 1e3 * min_saving_s,
             "confidence": confidence,
             **pace.stored(),
+            **({"http2": True} if plan.session.http2 else {}),
         }
         self.plan = with_assertions(asked, self.command, assertions)
         self.facts: Mapping[str, Any] = {

@@ -51,6 +51,11 @@ _RESIDUAL_CAUSES = {
     "receive": "a large response on a connection that still starts slowly",
     "client": "work that the HTTP library does once for each connection",
 }
+_CLIENT_COSTS = {
+    "tls_context_ms": "TLS context",
+    "default_context_ms": "with the usual trust store",
+    "first_handshake_ms": "first TLS handshake on top",
+}
 _LARGEST_ODDS = 1_000_000  # beyond, digits say nothing more
 
 
@@ -69,7 +74,7 @@ def bench_report(run: Run) -> Sheet:
     if failures is not None:
         parts += ["", failures]
     groups = (summary.cold, summary.subsequent)
-    if run.samples:
+    if any(group.metric("client") for group in groups):
         picture = Waterfall(groups, merged=is_relayed(run))
         parts += ["", Figure("Median request by phase, to scale", picture)]
     parts += ["", build_line(run)]
@@ -155,10 +160,11 @@ def _because(run: Run, summary: BenchSummary) -> str:
     if saving is None:
         return "there is no session to judge by"
     if summary.why is Why.TOO_SHORT and closure and closure.expected is not None:
+        opening = closure.saving if closure.opening is None else closure.opening
         return (
             "the route is too short: opening a connection costs "
             f"{plural(1 + closure.tls_round_trips, 'round trip')} of "
-            f"{ms(closure.rtt)} ms, about {ms(closure.opening)} ms in all, "
+            f"{ms(closure.rtt)} ms, about {ms(opening)} ms in all, "
             f"so no client can save {target:g} ms here"
         )
     if summary.why is Why.FEW:
@@ -208,9 +214,18 @@ def reuse_line(run: Run, summary: BenchSummary) -> Text:
         return Text(f"0 requests reused a connection, {opened}, {total} requests")
     all_reused = reuse.reused == reuse.expected
     line = Text()
+    bursts = reuse.bursts
+    if bursts is not None:
+        line.append(
+            f"{bursts.size} requests at once on a pool that keeps {bursts.kept}: "
+            f"{bursts.opened:g} opened a connection (median of "
+            f"{plural(bursts.bursts, 'burst')}); "
+        )
+    what = "subsequent requests reused their connection"
+    if bursts is not None:
+        what = "requests that could reuse a connection did"
     line.append(
-        f"{reuse.reused} of {reuse.expected} subsequent requests "
-        "reused their connection",
+        f"{reuse.reused} of {reuse.expected} {what}",
         "green" if all_reused else "bold red",
     )
     line.append(f", {opened}")
@@ -263,6 +278,7 @@ def _metric_row(metric: Metric, *, merged: bool) -> list[RenderableType]:
 
 def _footnotes(run: Run, summary: BenchSummary) -> Iterator[str]:
     yield "cold opened its connection, subsequent reused one: by proof, not by plan"
+    yield from no_phases_note(run)
     shown = [
         estimate
         for group in (summary.cold, summary.subsequent)
@@ -270,6 +286,13 @@ def _footnotes(run: Run, summary: BenchSummary) -> Iterator[str]:
         for estimate in (metric.p90, metric.p99)
     ]
     yield from quantile_notes(shown, run.plan["confidence"])
+
+
+def no_phases_note(run: Run) -> Iterator[str]:
+    """Say so of a stack that shows no phases."""
+    if run.samples and all(sample.wait_ns is None for sample in run.samples):
+        stack = plain(run.conditions.get("stack", "this stack")).plain
+        yield f"{stack} shows only the whole call: its phases are not known"
 
 
 def quantile_notes(
@@ -318,7 +341,7 @@ def saving_table(run: Run, summary: BenchSummary) -> Table | None:
 
     row("cold − subsequent", closure.saving, "bold")
     row("  name resolution", closure.dns)
-    if is_relayed(run):
+    if is_relayed(run) and closure.opening is not None:
         row("  TCP connect + TLS handshake *", closure.opening - (closure.dns or 0.0))
     else:
         row("  TCP connect", closure.connect)
@@ -331,6 +354,7 @@ def saving_table(run: Run, summary: BenchSummary) -> Table | None:
         trips = plural(1 + closure.tls_round_trips, "round trip")
         row(f"expected from the route: {trips}", closure.expected)
         row("  handshake CPU on top", closure.handshake_cpu)
+        row("  computing on top, not separable", closure.beyond_round_trips)
     return table
 
 
@@ -340,16 +364,33 @@ def build_line(run: Run) -> Text:
     context = run.conditions.get("tls_context_ms")
     if context is not None:
         parts.append(f"TLS context {ms(context)} ms, once")
-    builds = run.conclusion.get("client_build_ms", [])
-    if builds:
-        parts.append(f"client object {ms(median(builds))} ms, median of {len(builds)}")
+    parts += _build_parts(run)
+    first = run.conditions.get("first_handshake_ms")
+    if first is not None:
+        parts.append(f"first TLS handshake of the process {ms(first)} ms more, once")
     usual = run.conditions.get("default_context_ms")
     if usual is not None:
         parts.append(
             f"a TLS context with the usual trust store would be {ms(usual)} ms"
         )
+    for stack, costs in run.conditions.get("clients", {}).items():
+        found = [f"{_CLIENT_COSTS[k]} {ms(v)} ms" for k, v in costs.items()]
+        if found:
+            parts.append(f"{plain(stack)}: {', '.join(found)}")
     known = "; ".join(parts) or ABSENT
     return Text(f"building the client (in no figure above): {known}", style="dim")
+
+
+def _build_parts(run: Run) -> Iterator[str]:
+    """Word what building a client object took, of each stack by itself."""
+    builds = run.conclusion.get("client_build_ms", [])
+    owners = run.conclusion.get("client_build_stacks") or [""] * len(builds)
+    by_stack: dict[str, list[float]] = {}
+    for owner, taken in zip(owners, builds, strict=True):
+        by_stack.setdefault(owner, []).append(taken)
+    for owner, found in by_stack.items():
+        of = f" of {plain(owner)}" if owner else ""
+        yield f"client object{of} {ms(median(found))} ms, median of {len(found)}"
 
 
 def bench_warnings(run: Run, summary: BenchSummary) -> Iterator[str]:
@@ -389,7 +430,7 @@ def bench_warnings(run: Run, summary: BenchSummary) -> Iterator[str]:
 
 def residual_warning(closure: Closure | None) -> Iterator[str]:
     """Say where a saving comes from that opening the connection does not explain."""
-    if closure is None:
+    if closure is None or closure.residual is None or closure.opening is None:
         return
     small = max(_RESIDUAL_MS, _RESIDUAL_SHARE * abs(closure.saving))
     if abs(closure.residual) <= small:

@@ -17,6 +17,7 @@ from vestbench.report.bench import (
     build_line,
     is_far,
     link_warnings,
+    no_phases_note,
     odds,
     quantile_notes,
     residual_warning,
@@ -24,6 +25,13 @@ from vestbench.report.bench import (
 from vestbench.report.conditions import conditions_table, ending_lines, failures_table
 from vestbench.report.distribution import Distributions
 from vestbench.report.sheet import ACCEPTANCE_STYLES, CaptionedTable, Figure, Sheet
+from vestbench.report.stacks import (
+    NOT_SEPARABLE,
+    is_several,
+    strategies_table,
+    unhonoured_of,
+    unhonoured_table,
+)
 from vestbench.report.units import (
     ABSENT,
     fixed,
@@ -43,9 +51,13 @@ from vestbench.stats.compare import (
     summarise_compare,
 )
 from vestbench.stats.evidence import Decision
-from vestbench.stats.groups import PHASES, Acceptance, Why, is_relayed
+from vestbench.stats.groups import PHASES, Acceptance, Closure, Why, is_relayed
 
-_PHYSICAL = {0: "1 round trip (TCP)", 1: "2 round trips (TCP, TLS 1.3)"}
+_PHYSICAL = {
+    0: "1 round trip (TCP)",
+    1: "2 round trips (TCP, TLS 1.3)",
+    2: "3 round trips (TCP, TLS 1.2)",
+}
 
 
 def compare_report(run: Run) -> Sheet:
@@ -56,13 +68,16 @@ def compare_report(run: Run) -> Sheet:
         arms_table(run, summary),
         *(Text(note, style="dim") for note in _footnotes(run, summary)),
     ]
-    if any(arm.answered for arm in summary.arms):
+    answered = any(arm.answered for arm in summary.arms)
+    if is_several(run):
+        parts += ["", *_stacks(run, summary)]
+    elif answered:
         for pair in summary.pairs:
             parts += ["", phases_table(run, summary, pair)]
     failures = failures_table(run)
     if failures is not None:
         parts += ["", failures]
-    if any(arm.answered for arm in summary.arms):
+    if answered and not is_several(run):
         parts += ["", Figure("Latency, one axis", _picture(run, summary))]
     parts += ["", build_line(run)]
     return Sheet(
@@ -72,6 +87,22 @@ def compare_report(run: Run) -> Sheet:
         parts=tuple(parts),
         warnings=tuple(compare_warnings(run, summary)),
     )
+
+
+def _stacks(run: Run, summary: CompareSummary) -> Iterator[RenderableType]:
+    yield strategies_table(run, summary)
+    note = (
+        "saved: against the control of the same stack; latencies of different stacks "
+        "are not comparable"
+    )
+    yield Text(note, style="dim")
+    if any(arm.answered and arm.network is None for arm in summary.arms):
+        note = f"{NOT_SEPARABLE}: the stack shows only the whole call"
+        yield Text(note, style="dim")
+    unhonoured = unhonoured_of(run)
+    if unhonoured:
+        yield ""
+        yield unhonoured_table(unhonoured)
 
 
 def compare_brief(run: Run) -> RenderableType:
@@ -137,15 +168,9 @@ def _because(run: Run, summary: CompareSummary, pair: PairSummary) -> str:
     if pair.why is Why.NOISY:
         return _undecided(run, summary, pair)
     if pair.why is Why.TOO_SHORT and closure is not None:
-        reachable = closure.expected or 0.0
-        return (
-            f"the route is too short: {ms(reachable)} ms are all that the handshakes' "
-            f"{plural(1 + closure.tls_round_trips, 'round trip')} of {ms(closure.rtt)} "
-            f"ms cost, {ms(closure.opening)} ms with crypto; --min-saving auto asks "
-            "for 80 % of what the route allows"
-        )
+        return _too_short(closure)
     if pair.why is Why.RELIABILITY:
-        return f"{pair.candidate} fails more often than {summary.control}"
+        return f"{pair.candidate} fails more often than {pair.control}"
     if pair.why is Why.CLOSE:
         return (
             "the saving is too close to the target to tell: change the target, or "
@@ -156,6 +181,23 @@ def _because(run: Run, summary: CompareSummary, pair: PairSummary) -> str:
     if pair.acceptance is Acceptance.FAIL:
         return _no_saving(summary, pair)
     return ""
+
+
+def _too_short(closure: Closure) -> str:
+    reachable = closure.expected or 0.0
+    if not closure.round_trips:
+        return (
+            "a resumed TLS 1.3 handshake has as many round trips as a full one: it "
+            "only saves computing"
+        )
+    crypto = ""
+    if closure.opening is not None:
+        crypto = f", {ms(closure.opening)} ms with crypto"
+    return (
+        f"the route is too short: {ms(reachable)} ms are all that the handshakes' "
+        f"{plural(closure.round_trips, 'round trip')} of {ms(closure.rtt)} ms cost"
+        f"{crypto}; --min-saving auto asks for 80 % of what the route allows"
+    )
 
 
 def _undecided(run: Run, summary: CompareSummary, pair: PairSummary) -> str:
@@ -173,11 +215,11 @@ def _undecided(run: Run, summary: CompareSummary, pair: PairSummary) -> str:
 def _no_saving(summary: CompareSummary, pair: PairSummary) -> str:
     """Explain a failure that is no fault of anything: there was nothing to save."""
     strategies = {arm.label: arm.strategy for arm in summary.arms}
-    if strategies[pair.candidate] == strategies[summary.control]:
+    if strategies[pair.candidate] == strategies[pair.control]:
         return "both connect in the same way, so there is nothing to save"
     ends = pair.saving.interval
     if ends is not None and ends.high < 0:
-        return f"{pair.candidate} is slower than {summary.control}"
+        return f"{pair.candidate} is slower than {pair.control}"
     return ""
 
 
@@ -193,21 +235,39 @@ def _more(pair: PairSummary) -> str:
 
 def _contradiction(summary: CompareSummary, pair: PairSummary) -> str:
     for arm in summary.arms:
-        if arm.valid or arm.label not in (pair.candidate, summary.control):
+        if arm.valid or arm.label not in (pair.candidate, pair.control):
             continue
+        answered = plural(arm.answered, "request")
+        if arm.strategy in (Strategy.UNPOOLED, Strategy.RESUMED) and arm.reused:
+            return (
+                f"{arm.label} reused a connection in {arm.reused} of {answered}, so it "
+                f"was not {arm.strategy}"
+            )
         if arm.strategy == Strategy.UNPOOLED:
             return (
-                f"{arm.label} reused a connection in {arm.reused} of "
-                f"{plural(arm.answered, 'request')}, so it was not unpooled"
+                f"{arm.label} resumed a TLS session in {arm.resumed} of {answered}, so "
+                "its handshakes were not full"
+            )
+        if arm.strategy == Strategy.RESUMED:
+            return (
+                f"{arm.label} resumed a TLS session in only {arm.resumed} of "
+                f"{answered}, so it was not resumed; the server may issue no tickets"
+            )
+        if arm.strategy == Strategy.HTTP2 and arm.reused == arm.answered:
+            return (
+                f"{arm.label} did not speak HTTP/2 in all of {answered}: the server "
+                "does not offer it"
             )
         return (
-            f"{arm.label} reused its connection in only {arm.reused} of "
-            f"{plural(arm.answered, 'request')}, so it was not {arm.strategy}"
+            f"{arm.label} reused its connection in only {arm.reused} of {answered}, so "
+            f"it was not {arm.strategy}"
         )
     return ""
 
 
 def _roles(summary: CompareSummary) -> Text:
+    if len({pair.control for pair in summary.pairs}) > 1:
+        return Text("Each candidate is compared with the control of its own stack")
     names = ", ".join(plain(pair.candidate).plain for pair in summary.pairs)
     role = "candidate is" if len(summary.pairs) == 1 else "candidates are"
     line = Text("The control is ").append(plain(summary.control).plain, "bold")
@@ -239,6 +299,8 @@ def _arm_cells(arm: ArmSummary) -> list[RenderableType]:
     found = arm.group.metric("latency")
     style = "green" if arm.valid else "bold red"
     reused = Text(f"{arm.reused} of {arm.answered}", style)
+    if arm.resumed and not arm.reused:
+        reused.append(f", {arm.resumed} resumed")
     if found is None:
         return ["0", ABSENT, ABSENT, ABSENT, "0", "0", reused]
     return [
@@ -254,6 +316,7 @@ def _arm_cells(arm: ArmSummary) -> list[RenderableType]:
 
 def _footnotes(run: Run, summary: CompareSummary) -> Iterator[str]:
     yield "opened or reused its connection: by proof, not by plan"
+    yield from no_phases_note(run)
     metrics = [arm.group.metric("latency") for arm in summary.arms]
     shown = [metric for metric in metrics if metric is not None]
     yield from quantile_notes(
@@ -267,10 +330,10 @@ def phases_table(run: Run, summary: CompareSummary, pair: PairSummary) -> Table:
     about = f"The saving by phase, {plain(pair.candidate).plain} against the control"
     table = CaptionedTable(about, box=box.SIMPLE_HEAD, padding=(0, 1), pad_edge=False)
     table.add_column("median, ms")  # wrapped rather than cropped
-    for heading in (summary.control, pair.candidate, "saved", "round trips"):
+    for heading in (pair.control, pair.candidate, "saved", "round trips"):
         table.add_column(plain(heading), justify="right", no_wrap=True)
     groups = {arm.label: arm.group for arm in summary.arms}
-    control, candidate = groups[summary.control], groups[pair.candidate]
+    control, candidate = groups[pair.control], groups[pair.candidate]
     closure = pair.closure
     rtt = closure.rtt if closure is not None else None
 
@@ -291,21 +354,43 @@ def phases_table(run: Run, summary: CompareSummary, pair: PairSummary) -> Table:
     if closure is None:
         return table
     table.add_section()
-    rows = [
-        ("saving, median of rounds", closure.saving, "bold"),
-        ("  name resolution, TCP and TLS", closure.opening, ""),
-        ("  residual", closure.residual, ""),
-    ]
-    if closure.expected is not None:
-        tls = closure.tls_round_trips
-        limit = _PHYSICAL.get(tls, "3 round trips (TCP, TLS 1.2)")
-        if closure.dns is not None:
-            limit = "name resolution, " + limit
-        rows.append((f"physical limit: {limit}", closure.expected, ""))
-    for name, value, style in rows:
+    strategies = {arm.label: arm.strategy for arm in summary.arms}
+    ways = (strategies[pair.control], strategies[pair.candidate])
+    for name, value, style in _closure_rows(closure, *ways):
         cells = (name, "", "", ms(value, signed=True), trips(value))
         table.add_row(*(Text(cell, style) for cell in cells))
     return table
+
+
+def _closure_rows(
+    closure: Closure, control: str, candidate: str
+) -> Iterator[tuple[str, float, str]]:
+    yield "saving, median of rounds", closure.saving, "bold"
+    if closure.opening is not None and closure.residual is not None:
+        yield "  name resolution, TCP and TLS", closure.opening, ""
+        yield "  residual", closure.residual, ""
+    if closure.expected is not None:
+        limit = _physical_limit(closure, control, candidate)
+        if closure.dns is not None:
+            limit = "name resolution, " + limit
+        yield f"physical limit: {limit}", closure.expected, ""
+    if closure.beyond_round_trips is not None:
+        yield (
+            "  beyond it: computing, not separable without phases",
+            closure.beyond_round_trips,
+            "",
+        )
+
+
+def _physical_limit(closure: Closure, control: str, candidate: str) -> str:
+    trips = plural(closure.round_trips, "round trip")
+    if candidate == Strategy.RESUMED:
+        if not closure.round_trips:
+            return "no round trip (a resumed TLS 1.3 handshake saves computing)"
+        return f"{trips} (of the TLS 1.2 handshake)"
+    if control == Strategy.RESUMED:
+        return f"{trips} (TCP, resumed TLS)"
+    return _PHYSICAL[closure.tls_round_trips]
 
 
 def _picture(run: Run, summary: CompareSummary) -> Distributions:
@@ -343,7 +428,7 @@ def _pair_warnings(
     run: Run, summary: CompareSummary, pair: PairSummary
 ) -> Iterator[str]:
     name = pair.candidate
-    control = next(arm for arm in summary.arms if arm.label == summary.control)
+    control = next(arm for arm in summary.arms if arm.label == pair.control)
     failed = sum(count for _, count in control.failures)
     if 20 * failed > control.requests:
         yield (

@@ -86,9 +86,9 @@ def _rows(run: Run) -> Iterator[tuple[str, str | Text]]:
 
 def _client(conditions: Mapping[str, Any]) -> str:
     versions = conditions.get("versions", {})
-    stack = str(conditions.get("stack", ABSENT))
+    stacks = str(conditions.get("stack", ABSENT)).split(", ")
     parts = [
-        f"{stack} {versions.get(stack, '')}".strip(),
+        *(f"{stack} {versions.get(stack, '')}".strip() for stack in stacks),
         str(conditions.get("strategy", "")),
         f"concurrency {conditions.get('concurrency', 1)}",
     ]
@@ -173,8 +173,15 @@ def _host(conditions: Mapping[str, Any]) -> str:
     return (
         f"{conditions.get('host', ABSENT)}, {conditions.get('kernel', '')}, "
         f"{conditions.get('cpus', '?')} CPUs, Python {versions.get('python', '?')}, "
-        f"{versions.get('openssl', '')}"
+        f"{', '.join(_tls_libraries(versions))}"
     )
+
+
+def _tls_libraries(versions: Mapping[str, Any]) -> Iterator[str]:
+    if "openssl" in versions or "rustls" not in versions:
+        yield str(versions.get("openssl", ""))
+    if "rustls" in versions:
+        yield f"rustls {versions['rustls']}"
 
 
 def _when(run: Run) -> str:

@@ -57,6 +57,17 @@ class Reuse:
     connections: int  # opened by measured requests that got a response
     expected: int  # requests that should have reused one
     reused: int  # those of them that did
+    bursts: BurstReuse | None = None  # where more was sent at once than the pool keeps
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BurstReuse:
+    """What bursts on a pool that keeps fewer connections than they need do."""
+
+    size: int  # requests at once
+    kept: int  # idle connections that the pool keeps
+    bursts: int  # those that found a pool in use
+    opened: float  # connections that such a burst opens: the median
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -148,6 +159,10 @@ class _Tally:
         self._known: set[int] = set()
         self._connections = 0
         self._expected = self._reused = 0
+        self._size = int(run.plan["concurrency"])
+        self._kept = int(run.plan.get("kept_idle", self._size))
+        # By session and number: requests of a burst, and those that reused nothing.
+        self._bursts: dict[tuple[int, int], list[int]] = {}
         for sample in run.samples:
             self._add(sample)
         self._failures = run.failures
@@ -179,18 +194,39 @@ class _Tally:
         self.retransmits += sample.retransmits or 0
 
     def _expect(self, outcome: Outcome) -> None:
-        if outcome.slot.role is Role.SUBSEQUENT:
-            self._expected += 1
-            self._reused += bool(outcome.reused)
+        if outcome.slot.role is not Role.SUBSEQUENT:
+            return
+        self._expected += 1
+        self._reused += bool(outcome.reused)
+        if 0 < self._kept < self._size:
+            place = (outcome.slot.session, outcome.slot.index // self._size)
+            burst = self._bursts.setdefault(place, [0, 0])
+            burst[0] += 1
+            burst[1] += not outcome.reused
 
     @property
     def reuse(self) -> Reuse:
         """How often connections were opened and reused."""
+        expected = self._expected
+        if self._bursts:
+            expected = sum(min(n, self._kept) for n, _ in self._bursts.values())
         return Reuse(
             sessions=len(self._sessions),
             connections=self._connections,
-            expected=self._expected,
-            reused=self._reused,
+            expected=expected,
+            reused=min(self._reused, expected),
+            bursts=self._burst_reuse(),
+        )
+
+    def _burst_reuse(self) -> BurstReuse | None:
+        whole = [cold for n, cold in self._bursts.values() if n == self._size]
+        if not whole:
+            return None
+        return BurstReuse(
+            size=self._size,
+            kept=self._kept,
+            bursts=len(whole),
+            opened=float(median(whole)),
         )
 
     def votes(self) -> list[tuple[float, Bounds]]:

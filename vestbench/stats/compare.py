@@ -78,13 +78,16 @@ class ArmSummary:
 
     label: str
     strategy: str
+    stack: str
     group: Group
     requests: int
     connections: int  # opened by its measured requests
     reused: int  # measured requests that were proved to reuse a connection
     answered: int  # measured requests that got a response
     failures: tuple[tuple[str, int], ...]  # kind and count
-    valid: bool  # False if a pooled arm was not pooled, or an unpooled one reused
+    network: float | None  # median of all phases together, ms; None without phases
+    resumed: int  # measured requests whose connection resumed a TLS session
+    valid: bool  # False if it was not what it is called, such as pooled
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -92,6 +95,7 @@ class PairSummary:
     """One candidate against the control."""
 
     candidate: str
+    control: str
     acceptance: Acceptance
     why: Why
     confidence: float  # of the verdict and of every interval here
@@ -114,7 +118,7 @@ class PairSummary:
 class CompareSummary:
     """All that the report of a comparison shows."""
 
-    control: str
+    control: str  # of the first stack, where there are several
     arms: tuple[ArmSummary, ...]
     pairs: tuple[PairSummary, ...]
     acceptance: Acceptance  # of the question: all candidates, or any
@@ -191,7 +195,37 @@ def contradicts(strategy: str, outcome: Outcome) -> bool:
     """Say whether an answered request was not what its arm is called."""
     if not isinstance(outcome, Sample):
         return False
-    return outcome.reused is (strategy == Strategy.UNPOOLED)
+    if strategy == Strategy.UNPOOLED:
+        return outcome.reused or outcome.resumed
+    if strategy == Strategy.RESUMED:
+        return outcome.reused or not outcome.resumed
+    if strategy == Strategy.HTTP2:
+        return not outcome.reused or outcome.http_version != "HTTP/2"
+    return not outcome.reused
+
+
+def control_of(plan: Mapping[str, Any], arm: Mapping[str, Any]) -> str:
+    """Return the label of what `arm` is compared with: the control of its own stack."""
+    return str(arm.get("against", plan["control"]))
+
+
+def _candidates(plan: Mapping[str, Any]) -> dict[str, str]:
+    """Return the label of each candidate with that of its control."""
+    controls = {arm["label"]: control_of(plan, arm) for arm in plan["arms"]}
+    return {label: control for label, control in controls.items() if label != control}
+
+
+def _round_trips(strategy: str, tls: int) -> int:
+    """Return the round trips that opening a connection costs this strategy.
+
+    A resumed handshake takes one round trip in TLS 1.3 (RFC 8446, 2.2) and one in TLS
+    1.2 (RFC 5246, 7.3).
+    """
+    if strategy == Strategy.UNPOOLED:
+        return 1 + tls
+    if strategy == Strategy.RESUMED:
+        return 1 + min(1, tls)
+    return 0
 
 
 def too_many(contradictions: int, answered: int) -> bool:
@@ -212,11 +246,11 @@ class Judgement:
         self, plan: Mapping[str, Any], target: float, *, percent: bool
     ) -> None:
         self._plan = plan
-        self._control = str(plan["control"])
+        self._controls = _candidates(plan)
         self._strategies = {arm["label"]: arm["strategy"] for arm in plan["arms"]}
-        labels = [label for label in self._strategies if label != self._control]
         self.verdicts = {
-            label: new_verdict(plan, target, percent=percent) for label in labels
+            label: new_verdict(plan, target, percent=percent)
+            for label in self._controls
         }
         self._answered: Counter[str] = Counter()
         self._wrong: Counter[str] = Counter()
@@ -226,8 +260,9 @@ class Judgement:
         """Take a round into account and say whether the run can end."""
         self.rounds += 1
         for label, verdict in self.verdicts.items():
-            a, b = found.outcomes[self._control], found.outcomes[label]
-            first = found.control_first(self._control, label)
+            control = self._controls[label]
+            a, b = found.outcomes[control], found.outcomes[label]
+            first = found.control_first(control, label)
             verdict.add(*timed(a), *timed(b), first, look=look)
         for label, outcome in found.outcomes.items():
             self._answered[label] += isinstance(outcome, Sample)
@@ -255,22 +290,20 @@ class Judgement:
 def summarise_compare(run: Run) -> CompareSummary:
     """Derive the summary of a comparison."""
     rounds = rounds_of(run)
-    control = str(run.plan["control"])
     arms = tuple(_arm(run, arm, rounds) for arm in run.plan["arms"])
     target, percent = target_of(run)
     rtt = round_trip_ms(run)
-    candidates = [arm for arm in arms if arm.label != control]
     by_label = {arm.label: arm for arm in arms}
     pairs = tuple(
-        _pair(run, rounds, by_label[control], arm, (target, percent), rtt)
-        for arm in candidates
+        _pair(run, rounds, by_label[control], by_label[label], (target, percent), rtt)
+        for label, control in _candidates(run.plan).items()
     )
     connects = [
         s.connect_ns / NS_PER_MS for s in run.samples if s.connect_ns is not None
     ]
     starts = [outcome.start_ns for outcome in run.outcomes]
     return CompareSummary(
-        control=control,
+        control=str(run.plan["control"]),
         arms=arms,
         pairs=pairs,
         acceptance=overall([pair.acceptance for pair in pairs], run.plan["question"]),
@@ -289,17 +322,21 @@ def _arm(run: Run, arm: Mapping[str, str], rounds: Sequence[Round]) -> ArmSummar
     samples = [outcome for outcome in outcomes if isinstance(outcome, Sample)]
     failures = [outcome for outcome in outcomes if isinstance(outcome, Failure)]
     strategy = arm["strategy"]
+    network = [s.network_ns / NS_PER_MS for s in samples if s.network_ns is not None]
     wrong = sum(contradicts(strategy, sample) for sample in samples)
     kinds = Counter(str(failure.kind) for failure in failures)
     return ArmSummary(
         label=arm["label"],
         strategy=strategy,
+        stack=str(arm.get("stack", run.conditions.get("stack", ""))),
         group=group_of(arm["label"], samples, failures, run.plan["confidence"]),
         requests=len(outcomes),
         connections=sum(not sample.reused for sample in samples),
         reused=sum(sample.reused for sample in samples),
         answered=len(samples),
         failures=tuple(sorted(kinds.items())),
+        network=median(network) if network else None,
+        resumed=sum(sample.resumed for sample in samples),
         valid=not too_many(wrong, len(samples)),
     )
 
@@ -344,6 +381,7 @@ def _pair(
     waits = _waits(rounds, candidate.label)
     return PairSummary(
         candidate=candidate.label,
+        control=control.label,
         acceptance=acceptance,
         why=why,
         confidence=confidence,
@@ -389,17 +427,24 @@ def _closure(
     """Return what the saving should be made of; None where there is none to explain.
 
     There is none if an arm has no answer or is not what it is called. What the route
-    allows to save is only defined where the control opens connections and the candidate
-    does not.
+    allows to save is only defined where the control opens connections, and the
+    candidate does not, or with fewer round trips or less computing.
     """
     if not control.answered or not candidate.answered:
         return None
     if not control.valid or not candidate.valid:
         return None
-    versions = {s.tls_version for s in run.samples if not s.reused}
-    closure = closure_of(control.group, candidate.group, saving, rtt, versions)
-    saves = [arm.strategy == Strategy.UNPOOLED for arm in (control, candidate)]
-    if closure is None or saves == [True, False]:
+    arms = (control.label, candidate.label)
+    opened = [s for s in run.samples if not s.reused and s.slot.arm in arms]
+    versions = {sample.tls_version for sample in opened}
+    tls = tls_round_trips(versions)
+    trips = _round_trips(control.strategy, tls)
+    saved = trips - _round_trips(candidate.strategy, tls)
+    closure = closure_of(
+        control.group, candidate.group, saving, rtt, versions, round_trips=saved
+    )
+    defined = trips and saved >= 0 and control.strategy != candidate.strategy
+    if closure is None or defined:
         return closure
     return replace(closure, expected=None)
 
@@ -429,7 +474,8 @@ def _projection(summary: SavingSummary, plan: Mapping[str, Any]) -> int | None:
 
 def _waits(rounds: Sequence[Round], label: str) -> list[float]:
     outcomes = [found.outcomes[label] for found in rounds]
-    return [o.wait_ns / NS_PER_MS for o in outcomes if isinstance(o, Sample)]
+    waits = [o.wait_ns for o in outcomes if isinstance(o, Sample)]
+    return [ns / NS_PER_MS for ns in waits if ns is not None]
 
 
 def _mismatch(
@@ -485,11 +531,15 @@ def overall(found: Sequence[Acceptance], question: str) -> Acceptance:
     return Acceptance.FAIL if Acceptance.FAIL in found else Acceptance.PASS
 
 
-def theoretical_saving_ms(samples: Sequence[Sample]) -> float | None:
+def theoretical_saving_ms(
+    samples: Sequence[Sample], plan: Mapping[str, Any] | None = None
+) -> float | None:
     """Return what the route allows to save: the round trips of opening a connection.
 
     Args:
         samples: Requests of which some opened connections.
+        plan: Of a comparison; with it, the fewest round trips that one of its
+            candidates saves, if it saves any. Without, those of a full handshake.
 
     Returns:
         Milliseconds, or None where no connection was opened.
@@ -499,4 +549,16 @@ def theoretical_saving_ms(samples: Sequence[Sample]) -> float | None:
     trips = trips or [s.connect_ns / NS_PER_MS for s in opened if s.connect_ns]
     if not trips:
         return None
-    return (1 + tls_round_trips(s.tls_version for s in opened)) * median(trips)
+    tls = tls_round_trips(s.tls_version for s in opened)
+    saved = _saved_round_trips(plan, tls) if plan is not None else []
+    return min(saved, default=1 + tls) * median(trips)
+
+
+def _saved_round_trips(plan: Mapping[str, Any], tls: int) -> list[int]:
+    """Return the round trips that each candidate saves, of those that save any."""
+    ways = {arm["label"]: arm["strategy"] for arm in plan["arms"]}
+    saved = [
+        _round_trips(ways[control], tls) - _round_trips(ways[label], tls)
+        for label, control in _candidates(plan).items()
+    ]
+    return [trips for trips in saved if trips > 0]

@@ -82,30 +82,42 @@ class Group:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Closure:
-    """The saving beside what it should be made of. All values in ms."""
+    """The saving beside what it should be made of. All values in ms.
+
+    Of a stack that shows no phases only the saving and what is expected are known.
+    """
 
     saving: float
     dns: float | None
     connect: float | None
     tls: float | None
-    send: float
-    wait: float
-    receive: float
-    client: float
+    send: float | None  # this and the next three: None where phases are not known
+    wait: float | None
+    receive: float | None
+    client: float | None
     rtt: float | None  # the route's, by the kernel's account of each handshake
-    tls_round_trips: int
-    expected: float | None  # round trips of the handshakes, and name resolution
+    tls_round_trips: int  # of the control's handshake
+    round_trips: int  # that the candidate saves, TCP's included
+    expected: float | None  # these round trips, and name resolution
     sign: float | None = None  # None where no request was signed inside the clock
 
     @property
-    def opening(self) -> float:
+    def has_phases(self) -> bool:
+        """True where the saving can be taken apart."""
+        return self.wait is not None
+
+    @property
+    def opening(self) -> float | None:
         """What opening the connection took: name resolution, TCP and TLS."""
+        if not self.has_phases:
+            return None
         return (self.dns or 0) + (self.connect or 0) + (self.tls or 0)
 
     @property
-    def residual(self) -> float:
+    def residual(self) -> float | None:
         """What opening the connection does not explain."""
-        return self.saving - self.opening
+        opening = self.opening
+        return None if opening is None else self.saving - opening
 
     @property
     def handshake_cpu(self) -> float | None:
@@ -115,8 +127,14 @@ class Closure:
         """
         if self.rtt is None or self.tls is None:
             return None
-        trips = 1 + self.tls_round_trips
-        return (self.connect or 0.0) + self.tls - trips * self.rtt
+        return (self.connect or 0.0) + self.tls - self.round_trips * self.rtt
+
+    @property
+    def beyond_round_trips(self) -> float | None:
+        """What the round trips do not explain, where nothing finer is known."""
+        if self.has_phases or self.expected is None:
+            return None
+        return self.saving - self.expected
 
 
 class GroupTally:
@@ -134,7 +152,9 @@ class GroupTally:
             ns = getattr(sample, phase + "_ns")
             if ns is not None:
                 values[phase].add(ns / NS_PER_MS)
-        values["client"].add(sample.client_ns / NS_PER_MS)
+        client_ns = sample.client_ns
+        if client_ns is not None:
+            values["client"].add(client_ns / NS_PER_MS)
 
     def fail(self) -> None:
         """Take a request that failed.
@@ -263,6 +283,8 @@ def closure_of(
     saving: MedianSummary | None,
     rtt: float | None,
     tls_versions: Collection[str],
+    *,
+    round_trips: int | None = None,
 ) -> Closure | None:
     """Return what the saving should be made of; None where there is no saving.
 
@@ -272,14 +294,17 @@ def closure_of(
         saving: Of the candidate, in ms.
         rtt: Round-trip time of the route in ms, where it is known.
         tls_versions: Of the connections that were opened; empty is without TLS.
+        round_trips: That are saved; by default all of a full handshake.
     """
     if saving is None or not isfinite(saving.median_lo):
         return None
-    round_trips = max(
-        (_TLS_TRIPS.get(version, 2) for version in tls_versions), default=0
-    )
+    trips = max((_TLS_TRIPS.get(version, 2) for version in tls_versions), default=0)
+    saved = 1 + trips if round_trips is None else round_trips
+    known = control.typical("wait") is not None or candidate.typical("wait") is not None
 
-    def change(name: str) -> float:
+    def change(name: str) -> float | None:
+        if not known:
+            return None
         return (control.typical(name) or 0.0) - (candidate.typical(name) or 0.0)
 
     def opening(name: str) -> float | None:
@@ -297,8 +322,9 @@ def closure_of(
         receive=change("receive"),
         client=change("client"),
         rtt=rtt,
-        tls_round_trips=round_trips,
-        expected=None if rtt is None else (1 + round_trips) * rtt + (dns or 0.0),
+        tls_round_trips=trips,
+        round_trips=saved,
+        expected=None if rtt is None else saved * rtt + (dns or 0.0),
         sign=opening("sign"),
     )
 
@@ -307,8 +333,10 @@ def too_short(closure: Closure | None, target: float) -> bool:
     """Say whether the handshakes' round trips and crypto are less than the target."""
     if closure is None or closure.expected is None:
         return False
-    reachable = closure.expected + max(0.0, closure.handshake_cpu or 0.0)
-    return reachable < target
+    computing = (
+        closure.handshake_cpu if closure.has_phases else closure.beyond_round_trips
+    )
+    return closure.expected + max(0.0, computing or 0.0) < target
 
 
 def fails_too_often(failed: int, requests: int, failed_control: int) -> bool:
