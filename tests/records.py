@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
 
@@ -24,6 +25,12 @@ STARTED = datetime(2026, 3, 1, 10, 15, tzinfo=UTC)
 def ns(ms: float | None) -> int | None:
     """Return whole nanoseconds, or None for a phase that did not happen."""
     return None if ms is None else round(ms * NS_PER_MS)
+
+
+def known(ns: int | None) -> int:
+    """Return a phase that must be there."""
+    assert ns is not None
+    return ns
 
 
 def _ns(ms: float) -> int:
@@ -86,6 +93,20 @@ def sample(
         "body_bytes": 512,
     }
     return Sample(**{**defaults, **fields})
+
+
+def whole_call(found: Sample) -> Sample:
+    """Return `found` as a stack gives it that shows no phases."""
+    return replace(
+        found,
+        cipher="",
+        dns_ns=None,
+        connect_ns=None,
+        tls_ns=None,
+        send_ns=None,
+        wait_ns=None,
+        receive_ns=None,
+    )
 
 
 def failure(

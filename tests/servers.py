@@ -217,6 +217,10 @@ class ScriptedServer:
         """Return a GET request for this server."""
         return get(self.url, **values)
 
+    def post(self, body: bytes, **values: object) -> RequestSpec:
+        """Return a POST request for this server."""
+        return post(self.url, body, **values)
+
     def _accept(self) -> None:
         while True:
             try:
@@ -303,10 +307,13 @@ def post(url: str, body: bytes, **values: object) -> RequestSpec:
 def plan(**values: object) -> SessionPlan:
     """Return a plan with the bot's pool settings, except those given.
 
-    `strategy` and `concurrency` go to the plan, all others to the pool.
+    `strategy`, `concurrency`, `http2` and `stack` go to the plan, all others to the
+    pool.
     """
     of_plan = {
-        key: values.pop(key) for key in ("strategy", "concurrency") if key in values
+        key: values.pop(key)
+        for key in ("strategy", "concurrency", "http2", "stack")
+        if key in values
     }
     return SessionPlan(pool=PoolSettings(**values), **of_plan)  # type: ignore[arg-type]
 

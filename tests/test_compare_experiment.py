@@ -210,7 +210,7 @@ def test_each_arm_gets_the_pool_it_is_called_after() -> None:
     recorder = ran(plan(ALL, max_rounds=1, pool=pool, warm_connections=4))
 
     strategies = [p.strategy for p in recorder.stack.plans]
-    assert strategies == [POOLED, POOLED, UNPOOLED]  # warmed, pooled, unpooled
+    assert strategies == [WARMED, POOLED, UNPOOLED]
     assert [p.concurrency for p in recorder.stack.plans] == [4, 1, 1]
     assert all(p.pool is pool for p in recorder.stack.plans)
 

@@ -14,7 +14,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tests.records import COMPARE_PLAN, compare_run, failure, sample
+from tests.records import COMPARE_PLAN, compare_run, failure, known, sample
 from tests.reference_data import DS1, DS2, DS3, generated_rounds
 from tests.reference_data import Round as Row
 from vestbench.models import FailureKind, Outcome, Role, Run, Sample
@@ -1120,7 +1120,7 @@ def test_medians_that_do_not_fit_the_saving_are_noticed() -> None:
 def test_a_plateau_of_delayed_acknowledgements_is_noticed() -> None:
     def stalled(o: Outcome) -> Outcome:
         if isinstance(o, Sample) and o.reused and o.slot.session % 2:
-            return replace(o, wait_ns=o.wait_ns + 41_000_000)
+            return replace(o, wait_ns=known(o.wait_ns) + 41_000_000)
         return o
 
     outcomes = in_rounds(steady(20))

@@ -31,10 +31,12 @@ from tests.servers import (
     post,
     tls_pair,
 )
-from vestbench.clients.failures import REQUEST_ERRORS, classify
+from vestbench.clients.failures import Classifier
 from vestbench.clients.httpx_stack import HttpxSession, HttpxStack
-from vestbench.clients.timing import Marks
+from vestbench.clients.timing import Marks, NameResolutionError, TlsError
 from vestbench.models import Failure, FailureKind, RequestSpec, Sample
+
+CLASSIFIER = Classifier(httpx, httpcore)
 
 SECRET = "vest-api-key-4711"
 
@@ -97,6 +99,7 @@ def request_errors() -> list[type[Exception]]:
     found: set[type[Exception]] = set()
     for base in (*public_errors(httpcore), httpx.RequestError):
         found.update(leaves(base))
+    found |= {NameResolutionError, TlsError}
     found.remove(httpcore.ConnectionNotAvailable)  # never leaves the pool
     return sorted(found, key=full_name)
 
@@ -105,9 +108,9 @@ def request_errors() -> list[type[Exception]]:
 def test_every_error_of_a_request_has_a_kind(error: type[Exception]) -> None:
     made = error("why")
 
-    kind, detail = classify(made, Marks(0))
+    kind, detail = CLASSIFIER.classify(made, Marks(0))
 
-    assert isinstance(made, REQUEST_ERRORS)
+    assert isinstance(made, CLASSIFIER.errors)
     assert isinstance(kind, FailureKind)
     assert detail == "why"
 
@@ -125,15 +128,20 @@ def test_every_error_of_a_request_has_a_kind(error: type[Exception]) -> None:
     ids=lambda error: error.__name__,
 )
 def test_every_public_error_of_httpx_is_caught(error: type[Exception]) -> None:
-    assert issubclass(error, REQUEST_ERRORS)
+    assert issubclass(error, CLASSIFIER.errors)
 
 
 def test_an_error_without_a_text_is_told_by_its_name() -> None:
-    assert classify(httpcore.ReadError(), Marks(0)) == (FailureKind.RESET, "ReadError")
+    assert CLASSIFIER.classify(httpcore.ReadError(), Marks(0)) == (
+        FailureKind.RESET,
+        "ReadError",
+    )
 
 
 def test_details_are_one_short_line() -> None:
-    _, detail = classify(httpcore.ReadError("a\r\nb \t c" + "d" * 500), Marks(0))
+    _, detail = CLASSIFIER.classify(
+        httpcore.ReadError("a\r\nb \t c" + "d" * 500), Marks(0)
+    )
 
     assert detail.startswith("a b cddd")
     assert len(detail) == 200
@@ -151,7 +159,9 @@ def test_details_are_one_short_line() -> None:
     ],
 )
 def test_what_h11_quotes_is_cut_from_the_detail(text: str, detail: str) -> None:
-    assert classify(httpcore.RemoteProtocolError(text), Marks(0))[1] == detail
+    assert (
+        CLASSIFIER.classify(httpcore.RemoteProtocolError(text), Marks(0))[1] == detail
+    )
 
 
 # --- no connection ---
