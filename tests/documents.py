@@ -4,8 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
 
-from tests import test_compare_report, test_connect_report, test_report
+from tests import (
+    test_compare_report,
+    test_connect_report,
+    test_report,
+    test_stacks_report,
+)
 from tests.records import bench_run, failure, warm_up_run
 from vestbench.models import Failure, FailureKind, Outcome, Role, Run, Sample
 from vestbench.report.exports import document_of, found_in
@@ -14,6 +20,7 @@ RUNS: dict[str, Callable[[], Run]] = {
     **test_report.RUNS,
     **test_compare_report.RUNS,
     **test_connect_report.RUNS,
+    **{f"stacks-{n}": partial(replace, r) for n, r in test_stacks_report.RUNS.items()},
 }
 
 

@@ -51,6 +51,10 @@ def array(items: Schema) -> Schema:
     return {"type": "array", "items": items}
 
 
+def by_name(items: Schema) -> Schema:
+    return {"type": "object", "additionalProperties": items}
+
+
 def record(
     required: Mapping[str, Schema],
     optional: Mapping[str, Schema] | None = None,
@@ -131,6 +135,14 @@ PACE = {"interval_s": DURATION, "max_rate": DURATION, "seed": COUNT}
 CONFIDENCE = enum([0.9, 0.95, 0.99])
 ASKED = {"assertions": array(TEXT)}
 
+ARM = record(
+    {"label": TEXT, "strategy": enum(Strategy)},
+    {
+        "stack": TEXT,
+        "against": {**TEXT, "description": "Its control, where there are several."},
+    },
+)
+
 PLANS = {
     "bench": record(
         {
@@ -143,17 +155,14 @@ PLANS = {
             "confidence": CONFIDENCE,
             **PACE,
         },
-        {"gate": {"const": True}, **ASKED},
+        {"gate": {"const": True}, "kept_idle": COUNT, "http2": YES_NO, **ASKED},
         closed=False,
         about="What was asked for.",
     ),
     "compare": {
         **record(
             {
-                "arms": {
-                    **array(record({"label": TEXT, "strategy": enum(Strategy)})),
-                    "minItems": 2,
-                },
+                "arms": {**array(ARM), "minItems": 2},
                 "control": TEXT,
                 "question": enum(["all", "any"]),
                 "vote": enum(["round", "pair"]),
@@ -172,6 +181,7 @@ PLANS = {
                 "identity": {"type": "object"},
                 "resumed": TEXT,
                 **ASKED,
+                "http2": YES_NO,
             },
             closed=False,
             about="What was asked for; exactly one sort of target.",
@@ -235,6 +245,11 @@ EXCHANGE = record(
     closed=False,
     about="The simulated exchange; absent on a real venue.",
 )
+CLIENT = {
+    "tls_context_ms": DURATION,
+    "default_context_ms": DURATION,
+    "first_handshake_ms": DURATION,
+}
 CONDITIONS = {
     "description": (
         "What was known before the first request; empty if a run was killed before."
@@ -253,7 +268,6 @@ CONDITIONS = {
                 "concurrency": COUNT,
                 "pool": POOL,
                 "versions": {"type": "object", "additionalProperties": TEXT},
-                "tls_context_ms": DURATION,
                 "host": TEXT,
                 "kernel": TEXT,
                 "machine": TEXT,
@@ -261,7 +275,10 @@ CONDITIONS = {
                 "load": NUMBER,
             },
             {
-                "default_context_ms": DURATION,
+                **CLIENT,
+                # Of several stacks, each by its name.
+                "clients": by_name(record({}, CLIENT)),
+                "unhonoured": by_name(by_name(TEXT)),
                 "auto_target_ms": DURATION,
                 "signing": enum(["before the clock", "on the path"]),
                 "exchange": EXCHANGE,
@@ -279,6 +296,7 @@ CONCLUSION = record(
         "stopped": TEXT,
         "duration_s": DURATION,
         "client_build_ms": array(DURATION),
+        "client_build_stacks": array(TEXT),
         "notes": array(TEXT),
         "sign_ms": array(DURATION),
         "orders": record(

@@ -14,6 +14,7 @@ from typer.testing import CliRunner, Result
 
 from tests.loopback_venue import exchange_as_real, script_as_real
 from tests.machine import demand
+from tests.records import known
 from vestbench.cli import app
 from vestbench.errors import ExitCode
 from vestbench.results import load
@@ -90,7 +91,7 @@ def test_signing_on_the_path_is_a_phase_of_its_own(endpoint: str) -> None:
     for sample in run.samples:
         assert sample.sign_ns is not None
         assert 0 < sample.sign_ns < sample.latency_ns
-        assert sample.client_ns > 0
+        assert known(sample.client_ns) > 0
     rows = [line.split() for line in result.stdout.splitlines()]
     assert [row[1] for row in rows if row[:1] == ["sign"] and len(row) > 5] == [
         "6",

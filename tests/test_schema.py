@@ -72,8 +72,17 @@ def test_the_documents_of_the_reference_runs_are_valid(path: Path) -> None:
             *("--idle", "0s", "--question", "any", "--max-rounds", "12"),
         ),
         ("warmup", "--rounds", "3"),
+        ("bench", "-n", "24", "--stack", "reqwest"),
+        ("bench", "-n", "16", "--sessions", "2", "-c", "4", "--stack", "httpx2"),
+        (
+            *("compare", "pooled", "unpooled", "--stack", "all"),
+            *("--min-saving", "0.01ms", "--max-rounds", "12"),
+        ),
     ],
-    ids=["bench", "kernel", "unpooled", "compare", "pairs", "warmed", "warmup"],
+    ids=[
+        *("bench", "kernel", "unpooled", "compare", "pairs", "warmed", "warmup"),
+        *("reqwest", "bursts", "stacks"),
+    ],
 )
 def test_the_document_of_a_command_is_valid(
     words: tuple[str, ...], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
