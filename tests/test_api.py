@@ -70,6 +70,24 @@ def test_compare_returns_what_the_rounds_say() -> None:
     assert "PASS against ≥ 0.01 ms" in result.report()
 
 
+@pytest.mark.parametrize("stack", ["httpx2", "reqwest"])
+def test_another_stack_measures_the_same(stack: str) -> None:
+    result = bench(requests=40, stack=stack, assertions=["reused == 100%"], **QUICK)
+
+    assert result.passed, result.report()
+    assert result.run.conditions["stack"] == stack
+
+
+def test_every_stack_compares_with_its_own_control() -> None:
+    options: dict[str, Any] = {**QUICK, "min_saving": "0.01ms", "max_rounds": 12}
+
+    result = compare("http2", "unpooled", stack="all", **options)
+
+    versions = {s.http_version for s in result.run.samples if "http2" in s.slot.arm}
+    assert versions == {"HTTP/2"}
+    assert len(result.assertions) == len(result.run.plan["arms"]) / 2 >= 2
+
+
 def test_assertions_alone_ask_for_no_saving() -> None:
     asked: dict[str, Any] = {
         "requests": 30,
@@ -213,6 +231,12 @@ def unused_port() -> int:
         (lambda: bench(venue="nowhere"), "use sim, vest, vest-dev, paradex"),
         (lambda: bench(venue="vest", requests=5000), "--budget 5004 allows them"),
         (lambda: compare("pooled"), "needs two or more"),
+        (lambda: bench(stack="all"), "stack: bench measures one stack"),
+        (lambda: bench(stack="curl"), "'curl'"),
+        (
+            lambda: compare("http2", "unpooled", venue="http://127.0.0.1/"),
+            "http2 needs TLS",
+        ),
         (lambda: compare("pooled", "slow"), "'slow' is no way of connecting"),
         (lambda: compare(min_saving="120%"), "write for example 30%"),
         (lambda: compare(vote="two"), "vote: 'two' is not one of round, pair"),

@@ -4,17 +4,20 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from vestbench.api.result import Result
 from vestbench.api.values import chosen, confidence_of, duration, target
+from vestbench.clients.stacks import ALL
 from vestbench.errors import UsageError
 from vestbench.experiments.bench import BenchPlan, sessions_for
 from vestbench.measuring.bench import BenchJob
 from vestbench.measuring.compare import CompareJob, Question, arms_of
 from vestbench.measuring.pace import POLITE_BUDGET, Pace, check_budget, polite_rate
 from vestbench.measuring.run import Job, Place, carry_out, place_result
+from vestbench.measuring.stacks import stacks_for
 from vestbench.models import (
     ExchangeSpec,
     LinkSpec,
@@ -31,6 +34,8 @@ def bench(
     sessions: int | None = None,
     pooled: bool = True,
     concurrency: int = 1,
+    stack: str = "httpx",
+    http2: bool = False,
     kernel_timestamps: bool = False,
     min_saving: str | None = None,
     assertions: Sequence[str] = (),
@@ -54,6 +59,8 @@ def bench(
         sessions: Fresh pools that they are spread over; None is 20, or what they allow.
         pooled: False opens a connection for each request.
         concurrency: Requests at the same time.
+        stack: The HTTP library that sends: "httpx", "httpx2" or "reqwest".
+        http2: Offer HTTP/2 in every handshake.
         kernel_timestamps: Ask the kernel when bytes left and came.
         min_saving: The saving that passes, such as "50ms". None asks for it only if
             there are no assertions, and then for 50 ms.
@@ -75,7 +82,10 @@ def bench(
         VestbenchError: An argument cannot be used, or the venue not be reached.
     """
     pace = _pace(interval, rate, venue, seed)
+    if stack == ALL:
+        raise UsageError("stack: bench measures one stack; compare takes all of them")
     place = _place(venue, endpoint, rtt, link, exchange, pool, pace.seed)
+    place = _through(place, stack, (), http2=http2)
     strategy = Strategy.POOLED if pooled else Strategy.UNPOOLED
     if min_saving is not None and not pooled:
         raise UsageError("min_saving needs subsequent requests: not with pooled=False")
@@ -84,6 +94,8 @@ def bench(
             pool=place.pool,
             strategy=strategy,
             concurrency=concurrency,
+            http2=http2,
+            stack=stack,
             kernel_timestamps=kernel_timestamps,
         ),
         requests=requests,
@@ -110,6 +122,8 @@ def compare(
     vote: str = "round",
     question: str = "all",
     idle: str = "1s",
+    stack: str = "httpx",
+    http2: bool = False,
     resume: Path | str | None = None,
     assertions: Sequence[str] = (),
     confidence: int = 95,
@@ -128,7 +142,7 @@ def compare(
     """Decide how much one way of connecting saves, as `vestbench compare` does.
 
     Args:
-        names: Two or more of pooled, unpooled and warmed; none is pooled, unpooled.
+        names: Two or more ways of connecting; none is pooled, unpooled.
         control: What the others are compared with; empty is unpooled, or the last.
         min_saving: The saving that passes: "50ms", "30%", or "auto" for 80 % of what
             the route allows.
@@ -138,6 +152,8 @@ def compare(
         vote: What has a vote, a "round" or a "pair" of rounds.
         question: Whether "all" candidates have to pass, or "any".
         idle: Pause of a warmed client before its request.
+        stack: As for `bench`, or "all" for each that is installed.
+        http2: As for `bench`.
         resume: Result of an inconclusive run to go on with; all its rounds count.
         assertions: As for `bench`, and so is all that follows.
         confidence: As for `bench`.
@@ -158,7 +174,10 @@ def compare(
     """
     pace = _pace(interval, rate, venue, seed)
     place = _place(venue, endpoint, rtt, link, exchange, pool, pace.seed)
-    arms, control = arms_of(names or ("pooled", "unpooled"), control)
+    ways = names or ("pooled", "unpooled")
+    arms_of(ways, control)  # refuse what is no strategy before what no stack can do
+    place = _through(place, stack, ways, http2=http2)
+    arms, control = arms_of(ways, control, place.stacks)
     asked = Question(
         arms=arms,
         control=control,
@@ -213,6 +232,17 @@ def _place(
         pool=pool or PoolSettings(),
         link=link,
         exchange=exchange or ExchangeSpec(),
+    )
+
+
+def _through(place: Place, stack: str, ways: Sequence[str], *, http2: bool) -> Place:
+    """Return the place as it is reached through a stack, or through all of them."""
+    speaks = place.exchange.http2 or http2 or Strategy.HTTP2 in ways
+    return replace(
+        place,
+        stacks=stacks_for(stack, place.venue, ways, http2=http2),
+        http2=http2,
+        exchange=replace(place.exchange, http2=speaks),
     )
 
 

@@ -65,19 +65,18 @@ def place_of(
         UsageError: Options of the simulated venue are given for another one, or one
             of them cannot be used, or the stack cannot do what is asked for.
     """
-    from vestbench.clients.stacks import chosen_stacks
+    from vestbench.measuring.stacks import stacks_for
     from vestbench.venues import find_venue
 
     venue = find_venue(settings["venue"])
     stack = stack or o.StackOptions()
     http2 = stack.http2 or Strategy.HTTP2 in strategies
-    stacks = chosen_stacks(stack.stack, strategies, http2=stack.http2)
-    if settings["venue"].startswith("http://"):
-        refuse_plain(strategies, http2=stack.http2)
     place = Place(
         venue=settings["venue"],
         endpoint=where.endpoint,
-        stacks=stacks,
+        stacks=stacks_for(
+            stack.stack, settings["venue"], strategies, http2=stack.http2
+        ),
         http2=stack.http2,
         pool=settings.pool,
         link=link_spec(link, seed),
@@ -88,13 +87,6 @@ def place_of(
         why = f"only for --venue sim, not for {venue.name}"
         o.refuse_given({**o.as_typed(link), **o.as_typed(exchange)}, why)
     return place
-
-
-def refuse_plain(strategies: Sequence[str], *, http2: bool) -> None:
-    """Refuse, of a venue without TLS, what is settled in a TLS handshake."""
-    found = [name for name in strategies if name in ("resumed", "http2")]
-    for name in [*found, *(["--http2"] if http2 else [])]:
-        raise UsageError(f"{name} needs TLS: an http:// venue has none")
 
 
 def one_stack(stack: o.StackOptions, command: str) -> None:
