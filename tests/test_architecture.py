@@ -75,7 +75,8 @@ HOMES = {
     "Crypto": ("vestbench.simulator.exchange.signatures",),
 }
 # The same for annotations only: under `if TYPE_CHECKING`, so nothing is imported.
-TYPING_HOMES = {"rich": ("vestbench.cli.measuring",)}
+_SHOWING = ("measuring", "bench", "compare", "warmup")
+TYPING_HOMES = {"rich": tuple(f"vestbench.cli.{name}" for name in _SHOWING)}
 
 # Who else may do what only the command line may do, and why.
 _MAIN = "the main program of a child: arguments in, exit status out"

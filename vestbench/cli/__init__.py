@@ -1,7 +1,7 @@
 """The `vestbench` command: options in, core calls, tables out.
 
-Only this package prints, exits, or reads the environment. Commands import what they
-need when they run, so that `vestbench --help` is instant.
+Only this package prints, exits, or reads the environment. A command, and what it needs,
+is imported when it runs, so that `vestbench --help` is instant.
 """
 
 from __future__ import annotations
@@ -13,23 +13,27 @@ import typer
 from typer.core import TyperGroup
 
 from vestbench import __version__
-from vestbench.cli.bench import bench
-from vestbench.cli.compare import compare
-from vestbench.cli.config import config
-from vestbench.cli.connect import connect
-from vestbench.cli.doctor import doctor
-from vestbench.cli.gate import gate
-from vestbench.cli.history import history, trend
-from vestbench.cli.keys import keys
-from vestbench.cli.report import report
-from vestbench.cli.serve import serve
-from vestbench.cli.stacks import stacks
-from vestbench.cli.warmup import warmup
+from vestbench.cli.commands import PLAIN, LateCommands
 from vestbench.errors import ExitCode, VestbenchError
 
 
 class _ReportingGroup(TyperGroup):
     """Shows any `VestbenchError` as one line on stderr and exits with its code."""
+
+    def __init__(self, **attributes: Any) -> None:
+        super().__init__(**attributes)
+        self._late = LateCommands(self.commands)
+        self.commands = self._late
+
+    def list_commands(self, ctx: Any) -> list[str]:  # noqa: ARG002 - as it is called
+        """Return the names of the commands without importing them."""
+        return list(self.commands)
+
+    def format_commands(self, ctx: Any, formatter: Any) -> None:
+        """Name the commands without importing them."""
+        with formatter.section("Commands"):
+            names = self.list_commands(ctx)
+            formatter.write_dl([(n, self._late.sentence(n)) for n in names])
 
     def invoke(self, ctx: Any) -> Any:
         try:
@@ -47,11 +51,7 @@ app = typer.Typer(
     cls=_ReportingGroup,
     name="vestbench",
     no_args_is_help=True,
-    add_completion=False,
-    # Rich help would import rich for every --help, and a traceback with locals could
-    # show a key.
-    rich_markup_mode=None,
-    pretty_exceptions_enable=False,
+    **PLAIN,
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
 )
 
@@ -80,16 +80,6 @@ def vestbench(
     4 venue not reached or refused, 5 invalid measurement, 6 an order was filled, 130
     interrupted.
     """
-
-
-for command in (
-    *(bench, compare, warmup, connect, serve),
-    *(report, gate, history, trend),
-    *(config, doctor),
-):
-    app.command()(command)
-app.command()(stacks)
-app.add_typer(keys)
 
 
 def main() -> None:

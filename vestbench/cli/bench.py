@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from vestbench.cli import options as o
 from vestbench.errors import UsageError
+
+if TYPE_CHECKING:
+    from rich.console import RenderableType
+
+    from vestbench.models import Run
 
 
 @o.takes_options
@@ -78,7 +83,6 @@ def bench(
     from vestbench.experiments.bench import BenchPlan, sessions_for
     from vestbench.measuring.bench import BenchJob
     from vestbench.models import SessionPlan, Strategy
-    from vestbench.report.bench import bench_brief, bench_report
 
     settings = settings_here(
         pool, venue=where.venue, min_saving=min_saving, results=output.results
@@ -124,3 +128,17 @@ def bench(
     )
     if gated:
         raise m.gate_exit(run, asserting)
+
+
+def bench_report(run: Run) -> RenderableType:
+    """Return the whole report; what it is made with is imported after the run."""
+    from vestbench.report import bench
+
+    return bench.bench_report(run)
+
+
+def bench_brief(run: Run) -> RenderableType:
+    """Return the verdict, likewise."""
+    from vestbench.report import bench
+
+    return bench.bench_brief(run)

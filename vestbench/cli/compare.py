@@ -12,8 +12,11 @@ from vestbench.config import parse_percent
 from vestbench.errors import ExitCode, UsageError
 
 if TYPE_CHECKING:
+    from rich.console import RenderableType
+
     from vestbench.config import Settings
     from vestbench.measuring.compare import Target
+    from vestbench.models import Run
 
 
 @o.takes_options
@@ -143,7 +146,6 @@ def compare(
     from vestbench.cli import measuring as m
     from vestbench.cli.settings import settings_here
     from vestbench.measuring.compare import CompareJob, Question, arms_of
-    from vestbench.report.compare import compare_brief, compare_report
 
     plain = min_saving is None or (min_saving != "auto" and "%" not in min_saving)
     settings = settings_here(
@@ -245,3 +247,17 @@ def _compare_stored(
         raise typer.Exit(ExitCode.INCONCLUSIVE)
     if str(found.verdict.change) == "REGRESSED":
         raise typer.Exit(ExitCode.NOT_MET)
+
+
+def compare_report(run: Run) -> RenderableType:
+    """Return the whole report; what it is made with is imported after the run."""
+    from vestbench.report import compare
+
+    return compare.compare_report(run)
+
+
+def compare_brief(run: Run) -> RenderableType:
+    """Return the verdict, likewise."""
+    from vestbench.report import compare
+
+    return compare.compare_brief(run)

@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from vestbench.cli import options as o
 from vestbench.errors import UsageError
+
+if TYPE_CHECKING:
+    from rich.console import RenderableType
+
+    from vestbench.models import Run
 
 
 @o.takes_options
@@ -55,7 +60,6 @@ def warmup(
     from vestbench.experiments.warmup import WarmUpPlan
     from vestbench.measuring.warmup import WarmUpJob
     from vestbench.models import SessionPlan, Strategy
-    from vestbench.report.warmup import warm_up_brief, warm_up_report
     from vestbench.venues import find_venue
 
     settings = settings_here(
@@ -108,3 +112,17 @@ def warmup(
     )
     if asserting.asserted:
         raise m.gate_exit(run, asserting)
+
+
+def warm_up_report(run: Run) -> RenderableType:
+    """Return the whole report; what it is made with is imported after the run."""
+    from vestbench.report import warmup
+
+    return warmup.warm_up_report(run)
+
+
+def warm_up_brief(run: Run) -> RenderableType:
+    """Return the verdict, likewise."""
+    from vestbench.report import warmup
+
+    return warmup.warm_up_brief(run)

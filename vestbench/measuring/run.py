@@ -10,12 +10,10 @@ from contextlib import ExitStack, closing
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 from vestbench.clients.remote import RemoteStacks
 from vestbench.errors import VenueError, VestbenchError
-from vestbench.experiments.compare import CompareEnd
-from vestbench.experiments.ports import RunEnd, Stack
 from vestbench.measuring.access import Access, check_access
 from vestbench.measuring.facts import (
     exchange_facts,
@@ -37,13 +35,15 @@ from vestbench.models import (
     Sample,
     StackFacts,
 )
-from vestbench.report.machine import summary
 from vestbench.results import RunWriter, result_path
-from vestbench.simulator.exchange_process import check_extras
-from vestbench.simulator.venue import SimulatedVenue
 from vestbench.spool import Spool
 from vestbench.venues import SIMULATED, Endpoint, Venue, find_venue
 from vestbench.venues.vest_private import ORDER
+
+if TYPE_CHECKING:
+    from vestbench.experiments.compare import CompareEnd
+    from vestbench.experiments.ports import RunEnd, Stack
+    from vestbench.simulator.venue import SimulatedVenue
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -214,7 +214,9 @@ class _Execution:
         self._place = place
         self._observer = observer
         check_job(job, place)  # before all else
-        if place.is_simulated:
+        if place.is_simulated:  # a real venue does not wait for the import
+            from vestbench.simulator.exchange_process import check_extras
+
             check_extras(place.exchange)
         self._started = datetime.now(UTC).replace(microsecond=0)
         self._writer = RunWriter(
@@ -263,6 +265,10 @@ class _Execution:
 
     def _end(self, run: Run, failure: VestbenchError | None) -> Measured:
         """Write the end of `run`, whatever it was that ended it."""
+        # With statistics and tables it takes longer to import than all else; nothing of
+        # it is needed before the first request.
+        from vestbench.report.machine import summary
+
         path = self._writer.path
         if not run.samples and not run.failures:
             self._writer.discard()
@@ -290,7 +296,7 @@ class _Execution:
             sim: SimulatedVenue | None = None
             if place.is_simulated:
                 self._observer.say("starting the simulated exchange")
-                sim = cleanup.enter_context(SimulatedVenue(place.exchange, place.link))
+                sim = cleanup.enter_context(_simulated_venue(place))
             spawn = sim.spawn if sim is not None and sim.has_link else None
             ca_pem = sim.ca_pem if sim is not None else ""
             stack = cleanup.enter_context(
@@ -394,6 +400,13 @@ class _Execution:
                 ],
             }
         return conditions
+
+
+def _simulated_venue(place: Place) -> SimulatedVenue:
+    # A real venue does not wait for the import.
+    from vestbench.simulator.venue import SimulatedVenue
+
+    return SimulatedVenue(place.exchange, place.link)
 
 
 def _machine() -> dict[str, Any]:

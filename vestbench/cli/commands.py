@@ -1,0 +1,86 @@
+"""The commands by name, each imported when it is run: `--help` names them all at once.
+
+Importing what every command imports takes longer than Typer itself.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, MutableMapping
+from importlib import import_module
+from typing import Any
+
+import typer
+
+# What `vestbench --help` says of a command: the first line of its own help. It is in
+# the module of its name, unless another one is given.
+COMMANDS = {
+    "bench": "Time cold against subsequent requests, by phase, with proof of reuse.",
+    "compare": "Decide how much one way of connecting saves against another.",
+    "warmup": (
+        "Do what the bot does at start, and prove what its first request gains by it."
+    ),
+    "connect": "Start as the bot does, step by step, and show what its warm-up buys.",
+    "serve": "Run the simulated exchange on loopback until Ctrl-C, for any client.",
+    "report": "Show a stored run again, exactly as it was shown.",
+    "gate": (
+        "Judge stored runs: by what is asserted, or by what they were asked themselves."
+    ),
+    "history": "List stored runs: when, what of, and how much was saved.",
+    "trend": "Show how the saving went over stored runs, and where it changed.",
+    "config": "Show the settings in force, and where each value came from.",
+    "doctor": "Find out what this machine can do, and why it cannot do the rest.",
+    "stacks": "Say which HTTP libraries are installed, and what each can do.",
+    "keys": "Make keys for a Vest account.",
+}
+_MODULES = {"trend": "history"}
+
+# Rich help would import rich for every --help, and a traceback with locals could show a
+# key.
+PLAIN: dict[str, Any] = {
+    "add_completion": False,
+    "rich_markup_mode": None,
+    "pretty_exceptions_enable": False,
+}
+
+
+def load(name: str) -> Any:
+    """Import a command and return it as Typer runs it."""
+    module = import_module(f"vestbench.cli.{_MODULES.get(name, name)}")
+    found = getattr(module, name.replace("-", "_"))
+    if not isinstance(found, typer.Typer):  # a group brings its own
+        app = typer.Typer(**PLAIN)
+        app.command(name)(found)
+        found = app
+    return typer.main.get_command(found)
+
+
+class LateCommands(MutableMapping[str, Any]):
+    """The commands of a group, of which those in `COMMANDS` are loaded when asked for.
+
+    Args:
+        others: Commands that are there already.
+    """
+
+    def __init__(self, others: MutableMapping[str, Any]) -> None:
+        self._there = dict(others)
+
+    def __getitem__(self, name: str) -> Any:
+        if name not in self._there and name in COMMANDS:
+            self._there[name] = load(name)
+        return self._there[name]
+
+    def __setitem__(self, name: str, command: Any) -> None:
+        self._there[name] = command
+
+    def __delitem__(self, name: str) -> None:
+        del self._there[name]
+
+    def __iter__(self) -> Iterator[str]:
+        yield from dict.fromkeys((*COMMANDS, *self._there))
+
+    def __len__(self) -> int:
+        return len({*COMMANDS, *self._there})
+
+    def sentence(self, name: str) -> str:
+        """Return what a command does, without loading it."""
+        return COMMANDS.get(name) or str(self[name].get_short_help_str(limit=80))
