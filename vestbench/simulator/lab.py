@@ -22,7 +22,7 @@ from vestbench.simulator import netns
 from vestbench.simulator.channel import Channel, ChannelClosedError
 from vestbench.simulator.lab_link import (
     LinkProcess,
-    kernel_rtt_ms,
+    kernel_rtts_ms,
     own_listener,
     start_link,
 )
@@ -110,7 +110,7 @@ class Supervisor:
             port = port or own.getsockname()[1]
             try:
                 # A SYN that is sent again, where the link loses packets, takes seconds.
-                return [kernel_rtt_ms(host, port, timeout_s=8.0) for _ in range(n)]
+                return kernel_rtts_ms(host, port, n=n, timeout_s=8.0)
             except OSError as error:
                 why = f"no connection through the link to {host}:{port}: {error}"
                 raise OSError(why) from error
