@@ -1,7 +1,7 @@
 """What a pooled request of vestbench costs, against the bare library in one process.
 
 Run it as `python -m tests.studies.client_cost`; it stores its figures in
-`results/overhead-client.toml` and exits 1 when a bar is missed. It takes half a minute.
+`results/overhead-client-cost.toml` and exits 1 when a bar is missed. It takes half a minute.
 
 Both send the same request to the simulated exchange on plain loopback, each over its
 own open connection, one after the other in an order drawn by lot. What is compared is
@@ -223,7 +223,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         parser,
         study,
         kind="client time",
-        output="results/overhead-client.toml",
+        output="results/overhead-client-cost.toml",
         seed=SEED,
         arguments=arguments,
     )

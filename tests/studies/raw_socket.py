@@ -16,6 +16,7 @@ from time import perf_counter_ns
 from typing import Any, NamedTuple
 from urllib.parse import urlsplit
 
+from vestbench import __version__
 from vestbench.models import RequestSpec
 
 _CHUNK = 65_536
@@ -112,7 +113,7 @@ def request_bytes(spec: RequestSpec) -> bytes:
         ("Accept", "*/*"),
         ("Accept-Encoding", "gzip, deflate"),
         ("Connection", "keep-alive"),
-        ("User-Agent", "vestbench/0.1.0"),
+        ("user-agent", f"vestbench/{__version__}"),
         *spec.headers,
     ]
     lines = [f"{spec.method} {target} HTTP/1.1"]

@@ -136,10 +136,7 @@ def bench_command(port: int) -> list[str]:
 def bare_pair(port: int) -> list[str]:
     """Return two processes that import what bench needs; the second sends a byte."""
     worker = f"import socket, {OF_WORKER}; {_send(port)}"
-    script = (
-        f"import sys, {OF_COMMAND}; subprocess.run([sys.executable, '-c', {worker!r}])"
-    )
-    return [sys.executable, "-c", script]
+    return _bare(f"subprocess.run([sys.executable, '-c', {worker!r}])")
 
 
 def bare_single(port: int) -> list[str]:

@@ -1,7 +1,7 @@
 """What a verdict costs: the default comparison against a design of fixed size.
 
 Run it as `python -m tests.studies.verdict_cost`; it stores its figures in
-`results/overhead-verdict.toml`. It takes 2 minutes.
+`results/overhead-verdict-cost.toml`. It takes 2 minutes.
 
 Over one emulated link of 30 ms, in turns:
 
@@ -267,7 +267,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         parser,
         study,
         kind="cost of a verdict",
-        output="results/overhead-verdict.toml",
+        output="results/overhead-verdict-cost.toml",
         seed=SEED,
         arguments=arguments,
     )
