@@ -102,6 +102,7 @@ class FakeNetwork:
         self.limits_s: list[float] = []  # what settimeout was told
         self.sent: list[bytes] = []
         self.dead: dict[str, OSError] = {}  # addresses that cannot be reached
+        self.making_ms = 0  # of a socket
         self.connect_ms = 30
         self.handshake_ms = 31
         self.answers: list[tuple[int, bytes]] = []  # (after ms, bytes)
@@ -120,6 +121,7 @@ class FakeNetwork:
         return resolve
 
     def socket(self, *_: object) -> FakeSocket:
+        self.spend(self.making_ms)
         return FakeSocket(self)
 
     def wrap_socket(self, sock: FakeSocket, **_: object) -> FakeSocket:
@@ -205,6 +207,7 @@ def shake_hands(stream: TimedStream, network: FakeNetwork) -> None:
 def test_each_phase_is_exactly_the_time_that_passed_in_it(network: FakeNetwork) -> None:
     backend = fake_backend(network, network.resolver(5, "10.0.0.1"))
     network.answers = [(33, b"HTTP/1.1 200 OK\r\n\r\n"), (4, b"bo"), (3, b"dy")]
+    network.making_ms = 1  # which is not the connect
 
     marks = backend.begin()
     network.spend(100)  # the client's own, before the connection
