@@ -275,6 +275,7 @@ def route(rtt_ms: float, ours: float, theirs: float) -> Route:
     sim: Any = None
     return Route(
         rtt_ms,
+        5.0,
         sim,
         {},
         {"vestbench": turns(ours), "curl": turns(theirs), "raw": turns(theirs)},
@@ -308,8 +309,8 @@ def test_the_wire_window_may_be_ten_percent_wider_on_loopback(
     judged = bars(compare(route(0, off, 0.0)))
 
     assert [bar.name for bar in judged] == [
-        "loopback: cold window, against raw",
-        "loopback: reused window, against raw",
+        "loopback, 5 ms served: cold window, against raw",
+        "loopback, 5 ms served: reused window, against raw",
     ]
     assert {bar.outcome for bar in judged} == {outcome}
 

@@ -1,7 +1,8 @@
 """What a pooled request of vestbench costs, against the bare library in one process.
 
 Run it as `python -m tests.studies.client_cost`; it stores its figures in
-`results/overhead-client-cost.toml` and exits 1 when a bar is missed. It takes half a minute.
+`results/overhead-client-cost.toml` and exits 1 when a bar is missed. It takes half a
+minute.
 
 Both send the same request to the simulated exchange on plain loopback, each over its
 own open connection, one after the other in an order drawn by lot. What is compared is

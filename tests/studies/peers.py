@@ -4,7 +4,8 @@ Run it as `python -m tests.studies.peers`; it stores its figures in
 `results/accuracy-peers.toml` and exits 1 when a bar is missed. It takes 3 minutes.
 
 Three clients take turns, in an order drawn by lot, at the same exchange, on loopback
-and over emulated links of 10, 30 and 80 ms:
+(with no service time, and with the usual 5 ms) and over emulated links of 10, 30 and
+80 ms:
 
 - vestbench: its httpx stack in its measuring process, as `bench` uses it;
 - curl: one process a turn, which discards a first exchange (its process has caches to
@@ -78,7 +79,8 @@ from vestbench.models import (
 from vestbench.simulator.venue import SimulatedVenue
 from vestbench.venues.vest import vest
 
-RTTS_MS = (0.0, 10.0, 30.0, 80.0)  # 0 is plain loopback
+# Round trip and service time in ms; without a round trip it is plain loopback.
+ROUTES = ((0.0, 0.0), (0.0, 5.0), (10.0, 5.0), (30.0, 5.0), (80.0, 5.0))
 ROUNDS = 40
 USES = 5  # of a connection, after the cold one
 PAUSE_S = 0.004  # before every request of vestbench and of the raw socket
@@ -206,7 +208,7 @@ class Raw:
         for index in range(1 + USES):
             time.sleep(PAUSE_S)
             self._channel.send("reused" if index else "cold")
-            found.append(of_stamps(self._channel.recv()))
+            found.append(of_stamps(Stamps(*self._channel.recv())))
         return Turn(cold=found[0], reused=middle(found[1:]))
 
     def close(self) -> None:
@@ -263,17 +265,19 @@ class Route:
     """An exchange, the clients that share it, and what they saw."""
 
     rtt_ms: float
+    processing_ms: float
     sim: SimulatedVenue
     clients: dict[str, Any]
     turns: dict[str, list[Turn]] = field(default_factory=dict)
     report: LinkReport | None = None
 
 
-def open_route(rtt_ms: float, seed: int, cleanup: ExitStack) -> Route:
+def open_route(
+    rtt_ms: float, processing_ms: float, seed: int, cleanup: ExitStack
+) -> Route:
     """Start an exchange, its link and the clients at the other end of it."""
     link = LinkSpec(rtt_ms=rtt_ms, seed=seed) if rtt_ms else None
-    # Without a link there is nothing to wait for but the exchange, so it does not wait.
-    exchange = ExchangeSpec() if link else ExchangeSpec(processing_ms=0.0)
+    exchange = ExchangeSpec(processing_ms=processing_ms)
     sim = cleanup.enter_context(SimulatedVenue(exchange, link))
     if sim.engine == "relay":
         sys.exit(f"no packet link on this machine: {sim.refusals}")
@@ -292,14 +296,14 @@ def open_route(rtt_ms: float, seed: int, cleanup: ExitStack) -> Route:
         "raw": raw,
         "curl": Curl(spawn, ca_file, spec),
     }
-    return Route(rtt_ms, sim, clients)
+    return Route(rtt_ms, processing_ms, sim, clients)
 
 
 def measure(rounds: int, seed: int, console: Console) -> list[Route]:
     """Let all clients take turns on all routes."""
     rng = random.Random(seed)
     with ExitStack() as cleanup:
-        routes = [open_route(rtt, seed, cleanup) for rtt in RTTS_MS]
+        routes = [open_route(*place, seed, cleanup) for place in ROUTES]
         for route in routes:  # caches of the processes
             for client in route.clients.values():
                 client.turn()
@@ -318,6 +322,7 @@ class Comparison:
     """One phase as vestbench and another client saw it, in ms."""
 
     rtt_ms: float
+    processing_ms: float
     request: str  # cold or reused
     phase: str
     peer: str
@@ -325,6 +330,14 @@ class Comparison:
     theirs: Figure
     difference: Figure  # ours - theirs, within a round
     ratio: Figure  # ours / theirs, within a round
+
+    @property
+    def where(self) -> str:
+        """Name the route."""
+        if self.rtt_ms:
+            return f"{self.rtt_ms:g} ms"
+        served = f", {self.processing_ms:g} ms served" if self.processing_ms else ""
+        return f"loopback{served}"
 
 
 def compare(route: Route) -> list[Comparison]:
@@ -352,6 +365,7 @@ def _compare_phase(
         return None
     return Comparison(
         rtt_ms=route.rtt_ms,
+        processing_ms=route.processing_ms,
         request=request,
         phase=phase,
         peer=peer,
@@ -371,7 +385,7 @@ def bars(comparisons: Iterable[Comparison]) -> list[Bar]:
             share = PHASE_LIMIT_SHARE * row.theirs.median
             found.append(
                 Bar(
-                    name=f"{row.rtt_ms:g} ms: {what}",
+                    name=f"{row.where}: {what}",
                     limit=max(PHASE_LIMIT_MS, share),
                     found=row.difference,
                     two_sided=True,
@@ -381,7 +395,7 @@ def bars(comparisons: Iterable[Comparison]) -> list[Bar]:
         if row.peer == "raw" and not row.rtt_ms and row.phase == "window":
             found.append(
                 Bar(
-                    name=f"loopback: {what}",
+                    name=f"{row.where}: {what}",
                     limit=WINDOW_LIMIT,
                     found=row.ratio,
                     unit="ratio",
@@ -404,11 +418,13 @@ def context_ms(ca_pem: str, times: int = 20) -> Figure:
 def comparison_table(comparisons: Iterable[Comparison]) -> Table:
     """Return the figures of all comparisons."""
     table = Table(title="as vestbench and as others see it, ms")
-    for name in ("RTT", "request", "phase", "against", "ours", "theirs", "difference"):
+    for name in (
+        *("route", "request", "phase", "against", "ours", "theirs", "difference"),
+    ):
         table.add_column(name, justify="right")
     for row in comparisons:
         table.add_row(
-            f"{row.rtt_ms:g}" if row.rtt_ms else "loopback",
+            row.where,
             row.request,
             row.phase,
             row.peer,

@@ -133,7 +133,8 @@ def main(argv: list[str]) -> int:
         try:
             while True:
                 command = parent.recv()
-                parent.send(client.cold() if command == "cold" else client.reused())
+                stamps = client.cold() if command == "cold" else client.reused()
+                parent.send(tuple(stamps))  # here the class is one of __main__
         except EOFError:
             client.close()
     return 0
