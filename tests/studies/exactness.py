@@ -1,0 +1,198 @@
+"""The tables of the README's section on exactness, from the stored studies.
+
+`python -m tests.studies.exactness` writes them between their marks in `README.md`,
+after `nox -s accuracy` or `nox -s overhead` has stored new figures. A test holds that
+they are those of the files.
+"""
+
+from __future__ import annotations
+
+import re
+import sys
+import tomllib
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+ROOT = Path(__file__).parents[2]
+README = ROOT / "README.md"
+
+Stored = Mapping[str, Any]
+
+
+def stored(name: str) -> dict[str, Any]:
+    """Return the file of a study."""
+    return tomllib.loads((ROOT / "results" / f"{name}.toml").read_text("utf-8"))
+
+
+def with_interval(found: Stored, form: str = ".2f") -> str:
+    """Word a figure with its interval; one that has none is of too few values."""
+    inner = f"{found['low']:{form}}, {found['high']:{form}}"
+    shown = "" if "inf" in inner else f" [{inner}]"
+    return f"{found['median']:{form}}{shown}"
+
+
+def _table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> list[str]:
+    lines = [head, ["---"] * len(head), *rows]
+    return ["| " + " | ".join(line) + " |" for line in lines]
+
+
+_PHASES = (
+    *(("cold", phase) for phase in ("connect", "tls", "wait", "total")),
+    *(("reused", phase) for phase in ("wait", "total")),
+)
+
+
+def peers() -> list[str]:
+    """Return what vestbench measured, less what others did."""
+    found = stored("accuracy-peers")
+    outcomes = {bar["name"]: bar["outcome"] for bar in found["bar"]}
+    routes = sorted({row["rtt_ms"] for row in found["comparison"]} - {0.0})
+    cells = {
+        (row["rtt_ms"], row["request"], row["phase"]): row["difference"]
+        for row in found["comparison"]
+        if row["peer"] == "curl"
+    }
+    rows = [
+        [
+            f"{request} {phase}",
+            *(
+                with_interval(cells[rtt, request, phase], "+.2f")
+                + _unless_met(outcomes[f"{rtt:g} ms: {request} {phase}, against curl"])
+                for rtt in routes
+            ),
+        ]
+        for request, phase in _PHASES
+    ]
+    head = [
+        f"less curl, ms (n = {found['rounds']})",
+        *(f"{r:g} ms link" for r in routes),
+    ]
+    windows = [
+        [
+            bar["name"].removesuffix(", against raw"),
+            with_interval(bar) + _unless_met(bar["outcome"]),
+        ]
+        for bar in found["bar"]
+        if bar["name"].startswith("loopback")
+    ]
+    ratio = ["wire window over that of a bare socket", "ratio"]
+    return [*_table(head, rows), "", *_table(ratio, windows)]
+
+
+def _unless_met(outcome: str) -> str:
+    return "" if outcome == "met" else f" {outcome}"
+
+
+def servers() -> list[str]:
+    """Return how often nginx and vestbench counted alike."""
+    found = stored("accuracy-servers")
+    kinds: dict[tuple[str, int, str], list[Stored]] = {}
+    for row in found["agreement"]:
+        kinds.setdefault((row["strategy"], row["idle_s"], row["pool"]), []).append(row)
+
+    def total(rows: Sequence[Stored], field: str) -> str:
+        return f"{sum(row[field] for row in rows):,}"
+
+    fields = ("requests", "reused_here", "reused_there")
+    rows = [
+        [
+            strategy,
+            f"{idle_s} s",
+            pool,
+            *(total(rows, field) for field in fields),
+            str(sum(len(row["disagreements"]) for row in rows)),
+        ]
+        for (strategy, idle_s, pool), rows in sorted(kinds.items())
+    ]
+    head = ("strategy", "nginx closes after", "pool", "requests")
+    return _table([*head, "reused: ours", "nginx's", "disagree"], rows)
+
+
+def load_tools() -> list[str]:
+    """Return the medians of all load tools side by side."""
+    found = stored("accuracy-load-tools")
+    rows: dict[tuple[str, str], dict[str, str]] = {}
+    for row in found["row"]:
+        key = row["tool"], row["request"]
+        latency = row.get("latency")
+        shown = with_interval(latency, ".1f") if latency else "not installed"
+        rows.setdefault(key, {"why": row["why"]})[f"{row['rtt_ms']:g}"] = shown
+    lines = [
+        [tool, request, cells["0"], cells["30"], cells["why"]]
+        for (tool, request), cells in rows.items()
+    ]
+    head = ("tool", "request", "loopback, ms", "30 ms link, ms", "what it is")
+    return _table(head, lines)
+
+
+def overhead() -> list[str]:
+    """Return each bar of the tool's own cost."""
+    rows = [
+        [
+            bar["name"],
+            with_interval(bar),
+            f"≤ {bar['limit']:g} {bar['unit']}".removesuffix(" ratio"),
+            bar["outcome"],
+        ]
+        for name in ("overhead-start-up", "overhead-client-cost")
+        for bar in stored(name)["bar"]
+    ]
+    return _table(("what, of what", "found", "bar", ""), rows)
+
+
+def verdict() -> list[str]:
+    """Return what a verdict costs in either design."""
+    rows = [
+        [
+            row["design"],
+            ", ".join(f"{n} {name}" for name, n in row["verdicts"].items()),
+            *(
+                with_interval(row[field], form)
+                for field, form in (
+                    ("requests", ".0f"),
+                    ("seconds", ".1f"),
+                    ("width_ms", ".1f"),
+                )
+            ),
+        ]
+        for row in stored("overhead-verdict-cost")["design"]
+    ]
+    head = ("design", "verdicts", "requests", "seconds", "interval of the saving, ms")
+    return _table(head, rows)
+
+
+TABLES: dict[str, Callable[[], list[str]]] = {
+    "peers": peers,
+    "servers": servers,
+    "load-tools": load_tools,
+    "overhead": overhead,
+    "verdict": verdict,
+}
+
+
+def filled(text: str) -> str:
+    """Return a README with each table between its marks replaced by the stored one.
+
+    Raises:
+        ValueError: A table has no marks.
+    """
+    for name, build in TABLES.items():
+        body = "\n".join(build())
+        pattern = rf"<!-- exactness: {name} -->\n.*?<!-- end -->"
+        replacement = f"<!-- exactness: {name} -->\n{body}\n<!-- end -->"
+        text, count = re.subn(pattern, lambda _: replacement, text, flags=re.DOTALL)  # noqa: B023
+        if count != 1:
+            message = f"README has {count} places for the table {name}"
+            raise ValueError(message)
+    return text
+
+
+def main() -> int:
+    """Write the tables."""
+    README.write_text(filled(README.read_text("utf-8")), encoding="utf-8")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
