@@ -17,8 +17,8 @@ from rich.console import Console
 
 from tests.records import failure, sample
 from tests.servers import SLOT, ScriptedServer, get, plan, tls_pair
-from tests.studies import load_tools, peers, servers
-from tests.studies.figures import Bar, Figure, carry_out, figure, in_turns, plain
+from tests.studies import exactness, load_tools, peers, servers
+from tests.studies.figures import Bar, Figure, carry_out, figure, in_turns
 from tests.studies.load_tools import of_h2load_log, of_h2load_summary, of_hey, of_k6
 from tests.studies.peers import (
     Route,
@@ -32,10 +32,30 @@ from tests.studies.peers import (
 )
 from tests.studies.raw_socket import RawClient, Stamps, missing, request_bytes
 from tests.studies.servers import Kind, Logged, disagreements, mixed_up, read_log
+from tests.studies.stored import plain
 from vestbench.clients.httpx_stack import HttpxStack
 from vestbench.models import Outcome
 
 # Figures and their files
+
+
+def test_the_readme_has_the_figures_that_are_stored() -> None:
+    text = exactness.README.read_text("utf-8")
+
+    # If not: python -m tests.studies.exactness
+    assert exactness.filled(text) == text
+    for name in exactness.TABLES:
+        with pytest.raises(ValueError, match=name):
+            exactness.filled(text.replace(f"exactness: {name} -->", ""))
+
+
+def test_a_figure_is_shown_with_its_interval_where_it_has_one() -> None:
+    few = {"median": 1.0, "low": -math.inf, "high": math.inf}
+
+    assert exactness.with_interval({"median": 1.234, "low": 1, "high": 2}) == (
+        "1.23 [1.00, 2.00]"
+    )
+    assert exactness.with_interval(few, "+.1f") == "+1.0"
 
 
 def found(median: float, low: float, high: float) -> Figure:
@@ -93,7 +113,7 @@ def test_everything_has_one_turn_in_each_round_in_an_order_drawn_by_lot() -> Non
 
 def test_what_is_stored_has_no_absent_values() -> None:
     assert plain({"a": None, "b": [{"c": 1 / 3, "d": None}], "e": (1,)}) == {
-        "b": [{"c": 0.333333}],
+        "b": [{"c": 0.333}],
         "e": [1],
     }
 

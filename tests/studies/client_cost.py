@@ -12,6 +12,7 @@ the latency that vestbench reports with the time that a call of the bare library
 from __future__ import annotations
 
 import argparse
+import gc
 import random
 import ssl
 import sys
@@ -30,8 +31,15 @@ from rich.console import Console
 from rich.progress import track
 from rich.table import Table
 
-from tests.studies.figures import FEWEST, Bar, at_least, carry_out, figure
-from vestbench.clients.httpx_stack import HttpxStack, preload
+from tests.studies.figures import (
+    FEWEST,
+    Bar,
+    Figure,
+    at_least,
+    carry_out,
+    figure,
+)
+from vestbench.clients.httpx_stack import HttpxStack
 from vestbench.experiments.ports import Session
 from vestbench.models import (
     NS_PER_MS,
@@ -108,7 +116,7 @@ class Batch:
     """Medians over the requests of a batch, in ms."""
 
     ours: float  # the latency that is reported
-    client: float  # of it, what is no phase
+    client: float | None  # of it, what is no phase; None where there are no phases
     call: float  # the whole call, with what is done after the clock has stopped
     bare: float
 
@@ -138,9 +146,11 @@ def measure(pair: Pair, spec: RequestSpec, rng: random.Random) -> Batch:
     if not all(sample.reused for sample in samples):
         message = "not all requests reused their connection"
         raise ConnectionError(message)
+    times: list[int | None] = [sample.client_ns for sample in samples]
+    known = [ns for ns in times if ns is not None]
     return Batch(
         ours=median(sample.latency_ns for sample in samples) / NS_PER_MS,
-        client=median(sample.client_ns for sample in samples) / NS_PER_MS,
+        client=median(known) / NS_PER_MS if known else None,
         call=median(calls) / NS_PER_MS,
         bare=median(bare) / NS_PER_MS,
     )
@@ -159,17 +169,24 @@ def bars(found: Mapping[str, Sequence[Batch]]) -> list[Bar]:
     ]
 
 
+def figures(batches: Sequence[Batch]) -> dict[str, Figure]:
+    """Return the figure of each time that is known, in ms, and of the ratio."""
+    values = {
+        name: [getattr(batch, name) for batch in batches]
+        for name in ("ours", "client", "call", "bare", "ratio")
+    }
+    return {name: figure(found) for name, found in values.items() if None not in found}
+
+
 def table(found: Mapping[str, Sequence[Batch]]) -> Table:
     """Return the figures of each library."""
     shown = Table(title="a pooled request on loopback, medians of batches, ms")
     for name in ("library", "latency", "of it client", "whole call", "bare", "ratio"):
         shown.add_column(name, justify="right")
     for name, batches in found.items():
-        row = [
-            str(figure([getattr(batch, field) for batch in batches]))
-            for field in ("ours", "client", "call", "bare", "ratio")
-        ]
-        shown.add_row(name, *row)
+        known = figures(batches)
+        fields = ("ours", "client", "call", "bare", "ratio")
+        shown.add_row(name, *(str(known.get(field, "")) for field in fields))
     return shown
 
 
@@ -188,7 +205,9 @@ def study(
             for _ in range(PAIRS):
                 pair.ours.send(spec, _SLOT)
                 pair.bare()
-        preload()  # for both: no garbage is collected within a request
+        gc.collect()
+        gc.freeze()
+        gc.disable()  # for both: no garbage is collected within a request
         for _ in track(range(options.batches), "batches", console=console):
             for name in rng.sample(list(made), len(made)):
                 found.setdefault(name, []).append(measure(made[name], spec, rng))
@@ -200,12 +219,7 @@ def study(
         "library": [
             {
                 "name": name,
-                **{
-                    f"{field}_ms": asdict(
-                        figure([getattr(batch, field) for batch in batches])
-                    )
-                    for field in ("ours", "client", "call", "bare")
-                },
+                **{field: asdict(one) for field, one in figures(batches).items()},
             }
             for name, batches in found.items()
         ],

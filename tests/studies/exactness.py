@@ -87,26 +87,31 @@ def _unless_met(outcome: str) -> str:
 def servers() -> list[str]:
     """Return how often nginx and vestbench counted alike."""
     found = stored("accuracy-servers")
-    kinds: dict[tuple[str, int, str], list[Stored]] = {}
+    kinds: dict[tuple[str, int], list[Stored]] = {}
     for row in found["agreement"]:
-        kinds.setdefault((row["strategy"], row["idle_s"], row["pool"]), []).append(row)
+        kinds.setdefault((row["strategy"], row["idle_s"]), []).append(row)
 
     def total(rows: Sequence[Stored], field: str) -> str:
         return f"{sum(row[field] for row in rows):,}"
 
-    fields = ("requests", "reused_here", "reused_there")
+    counts = (
+        *("requests", "reused_here", "reused_there"),
+        *("connections_here", "connections_there"),
+    )
     rows = [
         [
             strategy,
             f"{idle_s} s",
-            pool,
-            *(total(rows, field) for field in fields),
+            *(total(rows, field) for field in counts),
             str(sum(len(row["disagreements"]) for row in rows)),
         ]
-        for (strategy, idle_s, pool), rows in sorted(kinds.items())
+        for (strategy, idle_s), rows in sorted(kinds.items())
     ]
-    head = ("strategy", "nginx closes after", "pool", "requests")
-    return _table([*head, "reused: ours", "nginx's", "disagree"], rows)
+    head = (
+        *("strategy", "nginx closes after", "requests", "reused: ours", "nginx's"),
+        *("connections: ours", "nginx's", "disagree"),
+    )
+    return _table(head, rows)
 
 
 def load_tools() -> list[str]:

@@ -1,4 +1,4 @@
-"""What the studies share: figures with intervals, bars, conditions and their files."""
+"""Figures with intervals, the bars they are held against, and how a study is run."""
 
 from __future__ import annotations
 
@@ -11,7 +11,6 @@ import shlex
 import ssl
 import sys
 import time
-import tomllib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
@@ -19,11 +18,10 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-import tomli_w
 from rich.console import Console, RenderableType
 
+from tests.studies.stored import host, plain, positive, save
 from vestbench import __version__
-from vestbench.models import LinkReport
 from vestbench.stats.quantiles import estimate
 
 CONFIDENCE = 0.95
@@ -97,59 +95,17 @@ class Bar:
         }
 
 
-def plain(value: Any) -> Any:
-    """Return `value` as TOML takes it: rounded to six decimals, absent left out."""
-    if isinstance(value, Mapping):
-        return {key: plain(entry) for key, entry in value.items() if entry is not None}
-    if isinstance(value, list | tuple):
-        return [plain(entry) for entry in value]
-    return round(value, 6) if isinstance(value, float) else value
-
-
-def save(path: Path, content: Mapping[str, Any]) -> None:
-    """Write the file whole or not at all, and only if it can be read again."""
-    text = tomli_w.dumps(content)
-    tomllib.loads(text)
-    temporary = path.with_name(path.name + ".partial")
-    temporary.write_text(text, encoding="utf-8")
-    temporary.replace(path)
-
-
 def machine() -> dict[str, Any]:
     """Return on what, and with which versions, a study was carried out."""
+    versions = {name: version(name) for name in ("httpx", "httpcore", "typer")}
     return {
-        "host": {
-            "name": platform.node(),
-            "kernel": f"{platform.system()} {platform.release()}",
-            "machine": platform.machine(),
-            "cpus": os.cpu_count() or 0,
-        },
+        "host": host(),
         "versions": {
             "vestbench": __version__,
             "python": platform.python_version(),
             "openssl": ssl.OPENSSL_VERSION,
-            "httpx": version("httpx"),
-            "httpcore": version("httpcore"),
-            "typer": version("typer"),
+            **versions,
         },
-    }
-
-
-def link_account(report: LinkReport | None) -> dict[str, Any]:
-    """Return what a link said of itself, as it is stored; empty without a link."""
-    if report is None:
-        return {}
-    p50, p90, p99, most = report.late_us or (math.nan,) * 4
-    return {
-        "engine": report.engine,
-        "kernel_rtt_before_ms": list(report.kernel_rtt_before_ms),
-        "kernel_rtt_after_ms": list(report.kernel_rtt_after_ms),
-        "packets": report.packets,
-        "overflow": report.overflow,
-        "late_us": {"p50": p50, "p90": p90, "p99": p99, "max": most},
-        "late_events": len(report.late_events),  # over 0.2 ms; the list is limited
-        "congestion_control": report.congestion_control,
-        "disturbed": report.disturbed,
     }
 
 
@@ -162,15 +118,6 @@ def in_turns(
         for name in rng.sample(list(things), len(things)):
             found[name].append(things[name]())
     return found
-
-
-def positive(text: str) -> int:
-    """Read a number of at least one."""
-    number = int(text)
-    if number < 1:
-        message = f"{number} is too few"
-        raise argparse.ArgumentTypeError(message)
-    return number
 
 
 def at_least(fewest: int) -> Callable[[str], int]:

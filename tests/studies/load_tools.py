@@ -35,9 +35,9 @@ from tests.studies.figures import (
     at_least,
     carry_out,
     figure,
-    link_account,
 )
 from tests.studies.programs import Spawn, find, output_of
+from tests.studies.stored import link_account
 from vestbench.clients.remote import RemoteStack
 from vestbench.models import (
     NS_PER_MS,

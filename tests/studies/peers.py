@@ -58,10 +58,10 @@ from tests.studies.figures import (
     at_least,
     carry_out,
     figure,
-    link_account,
 )
 from tests.studies.programs import Spawn, find, output_of
 from tests.studies.raw_socket import Stamps
+from tests.studies.stored import link_account
 from vestbench.clients.remote import RemoteStack, spawn_here
 from vestbench.models import (
     NS_PER_MS,
@@ -108,16 +108,22 @@ class Turn:
 
 def of_sample(sample: Sample) -> dict[str, float]:
     """Return the times of a sample of vestbench."""
+    window = _sum(sample.send_ns, sample.wait_ns)
     found = {
         "dns": sample.dns_ns,
         "connect": sample.connect_ns,
         "tls": sample.tls_ns,
-        "wait": sample.send_ns + sample.wait_ns,
-        "window": sample.send_ns + sample.wait_ns,
+        "wait": window,
+        "window": window,
         "network": sample.network_ns,
         "total": sample.latency_ns,
     }
     return {name: ns / NS_PER_MS for name, ns in found.items() if ns is not None}
+
+
+def _sum(*times_ns: int | None) -> int | None:
+    known = [ns for ns in times_ns if ns is not None]
+    return sum(known) if len(known) == len(times_ns) else None
 
 
 def of_stamps(stamps: Stamps) -> dict[str, float]:

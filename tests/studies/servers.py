@@ -27,6 +27,7 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import asdict, dataclass
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -36,8 +37,9 @@ from rich.progress import track
 from rich.table import Table
 
 from tests.servers import free_port
-from tests.studies.figures import carry_out, positive
+from tests.studies.figures import carry_out
 from tests.studies.programs import find
+from tests.studies.stored import positive
 from vestbench.clients.remote import RemoteSession, RemoteStack
 from vestbench.models import (
     Outcome,
@@ -265,13 +267,18 @@ class Visit:
     session: RemoteSession
 
 
-def strategies() -> list[Strategy]:
-    """Return those whose reuse depends on connections alone."""
-    return [
-        strategy
-        for strategy in Strategy
-        if strategy in ("pooled", "unpooled", "resumed", "http2")
-    ]
+def plans(pool: PoolSettings) -> list[SessionPlan]:
+    """Return a plan for each strategy whose reuse depends on connections alone."""
+    found = []
+    for strategy in Strategy:
+        offer: dict[str, Any] = {}
+        if strategy == "http2":
+            if find_spec("h2") is None:
+                continue
+            offer = {"http2": True}
+        if strategy in ("pooled", "unpooled", "resumed", "http2"):
+            found.append(SessionPlan(pool=pool, strategy=strategy, **offer))
+    return found
 
 
 def send_all(
@@ -295,11 +302,12 @@ def send_all(
 
 def _open(nginx: Nginx, stack: RemoteStack, cleanup: ExitStack) -> Iterator[Visit]:
     for (tls, idle_s), port in nginx.ports.items():
-        for strategy in strategies():
-            for name, pool in POOLS.items():
-                session = stack.open(SessionPlan(pool=pool, strategy=strategy))
+        for name, pool in POOLS.items():
+            for plan in plans(pool):
+                session = stack.open(plan)
                 cleanup.callback(session.close)
-                kind = Kind(tls=tls, idle_s=idle_s, strategy=str(strategy), pool=name)
+                strategy = str(plan.strategy)
+                kind = Kind(tls=tls, idle_s=idle_s, strategy=strategy, pool=name)
                 yield Visit(kind, port, session)
 
 

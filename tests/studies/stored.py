@@ -44,18 +44,16 @@ def link_account(report: LinkReport | None) -> dict[str, Any]:
     }
 
 
-def plain(table: Mapping[str, Any]) -> dict[str, Any]:
+def plain(value: Any) -> Any:
     """Round milliseconds to a microsecond, and leave out what is absent."""
-    found: dict[str, Any] = {}
-    for key, value in table.items():
-        if isinstance(value, dict):
-            found[key] = plain(value)
-        elif value is not None:
-            found[key] = round(value, 3) if isinstance(value, float) else value
-    return found
+    if isinstance(value, Mapping):
+        return {key: plain(entry) for key, entry in value.items() if entry is not None}
+    if isinstance(value, list | tuple):
+        return [plain(entry) for entry in value]
+    return round(value, 3) if isinstance(value, float) else value
 
 
-def save(path: Path, content: dict[str, Any]) -> None:
+def save(path: Path, content: Mapping[str, Any]) -> None:
     """Write the file whole or not at all, and only if it can be read again."""
     text = tomli_w.dumps(content)
     tomllib.loads(text)

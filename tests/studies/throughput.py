@@ -32,8 +32,8 @@ from tests.studies.figures import (
     carry_out,
     figure,
     in_turns,
-    positive,
 )
+from tests.studies.stored import positive
 from vestbench.models import NS_PER_MS, NS_PER_S
 from vestbench.results import load
 

@@ -36,8 +36,8 @@ from tests.studies.figures import (
     at_least,
     carry_out,
     figure,
-    link_account,
 )
+from tests.studies.stored import link_account
 from vestbench.clients.remote import RemoteStack
 from vestbench.experiments.compare import ComparePlan, Comparison, name_arms
 from vestbench.experiments.ports import Pacer
