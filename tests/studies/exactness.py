@@ -37,6 +37,14 @@ def _table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> list[str]:
     return ["| " + " | ".join(line) + " |" for line in lines]
 
 
+def _conditions(*names: str) -> list[str]:
+    """Return a line on how busy the machine was; an empty one first ends the table."""
+    files = [stored(name) for name in names]
+    loads = ", ".join(f"{found['load_before']:.1f}" for found in files)
+    cpus = files[0]["host"]["cpus"]
+    return ["", f"Load of the {cpus} processors when it began: {loads}."]
+
+
 _PHASES = (
     *(("cold", phase) for phase in ("connect", "tls", "wait", "total")),
     *(("reused", phase) for phase in ("wait", "total")),
@@ -49,24 +57,26 @@ def peers() -> list[str]:
     outcomes = {bar["name"]: bar["outcome"] for bar in found["bar"]}
     routes = sorted({row["rtt_ms"] for row in found["comparison"]} - {0.0})
     cells = {
-        (row["rtt_ms"], row["request"], row["phase"]): row["difference"]
+        (row["peer"], row["rtt_ms"], row["request"], row["phase"]): row["difference"]
         for row in found["comparison"]
-        if row["peer"] == "curl"
     }
-    rows = [
-        [
-            f"{request} {phase}",
-            *(
-                with_interval(cells[rtt, request, phase], "+.2f")
-                + _unless_met(outcomes[f"{rtt:g} ms: {request} {phase}, against curl"])
-                for rtt in routes
-            ),
+
+    def line(peer: str, request: str, phase: str) -> list[str]:
+        names = [f"{rtt:g} ms: {request} {phase}, against {peer}" for rtt in routes]
+        return [
+            with_interval(cells[peer, rtt, request, phase], "+.2f")
+            + _unless_met(outcomes.get(name, "met"))
+            for rtt, name in zip(routes, names, strict=True)
         ]
+
+    rows = [
+        [f"{request} {phase}", *line("curl", request, phase)]
         for request, phase in _PHASES
     ]
+    rows.insert(2, ["cold tls, less the bare socket's", *line("raw", "cold", "tls")])
     head = [
-        f"less curl, ms (n = {found['rounds']})",
-        *(f"{r:g} ms link" for r in routes),
+        f"less curl's, ms (n = {found['rounds']})",
+        *(f"{rtt:g} ms link" for rtt in routes),
     ]
     windows = [
         [
@@ -77,7 +87,8 @@ def peers() -> list[str]:
         if bar["name"].startswith("loopback")
     ]
     ratio = ["wire window over that of a bare socket", "ratio"]
-    return [*_table(head, rows), "", *_table(ratio, windows)]
+    tables = [*_table(head, rows), "", *_table(ratio, windows)]
+    return tables + _conditions("accuracy-peers")
 
 
 def _unless_met(outcome: str) -> str:
@@ -128,11 +139,12 @@ def load_tools() -> list[str]:
         for (tool, request), cells in rows.items()
     ]
     head = ("tool", "request", "loopback, ms", "30 ms link, ms", "what it is")
-    return _table(head, lines)
+    return _table(head, lines) + _conditions("accuracy-load-tools")
 
 
 def overhead() -> list[str]:
     """Return each bar of the tool's own cost."""
+    names = ("overhead-start-up", "overhead-client-cost")
     rows = [
         [
             bar["name"],
@@ -140,10 +152,10 @@ def overhead() -> list[str]:
             f"≤ {bar['limit']:g} {bar['unit']}".removesuffix(" ratio"),
             bar["outcome"],
         ]
-        for name in ("overhead-start-up", "overhead-client-cost")
+        for name in names
         for bar in stored(name)["bar"]
     ]
-    return _table(("what, of what", "found", "bar", ""), rows)
+    return _table(("what, of what", "found", "bar", ""), rows) + _conditions(*names)
 
 
 def verdict() -> list[str]:
@@ -164,7 +176,7 @@ def verdict() -> list[str]:
         for row in stored("overhead-verdict-cost")["design"]
     ]
     head = ("design", "verdicts", "requests", "seconds", "interval of the saving, ms")
-    return _table(head, rows)
+    return _table(head, rows) + _conditions("overhead-verdict-cost")
 
 
 TABLES: dict[str, Callable[[], list[str]]] = {

@@ -21,7 +21,9 @@ COMMANDS = {
     ),
     "connect": "Start as the bot does, step by step, and show what its warm-up buys.",
     "serve": "Run the simulated exchange on loopback until Ctrl-C, for any client.",
-    "report": "Show a stored run again, exactly as it was shown.",
+    "report": (
+        "Show a stored run again, exactly as it was shown, or make documents of it."
+    ),
     "gate": (
         "Judge stored runs: by what is asserted, or by what they were asked themselves."
     ),
