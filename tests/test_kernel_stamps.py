@@ -389,7 +389,7 @@ def test_a_machine_without_is_refused_before_anything_is_measured(
 ) -> None:
     monkeypatch.chdir(tmp_path)
     reason = "plan9 has no SO_TIMESTAMPING, only Linux has"
-    monkeypatch.setattr("vestbench.measuring.bench.unsupported", lambda: reason)
+    monkeypatch.setattr("vestbench.clients.kernel_stamps.unsupported", lambda: reason)
 
     result = vestbench("bench", "--kernel-timestamps")
 
@@ -401,7 +401,7 @@ def test_a_machine_without_is_refused_before_anything_is_measured(
 def test_unpooled_requests_are_refused_with_the_reason(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr("vestbench.measuring.bench.unsupported", lambda: "")
+    monkeypatch.setattr("vestbench.clients.kernel_stamps.unsupported", lambda: "")
 
     result = vestbench("bench", "--kernel-timestamps", "--unpooled")
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from vestbench.clients.kernel_stamps import unsupported
 from vestbench.clients.stacks import find_stack, kept_idle
 from vestbench.errors import UsageError
 from vestbench.experiments.bench import BURN_IN, BenchPlan, run_bench
@@ -102,6 +101,9 @@ def _kept(session: SessionPlan) -> int:
 def _check_kernel_timestamps(session: SessionPlan) -> None:
     if not session.kernel_timestamps:
         return
+    # Its import would keep all others waiting.
+    from vestbench.clients.kernel_stamps import unsupported
+
     if why := unsupported():
         raise UsageError(f"--kernel-timestamps: {why}")
     name = session.stack or "httpx"

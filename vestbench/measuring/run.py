@@ -21,7 +21,6 @@ from vestbench.measuring.facts import (
     pool_facts,
     stack_facts,
 )
-from vestbench.measuring.trader import Trader
 from vestbench.models import (
     NS_PER_MS,
     ExchangeSpec,
@@ -43,6 +42,7 @@ from vestbench.venues.vest_private import ORDER
 if TYPE_CHECKING:
     from vestbench.experiments.compare import CompareEnd
     from vestbench.experiments.ports import RunEnd, Stack
+    from vestbench.measuring.trader import Trader
     from vestbench.simulator.venue import SimulatedVenue
 
 
@@ -343,6 +343,9 @@ class _Execution:
                     self._conclusion["link"] = _link_end(report, origin_ns)
 
     def _trader(self, stack: RemoteStacks, venue: Venue) -> Trader:
+        # Without an account nobody waits for the import.
+        from vestbench.measuring.trader import Trader
+
         place = self._place
         return Trader(
             stack,
@@ -355,7 +358,9 @@ class _Execution:
         )
 
     def _record(self, outcome: Outcome) -> None:
-        self._keep(replace(outcome, start_ns=outcome.start_ns + self._offset_ns))
+        if self._offset_ns:
+            outcome = replace(outcome, start_ns=outcome.start_ns + self._offset_ns)
+        self._keep(outcome)
 
     def _keep(self, outcome: Outcome) -> None:
         if isinstance(outcome, Sample):
