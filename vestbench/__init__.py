@@ -6,8 +6,7 @@ that importing the package, as the command line does, takes no time.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
-
+TYPE_CHECKING = False  # as mypy knows it; importing typing is felt in the lab's start
 if TYPE_CHECKING:
     from vestbench.api import Exchange, Result, bench, compare, simulated_exchange
 
@@ -15,7 +14,7 @@ __version__ = "0.1.0"
 __all__ = ["Exchange", "Result", "bench", "compare", "simulated_exchange"]
 
 
-def __getattr__(name: str) -> Any:
+def __getattr__(name: str) -> object:
     if name not in __all__:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     from vestbench import api
