@@ -35,9 +35,10 @@ MEASURING = {
 ALLOWED = {
     "models": set(),
     "errors": set(),
-    "config": LOWEST,
+    "toml_file": set(),
+    "config": {*LOWEST, "toml_file"},
     "spool": LOWEST,
-    "results": LOWEST,
+    "results": {*LOWEST, "toml_file"},
     "venues": LOWEST,
     "experiments": LOWEST,
     "clients": {*LOWEST, "vestbench"},  # its own version, among the versions recorded

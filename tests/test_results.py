@@ -6,9 +6,10 @@ import os
 import string
 import tomllib
 from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from datetime import UTC, datetime, timedelta, timezone
 from errno import EACCES, ENOSPC
-from io import StringIO
+from io import BytesIO
 from math import inf
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -346,6 +347,58 @@ def test_a_run_killed_just_before_it_got_its_name_is_whole(path: Path) -> None:
     assert load(partial_of(path)) == run
 
 
+class Interrupted:
+    """A file at whose n-th call an interruption comes, before or after it is done."""
+
+    def __init__(self, file: Any, call: int, *, before: bool) -> None:
+        self._file = file
+        self._left = call
+        self._before = before
+
+    def __getattr__(self, name: str) -> Any:
+        found = getattr(self._file, name)
+        if not callable(found):
+            return found
+
+        def called(*arguments: Any) -> Any:
+            self._left -= 1
+            if self._left == 0 and self._before:
+                raise KeyboardInterrupt
+            result = found(*arguments)
+            if self._left == 0:
+                raise KeyboardInterrupt
+            return result
+
+        return called
+
+
+@pytest.mark.parametrize("before", [True, False])
+@pytest.mark.parametrize("call", range(1, 14))
+def test_an_interruption_anywhere_in_writing_neither_loses_nor_doubles_a_request(
+    path: Path, call: int, before: bool
+) -> None:
+    run = bench_run([*sessions([100.0, 101.0]), failure(3)])
+    writer = writer_of(run, path, clock=iter(range(99)).__next__)  # flush each second
+    writer.conditions(run.conditions)
+    writer._file = Interrupted(writer._file, call, before=before)  # type: ignore[assignment]
+    outcomes: list[Outcome] = [*run.samples, *run.failures]
+
+    with suppress(KeyboardInterrupt):
+        for outcome in outcomes:
+            writer.add(outcome)
+    for outcome in outcomes[writer.taken :]:
+        writer.add(outcome)
+    try:
+        writer.finish(run.conclusion, {})
+    except KeyboardInterrupt:
+        writer.finish(run.conclusion, {})
+
+    stored = load(path)
+    assert stored.samples == run.samples
+    assert stored.failures == run.failures
+    assert not stored.interrupted
+
+
 def test_finishing_gives_the_file_its_name(path: Path) -> None:
     run = bench_run([sample()])
     writer = writer_of(run, path)
@@ -476,16 +529,16 @@ def test_names_sort_by_time(tmp_path: Path) -> None:
 # --- a full disk ---------------------------------------------------------------------
 
 
-class FullDisk(StringIO):
-    """A file that takes `room` characters and then no more."""
+class FullDisk(BytesIO):
+    """A file that takes `room` bytes and then no more."""
 
     room = 0
 
-    def write(self, text: str) -> int:
-        self.room -= len(text)
+    def write(self, data: Any) -> int:
+        self.room -= len(data)
         if self.room < 0:
             raise OSError(ENOSPC, os.strerror(ENOSPC))
-        return super().write(text)
+        return super().write(data)
 
     def close(self) -> None:
         if self.room < 0 and not self.closed:

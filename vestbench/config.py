@@ -7,7 +7,6 @@ folders are arguments; only `cli` knows the real ones.
 from __future__ import annotations
 
 import re
-import tomllib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from decimal import Decimal
@@ -16,6 +15,7 @@ from typing import Any
 
 from vestbench.errors import UsageError
 from vestbench.models import PoolSettings
+from vestbench.toml_file import parse, read_bounded
 
 # Decimal, because 9 * 1e-3 is not the same float as 0.009.
 _UNITS_S = {
@@ -30,6 +30,8 @@ _BARE_NUMBER = re.compile(_NUMBER, re.ASCII)
 _DURATION = re.compile(_NUMBER + " ?(us|ms|s|m|h)", re.ASCII)
 _PERCENT = re.compile(_NUMBER + " ?%", re.ASCII)
 _LONGEST_S = 24 * 3600.0
+
+_MAX_FILE_BYTES = 2**20
 
 PROJECT_FILE = "vestbench.toml"
 
@@ -246,16 +248,14 @@ def resolve(
 
 def _read(path: Path) -> Mapping[str, Any]:
     try:
-        with path.open("rb") as file:
-            table = tomllib.load(file)
+        table = parse(read_bounded(path, _MAX_FILE_BYTES))
     except FileNotFoundError:
         return {}
     except OSError as error:
         raise UsageError(
             f"cannot read {path}: {(error.strerror or str(error)).lower()}"
         ) from error
-    # ValueError: not TOML, not UTF-8, or a number with thousands of digits.
-    except (ValueError, RecursionError) as error:
+    except ValueError as error:
         raise UsageError(f"{path} is not a settings file: {error}") from error
     known: dict[str, set[str]] = {}
     for setting in SETTINGS:

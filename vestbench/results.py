@@ -23,7 +23,6 @@ from __future__ import annotations
 
 import math
 import os
-import tomllib
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
@@ -46,6 +45,7 @@ from vestbench.models import (
     Sample,
     Slot,
 )
+from vestbench.toml_file import parse, read_bounded
 
 # 1: first public format.
 FORMAT = 1
@@ -53,6 +53,8 @@ FORMAT = 1
 _PARTIAL = ".partial"
 _BLOCK = 256  # outcomes in a block at most, when written
 _MAX_BLOCK = 100_000  # and when read: one line must not ask for all memory
+_MAX_OUTCOMES = 2_000_000  # in a file that is read; few bytes can claim very many
+_MAX_BYTES = 256 * 2**20  # of such a file
 _FLUSH_EVERY_S = 1.0
 _LONGEST_MS = 9e9  # over three months; up to here six decimals are exact in a float
 
@@ -196,12 +198,17 @@ def _block(columns: Sequence[_Column], outcomes: Sequence[Outcome]) -> dict[str,
     return table
 
 
-def _unblock(
-    columns: Sequence[_Column], record: type[Sample] | type[Failure], table: Any
-) -> list[Any]:
+def _size(table: Any) -> int:
     n = table["n"]
     if type(n) is not int or not 0 < n <= _MAX_BLOCK:
         raise ValueError(f"a block says it holds {n!r} outcomes")
+    return n
+
+
+def _unblock(
+    columns: Sequence[_Column], record: type[Sample] | type[Failure], table: Any
+) -> list[Any]:
+    n = _size(table)
     known = {"n", *(column.name for column in (*_SLOT, *columns))}
     unknown = sorted(set(table) - known)
     if unknown:
@@ -249,8 +256,16 @@ def _reason(error: Exception) -> str:
     return (getattr(error, "strerror", None) or str(error)).lower()
 
 
+def _text(table: Mapping[str, Any], head: str = "") -> str:
+    return head + tomli_w.dumps(table, indent=0) + "\n"
+
+
 def _partial(path: Path) -> Path:
     return path.with_name(path.name + _PARTIAL)
+
+
+class TakenError(UsageError):
+    """A file is being written by another run, or was left by one that was killed."""
 
 
 class RunWriter:
@@ -258,6 +273,10 @@ class RunWriter:
 
     Raises:
         UsageError: The file cannot be created, or later cannot be written.
+
+    Attributes:
+        path: Where the finished run goes.
+        partial: Where it is until then.
     """
 
     def __init__(
@@ -271,70 +290,68 @@ class RunWriter:
         clock: Callable[[], float] = monotonic,
     ) -> None:
         self.path = path
-        self._partial = _partial(path)
+        self.partial = _partial(path)
         self._clock = clock
         self._flushed = clock()
-        self._waiting: list[Outcome] = []
+        # An interruption may fall between any two calls. So what was written counts
+        # only once `_end` and `_waiting` say so, two assignments without a call; what
+        # does not count yet is written again, in the same place.
+        self._end = 0  # of what counts, in bytes
+        self._taken = 0  # outcomes in there
+        self._waiting: tuple[Outcome, ...] = ()
         try:
             if not path.parent.is_dir():
                 path.parent.mkdir(parents=True, exist_ok=True)
             if path.is_dir():
                 raise IsADirectoryError(EISDIR, os.strerror(EISDIR))
-            # A lone surrogate, as in a file name that is not UTF-8, has no encoding.
-            self._file = self._partial.open("x", encoding="utf-8", errors="replace")
+            self._file = self.partial.open("xb")
         except (OSError, ValueError) as error:
-            if isinstance(error, FileExistsError) and self._partial.exists():
-                raise UsageError(
-                    f"{self._partial} exists: another run writes it, or one was "
+            if isinstance(error, FileExistsError) and self.partial.exists():
+                raise TakenError(
+                    f"{self.partial} exists: another run writes it, or one was "
                     "killed; remove it or choose another --output"
                 ) from error
             raise UsageError(
                 f"cannot write results to {path}: {_reason(error)}; "
                 "choose another --output"
             ) from error
+        head = _text({"format": FORMAT, "command": command, "label": label})
+        head += _text({"started": started.astimezone(UTC)})
         try:
-            self._write({"format": FORMAT, "command": command, "label": label})
-            self._write({"started": started.astimezone(UTC)})
-            self._write({"plan": plan})
+            self._write(head + _text({"plan": plan}))
         except UsageError:
             self.discard()
             raise
 
+    @property
+    def taken(self) -> int:
+        """How many outcomes it was given, an interrupted `add` not included."""
+        return self._taken + len(self._waiting)
+
     def conditions(self, conditions: Mapping[str, Any]) -> None:
         """Write what is known before the first request."""
-        self._write({"conditions": conditions})
-        self.flush()
+        self._write(_text({"conditions": conditions}))
 
     def add(self, outcome: Outcome) -> None:
         """Take one outcome; it is on disk within a second."""
-        self._waiting.append(outcome)
+        self._waiting = (*self._waiting, outcome)
         late = self._clock() - self._flushed >= _FLUSH_EVERY_S
         if late or len(self._waiting) >= _BLOCK:
             self.flush()
 
     def flush(self) -> None:
         """Write what is waiting."""
-        waiting, self._waiting = self._waiting, []
         self._flushed = self._clock()
-        samples = [outcome for outcome in waiting if isinstance(outcome, Sample)]
-        failures = [outcome for outcome in waiting if isinstance(outcome, Failure)]
-        if samples:
-            self._write(_block(_SAMPLE, samples), "[[samples]]\n")
-        if failures:
-            self._write(_block(_FAILURE, failures), "[[failures]]\n")
-        try:
-            self._file.flush()
-        except OSError as error:
-            raise self._unwritable(error) from error
+        self._write("")
 
     def finish(self, conclusion: Mapping[str, Any], summary: Mapping[str, Any]) -> Path:
-        """Write the end, and give the file its name."""
-        self.flush()
-        self._write({"conclusion": conclusion})
-        self._write({"summary": summary})
+        """Write the end, and give the file its name; again, after an interruption."""
+        if not self._file.closed:
+            self._write(_text({"conclusion": conclusion}) + _text({"summary": summary}))
         try:
             self._file.close()
-            os.replace(self._partial, self.path)
+            if self.partial.exists():
+                os.replace(self.partial, self.path)
         except OSError as error:
             raise self._unwritable(error) from error
         return self.path
@@ -342,7 +359,7 @@ class RunWriter:
     def discard(self) -> None:
         """Remove the file: nothing was measured."""
         self.close()
-        self._partial.unlink(missing_ok=True)
+        self.partial.unlink(missing_ok=True)
 
     def close(self) -> None:
         """Let go of the file, leaving what is in it under its unfinished name."""
@@ -350,15 +367,31 @@ class RunWriter:
         with suppress(OSError):
             self._file.close()
 
-    def _write(self, table: Mapping[str, Any], head: str = "") -> None:
+    def _write(self, text: str) -> None:
+        """Write what is waiting, then `text`, all of it or nothing that counts."""
+        waiting = self._waiting
+        samples = [outcome for outcome in waiting if isinstance(outcome, Sample)]
+        failures = [outcome for outcome in waiting if isinstance(outcome, Failure)]
+        blocks = ""
+        if samples:
+            blocks = _text(_block(_SAMPLE, samples), "[[samples]]\n")
+        if failures:
+            blocks += _text(_block(_FAILURE, failures), "[[failures]]\n")
+        # A lone surrogate, as in a file name that is not UTF-8, has no encoding.
+        data = (blocks + text).encode(errors="replace")
+        end, taken = self._end + len(data), self._taken + len(waiting)
         try:
-            self._file.write(head + tomli_w.dumps(table, indent=0) + "\n")
+            self._file.seek(self._end)
+            self._file.write(data)
+            self._file.truncate()
+            self._file.flush()
         except OSError as error:
             raise self._unwritable(error) from error
+        self._end, self._taken, self._waiting = end, taken, ()
 
     def _unwritable(self, error: OSError) -> UsageError:
         return UsageError(
-            f"cannot write {self._partial}: {_reason(error)}; "
+            f"cannot write {self.partial}: {_reason(error)}; "
             "it holds what was measured until then"
         )
 
@@ -374,17 +407,18 @@ def load(path: Path) -> Run:
         InvalidRunError: It is not a result of vestbench, or of a newer version.
     """
     try:
-        data = path.read_bytes()
+        data = read_bounded(path, _MAX_BYTES)
     except OSError as error:
         raise UsageError(f"cannot read {path}: {_reason(error)}") from error
+    except ValueError as error:
+        raise InvalidRunError(f"{path} is not a result file: {error}") from error
     unfinished = path.name.endswith(_PARTIAL)
     if unfinished:
         # Every write ends with an empty line: what follows the last one was cut off.
         data = data[: data.rfind(b"\n\n") + 2]
     try:
-        document = tomllib.loads(data.decode())
-    # ValueError: not TOML, not UTF-8, or a number with thousands of digits.
-    except (ValueError, RecursionError) as error:
+        document = parse(data)
+    except ValueError as error:
         raise InvalidRunError(f"{path} is not a result file: {error}") from error
     if unfinished and "summary" not in document:
         document.pop("conclusion", None)  # not whole: the summary is written after it
@@ -428,6 +462,9 @@ def _run(document: Mapping[str, Any]) -> Run:
         raise ValueError(f"format {document['format']!r} was never used")
     if document["started"].tzinfo is None:
         raise ValueError("started has no time zone")
+    blocks = [*document.get("samples", []), *document.get("failures", [])]
+    if sum(_size(table) for table in blocks) > _MAX_OUTCOMES:
+        raise ValueError(f"it says it holds more than {_MAX_OUTCOMES:,} outcomes")
     samples: list[Sample] = []
     for table in document.get("samples", []):
         samples += _unblock(_SAMPLE, Sample, table)

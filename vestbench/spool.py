@@ -48,10 +48,11 @@ class Spool(Sequence[T], Generic[T]):
             return
         self._open.append(record)
         if len(self._open) == _BLOCK:
-            self._write(self._open)
-            self._open = []
+            place = self._write(self._open)
+            # No call is in between, so that no interruption is either.
+            self._places, self._open = [*self._places, place], []
 
-    def _write(self, block: list[T]) -> None:
+    def _write(self, block: list[T]) -> int:
         try:
             if self._file is None:
                 self._file = TemporaryFile(prefix="vestbench-")  # noqa: SIM115
@@ -65,7 +66,7 @@ class Spool(Sequence[T], Generic[T]):
                 f"{(error.strerror or str(error)).lower()}; set TMPDIR to a folder "
                 "with room"
             ) from error
-        self._places.append(place)
+        return place
 
     def _read(self, number: int) -> list[T]:
         assert self._file is not None  # noqa: S101 - a block was written to it

@@ -6,7 +6,10 @@ is imported when it runs, so that `vestbench --help` is instant.
 
 from __future__ import annotations
 
+import errno
 import gc
+import os
+import signal
 import sys
 from typing import Annotated, Any
 
@@ -16,6 +19,14 @@ from typer.core import TyperGroup
 from vestbench import __version__
 from vestbench.cli.commands import PLAIN, LateCommands
 from vestbench.errors import ExitCode, VestbenchError
+
+# What a machine can run out of anywhere, and what to do about it.
+_EXHAUSTED = {
+    errno.EMFILE: "allow more of them with ulimit -n",
+    errno.ENFILE: "close other programs",
+    errno.ENOMEM: "close other programs",
+    errno.ENOSPC: "make room",
+}
 
 
 class _ReportingGroup(TyperGroup):
@@ -40,12 +51,16 @@ class _ReportingGroup(TyperGroup):
         try:
             return super().invoke(ctx)
         except VestbenchError as error:
-            line = "".join(c if c.isprintable() else " " for c in str(error))
-            typer.secho("error: ", fg="red", bold=True, nl=False, err=True)
-            typer.echo(line, err=True)
+            _tell(str(error))
             raise typer.Exit(error.exit_code) from error
         except KeyboardInterrupt as error:
             raise typer.Exit(ExitCode.INTERRUPTED) from error
+
+
+def _tell(message: str) -> None:
+    line = "".join(c if c.isprintable() else " " for c in message)
+    typer.secho("error: ", fg="red", bold=True, nl=False, err=True)
+    typer.echo(line, err=True)
 
 
 app = typer.Typer(
@@ -83,8 +98,22 @@ def vestbench(
     """
 
 
+class _Interruption:
+    """Ends what is going on at a signal, until everything is over anyway."""
+
+    over = False
+
+    def __call__(self, number: int, frame: object) -> None:
+        del number, frame
+        if not self.over:
+            raise KeyboardInterrupt
+
+
 def main() -> None:
-    """Run the command."""
+    """Run the command; SIGTERM ends it as Ctrl-C does: with what was measured."""
+    interruption = _Interruption()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, interruption)
     # Imports leave no garbage: to look for it is a twentieth of what they take.
     gc.set_threshold(100_000)
     # A closed pipe, as in `vestbench report FILE | head`, is not worth a traceback.
@@ -93,3 +122,15 @@ def main() -> None:
     except BrokenPipeError:
         sys.stderr.close()
         sys.exit(ExitCode.NOT_MET)
+    except OSError as error:
+        if error.errno not in _EXHAUSTED:
+            raise
+        _tell(f"{os.strerror(error.errno).lower()}: {_EXHAUSTED[error.errno]}")
+        sys.exit(ExitCode.USAGE)
+    except KeyboardInterrupt:  # the second one, while the first was dealt with
+        sys.exit(ExitCode.INTERRUPTED)
+    finally:
+        interruption.over = True
+        # What is left is Python's own end, which a signal would turn into another one.
+        for number in (signal.SIGINT, signal.SIGTERM):
+            signal.signal(number, signal.SIG_IGN)

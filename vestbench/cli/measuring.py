@@ -7,12 +7,10 @@ from __future__ import annotations
 
 import json
 import logging
-import signal
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import typer
 
@@ -147,12 +145,15 @@ def run_and_show(
         if output.output
         else place_result(job, Path(settings["results"]))
     )
+    fresh = not output.output
     shown = not (output.json or output.quiet)
     documents = Exports(output, taken=path, has_json=output.json, quiet=output.quiet)
     with documents as exports:
         try:
-            with interruptible(), Progress(total, shown=shown) as progress:
-                measured = carry_out(job, place, path=path, observer=progress)
+            with Progress(total, shown=shown) as progress:
+                measured = carry_out(
+                    job, place, path=path, fresh=fresh, observer=progress
+                )
         except KeyboardInterrupt as error:
             typer.echo("interrupted before anything was measured", err=True)
             raise typer.Exit(ExitCode.INTERRUPTED) from error
@@ -217,21 +218,3 @@ def exit_code(acceptance: str, on_inconclusive: str = "neutral") -> ExitCode:
         "INCONCLUSIVE": ExitCode.INCONCLUSIVE,
         "INVALID": ExitCode.INVALID,
     }[acceptance]
-
-
-@contextmanager
-def interruptible() -> Iterator[None]:
-    """Let SIGTERM end a measurement as Ctrl-C does: with what was measured."""
-
-    def interrupt(_number: int, _frame: Any) -> None:
-        raise KeyboardInterrupt
-
-    try:
-        before = signal.signal(signal.SIGTERM, interrupt)
-    except ValueError:  # not in the main thread, as under a test runner
-        yield
-        return
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGTERM, before)

@@ -9,7 +9,7 @@ from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
-from vestbench.errors import UsageError, VenueError
+from vestbench.errors import InvalidRunError, UsageError, VenueError
 from vestbench.experiments.compare import (
     SETUP_ROUNDS,
     Arm,
@@ -324,6 +324,8 @@ def _earlier(path: Path, identity: Mapping[str, Any]) -> Run:
     if run.command != "compare":
         raise UsageError(f"--resume: {path} is a result of {run.command}")
     stored = run.plan.get("identity", {})
+    if not isinstance(stored, Mapping):
+        raise InvalidRunError(f"{path} is damaged: its identity is no table")
     differing = [key for key in identity if stored.get(key) != identity[key]]
     if differing:
         names = ", ".join(differing)

@@ -34,7 +34,7 @@ from vestbench.models import (
     Sample,
     StackFacts,
 )
-from vestbench.results import RunWriter, result_path
+from vestbench.results import RunWriter, TakenError, result_path
 from vestbench.spool import Spool
 from vestbench.venues import SIMULATED, Endpoint, Venue, find_venue
 from vestbench.venues.vest_private import ORDER
@@ -194,9 +194,17 @@ def check_job(job: Job, place: Place) -> None:
 
 
 def carry_out(
-    job: Job, place: Place, *, path: Path, observer: Observer | None = None
+    job: Job,
+    place: Place,
+    *,
+    path: Path,
+    fresh: bool = False,
+    observer: Observer | None = None,
 ) -> Measured:
     """Carry out `job`, write its result to `path`, and return it.
+
+    With `fresh`, any other new name in that folder does as well, for when another run
+    takes this one at the same moment.
 
     Whatever ends the run early, Ctrl-C included, what was measured until then is
     written and returned.
@@ -205,11 +213,14 @@ def carry_out(
         VestbenchError: Something that the user can act on, and nothing was measured.
         KeyboardInterrupt: An interruption before anything was measured.
     """
-    return _Execution(job, place, path, observer or Silence()).carry_out()
+    execution = _Execution(job, place, path, observer or Silence(), fresh=fresh)
+    return execution.carry_out()
 
 
 class _Execution:
-    def __init__(self, job: Job, place: Place, path: Path, observer: Observer) -> None:
+    def __init__(
+        self, job: Job, place: Place, path: Path, observer: Observer, *, fresh: bool
+    ) -> None:
         self._job = job
         self._place = place
         self._observer = observer
@@ -219,28 +230,40 @@ class _Execution:
 
             check_extras(place.exchange)
         self._started = datetime.now(UTC).replace(microsecond=0)
-        self._writer = RunWriter(
-            path,
-            command=job.command,
-            label=job.label,
-            plan=job.plan,
-            started=self._started,
-        )
+        self._writer = self._open(path, fresh=fresh)
         self._samples: Spool[Sample] = Spool()
         self._failures: Spool[Failure] = Spool()
+        self._latest: Outcome | None = None  # that was kept
         self._offset_ns = 0  # what a run that is continued has taken already
         self._conditions: dict[str, Any] = {}
         self._conclusion: dict[str, Any] = {"interrupted": False, "stopped": ""}
 
+    def _open(self, path: Path, *, fresh: bool) -> RunWriter:
+        while True:
+            try:
+                return RunWriter(
+                    path,
+                    command=self._job.command,
+                    label=self._job.label,
+                    plan=self._job.plan,
+                    started=self._started,
+                )
+            except TakenError:
+                if not fresh:
+                    raise
+                path = place_result(self._job, path.parent)
+
     def carry_out(self) -> Measured:
         earlier = self._job.earlier
         if earlier is not None:
-            for outcome in earlier.outcomes:
-                self._keep(outcome)
-                self._offset_ns = max(self._offset_ns, _end_ns(outcome))
+            ends = (_end_ns(outcome) for outcome in earlier.outcomes)
+            self._offset_ns = max(ends, default=0)
         begin = time.perf_counter()
         failure: VestbenchError | None = None
         try:
+            if earlier is not None:
+                for outcome in earlier.outcomes:
+                    self._keep(outcome)
             self._measure()
         except KeyboardInterrupt:
             self._conclusion["interrupted"] = True
@@ -248,10 +271,16 @@ class _Execution:
             failure = error
             self._conclusion["stopped"] = str(error)
         except BaseException:
-            self._writer.close()
+            self._leave()
             raise
         self._conclusion["duration_s"] = round(time.perf_counter() - begin, 3)
-        run = Run(
+        try:
+            return self._end(self._run(), failure)
+        except KeyboardInterrupt:  # the second one, or the run was over anyway
+            return self._end(self._run(), failure)
+
+    def _run(self) -> Run:
+        return Run(
             command=self._job.command,
             label=self._job.label,
             started=self._started,
@@ -261,7 +290,24 @@ class _Execution:
             failures=self._failures.settled(),
             conclusion=self._conclusion,
         )
-        return self._end(run, failure)
+
+    def _is_empty(self) -> bool:
+        """Say whether nothing was measured, apart from what the run continues."""
+        earlier = self._job.earlier
+        continued = 0 if earlier is None else len(earlier.samples)
+        continued += 0 if earlier is None else len(earlier.failures)
+        return self._kept <= continued
+
+    @property
+    def _kept(self) -> int:
+        return len(self._samples) + len(self._failures)
+
+    def _leave(self) -> None:
+        """Let go of the file as it is, after an error that nobody expected."""
+        if self._is_empty():
+            self._writer.discard()
+        else:
+            self._writer.close()
 
     def _end(self, run: Run, failure: VestbenchError | None) -> Measured:
         """Write the end of `run`, whatever it was that ended it."""
@@ -270,7 +316,7 @@ class _Execution:
         from vestbench.report.machine import summary
 
         path = self._writer.path
-        if not run.samples and not run.failures:
+        if self._is_empty():
             self._writer.discard()
             if failure is not None:
                 raise failure
@@ -279,9 +325,12 @@ class _Execution:
             name = find_venue(self._place.venue).name  # without its query
             raise VenueError(f"nothing was measured at {name}: {self._stopped()}")
         try:
+            if self._latest is not None and self._writer.taken < self._kept:
+                self._writer.add(self._latest)  # which an interruption kept from it
             self._writer.finish(run.conclusion, summary(run))
         except VestbenchError as error:  # such as a full disk: still show the tables
             self._writer.close()
+            path = self._writer.partial
             failure = failure or error
         if not run.samples and not run.interrupted and failure is None:
             raise _nothing_got_through(run, path)
@@ -363,6 +412,7 @@ class _Execution:
         self._keep(outcome)
 
     def _keep(self, outcome: Outcome) -> None:
+        self._latest = outcome
         if isinstance(outcome, Sample):
             self._samples.append(outcome)
         else:
