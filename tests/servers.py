@@ -169,6 +169,7 @@ class ScriptedServer:
             handshake; the socket is closed when it returns.
         tls: The server's TLS context; plain TCP without.
         host: The address to listen on.
+        port: The port to listen on; 0 takes any free one.
         greet: Called before the TLS handshake.
 
     Attributes:
@@ -182,6 +183,8 @@ class ScriptedServer:
         tls: ssl.SSLContext | None = None,
         host: str = "127.0.0.1",
         greet: Script | None = None,
+        *,
+        port: int = 0,
     ) -> None:
         self.visits: list[Visit] = []
         self.refusals: list[OSError] = []
@@ -193,7 +196,7 @@ class ScriptedServer:
         self._errors: list[BaseException] = []
         self._threads: list[threading.Thread] = []
         family = socket.AF_INET6 if ":" in host else socket.AF_INET
-        self._listener = socket.create_server((host, 0), family=family)
+        self._listener = socket.create_server((host, port), family=family)
         self.port: int = self._listener.getsockname()[1]
 
     @property

@@ -12,6 +12,11 @@ from functools import cache
 from types import ModuleType
 from typing import Any
 
+# Of an answer, decoded: what a server sends must not fill the memory. (A header ends at
+# 100 KiB by itself, in h11.)
+MAX_BODY_BYTES = 16 * 2**20
+TOO_LONG = f"the body is longer than {MAX_BODY_BYTES // 2**20} MiB"
+
 
 @dataclass(frozen=True, slots=True)
 class Library:
@@ -51,6 +56,19 @@ def transport(used: Library) -> type[Any]:
         def close(self) -> None:
             self._response.close()
 
+    class Answer(client.Response):  # type: ignore[misc]
+        def iter_bytes(self, chunk_size: int | None = None) -> Iterator[bytes]:
+            # Codings on top of each other multiply: 64 KiB would be 64 GB at once.
+            codings = self.headers.get_list("content-encoding", split_commas=True)
+            if len(codings) > 1:
+                raise client.DecodingError("the body has more than one content coding")
+            size = 0
+            for chunk in super().iter_bytes(chunk_size):
+                size += len(chunk)
+                if size > MAX_BODY_BYTES:
+                    raise client.DecodingError(TOO_LONG)
+                yield chunk
+
     class Transport(client.BaseTransport):  # type: ignore[misc]
         def __init__(self, pool: Any) -> None:
             self.pool = pool
@@ -71,7 +89,7 @@ def transport(used: Library) -> type[Any]:
                     extensions=request.extensions,
                 )
             )
-            return client.Response(
+            return Answer(
                 status_code=response.status,
                 headers=response.headers,
                 stream=Body(response),
