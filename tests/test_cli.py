@@ -2,6 +2,7 @@
 
 import json
 import os
+import platform
 import re
 import signal
 import subprocess
@@ -170,6 +171,7 @@ def test_unpooled_opens_a_connection_for_each_request() -> None:
         (["report", "missing.toml"], "cannot read missing.toml"),
         (["config", "--timeout", "10"], "write 10ms or 10s"),
         (["serve", "--rtt", "x"], "--rtt"),
+        (["serve", "--host", "localhost"], "--host"),
         (["serve", "--fault", "5xx=2"], "--fault"),
         (["serve", "--contract", "mine"], "development, production"),
     ],
@@ -324,6 +326,46 @@ def test_serve_says_where_it_is_until_it_is_interrupted() -> None:
     assert code == 200
     assert process.returncode == 0
     assert not Path(ready["ca_file"]).exists()
+
+
+@pytest.mark.parametrize(
+    ("words", "host"),
+    [
+        ((), "127.0.0.1"),
+        (("--host", "127.0.0.2"), "127.0.0.2"),
+        (("--host", "127.0.0.2", "--rtt", "5ms"), "127.0.0.2"),
+    ],
+)
+def test_serve_listens_where_it_is_told_to_with_a_certificate_for_it(
+    words: tuple[str, ...], host: str
+) -> None:
+    common = ("--port", "0", "--processing", "0ms", "--json")
+    with _started("serve", *common, *words) as process:
+        assert process.stdout is not None
+        ready = json.loads(process.stdout.readline())
+        code = _curl(ready["base_url"], ready["ca_file"])
+        process.send_signal(signal.SIGINT)
+        _, errors = process.communicate(timeout=60)
+
+    assert ready["base_url"].startswith(f"https://{host}:")
+    assert code == 200
+    assert "warning" not in errors
+
+
+def test_serve_warns_where_others_can_reach_it() -> None:
+    common = ("--port", "0", "--processing", "0ms", "--json")
+    with _started("serve", "--host", "0.0.0.0", *common) as process:
+        assert process.stdout is not None
+        ready = json.loads(process.stdout.readline())
+        process.send_signal(signal.SIGTERM)
+        _, errors = process.communicate(timeout=60)
+
+    assert process.returncode == 0
+    assert ready["base_url"].startswith(f"https://{platform.node()}:")
+    assert errors == (
+        "warning: listening on 0.0.0.0: every machine that reaches it can use this "
+        "exchange\n"
+    )
 
 
 def _curl(base_url: str, ca_file: str) -> int:

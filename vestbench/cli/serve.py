@@ -26,6 +26,14 @@ def serve(
             "--port", metavar="N", min=0, max=65535, help="0 takes any free one."
         ),
     ] = 8443,
+    host: Annotated[
+        str,
+        typer.Option(
+            "--host",
+            metavar="ADDRESS",
+            help="The address to listen on; beyond loopback others can reach it.",
+        ),
+    ] = "127.0.0.1",
     rtt: Annotated[
         str | None,
         typer.Option(
@@ -83,7 +91,7 @@ def serve(
     ] = None,
     json: o.Json = False,
 ) -> None:
-    """Run the simulated exchange on loopback until Ctrl-C, for any client.
+    """Run the simulated exchange until Ctrl-C, for any client; on loopback by default.
 
     With --rtt a relay in user space delays what is sent. It cannot delay the TCP
     handshake itself, so it holds the first bytes of a connection for one round trip
@@ -95,8 +103,8 @@ def serve(
     Example: vestbench serve --port 8443 --rtt 30ms
     """
     from dataclasses import replace
+    from ipaddress import ip_address
 
-    from vestbench.cli.measuring import interruptible
     from vestbench.cli.settings import exchange_spec, link_spec
     from vestbench.simulator.exchange.behaviour import Behaviour, parse_faults
     from vestbench.simulator.venue import ServedExchange
@@ -113,37 +121,51 @@ def serve(
         faults.update(o.parsed("--fault", fault, parse_faults))
     behaviour = Behaviour(**faults, seed=seed)
     link = link_spec(o.LinkOptions(rtt=rtt or "0ms"), seed)
-    with ServedExchange(spec, link, port=port, behaviour=behaviour) as served:
-        path = _write_ca(served.ca_pem, ca_file)
+    address = str(o.parsed("--host", host, ip_address))
+    with ServedExchange(
+        spec, link, port=port, host=address, behaviour=behaviour
+    ) as served:
+        path = ca_file or _temporary()
+        if ca_file is None:
+            served.own(path)
+        _write_ca(served.ca_pem, path)
         try:
+            if not served.is_private:
+                _warn(address)
             _announce(served, path, as_json=json)
-            with interruptible():
-                while True:
-                    served.check()
-                    time.sleep(_LOOK_EVERY_S)
+            while True:
+                served.check()
+                time.sleep(_LOOK_EVERY_S)
         except KeyboardInterrupt:
             _conclude(served.counters(), as_json=json)
         finally:
             path.unlink(missing_ok=True)
 
 
-def _write_ca(pem: str, wanted: Path | None) -> Path:
+def _temporary() -> Path:
     import tempfile
+    from secrets import token_hex
 
+    return Path(tempfile.gettempdir(), f"vestbench-ca-{token_hex(8)}.pem")
+
+
+def _write_ca(pem: str, path: Path) -> None:
     try:
-        if wanted is not None:
-            wanted.write_text(pem, encoding="ascii")
-            return wanted
-        with tempfile.NamedTemporaryFile(
-            "w", prefix="vestbench-ca-", suffix=".pem", delete=False
-        ) as file:
-            file.write(pem)
-            return Path(file.name)
-    except OSError as error:
+        path.write_text(pem, encoding="ascii")
+    except (OSError, ValueError) as error:
+        reason = getattr(error, "strerror", None) or str(error)
         raise UsageError(
-            f"cannot write the certificate to {wanted or tempfile.gettempdir()}: "
-            f"{(error.strerror or '').lower()}; choose another --ca-file"
+            f"cannot write the certificate to {path}: {reason.lower()}; "
+            "choose another --ca-file"
         ) from error
+
+
+def _warn(address: str) -> None:
+    typer.secho("warning: ", fg="yellow", bold=True, nl=False, err=True)
+    typer.echo(
+        f"listening on {address}: every machine that reaches it can use this exchange",
+        err=True,
+    )
 
 
 def _announce(served: ServedExchange, ca: Path, *, as_json: bool) -> None:

@@ -16,6 +16,7 @@ from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import asdict, dataclass
 from importlib.util import find_spec
+from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
@@ -176,6 +177,16 @@ class ExchangeProcess:
             LabError: The exchange is gone.
         """
         self._ask({"do": "behaviour", "behaviour": asdict(behaviour)})
+
+    def own(self, file: Path) -> None:
+        """Hand over a temporary file: it is removed however the exchange ends.
+
+        That is, whatever ends this process too.
+
+        Raises:
+            LabError: The exchange is gone.
+        """
+        self._ask({"do": "own", "file": str(file.absolute())})
 
     def stop(self) -> None:
         """End the exchange and wait until it has ended; more than once does nothing."""

@@ -93,7 +93,8 @@ class Supervisor:
             case "rtt":
                 return {"rtt_ms": self._measure(message["port"], message["n"])}
             case "listen":
-                answer = self._link.ask(f"listen {message['port']} {message['at']}\n")
+                words = (message["port"], message["at"], message["host"])
+                answer = self._link.ask("listen {} {} {}\n".format(*words))
                 return answer or {"error": "the relay does not answer"}
             case "stop":
                 account = self._link.ask("quit\n")

@@ -243,7 +243,9 @@ class Lab:
             self._programs[program.pid] = program
             return program
 
-    def connect_address(self, port: int, *, at: int = 0) -> tuple[str, int]:
+    def connect_address(
+        self, port: int, *, at: int = 0, host: str = LOOPBACK
+    ) -> tuple[str, int]:
         """Return where a client connects to reach a server's port through the link.
 
         The server listens on `server_host` and that port. A relay starts a listener
@@ -253,6 +255,7 @@ class Lab:
             port: The server's.
             at: The port that a relay's listener takes the first time; 0 is any free
                 one. Without a relay clients use the server's own port.
+            host: The address that a relay's listener takes the first time.
 
         Raises:
             LabError: The lab is gone, or the relay cannot listen there.
@@ -261,8 +264,10 @@ class Lab:
             return virtual_address(), port
         with self._lock:
             if port not in self._relayed:
-                self._relayed[port] = self._ask("listen", port=port, at=at)["port"]
-            return LOOPBACK, self._relayed[port]
+                self._relayed[port] = self._ask("listen", port=port, at=at, host=host)[
+                    "port"
+                ]
+            return host, self._relayed[port]
 
     def check(self) -> None:
         """Make sure that everything still runs; it takes microseconds.

@@ -75,7 +75,7 @@ class Relay:
         jitter_ms: As for `Line`, per flight of a connection.
         drift_ms_per_s: By how much the round trip grows each second.
         seed: Names the sequences of random numbers.
-        control: Takes the lines `listen PORT AT`, `ready` and `quit`; see `serve`.
+        control: Takes the lines `listen PORT AT HOST`, `ready` and `quit`; see `serve`.
     """
 
     def __init__(
@@ -139,8 +139,8 @@ class Relay:
         words = self._control.recv(4096).split()
         answer: dict[str, Any] = {}
         match words:
-            case [b"listen", port, at]:
-                answer = self._listen(int(port), int(at))
+            case [b"listen", port, at, host]:
+                answer = self._listen(int(port), int(at), host.decode())
             case [b"quit"]:
                 answer = self.record()
         if words:
@@ -152,13 +152,15 @@ class Relay:
         overflow = {"dropped": 0, "overflow": 0, "compensation_us": 0.0}
         return self._account.record() | overflow
 
-    def _listen(self, upstream: int, at: int) -> dict[str, Any]:
+    def _listen(self, upstream: int, at: int, host: str) -> dict[str, Any]:
         listener = self._listeners.get(upstream)
         if listener is None:
             try:
-                listener = socket.create_server((LOOPBACK, at), backlog=512)
+                family = socket.AF_INET6 if ":" in host else socket.AF_INET
+                listener = socket.create_server((host, at), family=family, backlog=512)
             except OSError as error:
-                return {"error": f"cannot listen on port {at}: {error.strerror}"}
+                where = f"port {at} of {host}"
+                return {"error": f"cannot listen on {where}: {error.strerror}"}
             listener.setblocking(False)
             self._listeners[upstream] = listener
             self._upstream[listener.fileno()] = upstream

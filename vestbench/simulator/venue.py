@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import platform
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import replace
+from ipaddress import ip_address
+from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
@@ -132,6 +135,8 @@ class ServedExchange:
         exchange: What the exchange is like; its port is set here.
         link: The round trip to emulate, or None.
         port: Where clients connect; 0 takes any free port.
+        host: The address that clients connect to; unspecified (`0.0.0.0`, `::`) takes
+            all of this machine's.
         behaviour: How it misbehaves; None is not at all.
 
     Raises:
@@ -144,14 +149,20 @@ class ServedExchange:
         link: LinkSpec | None,
         *,
         port: int,
+        host: str = "127.0.0.1",
         behaviour: Behaviour | None = None,
     ) -> None:
         check_extras(exchange)  # before anything is started
         self._lab: Lab | None = None
+        self._address = address = ip_address(host)
+        # Nobody can connect to "any address": where it listens on all, it goes by name.
+        self._host = platform.node() if address.is_unspecified else host
+        exchange = replace(exchange, names=(*exchange.names, self._host))
+        where = "on loopback" if self.is_private else f"on {host}"
         if link is None:
-            self.label = "on loopback, no link"
+            self.label = f"{where}, no link"
             self._exchange = ExchangeProcess(
-                replace(exchange, port=port), behaviour=behaviour
+                replace(exchange, host=host, port=port), behaviour=behaviour
             )
             self._port = self._exchange.port
             return
@@ -164,7 +175,7 @@ class ServedExchange:
             self._exchange = ExchangeProcess(
                 _placed(exchange, lab), behaviour=behaviour, spawn=self._spawn
             )
-            _, self._port = lab.connect_address(self._exchange.port, at=port)
+            _, self._port = lab.connect_address(self._exchange.port, at=port, host=host)
         except BaseException:
             lab.stop()
             raise
@@ -181,7 +192,17 @@ class ServedExchange:
 
     def base_url(self) -> str:
         """Return the URL that clients use."""
-        return f"https://127.0.0.1:{self._port}/v2"
+        host = f"[{self._host}]" if ":" in self._host else self._host
+        return f"https://{host}:{self._port}/v2"
+
+    @property
+    def is_private(self) -> bool:
+        """True where only this machine can reach it."""
+        return self._address.is_loopback
+
+    def own(self, file: Path) -> None:
+        """Hand over a temporary file: it is removed when the exchange ends, however."""
+        self._exchange.own(file)
 
     def counters(self) -> ExchangeCounters:
         """Return what the exchange has counted so far."""

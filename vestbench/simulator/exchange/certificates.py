@@ -6,11 +6,16 @@ certificate that is both.
 
 from __future__ import annotations
 
+import os
 import ssl
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from vestbench.simulator.exchange.service import Background, at_once
+
+if TYPE_CHECKING:
+    import trustme
 
 LOOPBACK = ("127.0.0.1", "::1", "localhost")
 
@@ -79,5 +84,20 @@ class Contexts:
         if not self._tls.tickets:
             context.options |= ssl.OP_NO_TICKET
             context.num_tickets = 0  # what TLS 1.3 goes by
-        self._leaf.configure_cert(context)
+        _load(context, self._leaf)
         return context
+
+
+def _load(context: ssl.SSLContext, leaf: trustme.LeafCert) -> None:
+    """Load certificate and key from memory where that can be had.
+
+    OpenSSL reads files only; a temporary one, with the key in it, would be left behind
+    by a process that is killed at this moment.
+    """
+    if not hasattr(os, "memfd_create"):
+        leaf.configure_cert(context)
+        return
+    with os.fdopen(os.memfd_create("leaf"), "wb") as file:
+        file.write(leaf.private_key_and_cert_chain_pem.bytes())
+        file.flush()
+        context.load_cert_chain(f"/proc/self/fd/{file.fileno()}")

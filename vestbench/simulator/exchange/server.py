@@ -14,6 +14,7 @@ import os
 import signal
 import socket
 import sys
+from contextlib import suppress
 from dataclasses import fields
 from typing import Any, cast
 
@@ -65,6 +66,7 @@ class Exchange:
         self._server: asyncio.Server | None = None
         if spec.http2:
             http_version("h2")  # so that no handshake waits for the import
+        self._files: list[str] = []  # to be removed at the end
         self.ended = asyncio.Event()
 
     def prepare(self) -> None:
@@ -92,6 +94,9 @@ class Exchange:
             case "stop":
                 self._stop()
                 return {}
+            case "own":
+                self._files.append(command["file"])
+                return {}
             case unknown:
                 return {"error": f"unknown command {unknown}"}
 
@@ -106,6 +111,12 @@ class Exchange:
             "open_connections": tally.open,
             "closes": tally.closes,
         }
+
+    def clear_away(self) -> None:
+        """Remove the files that it owns."""
+        for file in self._files:
+            with suppress(OSError):  # whoever wanted it gone was faster
+                os.unlink(file)
 
     def _stop(self) -> None:
         """Close everything in good order, but not for long."""
@@ -140,6 +151,7 @@ class _Control(asyncio.Protocol):
         del exc
         # The parent is gone, or does not want to know. No time is lost on manners:
         # the kernel closes what is open.
+        self._exchange.clear_away()
         os._exit(0)
 
 
@@ -198,6 +210,7 @@ async def _run(control: socket.socket) -> None:
     loop = asyncio.get_running_loop()
     await loop.create_unix_connection(lambda: _Control(exchange), sock=control)
     await exchange.ended.wait()
+    exchange.clear_away()
 
 
 def main(argv: list[str] | None = None) -> None:
