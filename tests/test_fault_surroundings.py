@@ -1,0 +1,483 @@
+"""Faults that are not the server's: names, addresses, clocks, disks, descriptors."""
+
+from __future__ import annotations
+
+import json
+import os
+import resource
+import shutil
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+
+import pytest
+
+from tests.command import PATIENCE_S, run, started, vestbench
+from tests.conftest import GUARD
+from tests.servers import ScriptedServer, Visit, free_port, has_ipv6, keep_alive
+from vestbench.models import Run
+from vestbench.results import load
+
+PLAN = ("-n", "12", "--sessions", "3", "--rate", "10000", "--seed", "1")
+LOOPBACK = ("--rtt", "0ms", "--processing", "0ms")
+
+
+@pytest.fixture(autouse=True)
+def _in_an_empty_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+
+
+@pytest.fixture
+def meddle(monkeypatch: pytest.MonkeyPatch) -> Callable[[str], None]:
+    """Return a function that makes every Python started from here begin with a text."""
+
+    def begin_with(code: str) -> None:
+        guard = f"import runpy; runpy.run_path({str(GUARD / 'sitecustomize.py')!r})\n"
+        Path("begin").mkdir()
+        Path("begin", "sitecustomize.py").write_text(guard + code)
+        folder = str(Path("begin").absolute())
+        monkeypatch.setenv("PYTHONPATH", folder + os.pathsep + os.environ["PYTHONPATH"])
+
+    return begin_with
+
+
+def one_line(text: str) -> str:
+    assert text.startswith("error: "), text
+    assert text.count("\n") == 1, text
+    return text
+
+
+# --- names and addresses -------------------------------------------------------------
+
+NAME = "exchange.test"
+
+RESOLVER = """
+import socket
+_answers, _turn, _real = %r, 0, socket.getaddrinfo
+def _resolve(host, port, *rest, **named):
+    global _turn
+    if host != %r:
+        return _real(host, port, *rest, **named)
+    _turn, found = _turn + 1, _answers[_turn %% len(_answers)]
+    if not found:
+        raise socket.gaierror(socket.EAI_NONAME, "Name or service not known")
+    kinds = [(socket.AF_INET6 if ":" in a else socket.AF_INET, a) for a in found]
+    return [(k, socket.SOCK_STREAM, 6, "", (a, port)) for k, a in kinds]
+socket.getaddrinfo = _resolve
+"""
+
+
+def resolving(answers: Sequence[Sequence[str]]) -> str:
+    """Return what makes a name have these addresses, one answer after the other."""
+    return RESOLVER % (list(map(list, answers)), NAME)
+
+
+def measured(url: str, *words: str, code: int = 0) -> Run:
+    result = vestbench("bench", "--venue", url, *PLAN, "-o", "run.toml", *words)
+    assert result.exit_code == code, result.output
+    return load(Path("run.toml"))
+
+
+def remotes(stored: Run) -> list[str]:
+    """Return the address that each connection went to, in order."""
+    found = {sample.connection: sample.remote for sample in stored.samples}
+    return [remote.rpartition(":")[0] for _, remote in sorted(found.items())]
+
+
+def test_a_name_without_an_address_is_dns(meddle: Callable[[str], None]) -> None:
+    meddle(resolving([[]]))
+
+    stored = measured(f"http://{NAME}:8000/", code=4)
+
+    assert {str(failure.kind) for failure in stored.failures} == {"dns"}
+    assert not stored.samples
+
+
+def test_a_name_that_has_no_address_for_a_while_is_dns_for_a_while(
+    meddle: Callable[[str], None],
+) -> None:
+    # The burn-in asks twice; then every second session has to ask once more.
+    meddle(resolving([["127.0.0.1"], ["127.0.0.1"], ["127.0.0.1"], [], ["127.0.0.1"]]))
+    with ScriptedServer() as server:
+        stored = measured(server.url_of(NAME))
+
+    assert [str(failure.kind) for failure in stored.failures] == ["dns"]
+    assert len(stored.samples) == 11
+
+
+def test_a_name_that_moves_takes_new_connections_along_and_no_open_one(
+    meddle: Callable[[str], None],
+) -> None:
+    meddle(resolving([["127.0.0.1"], ["127.0.0.2"]]))
+    with (
+        ScriptedServer() as first,
+        ScriptedServer(host="127.0.0.2", port=first.port) as second,
+    ):
+        stored = measured(first.url_of(NAME))
+
+    assert remotes(stored) == ["127.0.0.1", "127.0.0.2", "127.0.0.1"]
+    assert [sample.reused for sample in stored.samples] == 3 * [False, *3 * [True]]
+    assert all((s.dns_ns is None) == s.reused for s in stored.samples)
+    assert (first.connections, second.connections) == (3, 2)  # the burn-in has two
+
+
+@pytest.mark.skipif(not has_ipv6(), reason="this machine has no IPv6")
+@pytest.mark.parametrize(
+    ("addresses", "used"),
+    [
+        (["::1"], "[::1]"),
+        (["::1", "127.0.0.1"], "[::1]"),
+        (["127.0.0.1", "::1"], "[::1]"),
+    ],
+    ids=["IPv6 only", "both", "fallback to IPv6"],
+)
+def test_a_venue_that_listens_on_ipv6_is_reached(
+    meddle: Callable[[str], None], addresses: list[str], used: str
+) -> None:
+    meddle(resolving([addresses]))
+    with ScriptedServer(host="::1") as server:
+        stored = measured(server.url_of(NAME))
+
+    assert remotes(stored) == 3 * [used]
+    assert not stored.failures
+
+
+def test_an_ipv6_address_where_nobody_listens_falls_back_to_ipv4(
+    meddle: Callable[[str], None],
+) -> None:
+    meddle(resolving([["::1", "127.0.0.1"]]))
+    with ScriptedServer() as server:
+        stored = measured(server.url_of(NAME))
+
+    assert remotes(stored) == 3 * ["127.0.0.1"]
+    assert not stored.failures
+
+
+def test_proxies_in_the_environment_are_ignored(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    for name in ("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY"):
+        monkeypatch.setenv(name, f"http://127.0.0.1:{free_port()}")
+        monkeypatch.setenv(name.lower(), f"http://127.0.0.1:{free_port()}")
+    with ScriptedServer() as server:
+        stored = measured(server.url)
+
+    assert len(stored.samples) == 12
+    assert not stored.failures
+
+
+# --- the server ----------------------------------------------------------------------
+
+SERVER = """
+import socket, sys, threading
+def serve(sock):
+    file = sock.makefile("rb")
+    while file.readline():
+        while file.readline().strip():
+            pass
+        sock.sendall(b"HTTP/1.1 200 OK\\r\\nContent-Length: 2\\r\\n\\r\\n{}")
+listener = socket.create_server(("127.0.0.1", int(sys.argv[1])))
+print("ready", flush=True)
+while True:
+    threading.Thread(target=serve, args=listener.accept()[:1], daemon=True).start()
+"""
+
+
+@contextmanager
+def served(port: int) -> Iterator[None]:
+    """Serve from a process that is killed in the end."""
+    words = [sys.executable, "-c", SERVER, str(port)]
+    with subprocess.Popen(words, stdout=subprocess.PIPE, text=True) as server:
+        try:
+            assert server.stdout is not None
+            assert server.stdout.readline() == "ready\n"
+            yield
+        finally:
+            server.kill()
+
+
+def eventually(holds: Callable[[], bool]) -> None:
+    give_up = time.monotonic() + PATIENCE_S
+    while not holds():
+        assert time.monotonic() < give_up, "it never happened"
+        time.sleep(0.02)
+
+
+def stored_so_far() -> Run | None:
+    partial = Path("run.toml.partial")
+    return load(partial) if partial.exists() and partial.stat().st_size else None
+
+
+def test_a_server_that_is_killed_and_started_again_costs_what_it_missed() -> None:
+    port = free_port()
+    url = f"http://127.0.0.1:{port}/"
+    words = ("-n", "5000", "--budget", "9000", "--sessions", "1", "-o", "run.toml")
+
+    def count(what: str) -> int:
+        stored = stored_so_far()
+        return len(getattr(stored, what)) if stored is not None else 0
+
+    with ExitStack() as cleanup:
+        with served(port):
+            bench = cleanup.enter_context(
+                started("bench", "--venue", url, "--rate", "200", *words)
+            )
+            eventually(lambda: count("samples") > 0)
+        eventually(lambda: count("failures") > 0)
+        before = count("samples")
+        with served(port):
+            eventually(lambda: count("samples") > before)
+            bench.send_signal(signal.SIGINT)
+            _, errors = bench.communicate(timeout=PATIENCE_S)
+
+    stored = load(Path("run.toml"))
+    assert bench.returncode == 130, errors
+    # Those that were under way, or in the queue, were cut off; the others found nobody.
+    kinds = {str(failure.kind) for failure in stored.failures}
+    assert {"connect"} <= kinds <= {"reset", "connect"}
+    cold = [sample for sample in stored.samples if not sample.reused]
+    assert [sample.use for sample in cold] == [1, 1]
+    assert cold[1].start_ns > stored.failures[0].start_ns
+
+
+def test_a_burst_of_server_errors_is_counted_and_changes_nothing_else() -> None:
+    count = 0
+
+    def script(visit: Visit) -> None:
+        nonlocal count
+        while visit.request():
+            count += 1
+            bad = 8 < count <= 12  # four are burnt in
+            visit.answer(status="503 Service Unavailable" if bad else "200 OK")
+
+    with ScriptedServer(script) as server:
+        stored = measured(server.url)
+
+    assert [(str(f.kind), f.status) for f in stored.failures] == 4 * [("status", 503)]
+    assert len(stored.samples) == 8
+    assert server.connections == 5  # an error answers on a connection that stays open
+
+
+def test_a_run_that_is_told_to_wait_keeps_what_it_has() -> None:
+    def script(visit: Visit) -> None:
+        while visit.request():
+            headers = ["Retry-After: 7"] if visit.number == 4 else []
+            line = "429 Too Many Requests" if headers else "200 OK"
+            visit.answer(status=line, headers=headers)
+
+    with ScriptedServer(script) as server:
+        stored = measured(server.url)
+
+    (failure,) = stored.failures
+    assert (str(failure.kind), failure.retry_after_s) == ("rate-limited", 7.0)
+    assert len(stored.samples) == 4
+    assert "429 with Retry-After" in stored.conclusion["stopped"]
+    assert server.requests == 4 + 4 + 1
+
+
+# --- the clock -----------------------------------------------------------------------
+
+LEAPS = """
+import time
+_turn, _time, _time_ns = 0, time.time, time.time_ns
+def _leap():
+    global _turn
+    _turn += 1
+    return 86_400 * (_turn % 7 - 3)
+time.time = lambda: _time() + _leap()
+time.time_ns = lambda: _time_ns() + _leap() * 10**9
+"""
+DAY_S = 86_400
+
+
+def test_nothing_measured_depends_on_the_wall_clock(
+    meddle: Callable[[str], None],
+) -> None:
+    meddle(LEAPS)
+
+    done = run("bench", *PLAN[:4], *LOOPBACK, "-o", "run.toml")
+
+    stored = load(Path("run.toml"))
+    assert done.returncode == 0, done.stderr
+    assert len(stored.samples) == 12
+    starts = [sample.start_ns for sample in stored.samples]
+    assert starts == sorted(starts)
+    longest_s = max(sample.latency_ns for sample in stored.samples) / 1e9
+    assert longest_s < DAY_S / 2
+    assert 0 < stored.conclusion["duration_s"] < DAY_S / 2
+    assert [sample.reused for sample in stored.samples] == 3 * [False, *3 * [True]]
+
+
+# --- the disk ------------------------------------------------------------------------
+
+MANY = ("bench", "-n", "4000", "--sessions", "1", *LOOPBACK, "-o", "run.toml")
+
+
+def limited(number: int, limit: int) -> Callable[[], None]:
+    return lambda: resource.setrlimit(number, (limit, limit))
+
+
+def test_a_file_that_may_not_grow_ends_the_run_with_what_it_holds() -> None:
+    done = run(*MANY, before=limited(resource.RLIMIT_FSIZE, 40_000))
+
+    assert done.returncode == 2
+    assert done.stderr.splitlines() == [
+        "result: run.toml.partial",
+        "error: cannot write run.toml.partial: file too large; "
+        "it holds what was measured until then",
+    ]
+    assert "Ended early: cannot write run.toml.partial" in done.stdout
+    assert load(Path("run.toml.partial")).samples
+    assert not Path("run.toml").exists()
+
+
+def in_a_mount(options: str, *words: str) -> subprocess.CompletedProcess[str]:
+    """Run the command with its folder on a file system of its own, copied back."""
+    script = (
+        f"mount -t tmpfs -o size=64k none there && cd there && "
+        f"mount -o remount,{options} . && "
+        '{ "$@"; code=$?; cp -a . ../back; exit $code; }'
+    )
+    Path("there").mkdir()
+    command = [sys.executable, "-m", "vestbench", *words]
+    unshare = ["unshare", "--user", "--map-root-user", "--mount", "sh", "-c", script]
+    return subprocess.run(
+        [*unshare, "sh", *command],
+        capture_output=True,
+        text=True,
+        timeout=PATIENCE_S,
+    )
+
+
+def can_mount() -> bool:
+    if shutil.which("unshare") is None:
+        return False
+    words = ["unshare", "--user", "--map-root-user", "--mount", "true"]
+    return subprocess.run(words, capture_output=True).returncode == 0
+
+
+needs_a_mount = pytest.mark.skipif(
+    not can_mount(), reason="this user can have no mount namespace"
+)
+
+
+@needs_a_mount
+def test_a_full_disk_ends_the_run_with_what_it_holds() -> None:
+    done = in_a_mount("rw", *MANY)
+
+    assert done.returncode == 2, done.stderr
+    assert "run.toml.partial: no space left on device" in done.stderr
+    assert load(Path("back", "run.toml.partial")).samples
+
+
+@needs_a_mount
+def test_results_that_cannot_be_written_are_said_before_anything_is_measured() -> None:
+    done = in_a_mount("ro", "bench", *PLAN[:4], *LOOPBACK)
+
+    assert done.returncode == 2
+    assert "cannot write results to results" in one_line(done.stderr)
+    assert "read-only file system" in done.stderr
+    assert done.stdout == ""
+
+
+@pytest.mark.parametrize("words", [("config",), ("--help",), ("--version",)])
+def test_an_output_that_takes_nothing_is_one_line(words: tuple[str, ...]) -> None:
+    with open("/dev/full", "w") as full:
+        command = [sys.executable, "-m", "vestbench", *words]
+        done = subprocess.run(
+            command, stdout=full, stderr=subprocess.PIPE, text=True, timeout=PATIENCE_S
+        )
+
+    assert done.returncode == 2
+    assert one_line(done.stderr) == "error: no space left on device: make room\n"
+
+
+def test_runs_that_start_at_the_same_moment_have_a_file_each() -> None:
+    words = ("bench", *PLAN[:4], *LOOPBACK, "--json")
+    with started(*words) as one, started(*words) as two:
+        both = (one, two)
+        said = [process.communicate(timeout=PATIENCE_S) for process in both]
+
+    assert [process.returncode for process in both] == [0, 0], said
+    files = {json.loads(out)["file"] for out, _ in said}
+    assert len(files) == 2
+    assert all(len(load(Path(file)).samples) == 12 for file in files)
+    assert sorted(map(str, Path("results").iterdir())) == sorted(files)
+
+
+def test_a_name_that_is_taken_meanwhile_is_not_insisted_on(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    from vestbench.cli import measuring as cli
+    from vestbench.measuring import run as measuring
+
+    names = iter(["one.toml", "two.toml"])
+    for module in (measuring, cli):
+        monkeypatch.setattr(module, "place_result", lambda *_: Path(next(names)))
+    Path("one.toml.partial").write_text("of another run")
+    with ScriptedServer() as server:
+        result = vestbench("bench", "--venue", server.url, *PLAN)
+
+    assert result.exit_code == 0, result.output
+    assert len(load(Path("two.toml")).samples) == 12
+    assert Path("one.toml.partial").read_text() == "of another run"
+
+
+def test_a_second_run_into_the_same_file_is_refused_and_the_first_unharmed() -> None:
+    with ScriptedServer() as server:
+        words = ("bench", "--venue", server.url, "-o", "run.toml", "--rate", "100")
+        with started(*words, "-n", "40", "--sessions", "2") as first:
+            eventually(Path("run.toml.partial").exists)
+            second = vestbench(*words, "-n", "4", "--sessions", "1")
+            _, errors = first.communicate(timeout=PATIENCE_S)
+
+    assert second.exit_code == 2
+    assert "run.toml.partial exists: another run writes it" in one_line(second.stderr)
+    assert first.returncode == 0, errors
+    assert len(load(Path("run.toml")).samples) == 40
+
+
+# --- descriptors ---------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("limit", [6, 9])
+@pytest.mark.parametrize("rtt", ["0ms", "2ms"])
+def test_a_full_table_of_descriptors_is_one_line(limit: int, rtt: str) -> None:
+    words = ("bench", *PLAN[:4], "--rtt", rtt)
+    done = run(*words, before=limited(resource.RLIMIT_NOFILE, limit))
+
+    assert done.returncode in (2, 4)
+    assert "too many open files" in one_line(done.stderr).lower()
+    assert not Path("results").exists() or not list(Path("results").iterdir())
+
+
+def test_connections_that_find_no_descriptor_are_failures_like_others() -> None:
+    burnt_in, several, released = 2, 8, threading.Event()
+
+    def hold(visit: Visit) -> None:
+        visit.request()
+        if visit.number == burnt_in + several:
+            time.sleep(1.0)  # so that all of the burst have tried
+            released.set()
+        if visit.number > burnt_in:
+            released.wait(PATIENCE_S)
+        visit.answer()
+        keep_alive(visit)
+
+    with ScriptedServer(hold) as server:
+        words = ("--venue", server.url, "--rate", "100000", "-o", "run.toml")
+        plan = ("-n", "80", "--sessions", "1", "-c", "40")
+        done = run("bench", *plan, *words, before=limited(resource.RLIMIT_NOFILE, 24))
+
+    stored = load(Path("run.toml"))
+    assert done.returncode == 0, done.stderr
+    assert {(str(f.kind), f.detail) for f in stored.failures} == {
+        ("connect", "too many open files")
+    }
+    assert stored.samples
+    assert len(stored.samples) + len(stored.failures) == 80
