@@ -1,0 +1,63 @@
+"""Have files as strangers would make them read, for a while: `nox -s fuzz`.
+
+    python -m tests.studies.fuzz [--seconds 60] [--seed 1]
+
+The same changes as in `tests.test_hostile_files`, by plain seeds: that of the file at
+which something goes wrong is said, and repeats it as `--seed`.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+import time
+from pathlib import Path
+from random import Random
+from tempfile import TemporaryDirectory
+
+from tests.hostile import spoilt, write
+from tests.test_hostile_files import (
+    NAMES,
+    TOML,
+    read_by_every_command,
+    runs,
+    settings_from,
+)
+from tests.test_results import write as store
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Go on until the time is over; the exit status is 1 where something went wrong."""
+    options = argparse.ArgumentParser(description=__doc__)
+    options.add_argument("--seconds", type=float, default=60.0)
+    options.add_argument("--seed", type=int, default=1)
+    given = options.parse_args(argv)
+    end = time.monotonic() + given.seconds
+    with TemporaryDirectory() as folder:
+        os.chdir(folder)
+        good = {name: store(run, Path(f"{name}.toml")) for name, run in runs().items()}
+        whole = {name: path.read_bytes() for name, path in good.items()}
+        seed = given.seed
+        while time.monotonic() < end:
+            rng = Random(seed)
+            name = rng.choice((*NAMES, "settings"))
+            data = spoilt(whole.get(name, TOML), rng)
+            try:
+                if name == "settings":
+                    settings_from(data)
+                else:
+                    suffix = rng.choice(("", ".partial"))
+                    path = write(Path(f"spoilt.toml{suffix}"), data)
+                    read_by_every_command(path, good[name])
+            except AssertionError as error:
+                sys.stderr.write(f"--seed {seed}, a changed {name}: {error}\n")
+                return 1
+            seed += 1
+        os.chdir("/")
+    sys.stdout.write(f"{seed - given.seed} files, from seed {given.seed}: all well\n")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
