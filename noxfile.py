@@ -109,12 +109,66 @@ def browser(session: nox.Session) -> None:
     session.run("pytest", "tests/browser/pages.py", *session.posargs)
 
 
+@nox.session(default=False)
+def faults(session: nox.Session) -> None:
+    """Disturb 200 runs at moments drawn by lot, and look at what they leave."""
+    session.install("-e", ".", *_group("test"))
+    session.run("python", "-m", "tests.studies.sudden_ends", *session.posargs)
+
+
+@nox.session(default=False)
+def fuzz(session: nox.Session) -> None:
+    """Have results and settings from strangers read for a minute."""
+    session.install("-e", ".", *_group("test"))
+    session.run("python", "-m", "tests.studies.fuzz", *session.posargs)
+
+
+@nox.session(python=PYTHONS[0], default=False)
+def minimums(session: nox.Session) -> None:
+    """Run the tests with the lowest versions that pyproject.toml allows."""
+    session.install("-r", _resolved(session, "lowest-direct"))
+    session.install("--no-deps", "-e", ".")
+    session.run("pytest", *session.posargs)
+
+
+@nox.session(default=False)
+def audit(session: nox.Session) -> None:
+    """Look the newest and the lowest allowed versions up among known weaknesses."""
+    session.install("pip-audit")
+    for resolution in ("highest", "lowest-direct"):
+        versions = _resolved(session, resolution, "--no-emit-package=vestbench")
+        words = ("--no-deps", "--disable-pip", "--strict", "-r", versions)
+        found = session.run("pip-audit", *words, success_codes=range(256), silent=True)
+        session.log(found)
+        if "No known vulnerabilities found" not in str(found):
+            session.error(
+                f"{versions} is not known to be clean: a weakness is named above, "
+                "or PyPI's advisories could not be reached, and nothing is known"
+            )
+
+
+def _resolved(session: nox.Session, resolution: str, *words: str) -> str:
+    """Return a file with a version of everything that an installation may need."""
+    session.install("uv")
+    path = str(Path(session.create_tmp()) / f"{resolution}.txt")
+    compiled = ("uv", "pip", "compile", "--quiet", "--python-version", PYTHONS[0])
+    wanted = ("--resolution", resolution, "--all-extras", "--group", "test")
+    session.run(*compiled, *wanted, *words, "-o", path, "pyproject.toml")
+    return path
+
+
 @nox.session
 def smoke(session: nox.Session) -> None:
-    """Install the wheel without anything for development, and do the main job."""
+    """Look for keys in what is published, install it alone, and do the main job."""
     folder = Path(session.create_tmp())
+    for old in folder.glob("vestbench-*"):
+        old.unlink()
     session.run("pip", "wheel", "-q", "--no-deps", "-w", str(folder), ".")
     (wheel,) = folder.glob("vestbench-*.whl")
+    session.install("build")
+    session.run("python", "-m", "build", "--sdist", "--outdir", str(folder), ".")
+    (sdist,) = folder.glob("vestbench-*.tar.gz")
+    session.run("python", "-m", "tests.studies.artefacts", str(wheel), str(sdist))
     session.install(str(wheel))
     with session.chdir(folder):  # so that the checkout is not what is imported
         session.run("vestbench", "--version")
