@@ -31,7 +31,11 @@ def concluded(run: Run) -> Sequence[MedianSummary | None]:
     return [summarise_bench(run).saving]
 
 
-@pytest.mark.parametrize("name", RUNS)
+# A start has several steps, and several stacks have a control each: one course each is
+# not what their reports conclude.
+@pytest.mark.parametrize(
+    "name", [n for n in RUNS if not n.startswith(("connect", "stacks-all"))]
+)
 def test_a_course_ends_with_what_the_report_says(name: str) -> None:
     run = RUNS[name]()
 

@@ -15,7 +15,6 @@ import ssl
 import subprocess
 import sys
 from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from struct import pack
 from typing import Any
@@ -911,25 +910,6 @@ def test_httpx_speaks_http_2_over_one_connection(exchange: ExchangeProcess) -> N
     ]
     assert after.connections - before.connections == 1
     assert after.requests_per_connection[-1] == 20
-
-
-def test_requests_of_many_threads_share_a_connection(
-    exchange: ExchangeProcess,
-) -> None:
-    before = exchange.counters()
-    url = exchange.base_url("/v2/trades?symbol=BTC-PERP")  # 100 KB: past the windows
-    headers = {"xrestservermm": "restserver3"}
-
-    with client(exchange, headers=headers) as session:
-        session.get(url)
-        with ThreadPoolExecutor(8) as threads:
-            answers = list(threads.map(lambda _: session.get(url), range(40)))
-    after = exchange.counters()
-
-    assert {each.status_code for each in answers} == {200}
-    assert {len(each.json()) for each in answers} == {1_000}
-    assert after.connections - before.connections == 1
-    assert after.requests_per_connection[-1] == 41
 
 
 def test_client_that_offers_http_1_1_only_gets_it(exchange: ExchangeProcess) -> None:

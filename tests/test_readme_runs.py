@@ -62,6 +62,8 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 def carried_out(example: str) -> Result:
     command, *words = shlex.split(example)
     shorter = SHORTER.get(command, ())
+    if "--concurrency 8" in example:  # each session needs two bursts
+        shorter = ("--requests", "32", "--sessions", "2", *NO_LINK)
     return CliRunner().invoke(app, [command, *words, *shorter], env={"COLUMNS": "200"})
 
 

@@ -44,6 +44,7 @@ class BenchJob:
         assertions: Sequence[str] = (),
     ) -> None:
         _check_kernel_timestamps(plan.session)
+        _check_http2_burst(plan.session)
         self._plan = plan
         self._pace = pace
         session, width = plan.session, plan.session.concurrency
@@ -115,4 +116,13 @@ def _check_kernel_timestamps(session: SessionPlan) -> None:
         raise UsageError(
             "--kernel-timestamps needs subsequent requests: not with --unpooled, whose "
             "answers come after session tickets"
+        )
+
+
+def _check_http2_burst(session: SessionPlan) -> None:
+    """Refuse concurrent requests over HTTP/2 where the stack mixes up their streams."""
+    if session.http2 and session.concurrency > 1 and session.stack != "reqwest":
+        raise UsageError(
+            f"--concurrency: HTTP/2 of {session.stack} is not safe with several "
+            "threads (its streams share one state without a lock); use --stack reqwest"
         )
