@@ -20,7 +20,10 @@ COMMANDS = {
         "Do what the bot does at start, and prove what its first request gains by it."
     ),
     "connect": "Start as the bot does, step by step, and show what its warm-up buys.",
-    "serve": "Run the simulated exchange until Ctrl-C, for any client; on loopback by default.",
+    "serve": (
+        "Run the simulated exchange until Ctrl-C, for any client; on loopback by "
+        "default."
+    ),
     "report": (
         "Show a stored run again, exactly as it was shown, or make documents of it."
     ),
