@@ -23,6 +23,8 @@ from vestbench.stats.compare import summarise_compare
 from vestbench.venues.vest import vest
 
 NAMES = [info.name for info in STACKS]
+SAFE_IN_BURSTS = [info.name for info in STACKS if info.http2_bursts]
+OTHERS = [info.name for info in STACKS if not info.http2_bursts]
 
 
 class Exchange:
@@ -120,12 +122,11 @@ def test_an_offer_that_the_exchange_does_not_take_is_http_1() -> None:
         assert [sample.reused for sample in samples] == [False, True]
 
 
+@pytest.mark.parametrize("shared", SAFE_IN_BURSTS, indirect=True)
 @pytest.mark.parametrize("width", [2, 3, 4, 8])
 def test_a_burst_shares_one_connection_that_is_open(
     shared: Exchange, width: int
 ) -> None:
-    if shared.stack.facts.stack != "reqwest":
-        return  # refused: see test_bursts_over_http2_are_refused_where_they_are_unsafe
     with shared.opened(strategy=Strategy.HTTP2, concurrency=width) as session:
         first = shared.send(session)
         before = shared.counters()
@@ -137,13 +138,10 @@ def test_a_burst_shares_one_connection_that_is_open(
     assert all(sample.reused for sample in samples)
     assert {sample.connection for sample in samples} == {first[0].connection}
     assert {sample.local_port for sample in samples} == {first[0].local_port}
-    # Whichever thread reads, reads for all: the phases are nobody's.
-    assert {sample.wait_ns for sample in samples} == {None}
 
 
+@pytest.mark.parametrize("shared", SAFE_IN_BURSTS, indirect=True)
 def test_requests_that_wait_for_a_shared_connection_are_cold(shared: Exchange) -> None:
-    if shared.stack.facts.stack != "reqwest":
-        return  # refused: see test_bursts_over_http2_are_refused_where_they_are_unsafe
     with shared.opened(strategy=Strategy.HTTP2, concurrency=4) as session:
         first = shared.burst(session, 4)
         second = shared.burst(session, 4)
@@ -152,7 +150,7 @@ def test_requests_that_wait_for_a_shared_connection_are_cold(shared: Exchange) -
     assert all(sample.reused for sample in second)
 
 
-@pytest.mark.parametrize("name", ["httpx", "httpx2"])
+@pytest.mark.parametrize("name", OTHERS)
 def test_bursts_over_http2_are_refused_where_they_are_unsafe(name: str) -> None:
     words = ("--stack", name, "--http2", "--concurrency", "2", "--rtt", "0ms")
 
@@ -160,6 +158,21 @@ def test_bursts_over_http2_are_refused_where_they_are_unsafe(name: str) -> None:
 
     assert result.exit_code == 2, result.output
     assert "not safe with several threads" in result.stderr
+
+
+@pytest.mark.parametrize("shared", OTHERS, indirect=True)
+def test_a_warm_up_over_http2_is_one_request_after_another(shared: Exchange) -> None:
+    before = shared.counters()
+    with shared.opened(strategy=Strategy.WARMED) as session:
+        samples = shared.burst(session, 3)
+        notes = session.notes
+    after = shared.counters()
+
+    assert after.connections - before.connections == 1
+    assert [sample.reused for sample in samples] == [False, True, True]
+    ends = [sample.start_ns + sample.latency_ns for sample in samples]
+    assert all(s.start_ns >= end for s, end in zip(samples[1:], ends, strict=False))
+    assert "follow each other" in " ".join(notes)
 
 
 def test_the_phases_of_an_exchange_are_not_those_of_its_settings(

@@ -11,7 +11,6 @@ import itertools
 import platform
 import ssl
 from collections.abc import Iterator, Sequence
-from dataclasses import replace
 from functools import cache, partial
 from http.cookiejar import CookieJar, DefaultCookiePolicy
 from importlib.util import find_spec
@@ -120,7 +119,7 @@ class HttpxSession:
         self._failures = _classifier(used)
         self._origin_ns = origin_ns
         self._exchanges = 0
-        self.notes: tuple[str, ...] = ()
+        self.notes = _sequence_notes(plan, used)
         client = used.client
         begin = perf_counter_ns()
         self._backend = TimedBackend(
@@ -149,7 +148,7 @@ class HttpxSession:
         pool, used = self._plan.pool, self._library
         keep = kept_idle(used.name, pool, self._plan.concurrency)
         if keep != pool.max_idle:
-            self.notes = (
+            self.notes += (
                 f"{used.name} {used.client.__version__} closes idle connections it "
                 f"should keep above {FAITHFUL_CONCURRENCY} concurrent requests: "
                 f"pool_max_idle raised from {pool.max_idle} to {keep}",
@@ -176,21 +175,17 @@ class HttpxSession:
     def burst(
         self, specs: Sequence[RequestSpec], slots: Sequence[Slot]
     ) -> list[Outcome]:
-        """Send all requests at the same moment, each from a thread of its own."""
-        if len(specs) == 1:
-            return [self.send(specs[0], slots[0])]
-        tasks = [
-            partial(self._exchange, spec, slot, alone=False)
-            for spec, slot in zip(specs, slots, strict=True)
-        ]
+        """Send all requests at the same moment, each from a thread of its own.
+
+        Where HTTP/2 is offered they follow each other: threads mix up its streams.
+        """
+        each = zip(specs, slots, strict=True)
+        if len(specs) == 1 or self._plan.http2:
+            return [self.send(spec, slot) for spec, slot in each]
+        tasks = [partial(self._exchange, spec, slot) for spec, slot in each]
         exchanges = self._burst.run(tasks)
         self._between(*(exchange.marks for exchange in exchanges))
-        return [
-            replace(exchange.outcome, reused=False)
-            if _waited(exchange, exchanges)
-            else exchange.outcome
-            for exchange in exchanges
-        ]
+        return [exchange.outcome for exchange in exchanges]
 
     def close(self) -> None:
         """Close the client and its connections."""
@@ -208,9 +203,7 @@ class HttpxSession:
         if self._exchanges % _COLLECT_EVERY == 0:
             gc.collect()
 
-    def _exchange(
-        self, spec: RequestSpec, slot: Slot, *, alone: bool = True
-    ) -> _Exchange:
+    def _exchange(self, spec: RequestSpec, slot: Slot) -> _Exchange:
         content = spec.body or None
         headers = list(spec.headers)
         marks = self._backend.begin(joins=content is not None)
@@ -240,7 +233,7 @@ class HttpxSession:
             return _Exchange(marks, failure, b"")
         outcome: Outcome
         if spec.accepts(response.status_code):
-            outcome = self._sample(slot, begin, elapsed, marks, response, alone=alone)
+            outcome = self._sample(slot, begin, elapsed, marks, response)
         else:
             _kernel_view(marks)  # what was sent again here is not the next sample's
             outcome = refusal(
@@ -261,20 +254,12 @@ class HttpxSession:
         elapsed: int,
         marks: Marks,
         response: Any,
-        *,
-        alone: bool,
     ) -> Sample:
         connection = marks.connection
         if connection is None:
             raise RuntimeError("a response came over no connection of ours")
         info, retransmits = _kernel_view(marks)
-        send_ns: int | None
-        wait_ns: int | None
-        receive_ns: int | None
         send_ns, wait_ns, receive_ns = marks.phases()
-        if connection.http2 and not alone:
-            # Whichever thread reads, reads for all that share the connection.
-            send_ns = wait_ns = receive_ns = None
         kernel_send_ns, kernel_receive_ns = _host_offsets(marks)
         return Sample(
             slot=slot,
@@ -328,22 +313,19 @@ def _classifier(used: Library) -> Classifier:
     return Classifier(used.client, used.core)
 
 
+def _sequence_notes(plan: SessionPlan, used: Library) -> tuple[str, ...]:
+    if not (plan.http2 and plan.strategy is Strategy.WARMED):
+        return ()
+    return (
+        f"the requests of a warm-up follow each other: the HTTP/2 of {used.name} "
+        f"{used.client.__version__} is not safe with several threads",
+    )
+
+
 class _Exchange(NamedTuple):
     marks: Marks
     outcome: Outcome
     body: bytes  # empty without an answer
-
-
-def _waited(exchange: _Exchange, burst: Sequence[_Exchange]) -> bool:
-    """Say whether a request shared a connection that another one was still opening."""
-    connection = exchange.marks.connection
-    return (
-        connection is not None
-        and connection.http2
-        and any(
-            each.marks.opened and each.marks.connection is connection for each in burst
-        )
-    )
 
 
 def _kernel_view(marks: Marks) -> tuple[TcpInfo | None, int | None]:

@@ -36,6 +36,10 @@ class StackInfo:
     distribution: str  # whose version is shown
     extra: str = ""  # of vestbench, that installs it; empty where it always is
     http2: tuple[str, ...] = ()  # modules that HTTP/2 needs on top
+    # Several requests at once over HTTP/2. The synchronous httpcore 1.0.9 and httpcore2
+    # number their streams, and fill and empty one buffer, without a lock: threads take
+    # the same number (StreamIDTooLow, KeyError), or lose what another one wrote.
+    http2_bursts: bool = True
     phases: bool = True  # it shows name resolution, TCP, TLS, send, wait, receive
     proof: str  # how the reuse of a connection is proved
     linux_only: str = ""  # why it runs on Linux only, or empty
@@ -104,6 +108,7 @@ STACKS: tuple[StackInfo, ...] = (
         requires=("httpx", "httpcore"),
         distribution="httpx",
         http2=("h2",),
+        http2_bursts=False,
         proof="every connect and every write is seen",
         unhonoured={
             **_HTTPCORE,
@@ -120,6 +125,7 @@ STACKS: tuple[StackInfo, ...] = (
         distribution="httpx2",
         extra="httpx2",
         http2=("h2",),
+        http2_bursts=False,
         proof="every connect and every write is seen",
         unhonoured=_HTTPCORE,
     ),

@@ -121,8 +121,10 @@ def _check_kernel_timestamps(session: SessionPlan) -> None:
 
 def _check_http2_burst(session: SessionPlan) -> None:
     """Refuse concurrent requests over HTTP/2 where the stack mixes up their streams."""
-    if session.http2 and session.concurrency > 1 and session.stack != "reqwest":
+    name = session.stack or "httpx"
+    several = session.http2 and session.concurrency > 1
+    if several and not find_stack(name).http2_bursts:
         raise UsageError(
-            f"--concurrency: HTTP/2 of {session.stack} is not safe with several "
-            "threads (its streams share one state without a lock); use --stack reqwest"
+            f"--concurrency: HTTP/2 of {name} is not safe with several threads (its "
+            "streams share one state without a lock); use --stack reqwest"
         )
