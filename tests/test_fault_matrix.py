@@ -44,6 +44,7 @@ from tests.servers import (
     plan,
     tls_pair,
 )
+from vestbench.clients import remote
 from vestbench.clients.remote import RemoteStack, RemoteStacks
 from vestbench.measuring import run
 from vestbench.models import Failure, FailureKind, Run
@@ -74,6 +75,9 @@ class SharedWorker:
     def __exit__(self, *_: object) -> None:
         pass
 
+    def close(self) -> None:
+        pass
+
 
 @pytest.fixture(scope="module")
 def worker() -> Iterator[RemoteStacks]:
@@ -83,7 +87,8 @@ def worker() -> Iterator[RemoteStacks]:
 
 @pytest.fixture
 def _shared_worker(worker: RemoteStacks, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(run, "RemoteStacks", SharedWorker(worker))
+    for module in (run, remote):  # which the command starts ahead of the run
+        monkeypatch.setattr(module, "RemoteStacks", SharedWorker(worker))
 
 
 def measure(url: str, *words: str) -> tuple[Result, Run]:

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
 @o.takes_options
 def bench(
+    context: typer.Context,
     requests: Annotated[
         int, typer.Option("--requests", "-n", metavar="N", min=1, help="How many.")
     ] = 100,
@@ -78,15 +79,19 @@ def bench(
 
     Example: vestbench bench --requests 100 --rtt 30ms --gate
     """
-    from vestbench.cli import measuring as m
+    from vestbench.cli.ahead import workers_ahead
     from vestbench.cli.settings import settings_here
-    from vestbench.experiments.bench import BenchPlan, sessions_for
-    from vestbench.measuring.bench import BenchJob
-    from vestbench.models import SessionPlan, Strategy
 
     settings = settings_here(
         pool, venue=where.venue, min_saving=min_saving, results=output.results
     )
+    workers = workers_ahead(context, settings, stack)
+
+    from vestbench.cli import measuring as m
+    from vestbench.experiments.bench import BenchPlan, sessions_for
+    from vestbench.measuring.bench import BenchJob
+    from vestbench.models import SessionPlan, Strategy
+
     asserting.check(decides=gate)
     gated = gate or bool(asserting.asserted)
     o.chosen("--confidence", confidence, (90, 95, 99))
@@ -125,6 +130,7 @@ def bench(
         total=requests,
         gated=gated,
         asserting=asserting,
+        workers=workers,
     )
     if gated:
         raise m.gate_exit(run, asserting)

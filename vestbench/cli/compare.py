@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
 @o.takes_options
 def compare(
+    context: typer.Context,
     names: Annotated[
         list[str] | None,
         typer.Argument(
@@ -143,9 +144,8 @@ def compare(
         )
         _compare_stored(words, force, confidence / 100, as_json=output.json)
         return
-    from vestbench.cli import measuring as m
+    from vestbench.cli.ahead import workers_ahead
     from vestbench.cli.settings import settings_here
-    from vestbench.measuring.compare import CompareJob, Question, arms_of
 
     plain = min_saving is None or (min_saving != "auto" and "%" not in min_saving)
     settings = settings_here(
@@ -154,6 +154,11 @@ def compare(
         min_saving=min_saving if plain else None,
         results=output.results,
     )
+    workers = workers_ahead(context, settings, stack, words)
+
+    from vestbench.cli import measuring as m
+    from vestbench.measuring.compare import CompareJob, Question, arms_of
+
     o.chosen("--vote", vote, ("round", "pair"))
     o.chosen("--question", question, ("all", "any"))
     arms_of(words, control)  # refuse what is no strategy before what no stack can do
@@ -197,6 +202,7 @@ def compare(
         brief=compare_brief,
         gated=True,
         asserting=asserting,
+        workers=workers,
     )
     raise m.gate_exit(run, asserting)
 

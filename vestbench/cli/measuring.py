@@ -35,6 +35,8 @@ from vestbench.models import Run, Strategy
 if TYPE_CHECKING:
     from rich.console import RenderableType
 
+    from vestbench.clients.remote import RemoteStacks
+
 
 def place_of(
     settings: Settings,
@@ -116,6 +118,7 @@ def run_and_show(
     total: int = 0,
     gated: bool = False,
     asserting: o.AssertOptions | None = None,
+    workers: RemoteStacks | None = None,
 ) -> Run:
     """Carry out `job`, show its run, and return it.
 
@@ -131,6 +134,7 @@ def run_and_show(
             what is to be found out.
         gated: Whether the exit status will follow what the run is asked.
         asserting: What doubt counts as then; None is a failure.
+        workers: The measuring processes, where they have been started already.
 
     Raises:
         VestbenchError: Something that the user can act on; what was measured until
@@ -152,7 +156,12 @@ def run_and_show(
         try:
             with Progress(total, shown=shown) as progress:
                 measured = carry_out(
-                    job, place, path=path, fresh=fresh, observer=progress
+                    job,
+                    place,
+                    path=path,
+                    fresh=fresh,
+                    observer=progress,
+                    workers=workers,
                 )
         except KeyboardInterrupt as error:
             typer.echo("interrupted before anything was measured", err=True)

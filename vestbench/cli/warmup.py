@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
 @o.takes_options
 def warmup(
+    context: typer.Context,
     rounds: Annotated[
         int,
         typer.Option(
@@ -55,16 +56,20 @@ def warmup(
 
     Example: vestbench warmup --rtt 80ms
     """
-    from vestbench.cli import measuring as m
+    from vestbench.cli.ahead import workers_ahead
     from vestbench.cli.settings import settings_here
+
+    settings = settings_here(
+        pool, venue=where.venue, min_saving=min_saving, results=output.results
+    )
+    workers = workers_ahead(context, settings, stack)
+
+    from vestbench.cli import measuring as m
     from vestbench.experiments.warmup import WarmUpPlan
     from vestbench.measuring.warmup import WarmUpJob
     from vestbench.models import SessionPlan, Strategy
     from vestbench.venues import find_venue
 
-    settings = settings_here(
-        pool, venue=where.venue, min_saving=min_saving, results=output.results
-    )
     asserting.check(decides=False)
     o.chosen("--confidence", confidence, (90, 95, 99))
     m.one_stack(stack, "warmup")
@@ -109,6 +114,7 @@ def warmup(
         total=job.recorded,
         gated=bool(asserting.asserted),
         asserting=asserting,
+        workers=workers,
     )
     if asserting.asserted:
         raise m.gate_exit(run, asserting)

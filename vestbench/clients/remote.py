@@ -169,6 +169,7 @@ class RemoteStacks:
     """Workers with different stacks, of which each session is opened in one.
 
     The parent drives them in turn, so that requests of different stacks interleave.
+    They start at once; who asks for their facts waits until all of them are ready.
 
     Args:
         names: The stacks; the first is where a session opens that names none.
@@ -191,13 +192,11 @@ class RemoteStacks:
                 )
                 for name in names
             }
-            for stack in self._stacks.values():
-                _ = stack.facts  # wait until all are ready: starting takes the CPU
             self._close = started.pop_all()
 
     @property
     def facts(self) -> tuple[StackFacts, ...]:
-        """What each worker says of itself."""
+        """What each worker says of itself; waits for all of them the first time."""
         return tuple(stack.facts for stack in self._stacks.values())
 
     def open(self, plan: SessionPlan) -> RemoteSession:

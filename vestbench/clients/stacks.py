@@ -9,8 +9,6 @@ import sys
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from importlib import import_module
-from importlib.metadata import PackageNotFoundError
-from importlib.metadata import version as version_of
 from importlib.util import find_spec
 from typing import Any
 
@@ -52,6 +50,10 @@ class StackInfo:
 
     def version(self) -> str:
         """Return the version of the library, or nothing where it is not there."""
+        # No measuring process, which asks for no version, waits for the import.
+        from importlib.metadata import PackageNotFoundError
+        from importlib.metadata import version as version_of
+
         try:
             return version_of(self.distribution) if self.installed() else ""
         except PackageNotFoundError:  # copied to the path rather than installed

@@ -200,11 +200,13 @@ def carry_out(
     path: Path,
     fresh: bool = False,
     observer: Observer | None = None,
+    workers: RemoteStacks | None = None,
 ) -> Measured:
     """Carry out `job`, write its result to `path`, and return it.
 
     With `fresh`, any other new name in that folder does as well, for when another run
-    takes this one at the same moment.
+    takes this one at the same moment. `workers` that were started ahead, on the stacks
+    of a `place` that is not simulated, are closed with the others.
 
     Whatever ends the run early, Ctrl-C included, what was measured until then is
     written and returned.
@@ -214,7 +216,7 @@ def carry_out(
         KeyboardInterrupt: An interruption before anything was measured.
     """
     execution = _Execution(job, place, path, observer or Silence(), fresh=fresh)
-    return execution.carry_out()
+    return execution.carry_out(workers)
 
 
 class _Execution:
@@ -253,7 +255,7 @@ class _Execution:
                     raise
                 path = place_result(self._job, path.parent)
 
-    def carry_out(self) -> Measured:
+    def carry_out(self, workers: RemoteStacks | None) -> Measured:
         earlier = self._job.earlier
         if earlier is not None:
             ends = (_end_ns(outcome) for outcome in earlier.outcomes)
@@ -264,7 +266,7 @@ class _Execution:
             if earlier is not None:
                 for outcome in earlier.outcomes:
                     self._keep(outcome)
-            self._measure()
+            self._measure(workers)
         except KeyboardInterrupt:
             self._conclusion["interrupted"] = True
         except VestbenchError as error:
@@ -339,7 +341,7 @@ class _Execution:
     def _stopped(self) -> str:
         return str(self._conclusion["stopped"])
 
-    def _measure(self) -> None:
+    def _measure(self, workers: RemoteStacks | None) -> None:
         place = self._place
         with ExitStack() as cleanup:
             sim: SimulatedVenue | None = None
@@ -349,8 +351,9 @@ class _Execution:
             spawn = sim.spawn if sim is not None and sim.has_link else None
             ca_pem = sim.ca_pem if sim is not None else ""
             stack = cleanup.enter_context(
-                RemoteStacks(place.stacks, spawn, ca_pem=ca_pem)
+                workers or RemoteStacks(place.stacks, spawn, ca_pem=ca_pem)
             )
+            facts = stack.facts  # waits until all are ready: starting takes the CPU
             url = sim.base_url() if sim is not None else ""
             venue = find_venue(place.venue, simulated_url=url)
 
@@ -366,7 +369,7 @@ class _Execution:
             if measurement.endpoint.private:
                 trader = cleanup.enter_context(closing(self._trader(stack, venue)))
                 measurement.trader, measurement.stack = trader, trader.stack
-            self._conditions.update(self._conditions_of(measurement, stack.facts, sim))
+            self._conditions.update(self._conditions_of(measurement, facts, sim))
             self._conditions.update(self._job.set_up(measurement))
             self._writer.conditions(self._conditions)
             before = sim.counters() if sim is not None else None
@@ -388,7 +391,7 @@ class _Execution:
                 stack.close()
                 report = sim.stop()
                 if report is not None:
-                    origin_ns = stack.facts[0].origin_ns - self._offset_ns
+                    origin_ns = facts[0].origin_ns - self._offset_ns
                     self._conclusion["link"] = _link_end(report, origin_ns)
 
     def _trader(self, stack: RemoteStacks, venue: Venue) -> Trader:
