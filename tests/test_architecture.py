@@ -38,7 +38,7 @@ ALLOWED = {
     "toml_file": set(),
     "config": {*LOWEST, "toml_file"},
     "spool": LOWEST,
-    "results": {*LOWEST, "toml_file"},
+    "results": {*LOWEST, "toml_file", "spool"},
     "venues": LOWEST,
     "experiments": LOWEST,
     "clients": {*LOWEST, "vestbench"},  # its own version, among the versions recorded

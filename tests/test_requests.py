@@ -13,10 +13,10 @@ import pytest
 
 from tests.documents import HOSTILE, RUNS, document, hostile
 from tests.records import bench_run, sample
-from vestbench import results
 from vestbench.models import Failure, Run, Sample
 from vestbench.report.conditions import label
 from vestbench.report.requests import COLUMNS, rows_as_csv
+from vestbench.results import columns
 
 # What the columns have that the result file has not: it is in its head, or derived.
 DERIVED = {"conditions", "outcome", "client_ms"}
@@ -39,7 +39,7 @@ def test_every_request_is_a_row(name: str) -> None:
 
 
 def test_the_columns_are_those_of_the_result_file() -> None:
-    stored = (*results._SLOT, *results._SAMPLE, *results._FAILURE)
+    stored = (*columns.SLOT, *columns.SAMPLE, *columns.FAILURE)
     names = {column.name for column in stored}
 
     header = document(RUNS["bench"](), "csv").split("\r\n")[0].split(",")

@@ -13,7 +13,7 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
-from vestbench.errors import UsageError
+from vestbench.errors import UsageError, reason_of
 from vestbench.models import PoolSettings
 from vestbench.toml_file import parse, read_bounded
 
@@ -252,9 +252,7 @@ def _read(path: Path) -> Mapping[str, Any]:
     except FileNotFoundError:
         return {}
     except OSError as error:
-        raise UsageError(
-            f"cannot read {path}: {(error.strerror or str(error)).lower()}"
-        ) from error
+        raise UsageError(f"cannot read {path}: {reason_of(error)}") from error
     except ValueError as error:
         raise UsageError(f"{path} is not a settings file: {error}") from error
     known: dict[str, set[str]] = {}

@@ -61,3 +61,8 @@ class FilledOrderError(VestbenchError):
     """An order that was meant never to be filled was, so money has moved."""
 
     exit_code = ExitCode.FILLED
+
+
+def reason_of(error: Exception) -> str:
+    """Return why the system, or else Python, refused something, in lower case."""
+    return (getattr(error, "strerror", None) or str(error)).lower()

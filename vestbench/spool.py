@@ -12,7 +12,7 @@ from tempfile import TemporaryFile, gettempdir
 from typing import IO, Generic, TypeVar, overload
 from weakref import finalize
 
-from vestbench.errors import UsageError
+from vestbench.errors import UsageError, reason_of
 
 T = TypeVar("T")
 
@@ -63,7 +63,7 @@ class Spool(Sequence[T], Generic[T]):
         except OSError as error:
             raise UsageError(
                 f"cannot keep requests in {gettempdir()}: "
-                f"{(error.strerror or str(error)).lower()}; set TMPDIR to a folder "
+                f"{reason_of(error)}; set TMPDIR to a folder "
                 "with room"
             ) from error
         return place

@@ -16,7 +16,7 @@ _LONG_KEY = re.compile(
 )
 
 
-def read_bounded(path: Path, most_bytes: int) -> bytes:
+def read_bounded(path: Path, most_bytes: int) -> bytearray:
     """Read a file that may be a pipe, or a device without an end.
 
     Raises:
@@ -29,10 +29,10 @@ def read_bounded(path: Path, most_bytes: int) -> bytes:
             data += piece
             if len(data) > most_bytes:
                 raise ValueError(f"it is larger than {most_bytes // 2**20} MiB")
-    return bytes(data)
+    return data
 
 
-def parse(data: bytes) -> dict[str, Any]:
+def parse(data: bytes | bytearray) -> dict[str, Any]:
     """Return the document.
 
     Raises:

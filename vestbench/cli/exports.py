@@ -17,7 +17,7 @@ import typer
 
 from vestbench.cli.console import stderr
 from vestbench.cli.options import ExportOptions
-from vestbench.errors import UsageError, VestbenchError
+from vestbench.errors import UsageError, VestbenchError, reason_of
 
 if TYPE_CHECKING:
     from vestbench.models import Run
@@ -186,7 +186,7 @@ def option_of(name: str) -> str:
 
 
 def _unwritable(option: str, path: Path, error: Exception) -> UsageError:
-    reason = (getattr(error, "strerror", None) or str(error)).lower()
+    reason = reason_of(error)
     return UsageError(f"{option}: cannot write {path}: {reason}; choose another file")
 
 
@@ -211,7 +211,7 @@ def _append_summary(text: str) -> None:
         with Path(path).open("a", encoding="utf-8", errors="replace") as file:
             file.write(text)
     except (OSError, ValueError) as error:
-        reason = (getattr(error, "strerror", None) or str(error)).lower()
+        reason = reason_of(error)
         raise UsageError(
             f"cannot write GitHub's job summary ({_SUMMARY}) to {path}: {reason}; "
             "--no-github goes on without it"

@@ -22,6 +22,7 @@ from types import ModuleType
 from typing import Any, NamedTuple
 
 from vestbench.clients.kernel_stamps import KernelStamps, StampedSocket
+from vestbench.errors import reason_of
 from vestbench.models import NS_PER_S, PoolSettings
 
 TLS_1_3 = "TLSv1.3"  # as `SSLSocket.version` says it
@@ -585,4 +586,4 @@ def _why(error: OSError) -> str:
         return f"certificate not trusted: {error.verify_message}"
     if isinstance(error, ssl.SSLError):
         return (error.reason or str(error)).lower().replace("_", " ")
-    return (error.strerror or str(error)).lower()
+    return reason_of(error)

@@ -1,0 +1,194 @@
+"""A run read from its file, which may be a stranger's."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+from vestbench.errors import InvalidRunError, UsageError, reason_of
+from vestbench.models import Failure, Run, Sample
+from vestbench.results.columns import FAILURE, SAMPLE, outcomes_of, size_of
+from vestbench.results.naming import FORMAT, PARTIAL
+from vestbench.spool import Spool
+from vestbench.toml_file import parse, read_bounded
+
+_MAX_OUTCOMES = 2_000_000  # in a file; few bytes can claim very many
+_MAX_BYTES = 256 * 2**20  # of such a file
+
+
+def load(path: Path) -> Run:
+    """Read a run, finished or not.
+
+    Raises:
+        UsageError: There is no such file, or it may not be read, or there is no room on
+            disk for what a long run needs while it is looked at.
+        InvalidRunError: It is not a result of vestbench, or of a newer version.
+    """
+    try:
+        data = read_bounded(path, _MAX_BYTES)
+    except OSError as error:
+        raise UsageError(f"cannot read {path}: {reason_of(error)}") from error
+    except ValueError as error:
+        raise InvalidRunError(f"{path} is not a result file: {error}") from error
+    if path.name.endswith(PARTIAL):
+        # Every write ends with an empty line: what follows the last one was cut off.
+        del data[data.rfind(b"\n\n") + 2 :]
+    try:
+        return _run(path, _pieces(data))
+    except _EntangledError:
+        pass  # read as a whole, it says what is wrong with it, or nothing is
+    try:
+        document = parse(data)
+    except ValueError as error:
+        raise InvalidRunError(f"{path} is not a result file: {error}") from error
+    return _run(path, [(None, document)])
+
+
+# --- cutting -------------------------------------------------------------------------
+
+
+class _EntangledError(Exception):
+    """A document is not the sum of its pieces, or not TOML at all."""
+
+
+# The kind of the block that begins a piece, if one does, and what the piece says.
+_Piece = tuple[str | None, dict[str, Any]]
+
+# A line that begins a block, or ends the last one. Where it is no header, within a
+# string or an array of several lines, the piece before it is cut off and is not TOML.
+_HEADER = re.compile(rb"^\[(?:\[(samples|failures)\]|conclusion)\]$", re.MULTILINE)
+_BLOCKS = ("samples", "failures")
+
+
+def _pieces(data: bytearray) -> Iterator[_Piece]:
+    """Parse a document block by block.
+
+    As a whole, a run of a million requests would be half a gigabyte of objects.
+
+    Raises:
+        _EntangledError: The pieces may mean something else than the whole.
+    """
+    kind, begin = None, 0
+    for header in _HEADER.finditer(data):
+        yield kind, _piece(data[begin : header.start()], kind)
+        kind = header[1].decode() if header[1] else None
+        begin = header.start()
+    yield kind, _piece(data[begin:], kind)
+
+
+def _piece(text: bytearray, kind: str | None) -> dict[str, Any]:
+    try:
+        piece = parse(text)
+    except ValueError as error:
+        raise _EntangledError from error
+    blocks = [key for key in _BLOCKS if key in piece]
+    alone = not blocks if kind is None else blocks == [kind] and len(piece[kind]) == 1
+    if not alone:
+        raise _EntangledError
+    return piece
+
+
+# --- assembling ----------------------------------------------------------------------
+
+
+def _run(path: Path, pieces: Iterable[_Piece]) -> Run:
+    """Return the run that a document is in pieces.
+
+    Raises:
+        InvalidRunError: It is damaged, or no run, or of a newer version.
+        UsageError: There is no room on disk.
+    """
+    document: dict[str, Any] = {}
+    outcomes = _Outcomes()
+    try:
+        for _, piece in pieces:
+            blocks = {key: piece.pop(key) for key in _BLOCKS if key in piece}
+            if document.keys() & piece.keys():
+                raise _EntangledError
+            document |= piece
+            _check_kind(path, document)
+            outcomes.take(blocks)
+        return _assembled(path, document, outcomes)
+    except KeyError as error:
+        raise InvalidRunError(f"{path} is damaged: {error} is missing") from error
+    except (ValueError, TypeError) as error:
+        raise InvalidRunError(f"{path} is damaged: {error}") from error
+
+
+def _check_kind(path: Path, document: dict[str, Any]) -> None:
+    """Refuse what a reader of runs is not made for."""
+    if "kind" in document and "command" in document and "plan" not in document:
+        raise InvalidRunError(f"{path} is no run, but a study: {document['kind']}")
+    version = document.get("format")
+    if type(version) is int and version > FORMAT:
+        raise InvalidRunError(
+            f"{path} has format {version}, this version reads up to {FORMAT}: "
+            "upgrade vestbench"
+        )
+
+
+class _Outcomes:
+    """What the blocks of a file hold."""
+
+    def __init__(self) -> None:
+        self.samples: Spool[Sample] = Spool()
+        self.failures: Spool[Failure] = Spool()
+        self._claimed = 0  # how many outcomes the blocks say they hold
+
+    def take(self, blocks: dict[str, Any]) -> None:
+        """Take the blocks of a piece.
+
+        Raises:
+            ValueError, TypeError, KeyError: One is damaged, or they are too many.
+        """
+        for key, tables in blocks.items():
+            if not isinstance(tables, list):
+                raise TypeError(f"{key} is not a list")
+            self._claimed += sum(size_of(table) for table in tables)
+        if self._claimed > _MAX_OUTCOMES:
+            raise ValueError(f"it says it holds more than {_MAX_OUTCOMES:,} outcomes")
+        for table in blocks.get("samples", []):
+            for sample in outcomes_of(SAMPLE, Sample, table):
+                self.samples.append(sample)
+        for table in blocks.get("failures", []):
+            for failure in outcomes_of(FAILURE, Failure, table):
+                self.failures.append(failure)
+
+
+_TOP = {
+    "format": int,
+    "command": str,
+    "label": str,
+    "started": datetime,
+    "plan": dict,
+    "conditions": dict,
+    "conclusion": dict,
+    "summary": dict,
+}
+
+
+def _assembled(path: Path, document: dict[str, Any], outcomes: _Outcomes) -> Run:
+    for key, value in document.items():
+        if key not in _TOP:
+            raise ValueError(f"unknown key {key!r}")
+        if not isinstance(value, _TOP[key]):
+            raise TypeError(f"{key} is not a {_TOP[key].__name__}")
+    if type(document["format"]) is not int or document["format"] != FORMAT:
+        raise ValueError(f"format {document['format']!r} was never used")
+    if document["started"].tzinfo is None:
+        raise ValueError("started has no time zone")
+    if path.name.endswith(PARTIAL) and "summary" not in document:
+        document.pop("conclusion", None)  # not whole: the summary is written after it
+    return Run(
+        command=document["command"],
+        label=document["label"],
+        started=document["started"],
+        plan=document["plan"],
+        conditions=document.get("conditions", {}),
+        samples=outcomes.samples.settled(),
+        failures=outcomes.failures.settled(),
+        conclusion=document.get("conclusion", {"interrupted": True}),
+    )

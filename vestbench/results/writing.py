@@ -1,0 +1,158 @@
+"""A run written to its file as it goes."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Mapping
+from contextlib import suppress
+from datetime import UTC, datetime
+from errno import EISDIR
+from pathlib import Path
+from time import monotonic
+from typing import Any
+
+import tomli_w
+
+from vestbench.errors import UsageError, reason_of
+from vestbench.models import Failure, Outcome, Sample
+from vestbench.results.columns import FAILURE, SAMPLE, block_of
+from vestbench.results.naming import FORMAT, partial_of
+
+_BLOCK = 256  # outcomes in a block at most
+_FLUSH_EVERY_S = 1.0
+
+
+def _text(table: Mapping[str, Any], head: str = "") -> str:
+    return head + tomli_w.dumps(table, indent=0) + "\n"
+
+
+class TakenError(UsageError):
+    """A file is being written by another run, or was left by one that was killed."""
+
+
+class RunWriter:
+    """Writes a run as it goes. The path is reserved at once, so a bad one fails first.
+
+    Raises:
+        UsageError: The file cannot be created, or later cannot be written.
+
+    Attributes:
+        path: Where the finished run goes.
+        partial: Where it is until then.
+    """
+
+    def __init__(
+        self,
+        path: Path,
+        *,
+        command: str,
+        label: str,
+        plan: Mapping[str, Any],
+        started: datetime,
+        clock: Callable[[], float] = monotonic,
+    ) -> None:
+        self.path = path
+        self.partial = partial_of(path)
+        self._clock = clock
+        self._flushed = clock()
+        # An interruption may fall between any two calls. So what was written counts
+        # only once `_end` and `_waiting` say so, two assignments without a call; what
+        # does not count yet is written again, in the same place.
+        self._end = 0  # of what counts, in bytes
+        self._taken = 0  # outcomes in there
+        self._waiting: tuple[Outcome, ...] = ()
+        try:
+            if not path.parent.is_dir():
+                path.parent.mkdir(parents=True, exist_ok=True)
+            if path.is_dir():
+                raise IsADirectoryError(EISDIR, os.strerror(EISDIR))
+            self._file = self.partial.open("xb")
+        except (OSError, ValueError) as error:
+            if isinstance(error, FileExistsError) and self.partial.exists():
+                raise TakenError(
+                    f"{self.partial} exists: another run writes it, or one was "
+                    "killed; remove it or choose another --output"
+                ) from error
+            raise UsageError(
+                f"cannot write results to {path}: {reason_of(error)}; "
+                "choose another --output"
+            ) from error
+        head = _text({"format": FORMAT, "command": command, "label": label})
+        head += _text({"started": started.astimezone(UTC)})
+        try:
+            self._write(head + _text({"plan": plan}))
+        except UsageError:
+            self.discard()
+            raise
+
+    @property
+    def taken(self) -> int:
+        """How many outcomes it was given, an interrupted `add` not included."""
+        return self._taken + len(self._waiting)
+
+    def conditions(self, conditions: Mapping[str, Any]) -> None:
+        """Write what is known before the first request."""
+        self._write(_text({"conditions": conditions}))
+
+    def add(self, outcome: Outcome) -> None:
+        """Take one outcome; it is on disk within a second."""
+        self._waiting = (*self._waiting, outcome)
+        late = self._clock() - self._flushed >= _FLUSH_EVERY_S
+        if late or len(self._waiting) >= _BLOCK:
+            self.flush()
+
+    def flush(self) -> None:
+        """Write what is waiting."""
+        self._flushed = self._clock()
+        self._write("")
+
+    def finish(self, conclusion: Mapping[str, Any], summary: Mapping[str, Any]) -> Path:
+        """Write the end, and give the file its name; again, after an interruption."""
+        if not self._file.closed:
+            self._write(_text({"conclusion": conclusion}) + _text({"summary": summary}))
+        try:
+            self._file.close()
+            if self.partial.exists():
+                os.replace(self.partial, self.path)
+        except OSError as error:
+            raise self._unwritable(error) from error
+        return self.path
+
+    def discard(self) -> None:
+        """Remove the file: nothing was measured."""
+        self.close()
+        self.partial.unlink(missing_ok=True)
+
+    def close(self) -> None:
+        """Let go of the file, leaving what is in it under its unfinished name."""
+        # What a full disk has refused, closing would try to write once more.
+        with suppress(OSError):
+            self._file.close()
+
+    def _write(self, text: str) -> None:
+        """Write what is waiting, then `text`, all of it or nothing that counts."""
+        waiting = self._waiting
+        samples = [outcome for outcome in waiting if isinstance(outcome, Sample)]
+        failures = [outcome for outcome in waiting if isinstance(outcome, Failure)]
+        blocks = ""
+        if samples:
+            blocks = _text(block_of(SAMPLE, samples), "[[samples]]\n")
+        if failures:
+            blocks += _text(block_of(FAILURE, failures), "[[failures]]\n")
+        # A lone surrogate, as in a file name that is not UTF-8, has no encoding.
+        data = (blocks + text).encode(errors="replace")
+        end, taken = self._end + len(data), self._taken + len(waiting)
+        try:
+            self._file.seek(self._end)
+            self._file.write(data)
+            self._file.truncate()
+            self._file.flush()
+        except OSError as error:
+            raise self._unwritable(error) from error
+        self._end, self._taken, self._waiting = end, taken, ()
+
+    def _unwritable(self, error: OSError) -> UsageError:
+        return UsageError(
+            f"cannot write {self.partial}: {reason_of(error)}; "
+            "it holds what was measured until then"
+        )
