@@ -135,7 +135,12 @@ class HttpxSession:
             timeout=client.Timeout(
                 plan.pool.request_timeout_s, connect=plan.pool.connect_timeout_s
             ),
-            headers={"user-agent": f"vestbench/{__version__}"},
+            headers={
+                "user-agent": f"vestbench/{__version__}",
+                # The library would offer what decoders happen to be installed, and the
+                # same run elsewhere would get another answer.
+                "accept-encoding": "gzip, deflate",
+            },
             # Like reqwest, keep none: a cookie would make the subsequent requests
             # longer than the cold one.
             cookies=CookieJar(DefaultCookiePolicy(allowed_domains=())),
