@@ -225,7 +225,7 @@ def _target(given: str | None, settings: Settings) -> Target:
 def _compare_stored(
     words: list[str], force: bool, confidence: float, *, as_json: bool
 ) -> None:
-    from vestbench.cli.console import stdout
+    from vestbench.cli.console import busy, stdout
     from vestbench.report import guarded, stored_report
     from vestbench.results import load
     from vestbench.stats.stored import compare_stored
@@ -233,8 +233,9 @@ def _compare_stored(
     if len(words) != 2 or not all(_is_file(word) for word in words):
         raise UsageError("stored results are compared two at a time, then and now")
     paths = [Path(word) for word in words]
-    then, now = (load(path) for path in paths)
-    found = guarded(lambda: compare_stored(then, now, confidence=confidence))
+    with busy(f"comparing {paths[0]} and {paths[1]}"):
+        then, now = (load(path) for path in paths)
+        found = guarded(lambda: compare_stored(then, now, confidence=confidence))
     if found.differing and not force:
         names = ", ".join(found.differing)
         raise UsageError(

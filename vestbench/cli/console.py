@@ -5,6 +5,8 @@ from __future__ import annotations
 import os
 import sys
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from types import TracebackType
 from typing import TYPE_CHECKING, Self
 
@@ -15,6 +17,8 @@ if TYPE_CHECKING:
 
 # Where there is no terminal to ask, as in a file or in CI; every table fits.
 _WIDTH = 100
+
+_NARROW = 80
 
 _REDRAW_EVERY_S = 0.1
 
@@ -27,6 +31,14 @@ def stdout() -> Console:
 def stderr() -> Console:
     """Return a console for everything that is not a result."""
     return _console(stderr=True)
+
+
+@contextmanager
+def busy(text: str) -> Iterator[None]:
+    """Show on a terminal what is being done until it is: a long run takes a minute."""
+    with Progress(0, shown=True) as progress:
+        progress.say(text)
+        yield
 
 
 def _console(*, stderr: bool) -> Console:
@@ -93,8 +105,10 @@ class Progress:
 
     def _draw(self, text: str) -> None:
         # Back to the first column, the line, then erase what is left of the old one.
-        width = os.get_terminal_size(sys.stderr.fileno()).columns - 1
-        sys.stderr.write(f"\r{text[:width]}\x1b[K")
+        known = os.get_terminal_size(sys.stderr.fileno()).columns
+        width = (known or _NARROW) - 1  # 0 where the terminal does not say
+        line = "".join(c if c.isprintable() else " " for c in text[:width])
+        sys.stderr.write(f"\r{line}\x1b[K")
         sys.stderr.flush()
 
     def __enter__(self) -> Self:

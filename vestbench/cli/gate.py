@@ -35,7 +35,7 @@ def gate(
 
     Example: vestbench gate run.toml --assert 'subsequent.p99 <= 120ms'
     """
-    from vestbench.cli.console import stdout
+    from vestbench.cli.console import busy, stdout
     from vestbench.cli.exports import Exports
     from vestbench.cli.measuring import exit_code
     from vestbench.report.gate import gate_brief, gate_report
@@ -48,7 +48,10 @@ def gate(
         o.refuse_given(o.as_typed(documents), why)
     texts = asserting.asserted or []
     with Exports(documents, taken=files[0], has_json=json, quiet=quiet) as exports:
-        judged = [_judge(str(path), load(path), texts) for path in files]
+        judged = []
+        for path in files:
+            with busy(f"judging {path}"):
+                judged.append(_judge(str(path), load(path), texts))
         verdict = worst([found.verdict for found in judged])
         code = exit_code(verdict, asserting.on_inconclusive)
         if json:

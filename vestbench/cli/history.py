@@ -80,6 +80,7 @@ def _folder(given: str | None) -> Path:
 
 def _entries(folder: Path) -> tuple[dict[str, Entry], dict[str, str]]:
     """Return the runs in `folder` by their file, oldest first, and what is none."""
+    from vestbench.cli.console import busy
     from vestbench.report import guarded
     from vestbench.results import load
     from vestbench.stats.history import entry_of
@@ -90,7 +91,8 @@ def _entries(folder: Path) -> tuple[dict[str, Entry], dict[str, str]]:
         if not path.name.endswith((".toml", ".toml.partial")):
             continue
         try:
-            entries[str(path)] = guarded(partial(entry_of, load(path)))
+            with busy(f"reading {path}"):
+                entries[str(path)] = guarded(partial(entry_of, load(path)))
         except (InvalidRunError, UsageError) as error:
             unreadable[str(path)] = str(error)
     oldest_first = sorted(entries.items(), key=lambda found: found[1].started)

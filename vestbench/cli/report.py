@@ -9,6 +9,8 @@ import typer
 
 from vestbench.cli import options as o
 
+_SUMMARISING = "summarising"
+
 
 def _show_schema(wanted: bool) -> None:
     if wanted:
@@ -41,17 +43,22 @@ def report(
 
     Example: vestbench report results/20261122T111500Z-bench-pooled.toml --html run.html
     """
-    from vestbench.cli.console import stdout
+    from vestbench.cli.console import busy, stdout
     from vestbench.cli.exports import Exports
     from vestbench.report import machine_document, show_brief, show_run
     from vestbench.results import load
 
-    run = load(file)
+    with busy(f"reading {file}"):
+        run = load(file)
     with Exports(documents, taken=file, has_json=json, quiet=quiet) as exports:
         if json:
             from json import dumps
 
-            typer.echo(dumps(machine_document(run, str(file)), indent=2))
+            with busy(_SUMMARISING):
+                document = machine_document(run, str(file))
+            typer.echo(dumps(document, indent=2))
         elif not exports.prints:
-            stdout().print((show_brief if quiet else show_run)(run))
+            with busy(_SUMMARISING):
+                shown = (show_brief if quiet else show_run)(run)
+            stdout().print(shown)
         exports.write(run, str(file), gated=False)
