@@ -82,13 +82,20 @@ def overhead(session: nox.Session) -> None:
     _study(session, "start_up", "client_cost", "verdict_cost", "throughput")
 
 
+@nox.session(default=False)
+def memory(session: nox.Session) -> None:
+    """Hold the memory of a million requests against its limit; 20 minutes."""
+    _study(session, "memory")
+
+
 def _study(session: nox.Session, *modules: str) -> None:
     """Run these studies, or those named after `--`; a missed bar ends none of them."""
     session.install("-e", ".[all]", *_group("test"))
     missed = []
     for module in session.posargs or modules:
         name = "kernel" if module == "accuracy" else module.replace("_", "-")
-        output = f"results/{session.name}-{name}.toml"
+        group = "accuracy" if session.name == "accuracy" else "overhead"
+        output = f"results/{group}-{name}.toml"
         study = ("python", "-m", f"tests.studies.{module}", "--output", output)
         try:
             session.run(*study)

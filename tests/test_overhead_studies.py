@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import ast
+import subprocess
 import sys
+import tomllib
 from contextlib import closing
 from pathlib import Path
 from random import Random
@@ -12,7 +14,7 @@ from typing import Any
 import pytest
 
 from tests.records import failure, sample
-from tests.studies import client_cost, start_up, throughput, verdict_cost
+from tests.studies import client_cost, memory, start_up, throughput, verdict_cost
 from tests.studies.client_cost import Batch, Pair
 from tests.studies.start_up import Listener
 from tests.studies.throughput import Cost
@@ -166,3 +168,64 @@ def test_a_change_is_told_by_ratios_within_rounds() -> None:
         **dict.fromkeys(("seconds", "latency_ms", "between_ms"), 0.5),
         **dict.fromkeys(("cpu_ms", "outside_s"), 0.5),
     }
+
+
+# --- memory --------------------------------------------------------------------------
+
+
+def test_what_a_process_grew_by_is_its_most_less_its_first_reading() -> None:
+    process = memory.Resident()
+    for reading in (40, 45, 60, 50):
+        process.take(reading)
+
+    assert process.growth == 20
+
+
+def test_each_process_that_sends_is_held_against_the_limit() -> None:
+    def grown(by: float) -> memory.Resident:
+        return memory.Resident(begin=1, most=1 + int(by * memory.MB))
+
+    watched = memory.Watched(
+        seconds=1.0,
+        by_process={
+            memory.COMMAND: grown(20.5),
+            memory.SENDING: grown(19.5),
+            memory.EXCHANGE: grown(99),
+        },
+        after=0,
+    )
+
+    outcomes = {bar.name: bar.outcome for bar in memory.bars(watched)}
+
+    assert outcomes == {"command, grown": "missed", "sending process, grown": "met"}
+
+
+def test_the_memory_of_a_process_is_what_the_kernel_says() -> None:
+    script = (
+        "import sys; held = bytearray(b'x' * 50_000_000); print(flush=True); input()"
+    )
+    program = subprocess.Popen(
+        [sys.executable, "-c", script], stdin=subprocess.PIPE, stdout=subprocess.PIPE
+    )
+    with program:
+        assert program.stdout is not None
+        program.stdout.readline()
+        now, most = memory.resident(program.pid), memory.most_resident(program.pid)
+        program.communicate()
+
+    assert 50_000_000 < now <= most
+    assert memory.resident(program.pid) == memory.most_resident(program.pid) == 0
+
+
+def test_a_run_is_watched_from_its_first_requests_to_its_tables(tmp_path: Path) -> None:
+    path = tmp_path / "memory.toml"
+
+    status = memory.main(["--requests", "2000", "--output", str(path)])
+
+    found = tomllib.loads(path.read_text())
+    assert status == 0
+    names = {row["name"] for row in found["process"]}
+    assert names == {memory.COMMAND, memory.SENDING, memory.EXCHANGE}
+    assert all(row["begin_mb"] > 10 for row in found["process"])
+    assert found["after_mb"] > 10
+    assert found["report_mb"] > 10

@@ -1,8 +1,8 @@
 """The tables of the README's section on exactness, from the stored studies.
 
 `python -m tests.studies.exactness` writes them between their marks in `README.md`,
-after `nox -s accuracy` or `nox -s overhead` has stored new figures. A test holds that
-they are those of the files.
+after `nox -s accuracy`, `overhead` or `memory` has stored new figures. A test holds
+that they are those of the files.
 """
 
 from __future__ import annotations
@@ -179,12 +179,47 @@ def verdict() -> list[str]:
     return _table(head, rows) + _conditions("overhead-verdict-cost")
 
 
+def long_run() -> list[str]:
+    """Return what a long run needs of each process, and of each request."""
+    found = stored("overhead-memory")
+    outcomes = {bar["name"]: bar for bar in found["bar"]}
+    rows = []
+    for row in found["process"]:
+        bar = outcomes.get(f"{row['name']}, grown")
+        limit = [f"≤ {bar['limit']:g}", bar["outcome"]] if bar else ["", ""]
+        figures = (f"{row[key]:.1f}" for key in ("begin_mb", "most_mb", "grown_mb"))
+        rows.append([row["name"], *figures, *limit])
+    rows.append(
+        ["command, with its tables", "", f"{found['after_mb']:.1f}", "", "", ""]
+    )
+    rows.append(["`report` of the file", "", f"{found['report_mb']:.1f}", "", "", ""])
+    head = [
+        f"{found['requests']:,} requests, MB",
+        *("when the first were on disk", "most", "grown", "bar", ""),
+    ]
+    run = stored("overhead-throughput")
+    (now,) = (row for row in run["checkout"] if row["name"] == "now")
+    costs = [
+        [what, with_interval(now[field], form)]
+        for what, field, form in (
+            ("ms within a request", "latency_ms", ".2f"),
+            ("ms between two requests", "between_ms", ".2f"),
+            ("ms of processor time for a request, all processes", "cpu_ms", ".2f"),
+            ("s before the first and after the last request", "outside_s", ".2f"),
+        )
+    ]
+    each = [f"{run['requests']:,} requests, {run['rounds']} runs", "median"]
+    tables = [*_table(head, rows), "", *_table(each, costs)]
+    return tables + _conditions("overhead-memory", "overhead-throughput")
+
+
 TABLES: dict[str, Callable[[], list[str]]] = {
     "peers": peers,
     "servers": servers,
     "load-tools": load_tools,
     "overhead": overhead,
     "verdict": verdict,
+    "long-run": long_run,
 }
 
 
