@@ -43,13 +43,17 @@ def scan(port: int) -> dict[int, SocketState]:
     One whose peer is gone no longer says where it went; it is among them.
 
     An inode is not used again while any program runs that could confuse the two: they
-    are counted up. Takes some 0.3 ms, so it is for the time between two requests.
+    are counted up. Takes some 0.1 ms, so it is for the time between two requests.
     """
     found: dict[int, SocketState] = {}
-    for name in os.listdir(_TABLE):
-        with suppress(OSError), _duplicate(int(name)) as copy:
-            inode = os.fstat(copy.fileno()).st_ino
-            state = _state(copy)
+    for descriptor in map(int, os.listdir(_TABLE)):
+        with suppress(OSError):
+            # Most are none, and to find that out of a copy costs much more.
+            if not stat.S_ISSOCK(os.fstat(descriptor).st_mode):
+                continue
+            with _duplicate(descriptor) as copy:
+                inode = os.fstat(copy.fileno()).st_ino
+                state = _state(copy)
             if state is not None and state.remote.rpartition(":")[2] in ("", str(port)):
                 found[inode] = state
     return found
