@@ -44,6 +44,7 @@ from vestbench.stats.groups import (
     too_short,
 )
 from vestbench.stats.kernel import KernelOffsets, kernel_offsets
+from vestbench.stats.once import once_for_each_run
 
 # How many requests are looked at for signs of something unusual.
 _LOOKED_AT = 100_000
@@ -93,6 +94,7 @@ class BenchSummary:
     kernel: KernelOffsets | None  # None where no kernel timestamps were asked for
 
 
+@once_for_each_run
 def summarise_bench(run: Run) -> BenchSummary:
     """Derive the summary of a bench run."""
     confidence = float(run.plan["confidence"])

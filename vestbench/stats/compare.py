@@ -49,6 +49,7 @@ from vestbench.stats.groups import (
     tls_round_trips,
     too_short,
 )
+from vestbench.stats.once import once_for_each_run
 from vestbench.stats.sequential import Reason, SequentialVerdict, Verdict
 
 # Answered requests of an arm that may contradict its strategy before the run is
@@ -287,6 +288,7 @@ class Judgement:
         return _projection(summary, self._plan)
 
 
+@once_for_each_run
 def summarise_compare(run: Run) -> CompareSummary:
     """Derive the summary of a comparison."""
     rounds = rounds_of(run)

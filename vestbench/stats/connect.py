@@ -9,6 +9,7 @@ from math import inf
 from vestbench.models import NS_PER_MS, Outcome, Run, Sample
 from vestbench.stats.evidence import Bounds, MedianSummary, saving_bounds
 from vestbench.stats.groups import Metric, median_of_bounds, metric, round_trip_ms
+from vestbench.stats.once import once_for_each_run
 
 # The arms, by the labels that outcomes have.
 WARMED = "warmed"
@@ -65,6 +66,7 @@ class _Took:
 _Times = Mapping[int, _Took]  # by round
 
 
+@once_for_each_run
 def summarise_connect(run: Run) -> ConnectSummary:
     """Derive the summary of a connect run."""
     names = [str(name) for name in run.plan["steps"]]

@@ -11,6 +11,7 @@ from math import ceil, inf, isfinite
 from vestbench.models import NS_PER_MS, Failure, Role, Run, Sample
 from vestbench.stats.distribution import Distribution
 from vestbench.stats.evidence import Bounds, MedianSummary, summarise
+from vestbench.stats.once import once_for_each_run
 from vestbench.stats.quantiles import QuantileEstimate, estimate, quantile
 
 # Above this share of requests that should have reused a connection and did not, the
@@ -235,6 +236,8 @@ def disturbed_samples(run: Run) -> int:
     """Count the samples during which the emulated link delivered a packet late."""
     link = run.conclusion.get("link", {})
     late = sorted(float(at) for at in link.get("late_at_ms", ()))
+    if not late:
+        return 0
     count = 0
     for sample in run.samples:
         begin = sample.start_ns / NS_PER_MS
@@ -249,6 +252,7 @@ def is_relayed(run: Run) -> bool:
     return bool(run.conditions.get("link", {}).get("engine") == "relay")
 
 
+@once_for_each_run
 def round_trip_ms(run: Run) -> float | None:
     """Return the route's round-trip time in ms: the median over connections opened.
 

@@ -15,6 +15,7 @@ from vestbench.stats.evidence import (
     summarise,
 )
 from vestbench.stats.groups import Metric, median_of_bounds, metric, round_trip_ms
+from vestbench.stats.once import once_for_each_run
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -33,6 +34,7 @@ class WarmUpSummary:
     round_trips: MedianSummary | None
 
 
+@once_for_each_run
 def summarise_warm_up(run: Run) -> WarmUpSummary:
     """Derive the summary of a warm-up run."""
     confidence = float(run.plan["confidence"])
