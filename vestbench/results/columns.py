@@ -9,6 +9,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from operator import attrgetter
 from typing import Any
 
 from vestbench.models import (
@@ -152,12 +153,13 @@ FAILURE = (
 def block_of(columns: Sequence[Column], outcomes: Sequence[Outcome]) -> dict[str, Any]:
     """Return outcomes of one kind as a table; what they have in common stands once."""
     table: dict[str, Any] = {"n": len(outcomes)}
-    for source, group in ((lambda o: o.slot, SLOT), (_same, columns)):
+    for source, group in (("slot.", SLOT), ("", columns)):
         for column in group:
-            fields = [getattr(source(o), column.field) for o in outcomes]
+            fields = list(map(attrgetter(source + column.field), outcomes))
             if column.optional and not any(v is not None for v in fields):
                 continue
-            values = [column.write(value) for value in fields]
+            same = column.write is _same
+            values = fields if same else [column.write(value) for value in fields]
             first = values[0]
             alike = all(v == first or (v != v and first != first) for v in values)
             table[column.name] = first if alike else values
