@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -13,6 +14,7 @@ from tests.command import vestbench
 from vestbench.cli import app
 from vestbench.cli.commands import COMMANDS, LateCommands
 
+RESULTS = Path(__file__).parents[1] / "results"
 REPORTING = ("rich", "numpy", "vestbench.stats", "vestbench.report")
 SIGNING = ("eth_account", "eth_abi", "eth_utils", "eth_keys")
 
@@ -41,6 +43,25 @@ def test_help_and_version_import_no_command(option: str) -> None:
     found = imported(script, (*modules, "pydantic", "tomllib", *REPORTING))
 
     assert found == []
+
+
+def test_a_run_is_shown_without_what_the_other_commands_need() -> None:
+    shown = RESULTS / "reference-bench-30ms.toml"
+    script = (
+        "import vestbench.cli; "
+        f"sys.argv[1:] = ['report', {str(shown)!r}]; vestbench.cli.main()"
+    )
+    others = [
+        f"vestbench.{part}.{name}"
+        for part in ("stats", "report")
+        for name in ("compare", "connect", "warmup")
+    ]
+
+    found = imported(
+        script, (*others, "vestbench.stats.assertions", "vestbench.report.bench")
+    )
+
+    assert found == ["vestbench.report.bench"]
 
 
 def test_bench_imports_no_statistics_before_its_first_request() -> None:

@@ -17,8 +17,8 @@ from rich.console import Console
 from tests.records import CONDITIONS, bench_run, compare_run, failure, sample, sessions
 from tests.reference_data import generated_rounds, savings
 from vestbench.models import Outcome, Run, Sample
-from vestbench.report import stored_report
 from vestbench.report.machine import plain_document
+from vestbench.report.stored import stored_report
 from vestbench.stats import Change, compare_with_baseline
 from vestbench.stats.stored import FEWEST, StoredComparison, compare_stored
 

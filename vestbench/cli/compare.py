@@ -226,7 +226,8 @@ def _compare_stored(
     words: list[str], force: bool, confidence: float, *, as_json: bool
 ) -> None:
     from vestbench.cli.console import busy, stdout
-    from vestbench.report import guarded, stored_report
+    from vestbench.report import guarded
+    from vestbench.report.stored import stored_report
     from vestbench.results import load
     from vestbench.stats.stored import compare_stored
 

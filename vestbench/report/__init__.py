@@ -3,31 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, TypeVar
-
-from rich.console import RenderableType
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from vestbench.errors import InvalidRunError
 from vestbench.models import Run
-from vestbench.report.bench import bench_brief, bench_report
-from vestbench.report.compare import compare_brief, compare_report
-from vestbench.report.connect import connect_brief, connect_report
-from vestbench.report.machine import document
-from vestbench.report.sheet import Sheet
-from vestbench.report.stored import stored_report
-from vestbench.report.warmup import warm_up_brief, warm_up_report
 
-__all__ = ["guarded", "machine_document", "show_brief", "show_run", "stored_report"]
+if TYPE_CHECKING:
+    from rich.console import RenderableType
+
+    from vestbench.report.sheet import Sheet
+
+__all__ = ["guarded", "machine_document", "show_brief", "show_run"]
 
 T = TypeVar("T")
-
-_REPORTS: dict[str, tuple[Callable[[Run], Sheet], Callable[[Run], RenderableType]]] = {
-    "bench": (bench_report, bench_brief),
-    "compare": (compare_report, compare_brief),
-    "connect": (connect_report, connect_brief),
-    "warmup": (warm_up_report, warm_up_brief),
-}
-
 
 # What code that trusts a run raises when a file was tampered with or is of no run.
 _DAMAGED = (KeyError, TypeError, ValueError, AttributeError, ArithmeticError)
@@ -60,6 +48,8 @@ def machine_document(run: Run, file: str) -> dict[str, Any]:
         InvalidRunError: The run holds something that no run of ours would.
     """
     _shows(run)
+    from vestbench.report.machine import document
+
     return guarded(lambda: document(run, file))
 
 
@@ -81,6 +71,21 @@ def guarded(build: Callable[[], T]) -> T:
 def _shows(
     run: Run,
 ) -> tuple[Callable[[Run], Sheet], Callable[[Run], RenderableType]]:
-    if run.command not in _REPORTS:
-        raise InvalidRunError(f"this version knows no report for {run.command!r}")
-    return _REPORTS[run.command]
+    # Each of them takes longer to import than to build: only the one that is shown.
+    if run.command == "bench":
+        from vestbench.report.bench import bench_brief, bench_report
+
+        return bench_report, bench_brief
+    if run.command == "compare":
+        from vestbench.report.compare import compare_brief, compare_report
+
+        return compare_report, compare_brief
+    if run.command == "connect":
+        from vestbench.report.connect import connect_brief, connect_report
+
+        return connect_report, connect_brief
+    if run.command == "warmup":
+        from vestbench.report.warmup import warm_up_brief, warm_up_report
+
+        return warm_up_report, warm_up_brief
+    raise InvalidRunError(f"this version knows no report for {run.command!r}")

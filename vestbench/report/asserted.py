@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 from rich import box
 from rich.console import RenderableType
@@ -12,13 +13,20 @@ from rich.text import Text
 from vestbench.models import Run
 from vestbench.report.sheet import ACCEPTANCE_STYLES, CaptionedTable
 from vestbench.report.units import ABSENT, fixed, plain
-from vestbench.stats.assertions import AssertionResult, judge
+
+if TYPE_CHECKING:
+    from vestbench.stats.assertions import AssertionResult
 
 
 def asserted_of(run: Run) -> list[RenderableType]:
     """Return the assertions that `run` was to meet; nothing if it had none."""
     texts = [str(text) for text in run.plan.get("assertions", ())]
-    return ["", assertions_table(judge(run, texts))] if texts else []
+    if not texts:
+        return []
+    # It knows the summaries of all commands, so nobody else waits for the import.
+    from vestbench.stats.assertions import judge
+
+    return ["", assertions_table(judge(run, texts))]
 
 
 def sentence_of(result: AssertionResult) -> str:

@@ -3,26 +3,23 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from datetime import UTC, date, time
 from enum import Enum
 from fractions import Fraction
+from importlib import import_module
 from math import isfinite
 from pathlib import Path
 from typing import Any
 
 from vestbench.models import Run
-from vestbench.stats.assertions import assertions_of
-from vestbench.stats.bench import summarise_bench
-from vestbench.stats.compare import summarise_compare
-from vestbench.stats.connect import summarise_connect
-from vestbench.stats.warmup import summarise_warm_up
 
-_SUMMARISE: dict[str, Callable[[Run], Any]] = {
-    "bench": summarise_bench,
-    "compare": summarise_compare,
-    "connect": summarise_connect,
-    "warmup": summarise_warm_up,
+# By command; what the other ones need is not imported.
+_SUMMARISE = {
+    "bench": ("vestbench.stats.bench", "summarise_bench"),
+    "compare": ("vestbench.stats.compare", "summarise_compare"),
+    "connect": ("vestbench.stats.connect", "summarise_connect"),
+    "warmup": ("vestbench.stats.warmup", "summarise_warm_up"),
 }
 
 
@@ -31,8 +28,13 @@ def summary(run: Run) -> dict[str, Any]:
 
     What does not exist is left out, rather than null: TOML has none.
     """
-    plain: dict[str, Any] = plain_values(_SUMMARISE[run.command](run))
+    plain: dict[str, Any] = plain_values(_summarise(run))
     return plain
+
+
+def _summarise(run: Run) -> Any:
+    module, name = _SUMMARISE[run.command]
+    return getattr(import_module(module), name)(run)
 
 
 def schema_text() -> str:
@@ -47,6 +49,8 @@ def document(run: Run, file: str) -> dict[str, Any]:
     An infinite value (an open end of an interval, or the latency of a failed request)
     is null, because JSON has no infinity.
     """
+    from vestbench.stats.assertions import assertions_of
+
     whole = {
         "format": 1,
         "command": run.command,
