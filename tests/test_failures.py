@@ -200,7 +200,9 @@ def test_a_host_that_cannot_be_a_name_is_dns(stack: HttpxStack, host: str) -> No
     assert host in failure.detail
 
 
-@pytest.mark.parametrize("url", ["https://h\n/", "https://host:x/", "ftp://host/"])
+@pytest.mark.parametrize(
+    "url", ["https://h\n/", "https://host:x/", "ftp://host/", "https://xn--/"]
+)
 def test_an_unusable_url_is_protocol(stack: HttpxStack, url: str) -> None:
     with opened(stack) as session:
         failure = failed(session, get(url))
@@ -534,6 +536,24 @@ def test_details_hold_nothing_of_a_header_that_cannot_be_sent(
     assert failure.kind is FailureKind.PROTOCOL
     assert SECRET not in repr(failure)
     assert "header value" in failure.detail
+
+
+@pytest.mark.parametrize("http2", [False, True], ids=["HTTP/1.1", "HTTP/2"])
+@pytest.mark.parametrize(
+    ("name", "value"), [("x-api-key", f"{SECRET}é"), ("x-api-kéy", SECRET)]
+)
+def test_a_header_that_is_not_ascii_is_protocol_and_the_session_goes_on(
+    stack: HttpxStack, name: str, value: str, http2: bool
+) -> None:
+    with ScriptedServer() as server, opened(stack, http2=http2) as session:
+        failure = failed(session, server.get(headers=((name, value),)))
+        sampled(session, server.get())
+        requests = server.requests
+
+    assert failure.kind is FailureKind.PROTOCOL
+    assert failure.detail == "a header or the URL is not valid"
+    assert failure.reused is None
+    assert requests == 1
 
 
 # --- statuses ---

@@ -16,6 +16,9 @@ TOO_MANY_REQUESTS = 429
 # refuses to send: an API key with a line break at its end.
 _QUOTED = re.compile(r":? *(\bbytearray\(|\bb['\"]).*", re.DOTALL)
 
+# In place of a text that quotes what of a header, or of a URL, no library can encode.
+UNSENDABLE = "a header or the URL is not valid"
+
 _DETAIL_CHARS = 200
 
 
@@ -33,6 +36,7 @@ class Classifier:
         # are listed: httpcore's come through our transport as they are, httpx adds its
         # own.
         self._kinds: tuple[tuple[type[Exception], FailureKind], ...] = (
+            (UnicodeError, FailureKind.PROTOCOL),
             (NameResolutionError, FailureKind.DNS),
             (TlsError, FailureKind.TLS),
             (core.TimeoutException, FailureKind.TIMEOUT),
@@ -67,6 +71,8 @@ class Classifier:
         http2 = marks.connection is not None and marks.connection.http2
         if cut_off and (http2 or b"HTTP/".startswith(marks.head)):
             kind = FailureKind.RESET
+        if isinstance(error, UnicodeError):
+            return kind, UNSENDABLE
         return kind, without_quotes(str(error)) or type(error).__name__
 
 

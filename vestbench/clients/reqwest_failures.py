@@ -17,7 +17,7 @@ from pyreqwest.exceptions import (
     RequestTimeoutError,
 )
 
-from vestbench.clients.failures import without_quotes
+from vestbench.clients.failures import UNSENDABLE, without_quotes
 from vestbench.models import FailureKind
 
 _CONNECTING = "client error (Connect)"
@@ -47,8 +47,7 @@ class Classified(NamedTuple):
 def classify(error: Exception) -> Classified:
     """Return the failure kind of `error`, why, and whether a connection was reached."""
     if not isinstance(error, PyreqwestError):  # its text quotes the header
-        detail = "a header or the URL is not valid"
-        return Classified(FailureKind.PROTOCOL, detail, False)
+        return Classified(FailureKind.PROTOCOL, UNSENDABLE, False)
     causes = _causes(error)
     # The outermost names the URL, with its query.
     inner = [cause for cause in causes if " for url " not in cause]
