@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import csv
+import errno
 import io
 import json
 import os
 import stat
-from collections.abc import Callable
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from xml.etree import ElementTree
 
@@ -169,6 +172,44 @@ def test_an_older_document_is_replaced_at_once_and_keeps_nothing() -> None:
     assert "old" not in Path("run.prom").read_text()
 
 
+def test_what_a_killed_command_left_of_a_document_is_cleared_by_the_next() -> None:
+    with subprocess.Popen([sys.executable, "-c", ""]) as dead:
+        pass
+    left = [f".run.csv.{pid}.partial" for pid in (dead.pid, os.getpid(), 10**30)]
+    of_others = [
+        f".run.csv.{os.getppid()}.partial",  # it lives, and may be at it
+        f".other.csv.{dead.pid}.partial",
+        ".run.csv.x.partial",
+        f".run.csv.0{dead.pid}.partial",
+    ]
+    for name in (*left, *of_others):
+        Path(name).write_text("conditions,")
+
+    result = vestbench("report", stored(), "--csv", "run.csv")
+
+    assert result.exit_code == 0, result.output
+    assert names() == {"run.toml", "run.csv", *of_others}
+
+
+def test_a_document_that_is_not_whole_is_not_there(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    from vestbench.report import exports
+
+    def half(*_: object) -> Iterator[str]:
+        yield "half"
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(exports, "document_of", half)
+
+    result = vestbench("report", stored(), "--csv", "run.csv")
+
+    assert result.exit_code == 2
+    assert "cannot write" in result.stderr
+    assert "no space left on device" in result.stderr
+    assert names() == {"run.toml"}
+
+
 def test_a_link_stays_a_link() -> None:
     Path("real").mkdir()
     Path("run.html").symlink_to("real/run.html")
@@ -240,7 +281,7 @@ def test_a_bad_path_fails_before_anything_is_measured(
     assert result.exit_code == 2
     assert "error: --html: " in result.stderr
     assert result.stdout == ""
-    assert names() == before  # no result, no reservation
+    assert names() == before  # no result, no attempt
 
 
 def test_two_documents_cannot_have_one_file() -> None:

@@ -34,8 +34,8 @@ _SUMMARY = "GITHUB_STEP_SUMMARY"
 class Exports:
     """The documents that were asked for.
 
-    Used as a context: what was reserved and not written is removed at its end, and
-    GitHub is told of an error that ends it.
+    Used as a context: at its begin every path is tried, so that a bad one fails before
+    anything is measured, and GitHub is told of an error that ends it.
 
     Args:
         options: As they were given.
@@ -67,7 +67,7 @@ class Exports:
             raise UsageError(f"{names}: only one document fits standard output")
         self._taken = taken
         self._quiet = quiet
-        self._reserved: dict[str, tuple[Path, Path]] = {}  # partial, then final
+        self._paths: dict[str, Path] = {}
         here = os.environ.get("GITHUB_ACTIONS") == "true"
         self._github = here if options.github is None else options.github
 
@@ -77,16 +77,12 @@ class Exports:
         return _STDOUT in self._targets.values()
 
     def __enter__(self) -> Self:
-        """Reserve every file."""
-        try:
-            for name, to in self._targets.items():
-                if to != _STDOUT:
-                    self._reserve(name, Path(to))
-            if self._github:
-                _append_summary("")
-        except UsageError:
-            self._release()
-            raise
+        """Try whether every file can be written."""
+        for name, to in self._targets.items():
+            if to != _STDOUT:
+                self._try(name, Path(to))
+        if self._github:
+            _append_summary("")
         return self
 
     def __exit__(
@@ -95,7 +91,6 @@ class Exports:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        self._release()
         if self._github and isinstance(error, VestbenchError):
             from vestbench.report.github import command
 
@@ -134,36 +129,40 @@ class Exports:
         if self._github:
             _tell_github(found, gated=gated)
 
-    def _reserve(self, name: str, path: Path) -> None:
+    def _try(self, name: str, path: Path) -> None:
         option = option_of(name)
         path = Path(os.path.realpath(path))  # a link stays, what it points to is new
-        finals = [final for _, final in self._reserved.values()]
-        if path in finals:
+        if path in self._paths.values():
             raise UsageError(f"{option}: another document goes to {path} already")
         if self._taken is not None and path == Path(os.path.realpath(self._taken)):
             raise UsageError(f"{option}: {path} is the result itself")
-        partial = path.with_name(f".{path.name}.{os.getpid()}.partial")
         try:
             if path.exists() and not path.is_file():
                 raise UsageError(f"{option}: {path} is no file; - is standard output")
             path.parent.mkdir(parents=True, exist_ok=True)
+            _clear(path)
+            # Gone before anything is measured: whatever ends the run, none is left.
+            partial = _partial_of(path)
             partial.open("x").close()
+            partial.unlink()
         except (OSError, ValueError) as error:
             raise _unwritable(option, path, error) from error
-        self._reserved[name] = (partial, path)
+        self._paths[name] = path
 
     def _finish(self, name: str, pieces: Iterable[str]) -> None:
-        partial, path = self._reserved[name]
+        path = self._paths[name]
+        partial = _partial_of(path)
         try:
             # No translation of line ends: those of CSV are CRLF everywhere.
             with partial.open(
-                "w", encoding="utf-8", errors="replace", newline=""
+                "x", encoding="utf-8", errors="replace", newline=""
             ) as file:
                 file.writelines(pieces)
             os.replace(partial, path)
         except OSError as error:
             raise _unwritable(option_of(name), path, error) from error
-        del self._reserved[name]
+        finally:
+            partial.unlink(missing_ok=True)
         if self._quiet:
             return
         stderr().print(
@@ -174,15 +173,41 @@ class Exports:
             soft_wrap=True,
         )
 
-    def _release(self) -> None:
-        for partial, _ in self._reserved.values():
-            partial.unlink(missing_ok=True)
-        self._reserved.clear()
-
 
 def option_of(name: str) -> str:
     """Return the option of a field of `ExportOptions` as a user types it."""
     return "--" + name.replace("_", "-")
+
+
+def _partial_of(path: Path, pid: int | None = None) -> Path:
+    """Return where a document is until it is whole."""
+    return path.with_name(f".{path.name}.{pid or os.getpid()}.partial")
+
+
+def _clear(path: Path) -> None:
+    """Remove what commands that were killed while they wrote this document left."""
+    for name in os.listdir(path.parent):
+        pid = name.removeprefix(f".{path.name}.").removesuffix(".partial")
+        if not (pid.isascii() and pid.isdigit()):
+            continue
+        left = _partial_of(path, int(pid))
+        if left.name == name and not _writes(int(pid)):
+            left.unlink(missing_ok=True)
+
+
+def _writes(pid: int) -> bool:
+    """Say whether another process of this number may be at its document."""
+    if pid == os.getpid():
+        return False
+    if os.name == "nt":  # where signal 0 is Ctrl-C
+        return True
+    try:
+        os.kill(pid, 0)
+    except (ProcessLookupError, OverflowError):
+        return False
+    except OSError:  # somebody else's
+        return True
+    return True
 
 
 def _unwritable(option: str, path: Path, error: Exception) -> UsageError:
