@@ -18,14 +18,16 @@ from vestbench.errors import ExitCode
 from vestbench.results import load
 
 # A short run: a second or so from start to end on a quiet machine.
-PLAN = ("--requests", "150", "--sessions", "3", "--interval", "2ms", "--json")
+REQUESTS = 150
+PLAN = ("--sessions", "3", "--interval", "2ms", "--json")
 LATEST_S = 0.7  # at most, from what is waited for to the signal
 AGAIN_S = 0.05  # at most, from the first signal to a second one
 
 LISTENING = "0A"  # the state of a socket in /proc/net/tcp
 
-# What a child process is called in its command line.
-CHILDREN = ("clients.worker", "simulator.exchange", "simulator.lab")
+# What a child process is called in its command line, or calls itself.
+LINK = "vestbench-link|vestbench-relay"  # the forwarder, or what stands in for it
+CHILDREN = ("clients.worker", "simulator.exchange", "vestbench-lab", LINK)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -39,6 +41,7 @@ class Disturbance:
     again_s: float | None  # a second signal of the same sort, so much later
     rtt: str
     seed: int
+    requests: int = REQUESTS
 
     @property
     def said(self) -> str:
@@ -136,8 +139,11 @@ def _victim(pid: int, whom: str, mark: str) -> int | None:
         return pid
     for child in marked(mark):
         with suppress(OSError):
-            line = Path(f"/proc/{child}/cmdline").read_bytes().decode()
-            if whom in line and child != pid:
+            folder = Path(f"/proc/{child}")
+            names = folder.joinpath("cmdline").read_bytes().decode().split("\0")
+            names.append(folder.joinpath("comm").read_text().strip())
+            wanted = tuple(whom.split("|"))
+            if child != pid and any(name.endswith(wanted) for name in names):
                 return child
     return None
 
@@ -155,14 +161,22 @@ def _strike(pid: int, what: Disturbance, mark: str) -> bool:
     return True
 
 
-def disturb(what: Disturbance, folder: Path) -> None:
-    """Start a run, disturb it, and assert what holds however it ended."""
-    temporary, output = folder / "temporary", folder / "run.toml"
-    temporary.mkdir(parents=True)
+def disturb(what: Disturbance, folder: Path) -> tuple[int, str]:
+    """Start a run, disturb it, and assert what holds however it ended.
+
+    Returns:
+        Its exit status, and what it said of errors.
+    """
+    temporary, results = folder / "temporary", folder / "results"
+    for each in (temporary, results):
+        each.mkdir(parents=True)
+    output, document = results / "run.toml", results / "run.csv"
     mark = f"TMPDIR={temporary}"
     traces = Traces()
     words = ("bench", *PLAN, "--rtt", what.rtt, "--processing", "0ms")
-    with started(*words, "-o", str(output), TMPDIR=str(temporary)) as process:
+    files = ("--output", str(output), "--csv", str(document))
+    count = ("--requests", str(what.requests))
+    with started(*words, *files, *count, TMPDIR=str(temporary)) as process:
 
         def has_come() -> bool:
             traces.look(mark)
@@ -176,8 +190,10 @@ def disturb(what: Disturbance, folder: Path) -> None:
 
     said = f"{what.said}: {process.returncode}\n{out[-2000:]}\n{errors}"
     _check_end(process.returncode, what, errors, said, struck=struck)
-    _check_file(output, process.returncode, said)
+    _check_file(output, process.returncode, what.requests, said)
+    _check_document(document, process.returncode, what, said)
     _check_nothing_left(mark, temporary, traces, said)
+    return process.returncode, errors
 
 
 def _check_end(
@@ -200,16 +216,28 @@ def _check_end(
         assert "Traceback" not in errors or "Exception ignored in" in errors, said
 
 
-def _check_file(output: Path, code: int, said: str) -> None:
+def _check_file(output: Path, code: int, requests: int, said: str) -> None:
     left = sorted(output.parent.glob("run.toml*"))
     assert len(left) <= 1, said
     for path in left:
         stored = load(path)
         outcomes = len(stored.outcomes)
-        whole = not stored.interrupted
-        assert outcomes == 150 if whole and code == ExitCode.OK else outcomes <= 150
+        whole = not stored.interrupted and code == ExitCode.OK
+        assert outcomes == requests if whole else outcomes <= requests, said
     if code == ExitCode.OK:
         assert left == [output], said
+
+
+def _check_document(document: Path, code: int, what: Disturbance, said: str) -> None:
+    left = {path.name for path in document.parent.iterdir()}
+    left -= {"run.toml", "run.toml.partial"}
+    if what.number is signal.SIGKILL and not what.whom:
+        # In the middle of writing it; the next command clears it (`cli.exports`).
+        left = {name for name in left if not name.startswith(".run.csv.")}
+    assert left <= {document.name}, f"{sorted(left)} are left: {said}"
+    if code == ExitCode.OK:
+        rows = document.read_text().splitlines()
+        assert len(rows) == 1 + what.requests, said
 
 
 def _check_nothing_left(mark: str, temporary: Path, traces: Traces, said: str) -> None:

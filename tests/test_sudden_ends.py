@@ -8,35 +8,80 @@ from pathlib import Path
 import pytest
 
 from tests.command import PATIENCE_S, started
-from tests.sudden import Disturbance, Traces, disturb, drawn, eventually, marked
+from tests.sudden import (
+    LINK,
+    Disturbance,
+    Traces,
+    disturb,
+    drawn,
+    eventually,
+    marked,
+)
+from vestbench.results import load
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="there is no /proc")
 
-# Of each sort of disturbance at least one; `nox -s faults` draws 200 more.
-SEEDS = range(8)
+# Signals that end a run and keep what it has; `nox -s faults` draws 200 disturbances.
+SEEDS = [seed for seed in range(20) if drawn(seed).number is not signal.SIGKILL][:5]
 
 
 @pytest.mark.parametrize("seed", SEEDS)
-def test_a_run_that_is_disturbed_at_any_moment_leaves_a_file_that_loads(
+def test_a_run_that_is_interrupted_at_any_moment_leaves_a_file_that_loads(
     seed: int, tmp_path: Path
 ) -> None:
     disturb(drawn(seed, rtts=("0ms",)), tmp_path)
 
 
-@pytest.mark.parametrize("whom", ["", "simulator.lab"])
-def test_a_killed_link_leaves_no_process_and_no_network(
-    whom: str, tmp_path: Path
+MEASURING = "error: the measuring process ended by itself"
+
+
+@pytest.mark.parametrize(
+    ("whom", "rtt", "code", "why"),
+    [
+        ("", "2ms", -signal.SIGKILL, ""),
+        ("clients.worker", "0ms", 1, MEASURING),
+        ("simulator.exchange", "0ms", 4, "error: the simulated exchange ended"),
+        ("simulator.exchange", "2ms", 4, "error: vestbench.simulator.exchange (proc"),
+        (LINK, "2ms", 4, "error: the forwarder was killed|error: the relay was killed"),
+        # The lab takes the worker along: whichever is seen first is said.
+        (
+            "vestbench-lab",
+            "2ms",
+            None,
+            f"{MEASURING}|error: the lab process was killed",
+        ),
+    ],
+    ids=["command", "worker", "exchange", "exchange on a link", "forwarder", "lab"],
+)
+def test_of_a_run_that_loses_a_process_nothing_is_left_but_what_it_measured(
+    whom: str,
+    rtt: str,
+    code: int | None,
+    why: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
+    # What a request waits for an answer that a dead link does not carry any more.
+    monkeypatch.setenv("VESTBENCH_POOL_REQUEST_TIMEOUT", "1s")
     what = Disturbance(
         number=signal.SIGKILL,
         whom=whom,
         since="measuring",
         after_s=0.0,
         again_s=None,
-        rtt="2ms",
+        rtt=rtt,
         seed=0,
+        requests=50_000,  # more than it comes to
     )
-    disturb(what, tmp_path)
+
+    status, errors = disturb(what, tmp_path)
+
+    assert status == code or (code is None and status in (1, 4)), errors
+    if why:
+        assert errors.count("error: ") == 1, errors
+        assert errors.splitlines()[-1].startswith(tuple(why.split("|"))), errors
+    (left,) = (tmp_path / "results").glob("run.toml*")
+    assert load(left).samples
 
 
 @pytest.mark.parametrize(

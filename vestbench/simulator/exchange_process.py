@@ -170,6 +170,16 @@ class ExchangeProcess:
         uses = tuple(answer.pop("requests_per_connection"))
         return ExchangeCounters(requests_per_connection=uses, **answer)
 
+    def check(self) -> None:
+        """Make sure that it still runs; it takes microseconds.
+
+        Raises:
+            LabError: The exchange is gone.
+        """
+        # It says nothing without being asked: what can be read now is its end.
+        if select.select((self._control,), (), (), 0)[0]:
+            self.counters()
+
     def behave(self, behaviour: Behaviour) -> None:
         """Behave differently from the next request on.
 

@@ -239,7 +239,7 @@ class Lab:
                 env=_environment() if env is None else dict(env),
                 cwd=None if cwd is None else os.fspath(cwd),
             )
-            program = LabProcess(self, answer["pid"], Path(argv[0]).name)
+            program = LabProcess(self, answer["pid"], _name_of(argv))
             self._programs[program.pid] = program
             return program
 
@@ -426,6 +426,12 @@ class Lab:
         self._link_failure = self._link_failure or self._gone
         self._failures.append(self._gone)
         self.kill()
+
+
+def _name_of(argv: Sequence[str]) -> str:
+    """Return what a program is called; a module of Python's by its own name."""
+    is_module = len(argv) > 2 and argv[1] == "-m"
+    return argv[2] if is_module else Path(argv[0]).name
 
 
 def _wait(process: subprocess.Popen[bytes], timeout_s: float) -> int | None:

@@ -95,9 +95,11 @@ class SimulatedVenue:
         return self.exchange.counters()
 
     def check(self) -> None:
-        """Raise `LabError` if the link or a program on it has ended by itself."""
+        """Raise `LabError` if the exchange or the link has ended by itself."""
         if self._lab is not None:
             self._lab.check()
+        else:
+            self.exchange.check()
 
     def stop(self) -> LinkReport | None:
         """End both and return the link's own account, if there is a link."""
