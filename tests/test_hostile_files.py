@@ -22,6 +22,7 @@ from tests.test_compare_stats import in_rounds, steady
 from tests.test_results import write as store
 from vestbench.errors import ExitCode, VenueError
 from vestbench.models import Run
+from vestbench.results import load, reading
 
 PROPERTY = settings(
     deadline=None,
@@ -195,18 +196,44 @@ def test_settings_without_an_end_are_refused(
     assert "larger than 1 MiB" in result.stderr
 
 
-def test_few_bytes_that_claim_very_many_requests_are_refused(
-    stored: Mapping[str, Path], tmp_path: Path
-) -> None:
-    text = stored["bench"].read_text()
+def claiming(whole: Path, n: int, blocks: int) -> bytes:
+    """Return a run whose blocks, of one value a column, say they hold `n` each."""
+    text = whole.read_text()
     start = text.index("[[samples]]")
-    head, rest = text[:start], tomllib.loads(text[start:])
-    block = rest["samples"][0]
+    block = tomllib.loads(text[start:])["samples"][0]
     alike = {k: v[0] if isinstance(v, list) else v for k, v in block.items()}
-    claim = "[[samples]]\n" + tomli_w.dumps(alike | {"n": 100_000}) + "\n"
-    path = write(tmp_path / "run.toml", (head + claim * 21).encode())
+    claim = "[[samples]]\n" + tomli_w.dumps(alike | {"n": n}) + "\n"
+    return (text[:start] + claim * blocks).encode()
+
+
+@pytest.mark.parametrize(
+    ("n", "blocks", "why"),
+    [
+        (100_000, 20, "more outcomes than it has bytes"),
+        (100_001, 1, "a block says it holds 100001 outcomes"),
+        (256, 40, "more than 10,000 outcomes"),
+    ],
+)
+def test_few_bytes_that_claim_very_many_requests_are_refused(
+    stored: Mapping[str, Path],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    n: int,
+    blocks: int,
+    why: str,
+) -> None:
+    monkeypatch.setattr(reading, "_MAX_OUTCOMES", 10_000 if n == 256 else 2_000_000)
+    path = write(tmp_path / "run.toml", claiming(stored["bench"], n, blocks))
 
     result = vestbench("report", str(path))
 
     check(result, allowed=(ExitCode.INVALID,))
-    assert "more than 2,000,000 outcomes" in result.stderr
+    assert why in result.stderr
+
+
+def test_blocks_as_they_are_written_are_read_whatever_they_have_in_common(
+    stored: Mapping[str, Path], tmp_path: Path
+) -> None:
+    path = write(tmp_path / "run.toml.partial", claiming(stored["bench"], 256, 3))
+
+    assert len(load(path).samples) == 3 * 256

@@ -15,7 +15,7 @@ from vestbench.results.naming import FORMAT, PARTIAL
 from vestbench.spool import Spool
 from vestbench.toml_file import parse, read_bounded
 
-_MAX_OUTCOMES = 2_000_000  # in a file; few bytes can claim very many
+_MAX_OUTCOMES = 2_000_000  # in a file
 _MAX_BYTES = 256 * 2**20  # of such a file
 
 
@@ -37,14 +37,14 @@ def load(path: Path) -> Run:
         # Every write ends with an empty line: what follows the last one was cut off.
         del data[data.rfind(b"\n\n") + 2 :]
     try:
-        return _run(path, _pieces(data))
+        return _run(path, _pieces(data), len(data))
     except _EntangledError:
         pass  # read as a whole, it says what is wrong with it, or nothing is
     try:
         document = parse(data)
     except ValueError as error:
         raise InvalidRunError(f"{path} is not a result file: {error}") from error
-    return _run(path, [(None, document)])
+    return _run(path, [(None, document)], len(data))
 
 
 # --- cutting -------------------------------------------------------------------------
@@ -94,15 +94,15 @@ def _piece(text: bytearray, kind: str | None) -> dict[str, Any]:
 # --- assembling ----------------------------------------------------------------------
 
 
-def _run(path: Path, pieces: Iterable[_Piece]) -> Run:
-    """Return the run that a document is in pieces.
+def _run(path: Path, pieces: Iterable[_Piece], size: int) -> Run:
+    """Return the run that a document of `size` bytes is in pieces.
 
     Raises:
         InvalidRunError: It is damaged, or no run, or of a newer version.
         UsageError: There is no room on disk.
     """
     document: dict[str, Any] = {}
-    outcomes = _Outcomes()
+    outcomes = _Outcomes(size)
     try:
         for _, piece in pieces:
             blocks = {key: piece.pop(key) for key in _BLOCKS if key in piece}
@@ -131,9 +131,10 @@ def _check_kind(path: Path, document: dict[str, Any]) -> None:
 
 
 class _Outcomes:
-    """What the blocks of a file hold."""
+    """What the blocks of a file of so many bytes hold."""
 
-    def __init__(self) -> None:
+    def __init__(self, size: int) -> None:
+        self._size = size
         self.samples: Spool[Sample] = Spool()
         self.failures: Spool[Failure] = Spool()
         self._claimed = 0  # how many outcomes the blocks say they hold
@@ -150,6 +151,10 @@ class _Outcomes:
             self._claimed += sum(size_of(table) for table in tables)
         if self._claimed > _MAX_OUTCOMES:
             raise ValueError(f"it says it holds more than {_MAX_OUTCOMES:,} outcomes")
+        # One value may stand for a whole block, and few bytes would claim very many;
+        # what is written has at most 256 outcomes in a block, and more bytes than that.
+        if self._claimed > self._size:
+            raise ValueError("it says it holds more outcomes than it has bytes")
         for table in blocks.get("samples", []):
             for sample in outcomes_of(SAMPLE, Sample, table):
                 self.samples.append(sample)
