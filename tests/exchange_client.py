@@ -60,7 +60,8 @@ def sign_proof(
 ) -> str:
     """Sign as registrations are signed."""
     domain = {"name": "VestRouterV2", "version": "0.0.1"}
-    signed = account.sign_typed_data(
+    signed = Account.sign_typed_data(
+        account.key,
         {**domain, "verifyingContract": CONTRACTS[contract]},
         {
             "SignerProof": [

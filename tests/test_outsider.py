@@ -82,7 +82,8 @@ class Outsider:
 
     def proof(self, **changes: Any) -> dict[str, Any]:
         expiry = changes.pop("expiry", now_ms() + 7 * DAY_MS)
-        typed = self.primary.sign_typed_data(
+        typed = Account.sign_typed_data(
+            self.primary.key,
             {"name": "VestRouterV2", "version": "0.0.1", "verifyingContract": CONTRACT},
             {
                 "SignerProof": [
