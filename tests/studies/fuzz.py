@@ -20,7 +20,7 @@ from tests.hostile import spoilt, write
 from tests.test_hostile_files import (
     NAMES,
     TOML,
-    read_by_every_command,
+    read_by_commands,
     runs,
     settings_from,
 )
@@ -49,7 +49,7 @@ def main(argv: list[str] | None = None) -> int:
                 else:
                     suffix = rng.choice(("", ".partial"))
                     path = write(Path(f"spoilt.toml{suffix}"), data)
-                    read_by_every_command(path, good[name])
+                    read_by_commands(path, good[name], rng)
             except AssertionError as error:
                 sys.stderr.write(f"--seed {seed}, a changed {name}: {error}\n")
                 return 1

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -208,7 +209,8 @@ def compare(
 
 
 def _is_file(word: str) -> bool:
-    return word.endswith((".toml", ".partial")) or "/" in word or Path(word).is_file()
+    # Not Path's, which raises where a name is too long.
+    return word.endswith((".toml", ".partial")) or "/" in word or os.path.isfile(word)
 
 
 def _target(given: str | None, settings: Settings) -> Target:

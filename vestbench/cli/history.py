@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from functools import partial
 from json import dumps
 from pathlib import Path
@@ -10,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from vestbench.cli import options as o
-from vestbench.errors import InvalidRunError, UsageError
+from vestbench.errors import InvalidRunError, UsageError, reason_of
 
 if TYPE_CHECKING:
     from vestbench.stats.history import Entry
@@ -73,7 +74,7 @@ def _folder(given: str | None) -> Path:
 
     settings = settings_here(o.PoolOptions(), venue=None, results=given)
     folder = Path(settings["results"])
-    if not folder.is_dir():
+    if not os.path.isdir(folder):  # not Path's, which raises at too long a name
         raise UsageError(f"{folder} is no folder: name the one that holds the results")
     return folder
 
@@ -87,7 +88,11 @@ def _entries(folder: Path) -> tuple[dict[str, Entry], dict[str, str]]:
 
     entries: dict[str, Entry] = {}
     unreadable: dict[str, str] = {}
-    for path in sorted(folder.iterdir()):
+    try:
+        paths = sorted(folder.iterdir())
+    except OSError as error:
+        raise UsageError(f"cannot read {folder}: {reason_of(error)}") from error
+    for path in paths:
         if not path.name.endswith((".toml", ".toml.partial")):
             continue
         try:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -18,11 +19,12 @@ def result_path(folder: Path, command: str, label: str, now: datetime) -> Path:
     stem = f"{now.astimezone(UTC):%Y%m%dT%H%M%SZ}-{command}-{label}"
     for suffix in ("", *(f"-{count}" for count in range(2, 1000))):
         path = folder / f"{stem}{suffix}.toml"
-        if not path.exists() and not partial_of(path).exists():
+        # Not those of Path, which raise where a name is too long.
+        if not any(map(os.path.exists, (path, partial_of(path)))):
             return path
     raise UsageError(f"{folder} holds too many results of {stem}")
 
 
 def partial_of(path: Path) -> Path:
     """Return what a file is called until it is whole."""
-    return path.with_name(path.name + PARTIAL)
+    return path.parent / (path.name + PARTIAL)  # a folder such as `.` has no name

@@ -66,6 +66,8 @@ class RunWriter:
                 path.parent.mkdir(parents=True, exist_ok=True)
             if path.is_dir():
                 raise IsADirectoryError(EISDIR, os.strerror(EISDIR))
+            if path.exists() and not path.is_file():  # in the end it would be replaced
+                raise ValueError("it is no file")
             self._file = self.partial.open("xb")
         except (OSError, ValueError) as error:
             if isinstance(error, FileExistsError) and self.partial.exists():
