@@ -110,10 +110,10 @@ def hello_then(fault: Script) -> Script:
     return script
 
 
-def alert(description: int) -> Script:
-    """Return a script that sends a fatal alert in place of a ServerHello (RFC 8446)."""
+def alert(description: int, *, fatal: bool = True) -> Script:
+    """Return a script that sends an alert in place of a ServerHello (RFC 8446)."""
 
     def script(visit: Visit) -> None:
-        visit.send(bytes([21, 3, 3, 0, 2, 2, description]))
+        visit.send(bytes([21, 3, 3, 0, 2, 2 if fatal else 1, description]))
 
     return script

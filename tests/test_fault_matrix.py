@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import socket
 import subprocess
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import cast
@@ -124,8 +124,8 @@ def _tls(fault: str, greet: Script, detail: str) -> Row:
     return Row(fault=fault, label="tls", leaf="good", greet=greet, detail=detail)
 
 
-def _ended(fault: str, ending: Script, *, leaf: Leaf | None = None) -> Row:
-    return Row(fault=fault, label="reset", leaf=leaf, script=always(ending))
+def _ended(fault: str, script: Script, *, leaf: Leaf | None = None) -> Row:
+    return Row(fault=fault, label="reset", leaf=leaf, script=script)
 
 
 def _slow(fault: str, script: Script, *, leaf: Leaf | None = None) -> Row:
@@ -159,10 +159,38 @@ CHUNKED = OK + b"Transfer-Encoding: chunked\r\n\r\n"
 PACKED = OK + b"Transfer-Encoding: chunked\r\nContent-Encoding: %s\r\n\r\n"
 MORE = b"10000\r\n" + b"x" * 2**16 + b"\r\n"
 
+# How a server ends a connection, and with what certificate if it does so in TLS.
+ENDINGS: tuple[tuple[str, Script, Leaf | None], ...] = (
+    ("FIN", fin, None),
+    ("RST", rst, None),
+    ("FIN in TLS", fin, "good"),
+    ("RST in TLS", rst, "good"),
+    ("close_notify", notify, "good"),
+)
+
+
+def _after(data: bytes) -> Callable[[Script], Script]:
+    return lambda ending: always(after(data, ending))
+
+
+# When it does so: what an ending becomes there.
+STAGES: Mapping[str, Callable[[Script], Script]] = {
+    "before the request": lambda ending: ending,
+    "for an answer": always,
+    "in the status line": _after(b"HTTP/1"),
+    "in the header": _after(HEAD[:-3]),
+    "before the body": _after(HEAD),
+    "in the body": _after(WHOLE[:-1]),
+    "in a chunk": _after(CHUNKED + b"5\r\nab"),
+    "between chunks": _after(CHUNKED + b"2\r\nab\r\n"),
+    "before the last chunk's end": _after(CHUNKED + b"2\r\nab\r\n0\r\n"),
+}
+
 MATRIX = (
     # The handshake.
     _tls("FIN in the handshake", hello_then(fin), "eof"),
     _tls("RST in the handshake", hello_then(rst), "reset"),
+    _tls("close_notify in the handshake", hello_then(alert(0, fatal=False)), ""),
     _tls("plain text in place of TLS", hello_then(after(WHOLE, fin)), "wrong version"),
     _tls("TLS version refused", hello_then(alert(70)), "protocol version"),
     _tls("TLS alert", hello_then(alert(40)), "handshake failure"),
@@ -179,19 +207,8 @@ MATRIX = (
         words=SHORT,
     ),
     # The end, too early.
-    _ended("FIN for an answer", fin),
-    _ended("RST for an answer", rst),
-    _ended("FIN for an answer, in TLS", fin, leaf="good"),
-    _ended("RST for an answer, in TLS", rst, leaf="good"),
-    _ended("close_notify for an answer", notify, leaf="good"),
-    _ended("FIN in the status line", after(b"HTTP/1", fin)),
-    _ended("RST in the header", after(HEAD[:-3], rst)),
-    _ended("close_notify in the header", after(HEAD[:-3], notify), leaf="good"),
-    _ended("FIN in the body", after(WHOLE[:-1], fin)),
-    _ended("RST in the body", after(WHOLE[:-1], rst)),
-    _ended("close_notify in the body", after(WHOLE[:-1], notify), leaf="good"),
-    _ended("FIN in a chunk", after(CHUNKED + b"5\r\nab", fin)),
-    _ended("FIN between chunks", after(CHUNKED + b"2\r\nab\r\n", fin)),
+    *(_ended(f"{ending} {stage}", start(fault), leaf=leaf)
+      for stage, start in STAGES.items() for ending, fault, leaf in ENDINGS),
     # No end.
     _slow("stall for an answer", always(stall)),
     _slow("stall in the header", always(after(HEAD[:-3], stall)), leaf="good"),
@@ -245,18 +262,18 @@ def test_a_fault_that_every_request_meets(row: Row) -> None:
     assert result.stderr.count("\n") == 1
 
 
+MIDWAY_STAGES: Mapping[str, Callable[[Script], Script]] = {
+    "for an answer": lambda ending: ending,
+    "in the header": lambda ending: after(HEAD[:-3], ending),
+    "in the body": lambda ending: after(WHOLE[:-1], ending),
+}
 MIDWAY = (
-    ("FIN", fin, None, "reset"),
-    ("RST", rst, None, "reset"),
-    ("FIN in TLS", fin, "good", "reset"),
-    ("RST in TLS", rst, "good", "reset"),
-    ("close_notify", notify, "good", "reset"),
-    ("FIN in the header", after(HEAD[:-3], fin), None, "reset"),
-    ("RST in the body", after(WHOLE[:-1], rst), None, "reset"),
+    *((f"{ending} {stage}", start(fault), leaf, "reset")
+      for stage, start in MIDWAY_STAGES.items() for ending, fault, leaf in ENDINGS),
     ("no HTTP", after(b"SSH-2.0-OpenSSH_9.2\r\n", fin), None, "protocol"),
     ("endless chunks", endless(CHUNKED, MORE), None, "protocol"),
     ("TLS alert", lambda visit: refuse_late(visit), "good", "tls"),
-)
+)  # fmt: skip
 
 
 def refuse_late(visit: Visit) -> None:
@@ -283,6 +300,31 @@ def test_a_fault_that_only_the_second_request_of_a_connection_meets(
     assert (len(stored.samples), len(stored.failures)) == (4, 4)
     assert not any(sample.reused for sample in stored.samples)
     assert all(failure.reused for failure in stored.failures)
+
+
+@pytest.mark.usefixtures("_shared_worker")
+@pytest.mark.parametrize(
+    ("fault", "leaf"),
+    [pytest.param(*row[1:], id=row[0].replace(" ", "-")) for row in ENDINGS],
+)
+def test_a_connection_that_ends_between_two_requests_is_not_reused(
+    fault: Script, leaf: Leaf | None
+) -> None:
+    def once(visit: Visit) -> None:
+        visit.request()
+        visit.answer()
+        fault(visit)
+
+    with ScriptedServer(once, tls_pair(leaf).server if leaf else None) as server:
+        result, stored = measure(server.url)
+
+    # The next request may be on its way before the end arrives, and meet it then.
+    assert result.exit_code == 0, result.output
+    assert labels(stored) <= {"reset"}, stored.failures
+    assert len(stored.samples) + len(stored.failures) == REQUESTS
+    assert not any(sample.reused for sample in stored.samples)
+    assert all(failure.reused for failure in stored.failures)
+    assert len({sample.connection for sample in stored.samples}) == len(stored.samples)
 
 
 LEFT_OVER = (

@@ -158,14 +158,25 @@ def test_an_ipv6_address_where_nobody_listens_falls_back_to_ipv4(
     assert not stored.failures
 
 
+@pytest.mark.parametrize(
+    "stack",
+    [
+        "httpx",
+        "httpx2",
+        pytest.param(
+            "reqwest",
+            marks=pytest.mark.skipif(sys.platform != "linux", reason="it is refused"),
+        ),
+    ],
+)
 def test_proxies_in_the_environment_are_ignored(
-    monkeypatch: pytest.MonkeyPatch,
+    stack: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     for name in ("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY"):
         monkeypatch.setenv(name, f"http://127.0.0.1:{free_port()}")
         monkeypatch.setenv(name.lower(), f"http://127.0.0.1:{free_port()}")
     with ScriptedServer() as server:
-        stored = measured(server.url)
+        stored = measured(server.url, "--stack", stack)
 
     assert len(stored.samples) == 12
     assert not stored.failures

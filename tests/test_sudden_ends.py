@@ -82,6 +82,8 @@ def test_of_a_run_that_loses_a_process_nothing_is_left_but_what_it_measured(
         assert errors.splitlines()[-1].startswith(tuple(why.split("|"))), errors
     (left,) = (tmp_path / "results").glob("run.toml*")
     assert load(left).samples
+    others = {path.name for path in left.parent.iterdir()} - {left.name}
+    assert others <= {"run.csv"}  # no beginning of it, as nothing was written yet
 
 
 @pytest.mark.parametrize(
