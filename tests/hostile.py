@@ -120,18 +120,18 @@ def spoilt(data: bytes, rng: Random) -> bytes:
 
 
 def check(
-    result: Result, *, allowed: tuple[int, ...], shown: tuple[int, ...] = ()
+    result: Result, *, allowed: tuple[int, ...], tables: tuple[int, ...] = ()
 ) -> None:
     """Assert that a command ended in one line and with a documented status.
 
-    With a status that is in `shown` too, it may have shown tables in place of a line.
+    With a status that is in `tables` too, it may have shown those in place of a line.
     """
     ended = result.exception is None or isinstance(result.exception, SystemExit)
     if not ended:
         raise AssertionError(repr(result.exception)) from result.exception
     assert result.exit_code in allowed, result.output
     if result.exit_code in ONE_LINE and not (
-        result.exit_code in shown and result.stdout and not result.stderr
+        result.exit_code in tables and result.stdout and not result.stderr
     ):
         assert result.stderr.startswith("error: "), result.stderr
         assert result.stderr.count("\n") == 1, result.stderr

@@ -123,7 +123,7 @@ def _gate(file: str, good: str) -> None:
     asked = ("--assert", "failures == 0", "--assert", "saving >= 1 ms")
     for words in ((file,), (good, file, *asked, "--json")):
         result = vestbench("gate", *words)
-        check(result, allowed=COMPARED, shown=(ExitCode.INVALID,))  # or what it judges
+        check(result, allowed=COMPARED, tables=(ExitCode.INVALID,))  # or what it judges
 
 
 def _in_a_row(file: str, _: str) -> None:
