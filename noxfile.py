@@ -125,7 +125,7 @@ def faults(session: nox.Session) -> None:
 
 @nox.session(default=False)
 def fuzz(session: nox.Session) -> None:
-    """Have results and settings from strangers read for a minute."""
+    """Have results, settings and keys from strangers read for a minute."""
     session.install("-e", ".", *_group("test"))
     session.run("python", "-m", "tests.studies.fuzz", *session.posargs)
 

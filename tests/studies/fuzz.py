@@ -18,8 +18,9 @@ from tempfile import TemporaryDirectory
 
 from tests.hostile import spoilt, write
 from tests.test_hostile_files import (
-    NAMES,
+    KEYS,
     TOML,
+    keys_from,
     read_by_commands,
     runs,
     settings_from,
@@ -28,7 +29,7 @@ from tests.test_results import write as store
 
 
 def main(argv: list[str] | None = None) -> int:
-    """Go on until the time is over; the exit status is 1 where something went wrong."""
+    """Go on until the time is over, or something goes wrong, which is raised."""
     options = argparse.ArgumentParser(description=__doc__)
     options.add_argument("--seconds", type=float, default=60.0)
     options.add_argument("--seed", type=int, default=1)
@@ -38,21 +39,25 @@ def main(argv: list[str] | None = None) -> int:
         os.chdir(folder)
         good = {name: store(run, Path(f"{name}.toml")) for name, run in runs().items()}
         whole = {name: path.read_bytes() for name, path in good.items()}
+        whole |= {"settings": TOML, "keys": KEYS}
+        Path("spoilt").mkdir()
         seed = given.seed
         while time.monotonic() < end:
             rng = Random(seed)
-            name = rng.choice((*NAMES, "settings"))
-            data = spoilt(whole.get(name, TOML), rng)
+            name = rng.choice(tuple(whole))
+            data = spoilt(whole[name], rng)
             try:
                 if name == "settings":
                     settings_from(data)
+                elif name == "keys":
+                    keys_from(data)
                 else:
                     suffix = rng.choice(("", ".partial"))
-                    path = write(Path(f"spoilt.toml{suffix}"), data)
+                    path = write(Path("spoilt", f"run.toml{suffix}"), data)
                     read_by_commands(path, good[name], rng)
-            except AssertionError as error:
-                sys.stderr.write(f"--seed {seed}, a changed {name}: {error}\n")
-                return 1
+            except BaseException:
+                sys.stderr.write(f"--seed {seed}, a changed {name}:\n")
+                raise
             seed += 1
         os.chdir("/")
     sys.stdout.write(f"{seed - given.seed} files, from seed {given.seed}: all well\n")
