@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+import socket
 import time
 
 from tests.servers import Script, Visit, answer
@@ -20,6 +21,17 @@ def always(fault: Script) -> Script:
 
     def script(visit: Visit) -> None:
         visit.request()
+        fault(visit)
+
+    return script
+
+
+def unread(fault: Script) -> Script:
+    """Return a script that does it as soon as a request is there to be read."""
+
+    def script(visit: Visit) -> None:
+        # Of TCP, whatever is above it; any earlier, and it might meet the connect.
+        socket.socket.recv(visit.sock, 1, socket.MSG_PEEK)
         fault(visit)
 
     return script

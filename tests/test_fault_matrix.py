@@ -33,6 +33,7 @@ from tests.faults import (
     status,
     to_the_second,
     trickle,
+    unread,
 )
 from tests.servers import (
     SLOT,
@@ -175,7 +176,7 @@ def _after(data: bytes) -> Callable[[Script], Script]:
 
 # When it does so: what an ending becomes there.
 STAGES: Mapping[str, Callable[[Script], Script]] = {
-    "before the request": lambda ending: ending,
+    "for an unread request": unread,
     "for an answer": always,
     "in the status line": _after(b"HTTP/1"),
     "in the header": _after(HEAD[:-3]),
