@@ -210,7 +210,7 @@ def control_of(plan: Mapping[str, Any], arm: Mapping[str, Any]) -> str:
     return str(arm.get("against", plan["control"]))
 
 
-def _candidates(plan: Mapping[str, Any]) -> dict[str, str]:
+def controls_of(plan: Mapping[str, Any]) -> dict[str, str]:
     """Return the label of each candidate with that of its control."""
     controls = {arm["label"]: control_of(plan, arm) for arm in plan["arms"]}
     return {label: control for label, control in controls.items() if label != control}
@@ -247,7 +247,7 @@ class Judgement:
         self, plan: Mapping[str, Any], target: float, *, percent: bool
     ) -> None:
         self._plan = plan
-        self._controls = _candidates(plan)
+        self._controls = controls_of(plan)
         self._strategies = {arm["label"]: arm["strategy"] for arm in plan["arms"]}
         self.verdicts = {
             label: new_verdict(plan, target, percent=percent)
@@ -298,7 +298,7 @@ def summarise_compare(run: Run) -> CompareSummary:
     by_label = {arm.label: arm for arm in arms}
     pairs = tuple(
         _pair(run, rounds, by_label[control], by_label[label], (target, percent), rtt)
-        for label, control in _candidates(run.plan).items()
+        for label, control in controls_of(run.plan).items()
     )
     connects = [
         s.connect_ns / NS_PER_MS for s in run.samples if s.connect_ns is not None
@@ -561,6 +561,6 @@ def _saved_round_trips(plan: Mapping[str, Any], tls: int) -> list[int]:
     ways = {arm["label"]: arm["strategy"] for arm in plan["arms"]}
     saved = [
         _round_trips(ways[control], tls) - _round_trips(ways[label], tls)
-        for label, control in _candidates(plan).items()
+        for label, control in controls_of(plan).items()
     ]
     return [trips for trips in saved if trips > 0]

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from vestbench.models import Role, Run
 from vestbench.stats.bench import session_votes
 from vestbench.stats.compare import (
+    controls_of,
     first_look,
     new_verdict,
     pair_confidence,
@@ -54,9 +55,8 @@ class Course:
 def courses_of(run: Run) -> tuple[Course, ...]:
     """Return the course of each saving of `run`; empty for one that has none."""
     if run.command == "compare":
-        labels = [arm["label"] for arm in run.plan["arms"]]
-        control = str(run.plan["control"])
-        return tuple(_pair(run, control, label) for label in labels if label != control)
+        controls = controls_of(run.plan).items()
+        return tuple(_pair(run, control, label) for label, control in controls)
     if run.command == "warmup":
         cold, warmed = (
             [outcome for outcome in run.outcomes if outcome.slot.role is role]
