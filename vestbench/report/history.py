@@ -10,7 +10,7 @@ from rich.console import RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from vestbench.report.sheet import ACCEPTANCE_STYLES
+from vestbench.report.sheet import ACCEPTANCE_STYLES, FoldingTable
 from vestbench.report.units import (
     ABSENT,
     fixed,
@@ -46,7 +46,7 @@ def history_report(
 
 
 def _history_table(entries: Sequence[Entry]) -> Table:
-    table = Table(box=box.SIMPLE_HEAD, padding=(0, 1), pad_edge=False)
+    table = FoldingTable(box=box.SIMPLE_HEAD, padding=(0, 1), pad_edge=False)
     table.add_column("when, UTC", no_wrap=True)
     for heading in ("run", "host"):
         table.add_column(heading, overflow="fold")
@@ -199,7 +199,7 @@ def _mark(change: Change) -> Text:
 
 
 def _trend_table(series: Series, last: int) -> Table:
-    table = Table(box=box.SIMPLE_HEAD, padding=(0, 1), pad_edge=False)
+    table = FoldingTable(box=box.SIMPLE_HEAD, padding=(0, 1), pad_edge=False)
     table.add_column("when, UTC", no_wrap=True)
     table.add_column("n", justify="right", no_wrap=True)
     if series.first.unit != "ms":

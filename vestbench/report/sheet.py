@@ -7,6 +7,7 @@ without drawing a terminal.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from copy import copy
 from dataclasses import dataclass
 from itertools import pairwise
 from typing import Any
@@ -25,8 +26,30 @@ ACCEPTANCE_STYLES = {
     Acceptance.INVALID: "bold red",
 }
 
+_UNBOUNDED = 10_000  # columns of a terminal
 
-class CaptionedTable(Table):
+
+class FoldingTable(Table):
+    """A table that in a narrow terminal breaks its cells, where rich would cut them."""
+
+    def __rich_console__(
+        self, console: Console, options: ConsoleOptions
+    ) -> RenderResult:
+        """Show it in a terminal."""
+        needed = Table.__rich_measure__(
+            self, console, options.update(max_width=_UNBOUNDED)
+        )
+        if needed.maximum <= options.max_width:
+            yield from super().__rich_console__(console, options)
+            return
+        folding = copy(self)
+        folding.columns = [copy(column) for column in self.columns]
+        for column in folding.columns:
+            column.no_wrap, column.overflow = False, "fold"
+        yield from Table.__rich_console__(folding, console, options)
+
+
+class CaptionedTable(FoldingTable):
     """A table that knows what it is about; a terminal shows that by what is above.
 
     Args:
