@@ -157,14 +157,14 @@ def test_maximum_of_requests_gives_the_connections_that_arithmetic_says() -> Non
 def test_idle_connection_is_closed_after_the_timeout_and_not_before() -> None:
     spec = ExchangeSpec(processing_ms=0.0, idle_timeout_s=0.15)
     with ExchangeProcess(spec) as exchange, connect(exchange) as stream:
+        # What is idle begins after this, however late the answer is noticed here.
+        begin_s = time.monotonic()
         ask(stream)
-        answered_s = time.monotonic()
         assert stream.recv(1) == b""
-        idle_s = time.monotonic() - answered_s
+        elapsed_s = time.monotonic() - begin_s
         counters = exchange.counters()
 
-    # The client's clock starts up to a round trip after the exchange's.
-    assert 0.14 < idle_s < 1.0
+    assert elapsed_s >= 0.15
     assert counters.closes == {"idle": 1}
     assert counters.open_connections == 0
 

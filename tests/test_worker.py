@@ -426,6 +426,14 @@ def test_a_worker_that_cannot_be_started_leaves_no_socket_behind() -> None:
         RemoteStack(spawn)  # an open socket would be a warning, hence an error
 
 
+@pytest.fixture
+def interruptible() -> Iterator[None]:
+    """Let SIGINT interrupt: a shell starts what runs in the background without."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
 def interrupt_the_tests(visit: Visit) -> None:
     visit.request()
     os.kill(os.getpid(), signal.SIGINT)
@@ -433,7 +441,7 @@ def interrupt_the_tests(visit: Visit) -> None:
 
 
 def test_after_an_interrupt_the_worker_is_not_waited_for(
-    monkeypatch: pytest.MonkeyPatch,
+    monkeypatch: pytest.MonkeyPatch, interruptible: None
 ) -> None:
     # The worker would end by itself, with status 0, when its request times out.
     monkeypatch.setattr("vestbench.clients.remote._PATIENCE_S", 60.0)
