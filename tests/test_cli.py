@@ -166,7 +166,7 @@ def test_unpooled_opens_a_connection_for_each_request() -> None:
         (["bench", "--output", "missing/\0/x"], "cannot write results"),
         (["bench", "--gate", "--unpooled"], "not with --unpooled"),
         (["bench", "--confidence", "42"], "90, 95, 99"),
-        (["bench", "--rate", "0"], "more than 0"),
+        (["bench", "--rate", "0"], "not a number above 0"),
         (["warmup", "--pool-max-idle", "0"], "nothing can be warmed up"),
         (["report", "missing.toml"], "cannot read missing.toml"),
         (["config", "--timeout", "10"], "write 10ms or 10s"),
@@ -415,3 +415,41 @@ def test_the_relay_is_named_wherever_its_figures_are() -> None:
     assert "simulated in user space, RTT 10 ms" in text
     assert "the TCP handshake is charged to TLS" in text
     assert "TCP connect + TLS handshake *" in text
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["bench", "--requests", "x"], "--requests/-n: "),
+        (["bench", "--requests", "0"], "--requests/-n: "),
+        (["bench", "--budget", "0"], "--budget: "),
+        (["bench", "--rate", "nan"], "--rate: nan is not a number above 0"),
+        (["bench", "--rate", "inf"], "--rate: inf is not a number above 0"),
+        (["bench", "--rtts", "5ms"], "no such option: --rtts; did you mean "),
+        (["bench", "--requests"], "option '--requests' requires an argument"),
+        (["bench", "surplus"], "got unexpected extra argument"),
+        (["benhc"], "no such command 'benhc'"),
+        (["--versoin"], "no such option: --versoin; did you mean --version?"),
+        (["keys", "nwe"], "no such command 'nwe'"),
+        (["report"], "missing argument 'FILE"),
+    ],
+)
+def test_what_is_typed_wrong_is_one_line_that_says_where_the_help_is(
+    words: list[str], said: str
+) -> None:
+    result = vestbench(*words)
+
+    assert result.exit_code == 2
+    assert result.stdout == ""
+    (line,) = result.stderr.splitlines()
+    assert line.startswith(f"error: {said}")
+    assert line.endswith("--help)") or "--rate" in words
+
+
+@pytest.mark.parametrize("words", [[], ["keys"]])
+def test_a_group_without_a_command_shows_its_help(words: list[str]) -> None:
+    result = vestbench(*words)
+
+    assert result.exit_code == 2
+    assert result.stderr.startswith("Usage: ")
+    assert "Commands:" in result.stderr

@@ -306,4 +306,4 @@ def test_no_key_is_an_option() -> None:
         result = vestbench("connect", *words)
 
         assert result.exit_code == ExitCode.USAGE
-        assert "No such option" in result.stderr
+        assert "no such option" in result.stderr

@@ -19,7 +19,7 @@ def stored(tmp_path: Path) -> Path:
     return write(bench_run(sessions(range(99, 105))), tmp_path / "a\x1b[2Jrun.toml")
 
 
-def on_a_terminal(*words: str) -> tuple[str, str]:
+def on_a_terminal(*words: str, **env: str) -> tuple[str, str]:
     """Run the command; return what it showed on a terminal, and what it printed."""
     ours, theirs = pty.openpty()
     try:
@@ -29,7 +29,7 @@ def on_a_terminal(*words: str) -> tuple[str, str]:
             stdout=subprocess.PIPE,
             text=True,
             check=True,
-            env={**os.environ, "COLUMNS": "200"},
+            env={**os.environ, "COLUMNS": "200", **env},
         )
         os.set_blocking(ours, False)
         try:
@@ -71,3 +71,11 @@ def test_reading_is_not_said_where_there_is_no_terminal(stored: Path) -> None:
     )
 
     assert done.stderr == ""
+
+
+def test_a_terminal_that_cannot_go_back_in_a_line_is_sent_no_progress(
+    stored: Path,
+) -> None:
+    shown, _ = on_a_terminal("report", str(stored), TERM="dumb")
+
+    assert shown == ""

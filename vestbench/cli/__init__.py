@@ -11,7 +11,7 @@ import gc
 import os
 import signal
 import sys
-from typing import Annotated, Any
+from typing import Annotated, Any, cast
 
 import typer
 from typer.core import TyperGroup
@@ -29,8 +29,12 @@ _EXHAUSTED = {
 }
 
 
+# What Typer raises for all that is typed wrong; only a subclass has a public name.
+_Mistyped: Any = typer.BadParameter.__bases__[0]
+
+
 class _ReportingGroup(TyperGroup):
-    """Shows any `VestbenchError` as one line on stderr and exits with its code."""
+    """Shows what is wrong as one line on stderr, and exits with its code."""
 
     def __init__(self, **attributes: Any) -> None:
         super().__init__(**attributes)
@@ -47,14 +51,40 @@ class _ReportingGroup(TyperGroup):
             names = self.list_commands(ctx)
             formatter.write_dl([(n, self._late.sentence(n)) for n in names])
 
+    def make_context(self, *args: Any, **kwargs: Any) -> Any:
+        """Read what stands before the command."""
+        try:
+            return super().make_context(*args, **kwargs)
+        except _Mistyped as error:
+            raise _refusal(error) from error
+
     def invoke(self, ctx: Any) -> Any:
+        """Read what stands after the command, and run it."""
         try:
             return super().invoke(ctx)
+        except _Mistyped as error:
+            raise _refusal(error) from error
         except VestbenchError as error:
             _tell(str(error))
             raise typer.Exit(error.exit_code) from error
         except KeyboardInterrupt as error:
             raise typer.Exit(ExitCode.INTERRUPTED) from error
+
+
+def _refusal(mistyped: Any) -> Exception:
+    """Tell what was typed wrong, and return the exit; help is left to Typer."""
+    if "\n" in mistyped.message:  # the help of a group without a command
+        return cast(Exception, mistyped)
+    param = getattr(mistyped, "param", None)
+    possible = getattr(mistyped, "possibilities", None)
+    text = mistyped.format_message().rstrip(".")
+    if mistyped.message and param is not None:
+        text = f"{'/'.join(param.opts) or param.name}: {mistyped.message}"
+    elif possible:
+        text = f"{mistyped.message}; did you mean {' or '.join(sorted(possible))}?"
+    path = mistyped.ctx.command_path if mistyped.ctx else "vestbench"
+    _tell(f"{text[:1].lower()}{text[1:]} (see {path} --help)")
+    return typer.Exit(ExitCode.USAGE)
 
 
 def _tell(message: str) -> None:

@@ -50,7 +50,7 @@ def _console(*, stderr: bool) -> Console:
 
 
 class Progress:
-    """One line on a terminal's stderr; silent elsewhere.
+    """One line on a terminal's stderr; silent elsewhere, and on a dumb one.
 
     It is drawn only when a request has just ended and before the next is sent, by the
     thread that waits for the measuring process, so no drawing falls into a request.
@@ -68,7 +68,8 @@ class Progress:
         self._last: dict[bool, float] = {}
         self._drawn = 0.0
         self._begin = 0.0  # when the first outcome came: starting up is not a rate
-        self._shown = shown and sys.stderr.isatty()
+        dumb = os.environ.get("TERM") == "dumb"  # it cannot go back in a line
+        self._shown = shown and sys.stderr.isatty() and not dumb
 
     def say(self, text: str) -> None:
         """Show what is being done."""

@@ -92,7 +92,10 @@ Rate = Annotated[
 Budget = Annotated[
     int,
     typer.Option(
-        "--budget", metavar="N", help="Requests at most that a real venue may be sent."
+        "--budget",
+        metavar="N",
+        min=1,
+        help="Requests at most that a real venue may be sent.",
     ),
 ]
 

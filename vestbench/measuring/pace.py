@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from random import Random
 from typing import Any
@@ -42,8 +43,8 @@ def polite_rate(rate: float | None, *, real: bool) -> float | None:
     Raises:
         UsageError: The rate is none.
     """
-    if rate is not None and rate <= 0:
-        raise UsageError("--rate must be more than 0")
+    if rate is not None and not 0 < rate < math.inf:
+        raise UsageError(f"--rate: {rate:g} is not a number above 0")
     if rate is None and real:
         return POLITE_RATE
     return rate
