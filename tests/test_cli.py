@@ -352,6 +352,19 @@ def test_serve_listens_where_it_is_told_to_with_a_certificate_for_it(
     assert "warning" not in errors
 
 
+def test_serve_neither_overwrites_nor_removes_a_file_that_exists(
+    tmp_path: Path,
+) -> None:
+    precious = tmp_path / "ca.pem"
+    precious.write_text("mine\n")
+
+    result = vestbench("serve", "--port", "0", "--ca-file", str(precious))
+
+    assert result.exit_code == 2
+    assert "file exists; choose another --ca-file" in result.stderr
+    assert precious.read_text() == "mine\n"
+
+
 def test_serve_warns_where_others_can_reach_it() -> None:
     common = ("--port", "0", "--processing", "0ms", "--json")
     with _started("serve", "--host", "0.0.0.0", *common) as process:

@@ -151,7 +151,9 @@ def _temporary() -> Path:
 
 def _write_ca(pem: str, path: Path) -> None:
     try:
-        path.write_text(pem, encoding="ascii")
+        # It is removed in the end, so it must not have been somebody else's.
+        with path.open("x", encoding="ascii") as file:
+            file.write(pem)
     except (OSError, ValueError) as error:
         reason = getattr(error, "strerror", None) or str(error)
         raise UsageError(
