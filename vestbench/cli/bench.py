@@ -19,7 +19,8 @@ if TYPE_CHECKING:
 def bench(
     context: typer.Context,
     requests: Annotated[
-        int, typer.Option("--requests", "-n", metavar="N", min=1, help="How many.")
+        int,
+        typer.Option("--requests", "-n", metavar="N", min=1, help="Requests in all."),
     ] = 100,
     pooled: Annotated[
         bool,
@@ -43,7 +44,7 @@ def bench(
     concurrency: Annotated[
         int,
         typer.Option(
-            "--concurrency", "-c", metavar="N", min=1, max=256, help="At the same time."
+            "--concurrency", "-c", metavar="N", min=1, max=256, help="Requests at once."
         ),
     ] = 1,
     *,
