@@ -79,3 +79,15 @@ def test_a_terminal_that_cannot_go_back_in_a_line_is_sent_no_progress(
     shown, _ = on_a_terminal("report", str(stored), TERM="dumb")
 
     assert shown == ""
+
+
+def test_what_a_pipe_cannot_encode_is_spelled_out(stored: Path) -> None:
+    done = subprocess.run(
+        [sys.executable, "-m", "vestbench", "report", str(stored)],
+        capture_output=True,
+        check=True,
+        env={**os.environ, "PYTHONIOENCODING": "ascii"},
+    )
+
+    assert b"saving \\u2265 50 ms" in done.stdout
+    assert done.stderr == b""

@@ -11,6 +11,7 @@ import gc
 import os
 import signal
 import sys
+from io import TextIOWrapper
 from typing import Annotated, Any, cast
 
 import typer
@@ -144,6 +145,9 @@ def main() -> None:
     interruption = _Interruption()
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, interruption)
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, TextIOWrapper):  # what it cannot encode is spelled out
+            stream.reconfigure(errors="backslashreplace")
     # Imports leave no garbage: to look for it is a twentieth of what they take.
     gc.set_threshold(100_000)
     # A closed pipe, as in `vestbench report FILE | head`, is not worth a traceback.
