@@ -49,6 +49,7 @@ from vestbench.stats.compare import (
     Round,
     rounds_of,
     summarise_compare,
+    theoretical_saving_ms,
 )
 from vestbench.stats.groups import Acceptance, Why
 from vestbench.stats.sequential import Verdict
@@ -185,15 +186,29 @@ def test_at_10_ms_the_route_is_too_short_and_the_reachable_saving_is_named() -> 
 
 
 @pytest.mark.link
-def test_auto_asks_for_four_fifths_of_what_the_route_allows() -> None:
+def test_auto_asks_for_four_fifths_of_what_the_route_allows(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    allowed: list[float | None] = []
+
+    def watched(*args: Any) -> float | None:
+        allowed.append(theoretical_saving_ms(*args))
+        return allowed[-1]
+
+    name = "vestbench.measuring.compare.theoretical_saving_ms"
+    monkeypatch.setattr(name, watched)
     words = ("--rtt", "10ms", "--min-saving", "auto", "-o", "run.toml")
     result = compare("pooled", "unpooled", *words)
 
-    assert result.exit_code == 0, result.output
+    # How late the link is, and so what the verdict is, is the machine's affair.
+    assert result.exit_code in (0, 1, 3), result.output
+    (route_ms,) = allowed
+    assert route_ms is not None
+    assert route_ms >= 20 - EARLY_MS
     run, summary = _read("run.toml")
     assert summary.target == run.conditions["auto_target_ms"]
-    assert f"PASS against ≥ {summary.target:.4g} ms" in result.stdout
-    demand(15 <= summary.target <= 18, f"{summary.target} ms asked for at 10 ms RTT")
+    assert summary.target == pytest.approx(0.8 * route_ms)
+    assert f"against ≥ {summary.target:.4g} ms" in result.stdout
 
 
 @pytest.mark.link
@@ -445,10 +460,13 @@ def undecided(tmp_path_factory: pytest.TempPathFactory) -> Path:
     Its saving is beyond doubt, so that any look would have decided it.
     """
     if not _undecided:
-        path = tmp_path_factory.mktemp("compare") / "undecided.toml"
         words = ("--min-duration", "60s", "--max-rounds", "12", *EASY, *QUICK)
-        result = compare("pooled", "unpooled", *words, "-o", str(path))
-        assert result.exit_code == 3, result.output
+        for _ in range(TRIES):
+            path = tmp_path_factory.mktemp("compare") / "undecided.toml"
+            result = compare("pooled", "unpooled", *words, "-o", str(path))
+            assert result.exit_code == 3, result.output
+            if _only(_read(str(path))[1]).summary.votes_pass >= 11:
+                break
         _undecided.append(path)
     return _undecided[0]
 

@@ -631,20 +631,24 @@ def test_orders_take_the_time_that_they_are_given_signature_and_all() -> None:
                 "xrestservermm": f"restserver{given['accGroup']}",
                 "X-API-KEY": given["apiKey"],
             }
-            taken_s = []
-            for body in [client.order() for _ in range(3)]:
+            # What is slow for the signature is slow each time, a busy machine is not.
+            taken_s: list[float] = []
+            while len(taken_s) < 20 and min(taken_s, default=1.0) >= 0.160:
+                body = client.order()
                 begin = time.perf_counter()
                 answer = http.post(f"{url}/orders", json=body, headers=headers)
                 taken_s.append(time.perf_counter() - begin)
                 assert answer.status_code == 200
-            begin = time.perf_counter()
-            listed = http.get(f"{url}/orders?time=1", headers=headers)
-            quick_s = time.perf_counter() - begin
+            quick_s: list[float] = []
+            while len(quick_s) < 20 and min(quick_s, default=1.0) >= 0.100:
+                begin = time.perf_counter()
+                listed = http.get(f"{url}/orders?time=1", headers=headers)
+                quick_s.append(time.perf_counter() - begin)
 
-    assert len(listed.json()) == 3
+    assert len(listed.json()) == len(taken_s)
     assert min(taken_s) >= 0.150
     demand(min(taken_s) < 0.160, f"an order of 150 ms took {min(taken_s):.3f} s")
-    demand(quick_s < 0.100, f"a list took {quick_s:.3f} s")
+    demand(min(quick_s) < 0.100, f"a list took {min(quick_s):.3f} s")
 
 
 def test_parent_side_does_not_import_the_servers_libraries() -> None:
