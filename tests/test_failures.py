@@ -31,9 +31,11 @@ from tests.servers import (
     post,
     tls_pair,
 )
+from vestbench.clients.connecting import NameResolutionError
 from vestbench.clients.failures import Classifier
 from vestbench.clients.httpx_stack import HttpxSession, HttpxStack
-from vestbench.clients.timing import Marks, NameResolutionError, TlsError
+from vestbench.clients.marks import Marks
+from vestbench.clients.timing import TlsError
 from vestbench.models import Failure, FailureKind, RequestSpec, Sample
 
 CLASSIFIER = Classifier(httpx, httpcore)

@@ -31,9 +31,11 @@ from tests.servers import (
     post,
     tls_pair,
 )
-from vestbench.clients import timing
+from vestbench.clients import connecting, timing
+from vestbench.clients.connecting import Address, Resolver, keepalive_options
 from vestbench.clients.httpx_stack import HttpxSession, HttpxStack
-from vestbench.clients.timing import Connection, Marks, TimedBackend, TimedStream
+from vestbench.clients.marks import Connection, Marks, TcpInfo
+from vestbench.clients.timing import TimedBackend, TimedStream
 from vestbench.models import (
     NS_PER_MS,
     Failure,
@@ -113,8 +115,8 @@ class FakeNetwork:
     def spend(self, ms: float) -> None:
         self.now += int(ms * MS)
 
-    def resolver(self, ms: float, *hosts: str) -> timing.Resolver:
-        def resolve(host: str, port: int) -> list[tuple[int, timing.Address]]:
+    def resolver(self, ms: float, *hosts: str) -> Resolver:
+        def resolve(host: str, port: int) -> list[tuple[int, Address]]:
             self.spend(ms)
             return [(socket.AF_INET, (host, port)) for host in hosts]
 
@@ -185,12 +187,12 @@ def network(monkeypatch: pytest.MonkeyPatch) -> FakeNetwork:
     network = FakeNetwork()
     fake = SimpleNamespace(**vars(socket))
     fake.socket = network.socket
-    monkeypatch.setattr(timing, "socket", fake)
+    monkeypatch.setattr(connecting, "socket", fake)
     return network
 
 
 def fake_backend(
-    network: FakeNetwork, resolve: timing.Resolver, **settings: float
+    network: FakeNetwork, resolve: Resolver, **settings: float
 ) -> TimedBackend:
     return TimedBackend(
         PoolSettings(**settings),  # type: ignore[arg-type]
@@ -316,7 +318,7 @@ def test_an_address_family_that_the_kernel_lacks_is_passed_over(
 ) -> None:
     with ScriptedServer() as server:
 
-        def resolve(host: str, port: int) -> list[tuple[int, timing.Address]]:
+        def resolve(host: str, port: int) -> list[tuple[int, Address]]:
             return [
                 (socket.AF_APPLETALK, (host, port)),
                 (socket.AF_INET, ("127.0.0.1", port)),
@@ -455,7 +457,7 @@ def test_a_dead_address_is_passed_over_for_a_live_one() -> None:
     dead = free_port()
     with ScriptedServer() as server:
 
-        def resolve(host: str, port: int) -> list[tuple[int, timing.Address]]:
+        def resolve(host: str, port: int) -> list[tuple[int, Address]]:
             return [
                 (socket.AF_INET, ("127.0.0.1", dead)),
                 (socket.AF_INET, ("127.0.0.1", port)),
@@ -766,7 +768,7 @@ def test_tcp_keepalive_of_zero_is_off(stack: HttpxStack) -> None:
 def test_tcp_keepalive_is_in_whole_seconds_and_at_least_one(
     asked_s: float, given_s: int
 ) -> None:
-    options = timing.keepalive_options(asked_s)
+    options = keepalive_options(asked_s)
 
     assert options[1][2] == given_s
 
@@ -807,8 +809,8 @@ def test_the_kernels_figures_survive_the_end_of_the_connection(
 def test_what_a_refused_request_sent_again_is_not_charged_to_the_next(
     stack: HttpxStack, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    totals = iter([0, 3, 4])
-    monkeypatch.setattr(timing, "tcp_info", lambda _: timing.TcpInfo(100, next(totals)))
+    totals = iter([3, 4])
+    monkeypatch.setattr(timing, "tcp_info", lambda _: TcpInfo(100, next(totals)))
 
     def limp(visit: Visit) -> None:
         visit.request()

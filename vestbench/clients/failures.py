@@ -7,7 +7,9 @@ from email.utils import parsedate_to_datetime
 from time import time
 from types import ModuleType
 
-from vestbench.clients.timing import Marks, NameResolutionError, TlsError
+from vestbench.clients.connecting import NameResolutionError
+from vestbench.clients.marks import Marks
+from vestbench.clients.timing import TlsError
 from vestbench.models import Failure, FailureKind, Slot
 
 TOO_MANY_REQUESTS = 429

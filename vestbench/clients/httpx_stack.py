@@ -23,8 +23,9 @@ from vestbench import __version__
 from vestbench.clients.bursts import Burst
 from vestbench.clients.failures import Classifier, refusal
 from vestbench.clients.kernel_stamps import realtime_offset_ns
+from vestbench.clients.marks import Marks, TcpInfo
 from vestbench.clients.stacks import FAITHFUL_CONCURRENCY, kept_idle
-from vestbench.clients.timing import Marks, TcpInfo, TimedBackend
+from vestbench.clients.timing import TimedBackend
 from vestbench.clients.transport import Library, library, transport
 from vestbench.models import (
     Failure,

@@ -12,33 +12,27 @@ import itertools
 import select
 import socket
 import ssl
-import struct
-import sys
 import threading
 from collections.abc import Callable, Iterable, Iterator
-from ipaddress import ip_address
 from time import perf_counter_ns
 from types import ModuleType
-from typing import Any, NamedTuple
+from typing import Any
 
+from vestbench.clients.connecting import (
+    Resolver,
+    SocketOption,
+    addresses_of,
+    connect_any,
+    is_literal,
+    keepalive_options,
+    network_reason,
+    system_resolver,
+)
 from vestbench.clients.kernel_stamps import KernelStamps, StampedSocket
-from vestbench.errors import reason_of
+from vestbench.clients.marks import Connection, Marks, TcpInfo, tcp_info
 from vestbench.models import NS_PER_S, PoolSettings
 
 TLS_1_3 = "TLSv1.3"  # as `SSLSocket.version` says it
-
-# Bytes of struct tcp_info (linux/tcp.h) that are read here; it only grows at its end.
-_TCP_INFO_BYTES = 104
-_RTT_OFFSET = 68  # u32, smoothed round-trip time in microseconds
-_RETRANS_OFFSET = 100  # u32, segments sent again in the life of the connection
-
-Address = tuple[Any, ...]
-SocketOption = tuple[int, int, int]
-Resolver = Callable[[str, int], list[tuple[int, Address]]]
-
-
-class NameResolutionError(Exception):
-    """The host name has no address."""
 
 
 class TlsError(Exception):
@@ -46,139 +40,6 @@ class TlsError(Exception):
 
     A server that refuses the client in TLS 1.3 says so after the handshake.
     """
-
-
-class TcpInfo(NamedTuple):
-    """What the kernel says of a connection."""
-
-    rtt_us: int
-    retransmits: int
-
-
-def tcp_info(sock: socket.socket) -> TcpInfo | None:
-    """Read the kernel's round-trip time and retransmissions, or None if it has none."""
-    if sys.platform != "linux":
-        return None
-    try:
-        raw = sock.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, _TCP_INFO_BYTES)
-    except OSError:  # closed meanwhile
-        return None
-    if len(raw) < _TCP_INFO_BYTES:
-        return None
-    return TcpInfo(
-        struct.unpack_from("=I", raw, _RTT_OFFSET)[0],
-        struct.unpack_from("=I", raw, _RETRANS_OFFSET)[0],
-    )
-
-
-class Connection:
-    """What stays the same in the life of one connection, and how often it was used."""
-
-    __slots__ = (
-        "cipher",
-        "http2",
-        "local_port",
-        "remote",
-        "resumed",
-        "retransmits_seen",
-        "serial",
-        "syn_rtt_us",
-        "tls_version",
-        "uses",
-    )
-
-    def __init__(self, serial: int, sock: socket.socket, peer: Address) -> None:
-        self.serial = serial
-        self.local_port: int = sock.getsockname()[1]
-        host, port = peer[:2]  # the kernel forgets it when the peer resets
-        self.remote = f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
-        info = tcp_info(sock)
-        self.syn_rtt_us = info.rtt_us if info else None
-        self.retransmits_seen = 0
-        self.tls_version = ""
-        self.cipher = ""
-        self.resumed = False
-        self.http2 = False
-        self.uses = 0
-
-
-class Marks:
-    """The stamps of one exchange, in `perf_counter_ns` readings; 0 is "not yet"."""
-
-    __slots__ = (
-        "connect_deadline_ns",
-        "connect_ns",
-        "connection",
-        "deadline_ns",
-        "dns_ns",
-        "first_read",
-        "first_write",
-        "head",
-        "info",
-        "joins",
-        "kernel",
-        "last_read",
-        "last_write",
-        "opened",
-        "peer_closed",
-        "sent",
-        "stream",
-        "tls_ns",
-        "use",
-    )
-
-    def __init__(self, deadline_ns: int, *, joins: bool = False) -> None:
-        self.deadline_ns = deadline_ns
-        self.joins = joins  # header and body leave in one write
-        self.connect_deadline_ns = deadline_ns
-        self.dns_ns: int | None = None
-        self.connect_ns: int | None = None
-        self.tls_ns: int | None = None
-        self.first_write = self.last_write = 0
-        self.sent = 0  # where the last write is not the request's: HTTP/2 acknowledges
-        self.first_read = self.last_read = 0
-        self.opened = 0  # connections this exchange tried to open
-        self.peer_closed = False  # the end of the stream was read
-        self.head = b""  # the first bytes of the answer
-        self.connection: Connection | None = None  # the one that carried it
-        self.stream: TimedStream | None = None
-        self.use = 0  # of the connection: how many exchanges it has carried with this
-        self.info: TcpInfo | None = None  # where the stream was closed inside
-        self.kernel: KernelStamps | None = None  # where they are asked for
-
-    def trace(self, event: str, _info: Any) -> None:
-        """Take the trace events of HTTP/2, which reads and writes on its own account.
-
-        Its settings may arrive before the response and are acknowledged after the
-        request, so the first read and the last write are not the exchange's.
-        """
-        if event == "http2.send_request_body.complete":
-            self.sent = self.last_write
-        elif event == "http2.receive_response_headers.complete":
-            self.first_read = self.last_read
-
-    def carried_by(self, stream: TimedStream, connection: Connection, use: int) -> None:
-        """Take note of what carries the exchange."""
-        self.stream, self.connection, self.use = stream, connection, use
-
-    def phases(self) -> tuple[int, int, int]:
-        """Return the durations of send, wait and receive, in nanoseconds."""
-        sent = self.sent or self.last_write
-        return (
-            sent - self.first_write,
-            self.first_read - sent,
-            self.last_read - self.first_read,
-        )
-
-    def reused(self) -> bool:
-        """Proof of reuse: nothing was opened, and the connection had served before.
-
-        The local port is asked of the kernel again where the socket is still open.
-        """
-        if self.opened or self.connection is None or self.use < 2:
-            return False
-        port = self.stream.local_port() if self.stream is not None else 0
-        return port in (0, self.connection.local_port)
 
 
 class _PerThread(threading.local):
@@ -218,7 +79,7 @@ class TimedBackend:
         self._settings = settings
         self.kernel_timestamps = kernel_timestamps
         self._clock = clock
-        self._resolve = resolve or _getaddrinfo
+        self._resolve = resolve or system_resolver
         self._options = keepalive_options(settings.tcp_keepalive_s)
         self._serials = itertools.count(1) if serials is None else serials
         self._thread = _PerThread()
@@ -264,62 +125,16 @@ class TimedBackend:
         begin = clock()
         budget_ns = int(self._settings.connect_timeout_s * NS_PER_S)
         marks.connect_deadline_ns = min(begin + budget_ns, marks.deadline_ns)
-        try:
-            addresses = self._resolve(host, port)
-        except OSError as error:
-            raise NameResolutionError(
-                f"cannot resolve {host}: {_why(error)}"
-            ) from error
-        except UnicodeError as error:  # the idna codec: a label empty or too long
-            raise NameResolutionError(f"{host} is not a host name") from error
+        addresses = addresses_of(host, port, self._resolve)
         resolved = clock()
-        if not _is_literal(host):
+        if not is_literal(host):
             marks.dns_ns = (marks.dns_ns or 0) + resolved - begin
-        sock, peer, begun = self._connect_any(addresses, marks.connect_deadline_ns)
+        sock, peer, begun = connect_any(
+            addresses, self._options, self.core, clock, marks.connect_deadline_ns
+        )
         marks.connect_ns = (marks.connect_ns or 0) + clock() - begun
         connection = Connection(next(self._serials), sock, peer)
         return TimedStream(sock, connection, self)
-
-    def _connect_any(
-        self, addresses: list[tuple[int, Address]], deadline: int
-    ) -> tuple[socket.socket, Address, int]:
-        """Connect to the first address that answers; they share the time left.
-
-        Returns:
-            The socket, its peer, and when the first connect began: making a socket and
-            setting its options, 0.1 ms, is no part of the phase.
-        """
-        begun = 0
-        failure: Exception = self.core.ConnectError("the name has no address")
-        for position, (family, address) in enumerate(addresses):
-            left_ns = deadline - self._clock()
-            if left_ns <= 0:
-                raise self.core.ConnectTimeout("connect timeout")
-            try:
-                sock = socket.socket(family, socket.SOCK_STREAM)
-            except OSError as error:  # a kernel without IPv6
-                failure = self.core.ConnectError(_why(error))
-                continue
-            try:
-                sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-                for option in self._options:
-                    sock.setsockopt(*option)
-                sock.settimeout(left_ns / (len(addresses) - position) / NS_PER_S)
-                begun = begun or self._clock()
-                sock.connect(address)
-            except TimeoutError:
-                sock.close()
-                failure = self.core.ConnectTimeout("connect timeout")
-            except OSError as error:
-                sock.close()
-                failure = self.core.ConnectError(_why(error))
-                failure.__cause__ = error
-            except BaseException:
-                sock.close()
-                raise
-            else:
-                return sock, address, begun
-        raise failure
 
     def remaining_s(self, deadline_ns: int) -> float:
         """Return the seconds left until `deadline_ns`; zero or less when it passed."""
@@ -359,9 +174,9 @@ class TimedStream:
         except TimeoutError as error:
             raise self._core.ReadTimeout("no answer in time") from error
         except ssl.SSLError as error:
-            raise TlsError(_why(error)) from error
+            raise TlsError(network_reason(error)) from error
         except OSError as error:
-            raise self._core.ReadError(_why(error)) from error
+            raise self._core.ReadError(network_reason(error)) from error
         if data:
             stamp = self._backend.now()
             if not marks.first_read:
@@ -399,7 +214,7 @@ class TimedStream:
         except TimeoutError as error:
             raise self._core.WriteTimeout("could not send in time") from error
         except OSError as error:
-            raise self._core.WriteError(_why(error)) from error
+            raise self._core.WriteError(network_reason(error)) from error
         finally:  # httpcore still reads after an error: an answer may have come before
             marks.last_write = self._backend.now()
         if self._stamped is not None:
@@ -430,7 +245,7 @@ class TimedStream:
             )
         except OSError as error:
             self._sock.close()
-            raise TlsError(_why(error)) from error
+            raise TlsError(network_reason(error)) from error
         self._sock = sock
         try:
             left_s = self._backend.remaining_s(marks.connect_deadline_ns)
@@ -445,7 +260,7 @@ class TimedStream:
             raise self._core.ConnectTimeout("TLS handshake timeout") from error
         except OSError as error:
             sock.close()
-            raise TlsError(_why(error)) from error
+            raise TlsError(network_reason(error)) from error
         cipher = sock.cipher()
         self._connection.tls_version = sock.version() or ""
         self._connection.cipher = cipher[0] if cipher else ""
@@ -534,56 +349,9 @@ class TimedStream:
         return None
 
 
-def keepalive_options(idle_s: float) -> list[SocketOption]:
-    """Return the socket options that reqwest sets for `tcp_keepalive(idle_s)`.
-
-    reqwest since 0.12.23 probes every 15 s, three times, and gives up on unacknowledged
-    data after 30 s; an idle time of 0 turns all of it off. Whole seconds, at least one.
-    """
-    if idle_s <= 0:
-        return []
-    options: list[SocketOption] = [(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)]
-    for name, value in (
-        # macOS calls the idle time TCP_KEEPALIVE.
-        (
-            "TCP_KEEPIDLE" if hasattr(socket, "TCP_KEEPIDLE") else "TCP_KEEPALIVE",
-            max(1, round(idle_s)),
-        ),
-        ("TCP_KEEPINTVL", 15),
-        ("TCP_KEEPCNT", 3),
-        ("TCP_USER_TIMEOUT", 30_000),
-    ):
-        number = getattr(socket, name, None)
-        if number is not None:
-            options.append((socket.IPPROTO_TCP, number, value))
-    return options
-
-
-def _getaddrinfo(host: str, port: int) -> list[tuple[int, Address]]:
-    found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
-    return [(family, address) for family, _, _, _, address in found]
-
-
-def _is_literal(host: str) -> bool:
-    try:
-        ip_address(host.strip("[]"))
-    except ValueError:
-        return False
-    return True
-
-
 def _is_readable(sock: socket.socket) -> bool:
     if hasattr(select, "poll"):  # no limit on the descriptor's number
         poller = select.poll()
         poller.register(sock.fileno(), select.POLLIN)
         return bool(poller.poll(0))
     return bool(select.select([sock], (), (), 0)[0])
-
-
-def _why(error: OSError) -> str:
-    """Word an operating system or TLS error without its class and number."""
-    if isinstance(error, ssl.SSLCertVerificationError):
-        return f"certificate not trusted: {error.verify_message}"
-    if isinstance(error, ssl.SSLError):
-        return (error.reason or str(error)).lower().replace("_", " ")
-    return reason_of(error)
