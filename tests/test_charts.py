@@ -20,8 +20,9 @@ from vestbench.report.html.axis import Scale, padded
 from vestbench.report.html.charts import distributions, waterfall
 from vestbench.report.html.markup import Markup
 from vestbench.report.html.settling import said, settling
+from vestbench.stats.bounds import Bounds
 from vestbench.stats.course import Course, Step, courses_of
-from vestbench.stats.evidence import Bounds, MedianSummary
+from vestbench.stats.decision import MedianSummary
 
 SVG = "{http://www.w3.org/2000/svg}"
 WIDTHS = [720.0, 320.0]

@@ -16,7 +16,7 @@ from vestbench.stats.bench import summarise_bench
 from vestbench.stats.compare import summarise_compare
 from vestbench.stats.contrast import groups_in, latencies_in
 from vestbench.stats.course import courses_of
-from vestbench.stats.evidence import MedianSummary, summarise
+from vestbench.stats.decision import MedianSummary, summarise
 from vestbench.stats.warmup import summarise_warm_up
 
 

@@ -10,7 +10,7 @@ from vestbench.report import show_run
 from vestbench.report.asserted import sentence_of
 from vestbench.report.text import as_text
 from vestbench.stats.assertions import AssertionResult, assertions_of, verdict_of
-from vestbench.stats.evidence import MedianSummary
+from vestbench.stats.decision import MedianSummary
 from vestbench.stats.groups import Acceptance
 from vestbench.stats.history import entry_of
 

@@ -50,7 +50,7 @@ from vestbench.stats.compare import (
     rounds_of,
     summarise_compare,
 )
-from vestbench.stats.evidence import Decision
+from vestbench.stats.decision import Decision
 from vestbench.stats.groups import PHASES, Acceptance, Closure, Why, is_relayed
 
 _PHYSICAL = {

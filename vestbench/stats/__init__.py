@@ -3,6 +3,15 @@
 # The functions `evidence` and `shift` stay in the modules of the same name, which they
 # would hide if they were re-exported.
 
+from vestbench.stats.bounds import Bounds, percent_bounds, saving_bounds, session_bounds
+from vestbench.stats.decision import (
+    Decision,
+    Interval,
+    MedianSummary,
+    SavingSummary,
+    close_margin,
+    summarise,
+)
 from vestbench.stats.diagnostics import (
     MedianMismatch,
     OrderEffect,
@@ -19,19 +28,9 @@ from vestbench.stats.evidence import (
     CONFIDENCE_THRESHOLDS,
     MAX_ROUNDS,
     MIN_ROUNDS,
-    Bounds,
-    Decision,
-    Interval,
-    MedianSummary,
-    SavingSummary,
-    close_margin,
     crossing_curve,
     crossing_probability,
-    percent_bounds,
     projected_rounds,
-    saving_bounds,
-    session_bounds,
-    summarise,
     votes_needed,
 )
 from vestbench.stats.quantiles import (

@@ -11,7 +11,7 @@ from vestbench.errors import UsageError
 from vestbench.models import Run, Strategy
 from vestbench.stats.bench import summarise_bench
 from vestbench.stats.compare import overall, summarise_compare
-from vestbench.stats.evidence import MedianSummary
+from vestbench.stats.decision import MedianSummary
 from vestbench.stats.grammar import SHARES, Assertion, Unit, parse_assertion
 from vestbench.stats.groups import Acceptance, Why
 from vestbench.stats.quantiles import samples_needed

@@ -12,22 +12,21 @@ from math import inf, isfinite
 from statistics import median
 
 from vestbench.models import NS_PER_MS, Outcome, Role, Run, Sample, Strategy
+from vestbench.stats.bounds import Bounds, session_bounds
+from vestbench.stats.decision import (
+    Decision,
+    MedianSummary,
+    SavingSummary,
+    close_margin,
+    summarise,
+)
 from vestbench.stats.diagnostics import (
     Plateau,
     SynRetransmission,
     plateau,
     syn_retransmissions,
 )
-from vestbench.stats.evidence import (
-    MIN_ROUNDS,
-    Bounds,
-    Decision,
-    MedianSummary,
-    SavingSummary,
-    close_margin,
-    session_bounds,
-    summarise,
-)
+from vestbench.stats.evidence import MIN_ROUNDS
 from vestbench.stats.groups import (
     MAX_NOT_REUSED,
     Acceptance,

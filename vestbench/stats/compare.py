@@ -14,6 +14,8 @@ from statistics import median
 from typing import Any, Literal
 
 from vestbench.models import NS_PER_MS, Failure, Outcome, Run, Sample, Strategy
+from vestbench.stats.bounds import Bounds, saving_bounds
+from vestbench.stats.decision import MedianSummary, SavingSummary, close_margin
 from vestbench.stats.diagnostics import (
     MedianMismatch,
     OrderEffect,
@@ -26,15 +28,7 @@ from vestbench.stats.diagnostics import (
     plateau,
     syn_retransmissions,
 )
-from vestbench.stats.evidence import (
-    Bounds,
-    MedianSummary,
-    SavingSummary,
-    close_margin,
-    projected_rounds,
-    saving_bounds,
-    threshold_of,
-)
+from vestbench.stats.evidence import projected_rounds, threshold_of
 from vestbench.stats.groups import (
     MAX_NOT_REUSED,
     Acceptance,

@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from math import inf
 
 from vestbench.models import NS_PER_MS, Outcome, Run, Sample
-from vestbench.stats.evidence import Bounds, MedianSummary, saving_bounds
+from vestbench.stats.bounds import Bounds, saving_bounds
+from vestbench.stats.decision import MedianSummary
 from vestbench.stats.groups import Metric, median_of_bounds, metric, round_trip_ms
 from vestbench.stats.once import once_for_each_run
 

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 
 from vestbench.models import Role, Run
 from vestbench.stats.bench import session_votes
+from vestbench.stats.bounds import Bounds, percent_bounds, saving_bounds
 from vestbench.stats.compare import (
     controls_of,
     first_look,
@@ -19,15 +20,8 @@ from vestbench.stats.compare import (
     target_of,
     timed,
 )
-from vestbench.stats.evidence import (
-    Bounds,
-    MedianSummary,
-    Ranked,
-    percent_bounds,
-    saving_bounds,
-    threshold_of,
-    votes_needed,
-)
+from vestbench.stats.decision import MedianSummary, Ranked
+from vestbench.stats.evidence import threshold_of, votes_needed
 from vestbench.stats.sequential import Verdict
 from vestbench.stats.warmup import round_savings
 

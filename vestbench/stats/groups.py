@@ -9,8 +9,9 @@ from enum import StrEnum
 from math import ceil, inf, isfinite
 
 from vestbench.models import NS_PER_MS, Failure, Role, Run, Sample
+from vestbench.stats.bounds import Bounds
+from vestbench.stats.decision import MedianSummary, summarise
 from vestbench.stats.distribution import Distribution
-from vestbench.stats.evidence import Bounds, MedianSummary, summarise
 from vestbench.stats.once import once_for_each_run
 from vestbench.stats.quantiles import QuantileEstimate, estimate, quantile
 

@@ -15,7 +15,7 @@ from vestbench.models import Run
 from vestbench.stats.bench import summarise_bench
 from vestbench.stats.compare import summarise_compare
 from vestbench.stats.connect import summarise_connect
-from vestbench.stats.evidence import MedianSummary
+from vestbench.stats.decision import MedianSummary
 from vestbench.stats.groups import Acceptance, is_relayed, round_trip_ms
 from vestbench.stats.quantities import COMPARING
 from vestbench.stats.stored import FEWEST, savings_ms, what_is_compared

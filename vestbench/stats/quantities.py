@@ -12,7 +12,8 @@ from vestbench.models import Outcome, Role, Run, Sample
 from vestbench.stats.bench import summarise_bench
 from vestbench.stats.compare import first_look, summarise_compare
 from vestbench.stats.connect import NOT_WARMED, WARMED
-from vestbench.stats.evidence import MIN_ROUNDS, MedianSummary
+from vestbench.stats.decision import MedianSummary
+from vestbench.stats.evidence import MIN_ROUNDS
 from vestbench.stats.grammar import QUANTILES, Unit
 from vestbench.stats.groups import (
     MAX_NOT_REUSED,

@@ -4,20 +4,15 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Literal
 
-from vestbench.stats.evidence import (
-    MAX_ROUNDS,
-    MIN_ROUNDS,
-    Bounds,
+from vestbench.stats.bounds import Bounds, percent_bounds, saving_bounds
+from vestbench.stats.decision import (
     MedianSummary,
     Ranked,
     SavingSummary,
     check_arguments,
-    percent_bounds,
     ranked_summary,
-    saving_bounds,
-    threshold_of,
-    votes_needed,
 )
+from vestbench.stats.evidence import MAX_ROUNDS, MIN_ROUNDS, threshold_of, votes_needed
 
 RELIABILITY_FLOOR = 20  # rounds before a share of failures may end a run
 

@@ -1,0 +1,194 @@
+"""What the votes of a set of rounds decide about a target, and the median between them.
+
+The threshold that they have to reach is that of `evidence`.
+"""
+
+from bisect import bisect_left, bisect_right, insort
+from collections.abc import Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+from fractions import Fraction
+from math import inf, isfinite, isnan
+
+from vestbench.stats.bounds import Bounds, middle
+from vestbench.stats.evidence import MIN_ROUNDS, evidence, threshold_of, votes_needed
+
+
+class Decision(StrEnum):
+    """What the votes of a set of rounds say."""
+
+    PASS = "PASS"  # noqa: S105
+    FAIL = "FAIL"
+    CLOSE = "CLOSE"  # the interval lies within the margin around the target
+    UNDECIDED = "UNDECIDED"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Interval:
+    """Two order statistics that enclose a median.
+
+    `low` is the `rank_low`-th smallest lower bound and `high` the `rank_high`-th
+    smallest upper bound, counted from 1. Failures can push either end to infinity.
+    """
+
+    low: float
+    high: float
+    rank_low: int
+    rank_high: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MedianSummary:
+    """The median saving of some rounds and its interval."""
+
+    median_lo: float  # median of the lower bounds; -inf without rounds
+    median_hi: float  # of the upper ones: equal unless failures leave it open
+    # None while no number of votes could decide (below 7 rounds at 95 %). It holds at
+    # every look from round 12 on; before, it is a preview for one look only.
+    interval: Interval | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SavingSummary(MedianSummary):
+    """What a set of rounds says about a target."""
+
+    rounds: int  # votes asked for; with pairs, half the rounds measured
+    needed: int | None  # equal votes that decide at this number of rounds
+    votes_pass: int  # rounds whose saving reaches the target for certain
+    votes_fail: int  # rounds whose saving misses it for certain
+    evidence: Fraction  # of the larger count of votes, to 1
+    decision: Decision
+
+
+def close_margin(target: float) -> float:
+    """Return how near the target a saving is as good as the target: 5 %, at least 1."""
+    return max(1.0, 0.05 * abs(float(target)))
+
+
+def summarise(
+    bounds: Sequence[Bounds],
+    *,
+    target: float,
+    confidence: float = 0.95,
+    close: float | None = None,
+    min_rounds: int = MIN_ROUNDS,
+) -> SavingSummary:
+    """Return what `bounds`, one per round in any order, say about `target`.
+
+    PASS exactly if the lower end of the interval reaches the target (a tie passes),
+    FAIL exactly if the upper end misses it; the same as counting votes.
+
+    Args:
+        bounds: One per round, or per pair or session: whatever has one vote.
+        target: The saving to reach, in the unit of the bounds.
+        confidence: 0.90, 0.95 or 0.99, of the interval and of both verdicts together.
+        close: Half the width of the range around the target that an interval must lie
+            in to be CLOSE; `None` for never. `close_margin` is the usual one.
+        min_rounds: Below this number of rounds the decision is UNDECIDED; at least 12.
+
+    Raises:
+        ValueError: An argument is out of its range, or there are over 1000 rounds.
+    """
+    check_arguments(target, close, min_rounds)
+    threshold = threshold_of(confidence)
+    ranked = Ranked()
+    ranked.lows = sorted(float(bound.lo) for bound in bounds)
+    ranked.highs = sorted(float(bound.hi) for bound in bounds)
+    looked_at = len(bounds) >= min_rounds
+    return ranked_summary(ranked, float(target), threshold, close, looked_at=looked_at)
+
+
+class Ranked:
+    """The lower and the upper bounds of all votes, each in rising order."""
+
+    __slots__ = ("highs", "lows")
+
+    def __init__(self) -> None:
+        self.lows: list[float] = []
+        self.highs: list[float] = []
+
+    def __len__(self) -> int:
+        return len(self.lows)
+
+    def add(self, bounds: Bounds) -> None:
+        """Take one more vote."""
+        insort(self.lows, bounds.lo)
+        insort(self.highs, bounds.hi)
+
+    def votes(self, target: float) -> tuple[int, int]:
+        """Count the bounds that reach the target, ties included, and that miss it."""
+        reach = len(self.lows) - bisect_left(self.lows, target)
+        return reach, bisect_left(self.highs, target)
+
+    def is_close(self, needed: int, target: float, close: float | None) -> bool:
+        """Say whether the interval lies strictly within `close` of the target."""
+        if close is None:
+            return False
+        above = len(self.lows) - bisect_right(self.lows, target - close)
+        return above >= needed and bisect_left(self.highs, target + close) >= needed
+
+    def median(self, needed: int | None) -> MedianSummary:
+        """Return the median and its interval, if there are votes enough for one."""
+        n = len(self.lows)
+        interval = None
+        if needed is not None:
+            interval = Interval(
+                low=self.lows[n - needed],
+                high=self.highs[needed - 1],
+                rank_low=n - needed + 1,
+                rank_high=needed,
+            )
+        return MedianSummary(
+            median_lo=middle(self.lows) if n else -inf,
+            median_hi=middle(self.highs) if n else inf,
+            interval=interval,
+        )
+
+
+def ranked_summary(
+    ranked: Ranked,
+    target: float,
+    threshold: int,
+    close: float | None,
+    *,
+    looked_at: bool,
+) -> SavingSummary:
+    """Return what votes in order say; undecided while nothing may be looked at."""
+    rounds = len(ranked)
+    needed = votes_needed(rounds, threshold)
+    votes_pass, votes_fail = ranked.votes(target)
+    decision = Decision.UNDECIDED
+    if looked_at and needed is not None:
+        if votes_pass >= needed:
+            decision = Decision.PASS
+        elif votes_fail >= needed:
+            decision = Decision.FAIL
+        elif ranked.is_close(needed, target, close):
+            decision = Decision.CLOSE
+    median = ranked.median(needed)
+    return SavingSummary(
+        median_lo=median.median_lo,
+        median_hi=median.median_hi,
+        interval=median.interval,
+        rounds=rounds,
+        needed=needed,
+        votes_pass=votes_pass,
+        votes_fail=votes_fail,
+        evidence=evidence(max(votes_pass, votes_fail), rounds),
+        decision=decision,
+    )
+
+
+def check_arguments(target: float, close: float | None, min_rounds: int) -> None:
+    """Refuse arguments that would make a verdict meaningless."""
+    if not isfinite(target):
+        message = f"{target} is not a target"
+        raise ValueError(message)
+    if close is not None and (isnan(close) or close < 0):
+        message = f"{close} is not a margin around the target"
+        raise ValueError(message)
+    if min_rounds < MIN_ROUNDS:
+        message = (
+            f"no look is allowed after {min_rounds} rounds, only from {MIN_ROUNDS}"
+        )
+        raise ValueError(message)
