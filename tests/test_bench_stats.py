@@ -23,14 +23,8 @@ from vestbench.experiments.warmup import NOT_WARMED, WARMED
 from vestbench.models import FailureKind, Outcome, Role, Run, Sample, Strategy
 from vestbench.stats import Decision
 from vestbench.stats.bench import summarise_bench
-from vestbench.stats.groups import (
-    Acceptance,
-    Why,
-    disturbed_samples,
-    is_relayed,
-    metric,
-    round_trip_ms,
-)
+from vestbench.stats.groups import Acceptance, Why, disturbed_samples, metric
+from vestbench.stats.route import is_relayed, round_trip_ms
 from vestbench.stats.warmup import summarise_warm_up
 
 

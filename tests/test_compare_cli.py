@@ -42,16 +42,11 @@ from vestbench.models import (
 )
 from vestbench.results import RunWriter, load
 from vestbench.simulator.venue import SimulatedVenue
-from vestbench.stats.compare import (
-    CompareSummary,
-    Judgement,
-    PairSummary,
-    Round,
-    rounds_of,
-    summarise_compare,
-    theoretical_saving_ms,
-)
+from vestbench.stats.compare import CompareSummary, PairSummary, summarise_compare
 from vestbench.stats.groups import Acceptance, Why
+from vestbench.stats.judgement import Judgement
+from vestbench.stats.rounds import Round, rounds_of
+from vestbench.stats.route import theoretical_saving_ms
 from vestbench.stats.sequential import Verdict
 from vestbench.venues.vest import vest
 

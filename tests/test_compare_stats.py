@@ -19,18 +19,11 @@ from tests.reference_data import DS1, DS2, DS3, generated_rounds
 from tests.reference_data import Round as Row
 from vestbench.models import FailureKind, Outcome, Role, Run, Sample
 from vestbench.stats import crossing_probability
-from vestbench.stats.compare import (
-    GIVE_UP_AFTER,
-    CompareSummary,
-    Judgement,
-    PairSummary,
-    Round,
-    rounds_of,
-    summarise_compare,
-    target_of,
-    theoretical_saving_ms,
-)
+from vestbench.stats.compare import CompareSummary, PairSummary, summarise_compare
 from vestbench.stats.groups import Acceptance, Why
+from vestbench.stats.judgement import GIVE_UP_AFTER, Judgement
+from vestbench.stats.rounds import Round, rounds_of, target_of
+from vestbench.stats.route import theoretical_saving_ms
 from vestbench.stats.sequential import Verdict
 
 PROPERTY = settings(deadline=None, derandomize=True)

@@ -23,13 +23,11 @@ from vestbench.models import Outcome, Role, Run, Sample
 from vestbench.report import show_run
 from vestbench.results import RunWriter, load
 from vestbench.stats.bench import BurstReuse, summarise_bench
-from vestbench.stats.compare import (
-    PairSummary,
-    contradicts,
-    summarise_compare,
-    theoretical_saving_ms,
-)
-from vestbench.stats.groups import Acceptance, Why, too_short
+from vestbench.stats.closure import too_short
+from vestbench.stats.compare import PairSummary, summarise_compare
+from vestbench.stats.groups import Acceptance, Why
+from vestbench.stats.rounds import contradicts
+from vestbench.stats.route import theoretical_saving_ms
 
 WAYS = ("pooled", "unpooled", "warmed", "resumed", "http2")
 STACKS = ("httpx", "httpx2", "reqwest")

@@ -61,8 +61,9 @@ from vestbench.models import (
     Strategy,
 )
 from vestbench.simulator.venue import SimulatedVenue
-from vestbench.stats.compare import Judgement, Round
+from vestbench.stats.judgement import Judgement
 from vestbench.stats.quantiles import estimate
+from vestbench.stats.rounds import Round
 from vestbench.venues.vest import vest
 
 # 1: first format.

@@ -56,7 +56,8 @@ from vestbench.models import (
 )
 from vestbench.simulator.venue import SimulatedVenue
 from vestbench.stats import MAX_ROUNDS, MIN_ROUNDS
-from vestbench.stats.compare import Judgement, Round
+from vestbench.stats.judgement import Judgement
+from vestbench.stats.rounds import Round
 from vestbench.venues.base import Venue
 from vestbench.venues.vest import vest
 

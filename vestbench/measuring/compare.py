@@ -29,14 +29,11 @@ from vestbench.report.compare import progress_text
 from vestbench.report.units import interval, median_of
 from vestbench.results import load
 from vestbench.stats import MAX_ROUNDS, MIN_ROUNDS
-from vestbench.stats.compare import (
-    Judgement,
-    Round,
-    rounds_of,
-    summarise_compare,
-    theoretical_saving_ms,
-)
+from vestbench.stats.compare import summarise_compare
 from vestbench.stats.groups import Acceptance, Why
+from vestbench.stats.judgement import Judgement
+from vestbench.stats.rounds import Round, rounds_of
+from vestbench.stats.route import theoretical_saving_ms
 from vestbench.venues import find_venue
 
 MORE_ROUNDS = 200  # at most, where nothing else is said

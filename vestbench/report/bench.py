@@ -37,7 +37,9 @@ from vestbench.stats import (
     samples_needed,
 )
 from vestbench.stats.bench import BenchSummary, summarise_bench
-from vestbench.stats.groups import Closure, Metric, Why, is_relayed
+from vestbench.stats.closure import Closure
+from vestbench.stats.groups import Metric, Why
+from vestbench.stats.route import is_relayed
 
 _SHORTEST_ROUTE_MS = 1.0
 

@@ -43,15 +43,17 @@ from vestbench.report.units import (
     quantile_bound,
     quantile_cell,
 )
+from vestbench.stats.closure import Closure
 from vestbench.stats.compare import (
     ArmSummary,
     CompareSummary,
     PairSummary,
-    rounds_of,
     summarise_compare,
 )
 from vestbench.stats.decision import Decision
-from vestbench.stats.groups import PHASES, Acceptance, Closure, Why, is_relayed
+from vestbench.stats.groups import PHASES, Acceptance, Why
+from vestbench.stats.rounds import rounds_of
+from vestbench.stats.route import is_relayed
 
 _PHYSICAL = {
     0: "1 round trip (TCP)",

@@ -13,7 +13,7 @@ from vestbench.models import Failure, Run
 from vestbench.report.sheet import CaptionedTable
 from vestbench.report.units import ABSENT, ms, plain, plural, quantile_cell
 from vestbench.stats import estimate
-from vestbench.stats.groups import is_relayed, round_trip_ms
+from vestbench.stats.route import is_relayed, round_trip_ms
 
 
 def label(run: Run) -> str:

@@ -16,7 +16,8 @@ from vestbench.report.conditions import label
 from vestbench.stats.assertions import AssertionResult
 from vestbench.stats.contrast import groups_in
 from vestbench.stats.course import courses_of
-from vestbench.stats.groups import Acceptance, Group, round_trip_ms
+from vestbench.stats.groups import Acceptance, Group
+from vestbench.stats.route import round_trip_ms
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

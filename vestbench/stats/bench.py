@@ -13,6 +13,7 @@ from statistics import median
 
 from vestbench.models import NS_PER_MS, Outcome, Role, Run, Sample, Strategy
 from vestbench.stats.bounds import Bounds, session_bounds
+from vestbench.stats.closure import Closure, closure_of, too_short
 from vestbench.stats.decision import (
     Decision,
     MedianSummary,
@@ -30,20 +31,17 @@ from vestbench.stats.evidence import MIN_ROUNDS
 from vestbench.stats.groups import (
     MAX_NOT_REUSED,
     Acceptance,
-    Closure,
     Group,
     GroupTally,
     Why,
-    closure_of,
     disturbed_samples,
     fails_too_often,
     median_of_bounds,
-    round_trip_ms,
     side_of,
-    too_short,
 )
 from vestbench.stats.kernel import KernelOffsets, kernel_offsets
 from vestbench.stats.once import once_for_each_run
+from vestbench.stats.route import round_trip_ms
 
 # How many requests are looked at for signs of something unusual.
 _LOOKED_AT = 100_000

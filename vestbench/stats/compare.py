@@ -11,11 +11,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from math import inf, isfinite
 from statistics import median
-from typing import Any, Literal
 
-from vestbench.models import NS_PER_MS, Failure, Outcome, Run, Sample, Strategy
+from vestbench.models import NS_PER_MS, Failure, Run, Sample
 from vestbench.stats.bounds import Bounds, saving_bounds
-from vestbench.stats.decision import MedianSummary, SavingSummary, close_margin
+from vestbench.stats.closure import Closure, closure_of, too_short
+from vestbench.stats.decision import MedianSummary, SavingSummary
 from vestbench.stats.diagnostics import (
     MedianMismatch,
     OrderEffect,
@@ -28,43 +28,29 @@ from vestbench.stats.diagnostics import (
     plateau,
     syn_retransmissions,
 )
-from vestbench.stats.evidence import projected_rounds, threshold_of
 from vestbench.stats.groups import (
-    MAX_NOT_REUSED,
     Acceptance,
-    Closure,
     Group,
     Why,
-    closure_of,
     disturbed_samples,
     group_of,
     median_of_bounds,
-    round_trip_ms,
-    tls_round_trips,
-    too_short,
 )
+from vestbench.stats.judgement import new_verdict, projection_of
 from vestbench.stats.once import once_for_each_run
-from vestbench.stats.sequential import Reason, SequentialVerdict, Verdict
-
-# Answered requests of an arm that may contradict its strategy before the run is
-# invalid, whatever their share.
-_FEW_ENOUGH = 1
-
-# Rounds after which a run whose arms are not what they should be is given up.
-GIVE_UP_AFTER = 12
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Round:
-    """One round: an outcome of each arm, and the order they were sent in."""
-
-    number: int
-    outcomes: Mapping[str, Outcome]
-
-    def control_first(self, control: str, candidate: str) -> bool:
-        """Say which of two arms was sent first."""
-        first, second = self.outcomes[control], self.outcomes[candidate]
-        return first.slot.index < second.slot.index
+from vestbench.stats.rounds import (
+    Round,
+    contradicts,
+    controls_of,
+    first_look,
+    pair_confidence,
+    rounds_of,
+    target_of,
+    timed,
+    too_many,
+)
+from vestbench.stats.route import opening_round_trips, round_trip_ms, tls_round_trips
+from vestbench.stats.sequential import Outcome, Reason, Verdict
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -126,162 +112,6 @@ class CompareSummary:
     disturbed: int
 
 
-def rounds_of(run: Run) -> list[Round]:
-    """Return the rounds in which every arm has an outcome, in their order."""
-    labels = [arm["label"] for arm in run.plan["arms"]]
-    found: dict[int, dict[str, Outcome]] = {}
-    for outcome in run.outcomes:
-        found.setdefault(outcome.slot.session, {})[outcome.slot.arm] = outcome
-    return [
-        Round(number=number, outcomes=found[number])
-        for number in sorted(found)
-        if all(label in found[number] for label in labels)
-    ]
-
-
-def target_of(run: Run) -> tuple[float, bool]:
-    """Return the saving that is asked for, and whether it is in percent.
-
-    `--min-saving auto` is settled when the route is known, so it is in the conditions.
-    """
-    if "min_saving_percent" in run.plan:
-        return float(run.plan["min_saving_percent"]), True
-    if "min_saving_ms" in run.plan:
-        return float(run.plan["min_saving_ms"]), False
-    return float(run.conditions["auto_target_ms"]), False
-
-
-def pair_confidence(plan: Mapping[str, Any]) -> float:
-    """Return the confidence that the verdict of each pair needs.
-
-    When any of several candidates may pass, each has to be surer: 1 - 0.05 / m, for
-    which the next confidence of the table, 99 %, serves up to five.
-    """
-    if plan["question"] == "any" and len(plan["arms"]) > 2:
-        return 0.99
-    return float(plan["confidence"])
-
-
-def new_verdict(
-    plan: Mapping[str, Any], target: float, *, percent: bool
-) -> SequentialVerdict:
-    """Return the verdict of one pair, before its first round."""
-    vote: Literal["round", "pair"] = "pair" if plan["vote"] == "pair" else "round"
-    margin = float(plan["close"]) if "close" in plan else close_margin(target)
-    return SequentialVerdict(
-        target=target,
-        confidence=pair_confidence(plan),
-        min_rounds=int(plan["min_rounds"]),
-        max_rounds=int(plan["max_rounds"]),
-        close=margin,
-        vote=vote,
-        percent=percent,
-    )
-
-
-def timed(outcome: Outcome) -> tuple[float, bool]:
-    """Return what a request took in ms, or took to fail, and whether it succeeded."""
-    if isinstance(outcome, Sample):
-        return outcome.latency_ns / NS_PER_MS, True
-    return outcome.elapsed_ns / NS_PER_MS, False
-
-
-def contradicts(strategy: str, outcome: Outcome) -> bool:
-    """Say whether an answered request was not what its arm is called."""
-    if not isinstance(outcome, Sample):
-        return False
-    if strategy == Strategy.UNPOOLED:
-        return outcome.reused or outcome.resumed
-    if strategy == Strategy.RESUMED:
-        return outcome.reused or not outcome.resumed
-    if strategy == Strategy.HTTP2:
-        return not outcome.reused or outcome.http_version != "HTTP/2"
-    return not outcome.reused
-
-
-def control_of(plan: Mapping[str, Any], arm: Mapping[str, Any]) -> str:
-    """Return the label of what `arm` is compared with: the control of its own stack."""
-    return str(arm.get("against", plan["control"]))
-
-
-def controls_of(plan: Mapping[str, Any]) -> dict[str, str]:
-    """Return the label of each candidate with that of its control."""
-    controls = {arm["label"]: control_of(plan, arm) for arm in plan["arms"]}
-    return {label: control for label, control in controls.items() if label != control}
-
-
-def _round_trips(strategy: str, tls: int) -> int:
-    """Return the round trips that opening a connection costs this strategy.
-
-    A resumed handshake takes one round trip in TLS 1.3 (RFC 8446, 2.2) and one in TLS
-    1.2 (RFC 5246, 7.3).
-    """
-    if strategy == Strategy.UNPOOLED:
-        return 1 + tls
-    if strategy == Strategy.RESUMED:
-        return 1 + min(1, tls)
-    return 0
-
-
-def too_many(contradictions: int, answered: int) -> bool:
-    """Say whether an arm contradicted its name too often to be called by it."""
-    return contradictions > max(_FEW_ENOUGH, MAX_NOT_REUSED * answered)
-
-
-class Judgement:
-    """Watches a comparison as it goes, and says when it is decided.
-
-    Args:
-        plan: As it is stored.
-        target: The saving to reach, in ms or percent.
-        percent: Whether it is in percent.
-    """
-
-    def __init__(
-        self, plan: Mapping[str, Any], target: float, *, percent: bool
-    ) -> None:
-        self._plan = plan
-        self._controls = controls_of(plan)
-        self._strategies = {arm["label"]: arm["strategy"] for arm in plan["arms"]}
-        self.verdicts = {
-            label: new_verdict(plan, target, percent=percent)
-            for label in self._controls
-        }
-        self._answered: Counter[str] = Counter()
-        self._wrong: Counter[str] = Counter()
-        self.rounds = 0
-
-    def add(self, found: Round, *, look: bool = True) -> bool:
-        """Take a round into account and say whether the run can end."""
-        self.rounds += 1
-        for label, verdict in self.verdicts.items():
-            control = self._controls[label]
-            a, b = found.outcomes[control], found.outcomes[label]
-            first = found.control_first(control, label)
-            verdict.add(*timed(a), *timed(b), first, look=look)
-        for label, outcome in found.outcomes.items():
-            self._answered[label] += isinstance(outcome, Sample)
-            self._wrong[label] += contradicts(self._strategies[label], outcome)
-        return self.decided()
-
-    def decided(self) -> bool:
-        """Say whether the question is answered, or cannot be."""
-        if self.rounds >= GIVE_UP_AFTER and any(
-            too_many(self._wrong[label], self._answered[label])
-            for label in self._strategies
-        ):
-            return True
-        states = [verdict.outcome.verdict for verdict in self.verdicts.values()]
-        if self._plan["question"] == "any" and Verdict.PASS in states:
-            return True
-        return Verdict.RUNNING not in states
-
-    def projection(self, label: str) -> int | None:
-        """Return how many rounds in all would decide, if the trend holds."""
-        summary = self.verdicts[label].outcome.summary
-        return _projection(summary, self._plan)
-
-
 @once_for_each_run
 def summarise_compare(run: Run) -> CompareSummary:
     """Derive the summary of a comparison."""
@@ -337,6 +167,45 @@ def _arm(run: Run, arm: Mapping[str, str], rounds: Sequence[Round]) -> ArmSummar
     )
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Played:
+    """What the rounds of a pair gave until it was decided."""
+
+    outcome: Outcome
+    bounds: Sequence[Bounds]  # of each round's saving, in ms
+    savings: Sequence[float]  # of the rounds in which both requests succeeded, in ms
+    orders: Sequence[bool]  # of the same rounds: whether the control was first
+
+
+def _play(
+    run: Run,
+    rounds: Sequence[Round],
+    control: str,
+    candidate: str,
+    asked: tuple[float, bool],
+) -> _Played:
+    """Play the rounds through the verdict that stopped the run."""
+    target, percent = asked
+    verdict = new_verdict(run.plan, target, percent=percent)
+    look_from = first_look(run)
+    savings: list[float] = []
+    orders: list[bool] = []
+    bounds: list[Bounds] = []
+    for found in rounds:
+        if verdict.outcome.verdict is not Verdict.RUNNING:
+            break
+        a, b = found.outcomes[control], found.outcomes[candidate]
+        first = found.control_first(control, candidate)
+        verdict.add(*timed(a), *timed(b), first, look=found.number + 1 >= look_from)
+        bounds.append(saving_bounds(*timed(a), *timed(b)))
+        if isinstance(a, Sample) and isinstance(b, Sample):
+            savings.append((a.latency_ns - b.latency_ns) / NS_PER_MS)
+            orders.append(first)
+    return _Played(
+        outcome=verdict.finish(), bounds=bounds, savings=savings, orders=orders
+    )
+
+
 def _pair(
     run: Run,
     rounds: Sequence[Round],
@@ -345,35 +214,20 @@ def _pair(
     asked: tuple[float, bool],
     rtt: float | None,
 ) -> PairSummary:
-    target, percent = asked
-    verdict = new_verdict(run.plan, target, percent=percent)
+    played = _play(run, rounds, control.label, candidate.label, asked)
+    outcome, savings = played.outcome, played.savings
     confidence = pair_confidence(run.plan)
-    look_from = first_look(run)
-    savings: list[float] = []
-    orders: list[bool] = []
-    bounds: list[Bounds] = []
-    for found in rounds:
-        if verdict.outcome.verdict is not Verdict.RUNNING:
-            break
-        a, b = found.outcomes[control.label], found.outcomes[candidate.label]
-        first = found.control_first(control.label, candidate.label)
-        verdict.add(*timed(a), *timed(b), first, look=found.number + 1 >= look_from)
-        bounds.append(saving_bounds(*timed(a), *timed(b)))
-        if isinstance(a, Sample) and isinstance(b, Sample):
-            savings.append((a.latency_ns - b.latency_ns) / NS_PER_MS)
-            orders.append(first)
-    outcome = verdict.finish()
     rounds = rounds[: outcome.rounds]
     closure = None
     if outcome.rounds > 1:  # no figure from one round is called a saving
         closure = _closure(run, control, candidate, outcome.saving, rtt)
     valid = control.valid and candidate.valid
-    acceptance, why = _accept(
-        outcome.verdict, outcome.reason, closure, target, percent=percent, valid=valid
-    )
+    acceptance, why = _accept(outcome, closure, asked, valid=valid)
     interval = outcome.saving.interval
     width = interval.high - interval.low if interval else inf
-    in_trips = [Bounds(lo=b.lo / rtt, hi=b.hi / rtt) for b in bounds] if rtt else []
+    in_trips = (
+        [Bounds(lo=b.lo / rtt, hi=b.hi / rtt) for b in played.bounds] if rtt else []
+    )
     waits = _waits(rounds, candidate.label)
     return PairSummary(
         candidate=candidate.label,
@@ -388,12 +242,14 @@ def _pair(
         percent=outcome.percent,
         round_trips=(median_of_bounds(in_trips, confidence) if in_trips else None),
         closure=closure,
-        projection=_projection(outcome.summary, run.plan),
+        projection=projection_of(outcome.summary, run.plan),
         undetermined=outcome.summary.rounds
         - outcome.summary.votes_pass
         - outcome.summary.votes_fail,
         order=(
-            order_effect(savings, orders, target=_in_ms(asked, rounds, control.label))
+            order_effect(
+                savings, played.orders, target=_in_ms(asked, rounds, control.label)
+            )
             if savings
             else None
         ),
@@ -401,16 +257,6 @@ def _pair(
         mismatch=_mismatch(rounds, control.label, candidate.label, width),
         plateau=plateau(waits, floor_ms=control.group.typical("wait")),
     )
-
-
-def first_look(run: Run) -> float:
-    """Return the first round, counted from 1, on which a verdict was allowed.
-
-    A run that was killed does not say. If it had a minimum duration, that may not have
-    passed, and then no round was looked at.
-    """
-    unknown = inf if run.plan.get("min_duration_s") else 0
-    return float(run.conclusion.get("first_look", unknown))
 
 
 def _closure(
@@ -434,8 +280,8 @@ def _closure(
     opened = [s for s in run.samples if not s.reused and s.slot.arm in arms]
     versions = {sample.tls_version for sample in opened}
     tls = tls_round_trips(versions)
-    trips = _round_trips(control.strategy, tls)
-    saved = trips - _round_trips(candidate.strategy, tls)
+    trips = opening_round_trips(control.strategy, tls)
+    saved = trips - opening_round_trips(candidate.strategy, tls)
     closure = closure_of(
         control.group, candidate.group, saving, rtt, versions, round_trips=saved
     )
@@ -456,16 +302,6 @@ def _in_ms(asked: tuple[float, bool], rounds: Sequence[Round], control: str) -> 
         if isinstance(outcome, Sample)
     ]
     return target / 100 * median(latencies)
-
-
-def _projection(summary: SavingSummary, plan: Mapping[str, Any]) -> int | None:
-    """Return how many rounds in all would decide; a pair of rounds has one vote."""
-    votes = projected_rounds(
-        max(summary.votes_pass, summary.votes_fail),
-        summary.rounds,
-        threshold_of(pair_confidence(plan)),
-    )
-    return votes * 2 if votes is not None and plan["vote"] == "pair" else votes
 
 
 def _waits(rounds: Sequence[Round], label: str) -> list[float]:
@@ -491,27 +327,26 @@ def _mismatch(
 
 
 def _accept(
-    verdict: Verdict,
-    reason: Reason,
+    outcome: Outcome,
     closure: Closure | None,
-    target: float,
+    asked: tuple[float, bool],
     *,
-    percent: bool,
     valid: bool,
 ) -> tuple[Acceptance, Why]:
+    target, percent = asked
     if not valid:
         return Acceptance.INVALID, Why.NOT_REUSED
-    if verdict is Verdict.PASS:
+    if outcome.verdict is Verdict.PASS:
         return Acceptance.PASS, Why.NONE
-    if verdict is Verdict.FAIL:
-        if reason is Reason.RELIABILITY:
+    if outcome.verdict is Verdict.FAIL:
+        if outcome.reason is Reason.RELIABILITY:
             return Acceptance.FAIL, Why.RELIABILITY
         short = not percent and too_short(closure, target)
         return Acceptance.FAIL, Why.TOO_SHORT if short else Why.NONE
     return Acceptance.INCONCLUSIVE, {
         Reason.CLOSE: Why.CLOSE,
         Reason.UNRELIABLE: Why.UNRELIABLE,
-    }.get(reason, Why.NOISY)
+    }.get(outcome.reason, Why.NOISY)
 
 
 def overall(found: Sequence[Acceptance], question: str) -> Acceptance:
@@ -525,36 +360,3 @@ def overall(found: Sequence[Acceptance], question: str) -> Acceptance:
     if Acceptance.INCONCLUSIVE in found:
         return Acceptance.INCONCLUSIVE
     return Acceptance.FAIL if Acceptance.FAIL in found else Acceptance.PASS
-
-
-def theoretical_saving_ms(
-    samples: Sequence[Sample], plan: Mapping[str, Any] | None = None
-) -> float | None:
-    """Return what the route allows to save: the round trips of opening a connection.
-
-    Args:
-        samples: Requests of which some opened connections.
-        plan: Of a comparison; with it, the fewest round trips that one of its
-            candidates saves, if it saves any. Without, those of a full handshake.
-
-    Returns:
-        Milliseconds, or None where no connection was opened.
-    """
-    opened = [sample for sample in samples if not sample.reused]
-    trips = [s.syn_rtt_us / 1000 for s in opened if s.syn_rtt_us is not None]
-    trips = trips or [s.connect_ns / NS_PER_MS for s in opened if s.connect_ns]
-    if not trips:
-        return None
-    tls = tls_round_trips(s.tls_version for s in opened)
-    saved = _saved_round_trips(plan, tls) if plan is not None else []
-    return min(saved, default=1 + tls) * median(trips)
-
-
-def _saved_round_trips(plan: Mapping[str, Any], tls: int) -> list[int]:
-    """Return the round trips that each candidate saves, of those that save any."""
-    ways = {arm["label"]: arm["strategy"] for arm in plan["arms"]}
-    saved = [
-        _round_trips(ways[control], tls) - _round_trips(ways[label], tls)
-        for label, control in controls_of(plan).items()
-    ]
-    return [trips for trips in saved if trips > 0]

@@ -9,8 +9,9 @@ from math import inf
 from vestbench.models import NS_PER_MS, Outcome, Run, Sample
 from vestbench.stats.bounds import Bounds, saving_bounds
 from vestbench.stats.decision import MedianSummary
-from vestbench.stats.groups import Metric, median_of_bounds, metric, round_trip_ms
+from vestbench.stats.groups import Metric, median_of_bounds, metric
 from vestbench.stats.once import once_for_each_run
+from vestbench.stats.route import round_trip_ms
 
 # The arms, by the labels that outcomes have.
 WARMED = "warmed"

@@ -8,8 +8,8 @@ from itertools import chain
 from math import inf
 
 from vestbench.models import NS_PER_MS, Outcome, Role, Run, Sample
-from vestbench.stats.compare import rounds_of
 from vestbench.stats.groups import Group, GroupTally, side_of
+from vestbench.stats.rounds import rounds_of
 
 _STARTS = {
     Role.COLD: "without a warm-up",

@@ -11,17 +11,17 @@ from dataclasses import dataclass
 from vestbench.models import Role, Run
 from vestbench.stats.bench import session_votes
 from vestbench.stats.bounds import Bounds, percent_bounds, saving_bounds
-from vestbench.stats.compare import (
+from vestbench.stats.decision import MedianSummary, Ranked
+from vestbench.stats.evidence import threshold_of, votes_needed
+from vestbench.stats.judgement import new_verdict
+from vestbench.stats.rounds import (
     controls_of,
     first_look,
-    new_verdict,
     pair_confidence,
     rounds_of,
     target_of,
     timed,
 )
-from vestbench.stats.decision import MedianSummary, Ranked
-from vestbench.stats.evidence import threshold_of, votes_needed
 from vestbench.stats.sequential import Verdict
 from vestbench.stats.warmup import round_savings
 

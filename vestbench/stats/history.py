@@ -16,8 +16,9 @@ from vestbench.stats.bench import summarise_bench
 from vestbench.stats.compare import summarise_compare
 from vestbench.stats.connect import summarise_connect
 from vestbench.stats.decision import MedianSummary
-from vestbench.stats.groups import Acceptance, is_relayed, round_trip_ms
+from vestbench.stats.groups import Acceptance
 from vestbench.stats.quantities import COMPARING
+from vestbench.stats.route import is_relayed, round_trip_ms
 from vestbench.stats.stored import FEWEST, savings_ms, what_is_compared
 from vestbench.stats.trend import ChangePoint, Newest, change_points, newest_run
 from vestbench.stats.warmup import summarise_warm_up

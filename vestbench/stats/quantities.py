@@ -10,7 +10,7 @@ from typing import Any
 
 from vestbench.models import Outcome, Role, Run, Sample
 from vestbench.stats.bench import summarise_bench
-from vestbench.stats.compare import first_look, summarise_compare
+from vestbench.stats.compare import summarise_compare
 from vestbench.stats.connect import NOT_WARMED, WARMED
 from vestbench.stats.decision import MedianSummary
 from vestbench.stats.evidence import MIN_ROUNDS
@@ -24,6 +24,7 @@ from vestbench.stats.groups import (
     side_of,
 )
 from vestbench.stats.quantiles import samples_needed
+from vestbench.stats.rounds import first_look
 from vestbench.stats.shares import share_interval
 from vestbench.stats.warmup import summarise_warm_up
 

@@ -13,8 +13,8 @@ from statistics import median
 from typing import Any
 
 from vestbench.models import NS_PER_MS, Run, Sample
-from vestbench.stats.compare import rounds_of
-from vestbench.stats.groups import round_trip_ms
+from vestbench.stats.rounds import rounds_of
+from vestbench.stats.route import round_trip_ms
 from vestbench.stats.shift import BaselineVerdict, compare_with_baseline
 
 MARGIN = 0.10  # of the median saving then

@@ -8,8 +8,9 @@ from math import inf
 from vestbench.models import NS_PER_MS, Outcome, Role, Run, Sample
 from vestbench.stats.bounds import Bounds, percent_bounds, saving_bounds
 from vestbench.stats.decision import MedianSummary, SavingSummary, summarise
-from vestbench.stats.groups import Metric, median_of_bounds, metric, round_trip_ms
+from vestbench.stats.groups import Metric, median_of_bounds, metric
 from vestbench.stats.once import once_for_each_run
+from vestbench.stats.route import round_trip_ms
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -32,7 +32,8 @@ from vestbench.report.waterfall import Waterfall
 from vestbench.stats.assertions import AssertionResult
 from vestbench.stats.contrast import groups_in, latencies_in
 from vestbench.stats.course import Course, courses_of
-from vestbench.stats.groups import Acceptance, is_relayed
+from vestbench.stats.groups import Acceptance
+from vestbench.stats.route import is_relayed
 
 _WIDE, _NARROW = 720.0, 320.0  # of pictures, in pixels
 
