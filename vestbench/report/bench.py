@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
-from statistics import median
+from collections.abc import Iterator
 from typing import Any
 
 from rich import box
@@ -14,51 +13,32 @@ from rich.text import Text
 
 from vestbench.models import Run, Strategy
 from vestbench.report.asserted import asserted_of
+from vestbench.report.building import build_line
 from vestbench.report.conditions import conditions_table, ending_lines, failures_table
+from vestbench.report.footnotes import no_phases_note, quantile_notes
+from vestbench.report.headline import saving_line
 from vestbench.report.kernel import kernel_lines
 from vestbench.report.sheet import ACCEPTANCE_STYLES, CaptionedTable, Figure, Sheet
 from vestbench.report.units import (
     ABSENT,
     fixed,
     interval,
+    is_far,
     median_of,
     ms,
+    odds,
     percent,
     plain,
     plural,
     quantile_bound,
     quantile_cell,
 )
+from vestbench.report.warnings import bench_warnings
 from vestbench.report.waterfall import Waterfall
-from vestbench.stats import (
-    CONFIDENCE_THRESHOLDS,
-    QuantileEstimate,
-    projected_rounds,
-    samples_needed,
-)
+from vestbench.stats import CONFIDENCE_THRESHOLDS, MedianSummary, projected_rounds
 from vestbench.stats.bench import BenchSummary, summarise_bench
-from vestbench.stats.closure import Closure
 from vestbench.stats.groups import Metric, Why
 from vestbench.stats.route import is_relayed
-
-_SHORTEST_ROUTE_MS = 1.0
-
-# A residual larger than both is explained, not hidden.
-_RESIDUAL_MS = 2.0
-_RESIDUAL_SHARE = 0.1
-_RESIDUAL_CAUSES = {
-    "send": "a large request that has to wait for acknowledgements",
-    "wait": "the server is slower on new connections, or an acknowledgement is delayed "
-    "(about 40 ms)",
-    "receive": "a large response on a connection that still starts slowly",
-    "client": "work that the HTTP library does once for each connection",
-}
-_CLIENT_COSTS = {
-    "tls_context_ms": "TLS context",
-    "default_context_ms": "with the usual trust store",
-    "first_handshake_ms": "first TLS handshake on top",
-}
-_LARGEST_ODDS = 1_000_000  # beyond, digits say nothing more
 
 
 def bench_report(run: Run) -> Sheet:
@@ -98,35 +78,33 @@ def bench_brief(run: Run) -> RenderableType:
 
 def headline(run: Run, summary: BenchSummary) -> Iterator[Text]:
     """Say in a sentence what was found, and in another whether it suffices."""
-    level = f"{100 * run.plan['confidence']:g} % CI"
     saving = summary.saving
     if saving is None:
         yield Text("No saving: ", "bold").append(_no_saving(run, summary), "not bold")
-    elif saving.rounds == 1:  # a figure from n = 1 is never called a saving
-        line = Text("No saving can be stated from 1 session", "bold")
-        yield line.append(f"; it differed by {median_of(saving)} ms.", "not bold")
     else:
-        line = Text("Keeping the connection open saves ")
-        line.append(f"{median_of(saving)} ms", "bold")
-        line.append(f" per request ({level} {interval(saving.interval)}, ")
-        line.append(f"median of {plural(saving.rounds, 'session')})")
-        yield line
-        percent_saved, trips = summary.percent, summary.round_trips
-        if percent_saved is not None:
-            share = f"{median_of(percent_saved)} % {interval(percent_saved.interval)}"
-            line = Text(f"  or {share} of a cold request", "dim")
-            if trips is not None and is_far(summary.rtt_ms):
-                line.append(f", {median_of(trips, 2)} {interval(trips.interval, 2)}")
-                line.append(" round trips")
-            yield line
+        yield saving_line(
+            run,
+            Text("Keeping the connection open saves "),
+            saving,
+            count=saving.rounds,
+            unit="session",
+            per=" per request",
+        )
+        if saving.rounds > 1 and summary.percent is not None:
+            yield _share_line(summary, summary.percent)
     if summary.acceptance is not None:
         yield acceptance_line(run, summary)
     yield from ending_lines(run)
 
 
-def is_far(rtt_ms: float | None) -> bool:
-    """False on routes so short that round trips are no measure of anything."""
-    return rtt_ms is not None and rtt_ms >= _SHORTEST_ROUTE_MS
+def _share_line(summary: BenchSummary, share: MedianSummary) -> Text:
+    trips = summary.round_trips
+    cold = f"{median_of(share)} % {interval(share.interval)} of a cold request"
+    line = Text(f"  or {cold}", "dim")
+    if trips is not None and is_far(summary.rtt_ms):
+        line.append(f", {median_of(trips, 2)} {interval(trips.interval, 2)}")
+        line.append(" round trips")
+    return line
 
 
 def _no_saving(run: Run, summary: BenchSummary) -> str:
@@ -185,14 +163,6 @@ def _because(run: Run, summary: BenchSummary) -> str:
     votes = max(saving.votes_pass, saving.votes_fail)
     sessions = plural(saving.rounds, "session")
     return f"{votes} of {sessions}, evidence {odds(saving.evidence)}"
-
-
-def odds(evidence: Any) -> str:
-    """Return evidence as it is said: 52 : 1."""
-    value = float(evidence)
-    if value > _LARGEST_ODDS:
-        return f"over {_LARGEST_ODDS:,} : 1"
-    return f"{value:.1f} : 1" if value < 10 else f"{value:,.0f} : 1"
 
 
 def _projection(run: Run, saving: Any) -> str:
@@ -290,35 +260,6 @@ def _footnotes(run: Run, summary: BenchSummary) -> Iterator[str]:
     yield from quantile_notes(shown, run.plan["confidence"])
 
 
-def no_phases_note(run: Run) -> Iterator[str]:
-    """Say so of a stack that shows no phases."""
-    if run.samples and all(sample.wait_ns is None for sample in run.samples):
-        stack = plain(run.conditions.get("stack", "this stack")).plain
-        yield f"{stack} shows only the whole call: its phases are not known"
-
-
-def quantile_notes(
-    shown: Iterable[QuantileEstimate], confidence: float
-) -> Iterator[str]:
-    """Explain the signs in the p90 and p99 that are shown, if there are any."""
-    shown = list(shown)
-    quantiles = (("p90", 0.9, 10), ("p99", 0.99, 100))
-    bounds = [
-        f"{name} needs {samples_needed(q, confidence)} requests"
-        for name, q, _ in quantiles
-        if any(e.q == q and e.point is not None and e.high is None for e in shown)
-    ]
-    if bounds:
-        yield f"≥: only a lower bound; {', '.join(bounds)}"
-    missing = [
-        f"{name} needs {least} requests"
-        for name, q, least in quantiles
-        if any(e.q == q and e.point is None for e in shown)
-    ]
-    if missing:
-        yield f"n/a: too few; {', '.join(missing)}"
-
-
 def saving_table(run: Run, summary: BenchSummary) -> Table | None:
     """Return the saving, what it is made of, and what the route lets one expect."""
     closure, saving = summary.closure, summary.saving
@@ -358,127 +299,3 @@ def saving_table(run: Run, summary: BenchSummary) -> Table | None:
         row("  handshake CPU on top", closure.handshake_cpu)
         row("  computing on top, not separable", closure.beyond_round_trips)
     return table
-
-
-def build_line(run: Run) -> Text:
-    """Return what building the client cost, outside every saving."""
-    parts = []
-    context = run.conditions.get("tls_context_ms")
-    if context is not None:
-        parts.append(f"TLS context {ms(context)} ms, once")
-    parts += _build_parts(run)
-    first = run.conditions.get("first_handshake_ms")
-    if first is not None:
-        parts.append(f"first TLS handshake of the process {ms(first)} ms more, once")
-    usual = run.conditions.get("default_context_ms")
-    if usual is not None:
-        parts.append(
-            f"a TLS context with the usual trust store would be {ms(usual)} ms"
-        )
-    for stack, costs in run.conditions.get("clients", {}).items():
-        found = [f"{_CLIENT_COSTS[k]} {ms(v)} ms" for k, v in costs.items()]
-        if found:
-            parts.append(f"{plain(stack)}: {', '.join(found)}")
-    known = "; ".join(parts) or ABSENT
-    return Text(f"building the client (in no figure above): {known}", style="dim")
-
-
-def _build_parts(run: Run) -> Iterator[str]:
-    """Word what building a client object took, of each stack by itself."""
-    builds = run.conclusion.get("client_build_ms", [])
-    owners = run.conclusion.get("client_build_stacks") or [""] * len(builds)
-    by_stack: dict[str, list[float]] = {}
-    for owner, taken in zip(owners, builds, strict=True):
-        by_stack.setdefault(owner, []).append(taken)
-    for owner, found in by_stack.items():
-        of = f" of {plain(owner)}" if owner else ""
-        yield f"client object{of} {ms(median(found))} ms, median of {len(found)}"
-
-
-def bench_warnings(run: Run, summary: BenchSummary) -> Iterator[str]:
-    """Word what is unusual: what was seen, why it matters, what to try."""
-    reuse = summary.reuse
-    missed = reuse.expected - reuse.reused
-    if missed:
-        yield (
-            f"{missed} of {reuse.expected} requests that should have reused a "
-            f"connection did not: {_why_not_reused(run)}"
-        )
-    for note in run.conclusion.get("notes", []):
-        yield plain(note).plain
-    if summary.plateau is not None:
-        found = summary.plateau
-        yield (
-            f"{plural(found.count, 'reused request')} waited {ms(found.excess_ms)} ms "
-            "longer than the others: a delayed acknowledgement; the server should set "
-            "TCP_NODELAY and send header and body in one write"
-        )
-    if summary.syn_retransmissions:
-        count = len(summary.syn_retransmissions)
-        yield (
-            f"{plural(count, 'connect')} took 1, 3 or 7 s more than the others: a lost "
-            "SYN that was sent again, not the cost of a handshake"
-        )
-    if summary.retransmits and not run.conditions.get("link", {}).get("loss"):
-        yield f"{plural(summary.retransmits, 'segment')} had to be sent again"
-    if summary.resumed:
-        yield (
-            f"{plural(summary.resumed, 'connection')} resumed a TLS session: their "
-            "handshake was cheaper than a full one"
-        )
-    yield from residual_warning(summary.closure)
-    yield from link_warnings(run, summary.disturbed)
-
-
-def residual_warning(closure: Closure | None) -> Iterator[str]:
-    """Say where a saving comes from that opening the connection does not explain."""
-    if closure is None or closure.residual is None or closure.opening is None:
-        return
-    small = max(_RESIDUAL_MS, _RESIDUAL_SHARE * abs(closure.saving))
-    if abs(closure.residual) <= small:
-        return
-    parts = {name: getattr(closure, name) for name in _RESIDUAL_CAUSES}
-    name = max(parts, key=lambda part: abs(parts[part]))
-    if parts[name] * closure.opening > 0:
-        cause = f": {_RESIDUAL_CAUSES[name]}"
-    elif closure.opening:
-        cause = ", which takes longer on the reused connection"
-        cause += ": an acknowledgement may be delayed" if name == "wait" else ""
-    else:
-        cause = ""
-    yield (
-        f"opening the connection takes {ms(closure.opening)} ms, but the saving is "
-        f"{ms(closure.saving)} ms; the difference is mostly {name} "
-        f"({ms(parts[name], signed=True)} ms){cause}"
-    )
-
-
-def link_warnings(run: Run, disturbed: int) -> Iterator[str]:
-    """Word what went wrong with the emulated link."""
-    reason = run.conclusion.get("link", {}).get("disturbed")
-    if reason:
-        yield f"the emulated link was disturbed: {plain(reason).plain}"
-    if disturbed:
-        yield (
-            f"{plural(disturbed, 'sample')} of {len(run.samples)} met a packet that "
-            "the emulated link delivered more than 0.2 ms late; they are kept"
-        )
-    if is_relayed(run):
-        refusals = run.conditions.get("link", {}).get("refusals", [])
-        why = "; ".join(plain(refusal).plain for refusal in refusals)
-        yield (
-            "* no packet link on this machine, so the TCP handshake is charged to TLS: "
-            f"the totals hold, the split does not ({why}); see vestbench doctor"
-        )
-
-
-def _why_not_reused(run: Run) -> str:
-    pool = run.conditions.get("pool", {})
-    if pool.get("max_idle") == 0:
-        return "the pool keeps no idle connection (--pool-max-idle 0)"
-    if run.plan.get("interval_s", 0) > pool.get("idle_timeout_s", 60):
-        return (
-            f"the interval of {run.plan['interval_s']:g} s is beyond the pool's idle "
-            f"timeout of {pool['idle_timeout_s']:g} s"
-        )
-    return "the server closed it, or its idle time had passed"

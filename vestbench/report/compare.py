@@ -13,17 +13,11 @@ from rich.text import Text
 
 from vestbench.models import NS_PER_MS, Run, Sample, Strategy
 from vestbench.report.asserted import asserted_of
-from vestbench.report.bench import (
-    build_line,
-    is_far,
-    link_warnings,
-    no_phases_note,
-    odds,
-    quantile_notes,
-    residual_warning,
-)
+from vestbench.report.building import build_line
 from vestbench.report.conditions import conditions_table, ending_lines, failures_table
 from vestbench.report.distribution import Distributions
+from vestbench.report.footnotes import no_phases_note, quantile_notes
+from vestbench.report.reasons import explanation
 from vestbench.report.sheet import ACCEPTANCE_STYLES, CaptionedTable, Figure, Sheet
 from vestbench.report.stacks import (
     NOT_SEPARABLE,
@@ -36,13 +30,16 @@ from vestbench.report.units import (
     ABSENT,
     fixed,
     interval,
+    is_far,
     median_of,
     ms,
+    odds,
     plain,
     plural,
     quantile_bound,
     quantile_cell,
 )
+from vestbench.report.warnings import compare_warnings
 from vestbench.stats.closure import Closure
 from vestbench.stats.compare import (
     ArmSummary,
@@ -50,8 +47,7 @@ from vestbench.stats.compare import (
     PairSummary,
     summarise_compare,
 )
-from vestbench.stats.decision import Decision
-from vestbench.stats.groups import PHASES, Acceptance, Why
+from vestbench.stats.groups import PHASES, Acceptance
 from vestbench.stats.rounds import rounds_of
 from vestbench.stats.route import is_relayed
 
@@ -147,7 +143,7 @@ def _sentence(run: Run, summary: CompareSummary, pair: PairSummary) -> Iterator[
     if not invalid:
         line.append(f" against {target_text(summary)}")
     yield line.append(f" after {plural(pair.rounds, 'round')}")
-    reason = _because(run, summary, pair)
+    reason = explanation(run, summary, pair)
     if reason:
         yield Text("  ").append_text(plain(reason))
     if not stated:
@@ -161,110 +157,6 @@ def _sentence(run: Run, summary: CompareSummary, pair: PairSummary) -> Iterator[
         f"evidence {odds(pair.summary.evidence)}"
     )
     yield Text(detail, "dim")
-
-
-def _because(run: Run, summary: CompareSummary, pair: PairSummary) -> str:
-    closure = pair.closure
-    if pair.why is Why.NOT_REUSED:
-        return _contradiction(summary, pair)
-    if pair.why is Why.NOISY:
-        return _undecided(run, summary, pair)
-    if pair.why is Why.TOO_SHORT and closure is not None:
-        return _too_short(closure)
-    if pair.why is Why.RELIABILITY:
-        return f"{pair.candidate} fails more often than {pair.control}"
-    if pair.why is Why.CLOSE:
-        return (
-            "the saving is too close to the target to tell: change the target, or "
-            "accept this"
-        )
-    if pair.why is Why.UNRELIABLE:
-        return "too many requests failed"
-    if pair.acceptance is Acceptance.FAIL:
-        return _no_saving(summary, pair)
-    return ""
-
-
-def _too_short(closure: Closure) -> str:
-    reachable = closure.expected or 0.0
-    if not closure.round_trips:
-        return (
-            "a resumed TLS 1.3 handshake has as many round trips as a full one: it "
-            "only saves computing"
-        )
-    crypto = ""
-    if closure.opening is not None:
-        crypto = f", {ms(closure.opening)} ms with crypto"
-    return (
-        f"the route is too short: {ms(reachable)} ms are all that the handshakes' "
-        f"{plural(closure.round_trips, 'round trip')} of {ms(closure.rtt)} ms cost"
-        f"{crypto}; --min-saving auto asks for 80 % of what the route allows"
-    )
-
-
-def _undecided(run: Run, summary: CompareSummary, pair: PairSummary) -> str:
-    needed = int(run.plan["min_rounds"])
-    if summary.acceptance is Acceptance.PASS:
-        return "not decided when another candidate passed, which ended the run"
-    if pair.rounds < needed:
-        return f"at least {needed} rounds are needed"
-    if pair.summary.decision is not Decision.UNDECIDED:
-        return "no verdict is given before --min-duration has passed"
-    early = run.interrupted or run.conclusion.get("stopped")
-    return f"{'not decided yet' if early else 'too noisy to tell'}; {_more(pair)}"
-
-
-def _no_saving(summary: CompareSummary, pair: PairSummary) -> str:
-    """Explain a failure that is no fault of anything: there was nothing to save."""
-    strategies = {arm.label: arm.strategy for arm in summary.arms}
-    if strategies[pair.candidate] == strategies[pair.control]:
-        return "both connect in the same way, so there is nothing to save"
-    ends = pair.saving.interval
-    if ends is not None and ends.high < 0:
-        return f"{pair.candidate} is slower than {pair.control}"
-    return ""
-
-
-def _more(pair: PairSummary) -> str:
-    if pair.projection is None:
-        return "at this rate more rounds will not settle it"
-    more = max(1, pair.projection - pair.rounds)
-    return (
-        f"about {plural(more, 'more round')} would settle it if the trend holds "
-        "(--resume)"
-    )
-
-
-def _contradiction(summary: CompareSummary, pair: PairSummary) -> str:
-    for arm in summary.arms:
-        if arm.valid or arm.label not in (pair.candidate, pair.control):
-            continue
-        answered = plural(arm.answered, "request")
-        if arm.strategy in (Strategy.UNPOOLED, Strategy.RESUMED) and arm.reused:
-            return (
-                f"{arm.label} reused a connection in {arm.reused} of {answered}, so it "
-                f"was not {arm.strategy}"
-            )
-        if arm.strategy == Strategy.UNPOOLED:
-            return (
-                f"{arm.label} resumed a TLS session in {arm.resumed} of {answered}, so "
-                "its handshakes were not full"
-            )
-        if arm.strategy == Strategy.RESUMED:
-            return (
-                f"{arm.label} resumed a TLS session in only {arm.resumed} of "
-                f"{answered}, so it was not resumed; the server may issue no tickets"
-            )
-        if arm.strategy == Strategy.HTTP2 and arm.reused == arm.answered:
-            return (
-                f"{arm.label} did not speak HTTP/2 in all of {answered}: the server "
-                "does not offer it"
-            )
-        return (
-            f"{arm.label} reused its connection in only {arm.reused} of {answered}, so "
-            f"it was not {arm.strategy}"
-        )
-    return ""
 
 
 def _roles(summary: CompareSummary) -> Text:
@@ -404,67 +296,6 @@ def _picture(run: Run, summary: CompareSummary) -> Distributions:
                 latency = outcome.latency_ns / NS_PER_MS
             latencies[label].append(latency)
     return Distributions(latencies)
-
-
-def compare_warnings(run: Run, summary: CompareSummary) -> Iterator[str]:
-    """Word what is unusual: what was seen, why it matters, what to try."""
-    for pair in summary.pairs:
-        yield from _pair_warnings(run, summary, pair)
-    for note in run.conclusion.get("notes", []):
-        yield plain(note).plain
-    if summary.syn_retransmissions:
-        count = len(summary.syn_retransmissions)
-        yield (
-            f"{plural(count, 'connect')} took a whole second or more longer than the "
-            "others: a lost SYN that was sent again, not the cost of a handshake"
-        )
-    if summary.retransmits and not run.conditions.get("link", {}).get("loss"):
-        yield f"{plural(summary.retransmits, 'segment')} had to be sent again"
-    for pair in summary.pairs:
-        named = f"{pair.candidate}: " if len(summary.pairs) > 1 else ""
-        yield from (named + text for text in residual_warning(pair.closure))
-    yield from link_warnings(run, summary.disturbed)
-
-
-def _pair_warnings(
-    run: Run, summary: CompareSummary, pair: PairSummary
-) -> Iterator[str]:
-    name = pair.candidate
-    control = next(arm for arm in summary.arms if arm.label == pair.control)
-    failed = sum(count for _, count in control.failures)
-    if 20 * failed > control.requests:
-        yield (
-            f"{control.label} failed in {failed} of "
-            f"{plural(control.requests, 'round')}: what it would have taken is "
-            "unknown, and the saving only counts the time it took to fail"
-        )
-    if pair.undetermined:
-        yield (
-            f"{name}: failures leave {plural(pair.undetermined, 'round')} of "
-            f"{pair.rounds} without a vote"
-        )
-    if pair.order is not None and pair.order.warns and run.plan["vote"] != "pair":
-        yield (
-            f"{name}: who goes first matters by {ms(abs(pair.order.effect_ms))} ms; "
-            "--vote pair cancels that"
-        )
-    if pair.agreement is not None and pair.agreement.warns:
-        yield (
-            f"{name}: savings of successive rounds resemble each other; a longer "
-            "--interval makes them more independent"
-        )
-    if pair.mismatch is not None and pair.mismatch.warns:
-        yield (
-            f"{name}: the medians of the arms differ by "
-            f"{ms(pair.mismatch.of_medians_ms)} ms, but the median saving is "
-            f"{ms(pair.mismatch.median_ms)} ms: conditions changed during the run"
-        )
-    if pair.plateau is not None:
-        yield (
-            f"{name}: {plural(pair.plateau.count, 'request')} waited "
-            f"{ms(pair.plateau.excess_ms)} ms longer than the others: a delayed "
-            "acknowledgement; the server should set TCP_NODELAY"
-        )
 
 
 def progress_text(

@@ -13,13 +13,15 @@ from rich.text import Text
 
 from vestbench.models import Run
 from vestbench.report.asserted import asserted_of
-from vestbench.report.bench import build_line, is_far, link_warnings
-from vestbench.report.conditions import conditions_table, ending_lines, failures_table
+from vestbench.report.conditions import ending_lines
+from vestbench.report.headline import saving_line
 from vestbench.report.sheet import CaptionedTable, Sheet
+from vestbench.report.starts import starts_sheet
 from vestbench.report.units import (
     ABSENT,
     fixed,
     interval,
+    is_far,
     median_of,
     plain,
     plural,
@@ -27,7 +29,7 @@ from vestbench.report.units import (
 )
 from vestbench.stats import MedianSummary
 from vestbench.stats.connect import ConnectSummary, StepSummary, summarise_connect
-from vestbench.stats.groups import Metric, disturbed_samples
+from vestbench.stats.groups import Metric
 
 # What a step is called where its name does not say it.
 _TITLES = {"listen-key": "listen key", "cancel": "safe cancel"}
@@ -36,24 +38,12 @@ _TITLES = {"listen-key": "listen key", "cancel": "safe cancel"}
 def connect_report(run: Run) -> Sheet:
     """Return the whole report of a connect run."""
     summary = summarise_connect(run)
-    parts: list[RenderableType] = [
+    found: list[RenderableType] = [
         _completed_line(run, summary),
         _table(run, summary),
         *(Text(note, style="dim") for note in _footnotes(run, summary)),
-        "",
     ]
-    failures = failures_table(run)
-    if failures is not None:
-        parts += [failures, ""]
-    parts.append(build_line(run))
-    notes = (plain(note).plain for note in run.conclusion.get("notes", []))
-    return Sheet(
-        headline=tuple(_headline(run, summary)),
-        asserted=tuple(asserted_of(run)),
-        conditions=conditions_table(run),
-        parts=tuple(parts),
-        warnings=(*notes, *link_warnings(run, disturbed_samples(run))),
-    )
+    return starts_sheet(run, _headline(run, summary), found)
 
 
 def connect_brief(run: Run) -> RenderableType:
@@ -63,19 +53,12 @@ def connect_brief(run: Run) -> RenderableType:
 
 def _headline(run: Run, summary: ConnectSummary) -> Iterator[Text]:
     first = summary.steps[0] if summary.steps else None
-    saving = first.saving if first is not None else None
-    if first is None or saving is None:
+    if first is None or first.saving is None:
         yield Text("No saving: no round has both starts.", "bold")
-    elif first.rounds == 1:  # a figure from n = 1 is never called a saving
-        line = Text("No saving can be stated from 1 round", "bold")
-        yield line.append(f"; it differed by {median_of(saving)} ms.", "not bold")
     else:
-        level = f"{100 * run.plan['confidence']:g} % CI"
-        line = Text("Warming up saves the first request of the start, ")
-        line.append_text(plain(first.name)).append(", ")
-        line.append(f"{median_of(saving)} ms", "bold")
-        line.append(f" ({level} {interval(saving.interval)}, ")
-        yield line.append(f"median of {plural(first.rounds, 'round')})")
+        subject = Text("Warming up saves the first request of the start, ")
+        subject.append_text(plain(first.name)).append(", ")
+        yield saving_line(run, subject, first.saving, count=first.rounds, unit="round")
     yield from ending_lines(run)
 
 

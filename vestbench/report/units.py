@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from fractions import Fraction
 from math import inf, isfinite
 
 from rich.text import Text
@@ -9,6 +10,9 @@ from rich.text import Text
 from vestbench.stats import Interval, MedianSummary, QuantileEstimate
 
 ABSENT = "–"
+
+_SHORTEST_ROUTE_MS = 1.0
+_LARGEST_ODDS = 1_000_000  # beyond, digits say nothing more
 
 
 def ms(value: float | None, *, signed: bool = False) -> str:
@@ -92,3 +96,16 @@ def plain(text: object) -> Text:
 def plural(count: int, noun: str) -> str:
     """Return `1 session` or `20 sessions`."""
     return f"{count} {noun}" if count == 1 else f"{count} {noun}s"
+
+
+def is_far(rtt_ms: float | None) -> bool:
+    """False on routes so short that round trips are no measure of anything."""
+    return rtt_ms is not None and rtt_ms >= _SHORTEST_ROUTE_MS
+
+
+def odds(evidence: Fraction) -> str:
+    """Return evidence as it is said: 52 : 1."""
+    value = float(evidence)
+    if value > _LARGEST_ODDS:
+        return f"over {_LARGEST_ODDS:,} : 1"
+    return f"{value:.1f} : 1" if value < 10 else f"{value:,.0f} : 1"

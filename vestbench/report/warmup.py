@@ -12,48 +12,31 @@ from rich.text import Text
 
 from vestbench.models import Run
 from vestbench.report.asserted import asserted_of
-from vestbench.report.bench import (
-    build_line,
-    link_warnings,
-    quantile_notes,
-)
-from vestbench.report.conditions import conditions_table, ending_lines, failures_table
+from vestbench.report.conditions import ending_lines
+from vestbench.report.footnotes import quantile_notes
+from vestbench.report.headline import saving_line
 from vestbench.report.sheet import CaptionedTable, Sheet
+from vestbench.report.starts import starts_sheet
 from vestbench.report.units import (
-    interval,
-    median_of,
     ms,
     percent,
-    plain,
     plural,
     quantile_bound,
     quantile_cell,
 )
-from vestbench.stats.groups import Metric, disturbed_samples
+from vestbench.stats.groups import Metric
 from vestbench.stats.warmup import WarmUpSummary, summarise_warm_up
 
 
 def warm_up_report(run: Run) -> Sheet:
     """Return the whole report of a warm-up run."""
     summary = summarise_warm_up(run)
-    parts: list[RenderableType] = [
+    found: list[RenderableType] = [
         _reuse_line(summary),
         _table(run, summary),
         *(Text(note, style="dim") for note in _footnotes(run, summary)),
-        "",
     ]
-    failures = failures_table(run)
-    if failures is not None:
-        parts += [failures, ""]
-    parts.append(build_line(run))
-    notes = (plain(note).plain for note in run.conclusion.get("notes", []))
-    return Sheet(
-        headline=tuple(_headline(run, summary)),
-        asserted=tuple(asserted_of(run)),
-        conditions=conditions_table(run),
-        parts=tuple(parts),
-        warnings=(*notes, *link_warnings(run, disturbed_samples(run))),
-    )
+    return starts_sheet(run, _headline(run, summary), found)
 
 
 def warm_up_brief(run: Run) -> RenderableType:
@@ -61,25 +44,14 @@ def warm_up_brief(run: Run) -> RenderableType:
     return Lines(*_headline(run, summarise_warm_up(run)), *asserted_of(run))
 
 
-def _headline(run: Run, summary: WarmUpSummary) -> list[Text]:
-    lines = []
+def _headline(run: Run, summary: WarmUpSummary) -> Iterator[Text]:
     saving = summary.saving
     if saving is None:
-        lines.append(Text("No saving: there is no round with both starts.", "bold"))
-    elif saving.rounds == 1:  # a figure from n = 1 is never called a saving
-        line = Text("No saving can be stated from 1 round", "bold")
-        lines.append(
-            line.append(f"; it differed by {median_of(saving)} ms.", "not bold")
-        )
+        yield Text("No saving: there is no round with both starts.", "bold")
     else:
-        level = f"{100 * run.plan['confidence']:g} % CI"
-        line = Text("Warming the pool up saves the first request ")
-        line.append(f"{median_of(saving)} ms", "bold")
-        line.append(f" ({level} {interval(saving.interval)}, ")
-        line.append(f"median of {plural(saving.rounds, 'round')})")
-        lines.append(line)
-    lines += ending_lines(run)
-    return lines
+        subject = Text("Warming the pool up saves the first request ")
+        yield saving_line(run, subject, saving, count=saving.rounds, unit="round")
+    yield from ending_lines(run)
 
 
 def _reuse_line(summary: WarmUpSummary) -> Text:
