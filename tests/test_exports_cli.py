@@ -19,7 +19,8 @@ from typer.testing import CliRunner, Result
 
 from tests.documents import RUNS
 from vestbench.cli import app
-from vestbench.cli import options as o
+from vestbench.cli.option_records import as_typed
+from vestbench.cli.output_options import ExportOptions
 from vestbench.models import Run
 from vestbench.report.exports import FORMATS
 from vestbench.results import RunWriter
@@ -81,7 +82,7 @@ def names() -> set[str]:
 
 
 def test_every_format_has_an_option() -> None:
-    record = {*o.as_typed(o.ExportOptions())} - {"--github"}
+    record = {*as_typed(ExportOptions())} - {"--github"}
 
     assert record == set(OPTIONS)
     assert len(FORMATS) == len(OPTIONS)

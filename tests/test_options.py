@@ -10,7 +10,9 @@ import pytest
 import typer
 from typer.testing import CliRunner
 
-from vestbench.cli import options as o
+from vestbench.cli import options, output_options, simulated_options
+from vestbench.cli.option_records import as_typed, takes_options
+from vestbench.cli.simulated_options import LinkOptions
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -29,7 +31,7 @@ def eaten(*words: str) -> object:
     app, got = typer.Typer(), []
 
     @app.command()
-    @o.takes_options
+    @takes_options
     def eat(
         name: Annotated[str, typer.Argument()],
         *,
@@ -68,7 +70,7 @@ def test_a_value_out_of_range_is_refused_as_for_any_option() -> None:
     app = typer.Typer()
 
     @app.command()
-    @o.takes_options
+    @takes_options
     def eat(*, fruit: Fruit) -> None:
         raise AssertionError(fruit)
 
@@ -77,7 +79,12 @@ def test_a_value_out_of_range_is_refused_as_for_any_option() -> None:
 
 @pytest.mark.parametrize(
     "record",
-    [value for value in vars(o).values() if str(value).endswith("Options'>")],
+    [
+        value
+        for module in (options, output_options, simulated_options)
+        for value in vars(module).values()
+        if str(value).endswith("Options'>")
+    ],
     ids=lambda record: str(record.__name__),
 )
 def test_every_record_is_made_of_options_only(record: type) -> None:
@@ -86,13 +93,13 @@ def test_every_record_is_made_of_options_only(record: type) -> None:
 
     command.__annotations__["options"] = record
 
-    for parameter in inspect.signature(o.takes_options(command)).parameters.values():
+    for parameter in inspect.signature(takes_options(command)).parameters.values():
         (info,) = parameter.annotation.__metadata__
         assert isinstance(info, type(typer.Option("--x"))), parameter
 
 
 def test_values_are_shown_by_the_names_a_user_types() -> None:
-    assert o.as_typed(o.LinkOptions(rtt="5ms")) == {
+    assert as_typed(LinkOptions(rtt="5ms")) == {
         "--rtt": "5ms",
         "--jitter": None,
         "--loss": None,

@@ -7,6 +7,10 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from vestbench.cli import options as o
+from vestbench.cli.option_records import takes_options
+from vestbench.cli.output_options import AssertOptions, OutputOptions
+from vestbench.cli.simulated_options import ExchangeOptions, LinkOptions
+from vestbench.cli.values import chosen
 from vestbench.errors import UsageError
 
 if TYPE_CHECKING:
@@ -15,7 +19,7 @@ if TYPE_CHECKING:
     from vestbench.models import Run
 
 
-@o.takes_options
+@takes_options
 def bench(
     context: typer.Context,
     requests: Annotated[
@@ -58,7 +62,7 @@ def bench(
             "nothing was pooled.",
         ),
     ] = False,
-    asserting: o.AssertOptions,
+    asserting: AssertOptions,
     confidence: o.Confidence = 95,
     kernel_timestamps: Annotated[
         bool,
@@ -72,9 +76,9 @@ def bench(
     pacing: o.PaceOptions,
     pool: o.PoolOptions,
     stack: o.StackOptions,
-    link: o.LinkOptions,
-    exchange: o.ExchangeOptions,
-    output: o.OutputOptions,
+    link: LinkOptions,
+    exchange: ExchangeOptions,
+    output: OutputOptions,
 ) -> None:
     """Time cold against subsequent requests, by phase, with proof of reuse.
 
@@ -95,7 +99,7 @@ def bench(
 
     asserting.check(decides=gate)
     gated = gate or bool(asserting.asserted)
-    o.chosen("--confidence", confidence, (90, 95, 99))
+    chosen("--confidence", confidence, (90, 95, 99))
     m.one_stack(stack, "bench")
     strategy = Strategy.POOLED if pooled else Strategy.UNPOOLED
     if gate and not pooled:

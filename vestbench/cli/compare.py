@@ -9,6 +9,10 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from vestbench.cli import options as o
+from vestbench.cli.option_records import as_typed, refuse_given, takes_options
+from vestbench.cli.output_options import AssertOptions, OutputOptions, exports_in
+from vestbench.cli.simulated_options import DriftingLinkOptions, ExchangeOptions
+from vestbench.cli.values import chosen, duration, parsed
 from vestbench.config import parse_percent
 from vestbench.errors import ExitCode, UsageError
 
@@ -20,7 +24,7 @@ if TYPE_CHECKING:
     from vestbench.models import Run
 
 
-@o.takes_options
+@takes_options
 def compare(
     context: typer.Context,
     names: Annotated[
@@ -117,15 +121,15 @@ def compare(
     ] = False,
     *,
     where: o.VenueOptions,
-    asserting: o.AssertOptions,
+    asserting: AssertOptions,
     confidence: o.Confidence = 95,
     account: o.AccountOptions,
     pacing: o.PaceOptions,
     pool: o.PoolOptions,
     stack: o.StackOptions,
-    link: o.DriftingLinkOptions,
-    exchange: o.ExchangeOptions,
-    output: o.OutputOptions,
+    link: DriftingLinkOptions,
+    exchange: ExchangeOptions,
+    output: OutputOptions,
 ) -> None:
     """Decide how much one way of connecting saves against another.
 
@@ -136,11 +140,11 @@ def compare(
     """
     words = names or ["pooled", "unpooled"]
     asserting.check()
-    o.chosen("--confidence", confidence, (90, 95, 99))
+    chosen("--confidence", confidence, (90, 95, 99))
     if any(_is_file(word) for word in words):
         why = "documents are made of one run, not of two stored ones"
-        o.refuse_given(o.as_typed(o.exports_in(output)), why)
-        o.refuse_given(
+        refuse_given(as_typed(exports_in(output)), why)
+        refuse_given(
             {"--assert": asserting.asserted}, "vestbench gate judges stored results"
         )
         _compare_stored(words, force, confidence / 100, as_json=output.json)
@@ -160,8 +164,8 @@ def compare(
     from vestbench.cli import measuring as m
     from vestbench.measuring.compare import CompareJob, Question, arms_of
 
-    o.chosen("--vote", vote, ("round", "pair"))
-    o.chosen("--question", question, ("all", "any"))
+    chosen("--vote", vote, ("round", "pair"))
+    chosen("--question", question, ("all", "any"))
     arms_of(words, control)  # refuse what is no strategy before what no stack can do
     pace = m.pace_of(pacing, settings)
     place = m.place_of(
@@ -183,10 +187,10 @@ def compare(
             confidence=confidence / 100,
             question=question,
             vote=vote,
-            idle_s=o.duration("--idle", idle),
+            idle_s=duration("--idle", idle),
             min_rounds=min_rounds,
             max_rounds=max_rounds,
-            min_duration_s=o.duration("--min-duration", min_duration),
+            min_duration_s=duration("--min-duration", min_duration),
         ),
         place,
         pace,
@@ -221,7 +225,7 @@ def _target(given: str | None, settings: Settings) -> Target:
         return Target()
     if given is None or "%" not in given:
         return Target(saving_s=settings["min_saving"])
-    return Target(percent=o.parsed("--min-saving", given, parse_percent))
+    return Target(percent=parsed("--min-saving", given, parse_percent))
 
 
 def _compare_stored(

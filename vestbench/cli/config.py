@@ -5,16 +5,18 @@ from __future__ import annotations
 import typer
 
 from vestbench.cli import options as o
+from vestbench.cli.option_records import takes_options
+from vestbench.cli.output_options import Json, Results
 
 
-@o.takes_options
+@takes_options
 def config(
     venue: o.Venue = None,
     min_saving: o.MinSaving = None,
-    results: o.Results = None,
+    results: Results = None,
     *,
     pool: o.PoolOptions,
-    json: o.Json = False,
+    json: Json = False,
 ) -> None:
     """Show the settings in force, and where each value came from.
 

@@ -7,6 +7,10 @@ from typing import Annotated
 import typer
 
 from vestbench.cli import options as o
+from vestbench.cli.option_records import takes_options
+from vestbench.cli.output_options import AssertOptions, OutputOptions
+from vestbench.cli.simulated_options import ExchangeOptions, LinkOptions
+from vestbench.cli.values import chosen
 from vestbench.errors import ExitCode
 
 # On the simulated venue as many as a verdict elsewhere needs; on a real one the fewest
@@ -15,7 +19,7 @@ SIM_ROUNDS = 12
 REAL_ROUNDS = 6
 
 
-@o.takes_options
+@takes_options
 def connect(
     rounds: Annotated[
         int | None,
@@ -32,13 +36,13 @@ def connect(
     *,
     where: o.StartOptions,
     account: o.KeysOptions,
-    asserting: o.AssertOptions,
+    asserting: AssertOptions,
     confidence: o.Confidence = 95,
     pacing: o.PaceOptions,
     pool: o.PoolOptions,
-    link: o.LinkOptions,
-    exchange: o.ExchangeOptions,
-    output: o.OutputOptions,
+    link: LinkOptions,
+    exchange: ExchangeOptions,
+    output: OutputOptions,
 ) -> None:
     """Start as the bot does, step by step, and show what its warm-up buys.
 
@@ -60,7 +64,7 @@ def connect(
 
     settings = settings_here(pool, venue=where.venue, results=output.results)
     asserting.check(decides=False)
-    o.chosen("--confidence", confidence, (90, 95, 99))
+    chosen("--confidence", confidence, (90, 95, 99))
     pace = m.pace_of(pacing, settings)
     venue = find_venue(settings["venue"])
     last = "cancel" if has_accounts(venue.name) else ""

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import typer
 
-from vestbench.cli import options as o
+from vestbench.cli.output_options import Json
 
 
-def doctor(json: o.Json = False) -> None:
+def doctor(json: Json = False) -> None:
     """Find out what this machine can do, and why it cannot do the rest.
 
     Each way of emulating a link is started and measured, which takes a second.

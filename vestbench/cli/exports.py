@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Self
 import typer
 
 from vestbench.cli.console import stderr
-from vestbench.cli.options import ExportOptions
+from vestbench.cli.output_options import ExportOptions
 from vestbench.errors import UsageError, VestbenchError, reason_of
 
 if TYPE_CHECKING:

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from vestbench.cli import options as o
+from vestbench.cli.option_records import as_typed, refuse_given, takes_options
+from vestbench.cli.output_options import AssertOptions, ExportOptions, Json, Quiet
 from vestbench.errors import UsageError
 
 if TYPE_CHECKING:
@@ -16,17 +17,17 @@ if TYPE_CHECKING:
     from vestbench.report.gate import Judged
 
 
-@o.takes_options
+@takes_options
 def gate(
     files: Annotated[
         list[Path],
         typer.Argument(metavar="FILE...", help="Results, finished or not."),
     ],
     *,
-    asserting: o.AssertOptions,
-    json: o.Json = False,
-    quiet: o.Quiet = False,
-    documents: o.ExportOptions,
+    asserting: AssertOptions,
+    json: Json = False,
+    quiet: Quiet = False,
+    documents: ExportOptions,
 ) -> None:
     """Judge stored runs: by what is asserted, or by what they were asked themselves.
 
@@ -45,7 +46,7 @@ def gate(
     asserting.check()
     if len(files) > 1:
         why = "documents are made of one run"
-        o.refuse_given(o.as_typed(documents), why)
+        refuse_given(as_typed(documents), why)
     texts = asserting.asserted or []
     with Exports(documents, taken=files[0], has_json=json, quiet=quiet) as exports:
         judged = []

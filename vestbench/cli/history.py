@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from vestbench.cli import options as o
+from vestbench.cli.output_options import Json
 from vestbench.errors import InvalidRunError, UsageError, reason_of
 
 if TYPE_CHECKING:
@@ -26,7 +27,7 @@ Folder = Annotated[
 ]
 
 
-def history(folder: Folder = None, json: o.Json = False) -> None:
+def history(folder: Folder = None, json: Json = False) -> None:
     """List stored runs: when, what of, and how much was saved.
 
     Example: vestbench history results/
@@ -47,7 +48,7 @@ def trend(
     last: Annotated[
         int, typer.Option("--last", metavar="N", min=1, help="Runs listed of each row.")
     ] = 20,
-    json: o.Json = False,
+    json: Json = False,
 ) -> None:
     """Show how the saving went over stored runs, and where it changed.
 

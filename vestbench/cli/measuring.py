@@ -18,7 +18,11 @@ from vestbench.cli import options as o
 from vestbench.cli.access import access_of
 from vestbench.cli.console import Progress, stderr, stdout
 from vestbench.cli.exports import Exports
+from vestbench.cli.option_records import as_typed, refuse_given
+from vestbench.cli.output_options import AssertOptions, OutputOptions
 from vestbench.cli.settings import exchange_spec, is_real, link_spec
+from vestbench.cli.simulated_options import ExchangeOptions, LinkOptions
+from vestbench.cli.values import duration, seed_or_new
 from vestbench.config import Settings
 from vestbench.errors import ExitCode, UsageError
 from vestbench.measuring.pace import Pace, check_budget, polite_rate
@@ -41,8 +45,8 @@ if TYPE_CHECKING:
 def place_of(
     settings: Settings,
     where: o.VenueOptions,
-    link: o.LinkOptions,
-    exchange: o.ExchangeOptions,
+    link: LinkOptions,
+    exchange: ExchangeOptions,
     account: o.KeysOptions,
     stack: o.StackOptions | None = None,
     *,
@@ -85,7 +89,7 @@ def place_of(
     )
     if not place.is_simulated:
         why = f"only for --venue sim, not for {venue.name}"
-        o.refuse_given({**o.as_typed(link), **o.as_typed(exchange)}, why)
+        refuse_given({**as_typed(link), **as_typed(exchange)}, why)
     return place
 
 
@@ -100,16 +104,16 @@ def one_stack(stack: o.StackOptions, command: str) -> None:
 def pace_of(options: o.PaceOptions, settings: Settings) -> Pace:
     """Return how fast requests are sent, with a seed that is drawn if none is given."""
     return Pace(
-        interval_s=o.duration("--interval", options.interval),
+        interval_s=duration("--interval", options.interval),
         max_rate=polite_rate(options.rate, real=is_real(settings)),
-        seed=o.seed_or_new(options.seed),
+        seed=seed_or_new(options.seed),
     )
 
 
 def run_and_show(
     job: Job,
     place: Place,
-    output: o.OutputOptions,
+    output: OutputOptions,
     settings: Settings,
     *,
     budget: int,
@@ -117,7 +121,7 @@ def run_and_show(
     brief: Callable[[Run], RenderableType],
     total: int = 0,
     gated: bool = False,
-    asserting: o.AssertOptions | None = None,
+    asserting: AssertOptions | None = None,
     workers: RemoteStacks | None = None,
 ) -> Run:
     """Carry out `job`, show its run, and return it.
@@ -183,7 +187,7 @@ def run_and_show(
 
 def _show(
     measured: Measured,
-    output: o.OutputOptions,
+    output: OutputOptions,
     show: Callable[[Run], RenderableType],
 ) -> None:
     if output.json:
@@ -204,7 +208,7 @@ def show_log() -> None:
     logging.getLogger("vestbench").setLevel(logging.INFO)
 
 
-def gate_exit(run: Run, options: o.AssertOptions) -> typer.Exit:
+def gate_exit(run: Run, options: AssertOptions) -> typer.Exit:
     """Return the exit that says what `run` makes of what it was asked."""
     from vestbench.stats.assertions import assertions_of, verdict_of
 

@@ -7,7 +7,8 @@ from typing import Annotated
 
 import typer
 
-from vestbench.cli import options as o
+from vestbench.cli.option_records import takes_options
+from vestbench.cli.output_options import ExportOptions, Json, Quiet
 
 _SUMMARISING = "summarising"
 
@@ -20,15 +21,15 @@ def _show_schema(wanted: bool) -> None:
         raise typer.Exit
 
 
-@o.takes_options
+@takes_options
 def report(
     file: Annotated[
         Path, typer.Argument(metavar="FILE", help="A result, finished or not.")
     ],
-    json: o.Json = False,
-    quiet: o.Quiet = False,
+    json: Json = False,
+    quiet: Quiet = False,
     *,
-    documents: o.ExportOptions,
+    documents: ExportOptions,
     schema: Annotated[  # noqa: ARG001, its callback has ended the command
         bool,
         typer.Option(

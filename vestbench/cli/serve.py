@@ -8,7 +8,10 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from vestbench.cli import options as o
+from vestbench.cli.option_records import takes_options
+from vestbench.cli.output_options import Json
+from vestbench.cli.simulated_options import ExchangeOptions, LinkOptions
+from vestbench.cli.values import chosen, parsed
 from vestbench.errors import UsageError
 
 if TYPE_CHECKING:
@@ -18,7 +21,7 @@ if TYPE_CHECKING:
 _LOOK_EVERY_S = 0.25
 
 
-@o.takes_options
+@takes_options
 def serve(
     port: Annotated[
         int,
@@ -44,7 +47,7 @@ def serve(
         ),
     ] = None,
     *,
-    exchange: o.ExchangeOptions,
+    exchange: ExchangeOptions,
     http2: Annotated[
         bool,
         typer.Option(
@@ -89,7 +92,7 @@ def serve(
             show_default=False,
         ),
     ] = None,
-    json: o.Json = False,
+    json: Json = False,
 ) -> None:
     """Run the simulated exchange until Ctrl-C, for any client; on loopback by default.
 
@@ -109,7 +112,7 @@ def serve(
     from vestbench.simulator.exchange.behaviour import Behaviour, parse_faults
     from vestbench.simulator.venue import ServedExchange
 
-    o.chosen("--contract", contract, ("development", "production"))
+    chosen("--contract", contract, ("development", "production"))
     spec = replace(
         exchange_spec(exchange),
         http2=http2,
@@ -118,10 +121,10 @@ def serve(
     )
     faults: dict[str, Any] = {}
     if fault:
-        faults.update(o.parsed("--fault", fault, parse_faults))
+        faults.update(parsed("--fault", fault, parse_faults))
     behaviour = Behaviour(**faults, seed=seed)
-    link = link_spec(o.LinkOptions(rtt=rtt or "0ms"), seed)
-    address = str(o.parsed("--host", host, ip_address))
+    link = link_spec(LinkOptions(rtt=rtt or "0ms"), seed)
+    address = str(parsed("--host", host, ip_address))
     with ServedExchange(
         spec, link, port=port, host=address, behaviour=behaviour
     ) as served:

@@ -6,6 +6,13 @@ import os
 from pathlib import Path
 
 from vestbench.cli import options as o
+from vestbench.cli.option_records import as_typed, refuse_given
+from vestbench.cli.simulated_options import (
+    DriftingLinkOptions,
+    ExchangeOptions,
+    LinkOptions,
+)
+from vestbench.cli.values import chosen, duration
 from vestbench.config import Settings, resolve
 from vestbench.errors import UsageError
 from vestbench.models import ExchangeSpec, LinkSpec
@@ -41,40 +48,40 @@ def is_real(settings: Settings) -> bool:
     return bool(settings["venue"] != "sim")
 
 
-def link_spec(options: o.LinkOptions, seed: int) -> LinkSpec | None:
+def link_spec(options: LinkOptions, seed: int) -> LinkSpec | None:
     """Return the link that is asked for, or None for plain loopback."""
-    rtt_s = o.duration("--rtt", options.rtt, DEFAULT_RTT_S)
-    engine = o.chosen(
+    rtt_s = duration("--rtt", options.rtt, DEFAULT_RTT_S)
+    engine = chosen(
         "--link", options.link or "auto", ("auto", "packet", "tun", "relay")
     )
-    jitter_s = o.duration("--jitter", options.jitter)
+    jitter_s = duration("--jitter", options.jitter)
     if rtt_s == 0:
         why = "without a link (--rtt 0ms) there is nothing to set"
-        given = o.as_typed(options)
-        o.refuse_given({k: v for k, v in given.items() if k != "--rtt"}, why)
+        given = as_typed(options)
+        refuse_given({k: v for k, v in given.items() if k != "--rtt"}, why)
         return None
     if rtt_s > 5:
         raise UsageError("--rtt: more than 5s is no round trip")
     if jitter_s > 5:
         raise UsageError("--jitter: more than 5s is no jitter")
-    drift = options.drift if isinstance(options, o.DriftingLinkOptions) else None
+    drift = options.drift if isinstance(options, DriftingLinkOptions) else None
     return LinkSpec(
         rtt_ms=rtt_s * 1e3,
         jitter_ms=jitter_s * 1e3,
         loss=options.loss or 0.0,
         seed=seed,
-        drift_ms_per_s=1e3 * o.duration("--drift", drift),
+        drift_ms_per_s=1e3 * duration("--drift", drift),
         engine=engine,
     )
 
 
-def exchange_spec(options: o.ExchangeOptions) -> ExchangeSpec:
+def exchange_spec(options: ExchangeOptions) -> ExchangeSpec:
     """Return the exchange that is asked for."""
-    processing_s = o.duration("--processing", options.processing, DEFAULT_PROCESSING_S)
-    slow_s = o.duration("--order-processing", options.order_processing, -1.0)
+    processing_s = duration("--processing", options.processing, DEFAULT_PROCESSING_S)
+    slow_s = duration("--order-processing", options.order_processing, -1.0)
     return ExchangeSpec(
-        tls=o.chosen("--tls", options.tls or "1.3", ("1.2", "1.3")),
-        idle_timeout_s=o.duration(
+        tls=chosen("--tls", options.tls or "1.3", ("1.2", "1.3")),
+        idle_timeout_s=duration(
             "--idle-timeout", options.idle_timeout, DEFAULT_IDLE_TIMEOUT_S
         ),
         max_requests=options.max_requests or 0,

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import typer
 
-from vestbench.cli import options as o
+from vestbench.cli.output_options import Json
 
 
-def stacks(json: o.Json = False) -> None:
+def stacks(json: Json = False) -> None:
     """Say which HTTP libraries are installed, and what each can do.
 
     Example: vestbench stacks --json

@@ -7,6 +7,10 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from vestbench.cli import options as o
+from vestbench.cli.option_records import takes_options
+from vestbench.cli.output_options import AssertOptions, OutputOptions
+from vestbench.cli.simulated_options import ExchangeOptions, LinkOptions
+from vestbench.cli.values import chosen
 from vestbench.errors import UsageError
 
 if TYPE_CHECKING:
@@ -15,7 +19,7 @@ if TYPE_CHECKING:
     from vestbench.models import Run
 
 
-@o.takes_options
+@takes_options
 def warmup(
     context: typer.Context,
     rounds: Annotated[
@@ -42,15 +46,15 @@ def warmup(
     *,
     where: o.VenueOptions,
     min_saving: o.MinSaving = None,
-    asserting: o.AssertOptions,
+    asserting: AssertOptions,
     confidence: o.Confidence = 95,
     account: o.AccountOptions,
     pacing: o.PaceOptions,
     pool: o.PoolOptions,
     stack: o.StackOptions,
-    link: o.LinkOptions,
-    exchange: o.ExchangeOptions,
-    output: o.OutputOptions,
+    link: LinkOptions,
+    exchange: ExchangeOptions,
+    output: OutputOptions,
 ) -> None:
     """Do what the bot does at start, and prove what its first request gains by it.
 
@@ -71,7 +75,7 @@ def warmup(
     from vestbench.venues import find_venue
 
     asserting.check(decides=False)
-    o.chosen("--confidence", confidence, (90, 95, 99))
+    chosen("--confidence", confidence, (90, 95, 99))
     m.one_stack(stack, "warmup")
     width = connections if connections is not None else settings.pool.max_idle
     if width < 1:
