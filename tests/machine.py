@@ -1,11 +1,16 @@
-"""Tells a wrong result from a machine that cannot keep time."""
+"""What the machine lacks: a skipped test is told from a wrong result."""
 
 from __future__ import annotations
 
 import time
+from functools import cache
 from pathlib import Path
 
 import pytest
+
+from vestbench.models import LinkSpec
+from vestbench.simulator.lab_client import Lab
+from vestbench.simulator.link_report import NoLinkError
 
 # A quiet machine of the sort this was written on: 0.1 ms at the 90th of 100 sleeps, no
 # steal. Another guest of its host that computes all the time: 0.6 ms and 15 %.
@@ -42,6 +47,22 @@ def demand(met: bool, found: str) -> None:
     if reason:
         pytest.skip(f"{found}; but {reason}, so nothing can be said")
     pytest.fail(found)
+
+
+def need_link(engine: str) -> None:
+    """Skip the test if this machine cannot emulate a link by `engine`."""
+    reason = _refusal(engine)
+    if reason:
+        pytest.skip(reason)
+
+
+@cache
+def _refusal(engine: str) -> str:
+    try:
+        Lab(LinkSpec(rtt_ms=1, engine=engine)).stop()
+    except NoLinkError as error:
+        return str(error)
+    return ""
 
 
 def _cpu_times() -> list[int]:

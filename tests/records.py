@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
 
 from vestbench.models import (
@@ -18,6 +19,7 @@ from vestbench.models import (
     Slot,
     Strategy,
 )
+from vestbench.results import RunWriter
 
 STARTED = datetime(2026, 3, 1, 10, 15, tzinfo=UTC)
 
@@ -355,3 +357,14 @@ def compare_run(
         failures=tuple(o for o in found if isinstance(o, Failure)),
         conclusion=_merged({**CONCLUSION, "first_look": 1}, conclusion),
     )
+
+
+def store(run: Run, path: Path, summary: Mapping[str, Any] | None = None) -> Path:
+    """Write a run as a command does, its requests in the order of the run."""
+    writer = RunWriter(
+        path, command=run.command, label=run.label, plan=run.plan, started=run.started
+    )
+    writer.conditions(run.conditions)
+    for outcome in run.outcomes:
+        writer.add(outcome)
+    return writer.finish(run.conclusion, summary or {})

@@ -8,21 +8,33 @@ import socket
 import ssl
 import struct
 import threading
-from collections.abc import Callable, Iterable
-from contextlib import suppress
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from functools import cache
 from types import TracebackType
-from typing import Literal, Self
+from typing import Literal, Protocol, Self, TypeVar
 
 import trustme
 
-from vestbench.models import PoolSettings, RequestSpec, Role, SessionPlan, Slot
+from vestbench.experiments.ports import Session
+from vestbench.models import (
+    Failure,
+    Outcome,
+    PoolSettings,
+    RequestSpec,
+    Role,
+    Sample,
+    SessionPlan,
+    Slot,
+)
 
 # When a helper gives up on something that should have happened long ago.
 PATIENCE_S = 10.0
 
 SLOT = Slot(session=0, index=0, role=Role.COLD)
+
+S = TypeVar("S", bound=Session, covariant=True)
 
 Leaf = Literal["good", "expired", "wrong-name", "unknown-ca"]
 
@@ -319,6 +331,37 @@ def plan(**values: object) -> SessionPlan:
         if key in values
     }
     return SessionPlan(pool=PoolSettings(**values), **of_plan)  # type: ignore[arg-type]
+
+
+class Opens(Protocol[S]):
+    """A stack, of whichever kind of session."""
+
+    def open(self, plan: SessionPlan) -> S: ...
+
+
+@contextmanager
+def opened(stack: Opens[S], **values: object) -> Iterator[S]:
+    """Open a session for a `plan` of these values, and close it."""
+    session = stack.open(plan(**values))
+    try:
+        yield session
+    finally:
+        session.close()
+
+
+def sampled(outcome: Outcome) -> Sample:
+    assert isinstance(outcome, Sample), outcome
+    return outcome
+
+
+def failed(session: Session, spec: RequestSpec) -> Failure:
+    """Send what has to fail, and return how; its detail is one short line."""
+    outcome = session.send(spec, SLOT)
+    assert isinstance(outcome, Failure), outcome
+    assert outcome.elapsed_ns > 0
+    assert 0 < len(outcome.detail) <= 200
+    assert outcome.detail.splitlines() == [outcome.detail]
+    return outcome
 
 
 def free_port() -> int:

@@ -26,9 +26,7 @@ COMMANDS = (
 QUICK = ("--rtt", "0ms", "--processing", "0ms")
 
 
-@pytest.fixture(autouse=True)
-def _in_an_empty_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.chdir(tmp_path)
+pytestmark = pytest.mark.usefixtures("empty_folder")
 
 
 def _stored(folder: str = "results") -> list[Path]:

@@ -19,7 +19,7 @@ from typer.testing import Result
 
 from tests.command import WIDE, vestbench
 from tests.machine import demand
-from tests.records import known
+from tests.records import known, store
 from tests.servers import ScriptedServer, Visit
 from vestbench.clients.httpx_stack import HttpxStack
 from vestbench.clients.remote import RemoteStack
@@ -40,7 +40,7 @@ from vestbench.models import (
     Slot,
     Strategy,
 )
-from vestbench.results import RunWriter, load
+from vestbench.results import load
 from vestbench.simulator.venue import SimulatedVenue
 from vestbench.stats.compare import CompareSummary, PairSummary, summarise_compare
 from vestbench.stats.groups import Acceptance, Why
@@ -68,9 +68,7 @@ def compare(*words: str) -> Result:
     return vestbench("compare", *words)
 
 
-@pytest.fixture(autouse=True)
-def _in_an_empty_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.chdir(tmp_path)
+pytestmark = pytest.mark.usefixtures("empty_folder")
 
 
 def _flat(text: str) -> str:
@@ -609,18 +607,13 @@ def _edited(shown: Shown, name: str, pattern: str, text: str) -> str:
 def _slower(shown: Shown, name: str, by_ms: float) -> str:
     """Write a copy of a result whose pooled arm took longer."""
     run = load(shown.path)
-    writer = RunWriter(
-        Path(name),
-        command=run.command,
-        label=run.label,
-        plan=run.plan,
-        started=run.started,
-    )
-    writer.conditions(run.conditions)
-    for sample in run.samples:
-        more_ns = round(by_ms * 1e6) if sample.slot.arm == "pooled" else 0
-        writer.add(replace(sample, latency_ns=sample.latency_ns + more_ns))
-    writer.finish(run.conclusion, {})
+    slower = [
+        replace(sample, latency_ns=sample.latency_ns + round(by_ms * 1e6))
+        if sample.slot.arm == "pooled"
+        else sample
+        for sample in run.samples
+    ]
+    store(replace(run, samples=tuple(slower), failures=()), Path(name))
     return name
 
 

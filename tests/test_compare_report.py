@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 import json
 import random
 import tomllib
@@ -16,40 +15,21 @@ import tomli_w
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from rich.cells import cell_len
-from rich.console import Console, RenderableType
 
-from tests.records import CONCLUSION, CONDITIONS, compare_run, failure, sample
+from tests.printed import assert_whole, rendered, written
+from tests.records import CONCLUSION, CONDITIONS, compare_run, failure, sample, store
 from vestbench.models import FailureKind, Outcome, Role, Run, Sample
 from vestbench.report import distribution as pictures
 from vestbench.report import machine_document, show_brief, show_run
 from vestbench.report.compare import progress_text
 from vestbench.report.distribution import Distributions
 from vestbench.report.machine import summary
-from vestbench.results import RunWriter, load
+from vestbench.results import load
 from vestbench.stats import histogram
 
 PROPERTY = settings(deadline=None, derandomize=True)
 
 DATA = Path(__file__).parent / "data"
-
-
-def written(shown: RenderableType, width: int = 120, *, colour: bool = False) -> str:
-    """Return what a file would hold: no colours, no trailing blanks."""
-    stream = io.StringIO()
-    console = Console(
-        file=stream,
-        width=width,
-        force_terminal=colour,
-        color_system="truecolor" if colour else None,
-        legacy_windows=False,
-    )
-    console.print(shown)
-    text = stream.getvalue()
-    return text if colour else "\n".join(line.rstrip() for line in text.split("\n"))
-
-
-def rendered(run: Run, width: int = 120) -> str:
-    return written(show_run(run), width)
 
 
 def flat(text: str) -> str:
@@ -359,10 +339,7 @@ def test_no_line_is_longer_than_the_terminal_and_none_is_cropped(
 ) -> None:
     text = rendered(RUNS[name](), width)
 
-    assert max(map(cell_len, text.splitlines())) <= width
-    assert "…" not in text
-    assert "nan" not in text
-    assert "None" not in text
+    assert_whole(text, width)
 
 
 def test_the_widest_comparison_fits_into_eighty_columns() -> None:
@@ -386,17 +363,7 @@ def test_the_widest_comparison_fits_into_eighty_columns() -> None:
 @pytest.mark.parametrize("name", RUNS)
 def test_a_stored_comparison_is_shown_identically(name: str, tmp_path: Path) -> None:
     run = RUNS[name]()
-    writer = RunWriter(
-        tmp_path / "run.toml",
-        command=run.command,
-        label=run.label,
-        plan=run.plan,
-        started=run.started,
-    )
-    writer.conditions(run.conditions)
-    for outcome in run.outcomes:
-        writer.add(outcome)
-    path = writer.finish(run.conclusion, summary(run))
+    path = store(run, tmp_path / "run.toml", summary(run))
 
     assert rendered(load(path)) == rendered(run)
 

@@ -10,8 +10,7 @@ import re
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -23,9 +22,9 @@ from typer.testing import Result
 from werkzeug import Request, Response
 
 from tests.command import vestbench
-from tests.servers import SLOT, free_port, get, plan
+from tests.servers import SLOT, free_port, get, opened
 from vestbench import __version__
-from vestbench.clients.httpx_stack import HttpxSession, HttpxStack
+from vestbench.clients.httpx_stack import HttpxStack
 from vestbench.errors import UsageError
 from vestbench.experiments.bench import BURN_IN
 from vestbench.experiments.ports import Pacer
@@ -101,23 +100,12 @@ def httpserver_listen_address() -> tuple[str, int]:
     return ("127.0.0.1", 0)
 
 
-@pytest.fixture(autouse=True)
-def _in_an_empty_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.chdir(tmp_path)
+pytestmark = pytest.mark.usefixtures("empty_folder")
 
 
 @pytest.fixture(scope="module")
 def stack() -> HttpxStack:
     return HttpxStack()
-
-
-@contextmanager
-def opened(stack: HttpxStack, **values: object) -> Iterator[HttpxSession]:
-    session = stack.open(plan(**values))
-    try:
-        yield session
-    finally:
-        session.close()
 
 
 def outcome(stack: HttpxStack, spec: RequestSpec) -> Sample | Failure:

@@ -18,12 +18,11 @@ import pytest
 from typer.testing import CliRunner, Result
 
 from tests.documents import RUNS
+from tests.records import store
 from vestbench.cli import app
 from vestbench.cli.option_records import as_typed
 from vestbench.cli.output_options import ExportOptions
-from vestbench.models import Run
 from vestbench.report.exports import FORMATS
-from vestbench.results import RunWriter
 
 QUICK = ("--rtt", "0ms", "--processing", "0ms")
 ENV = {"COLUMNS": "300"}  # no sentence is broken
@@ -42,9 +41,7 @@ def vestbench(*words: str, **environment: str) -> Result:
     return CliRunner().invoke(app, words, env={**ENV, **environment})
 
 
-@pytest.fixture(autouse=True)
-def _in_an_empty_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.chdir(tmp_path)
+pytestmark = pytest.mark.usefixtures("empty_folder")
 
 
 @pytest.fixture(autouse=True)
@@ -55,18 +52,7 @@ def _not_in_a_job_of_github(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def stored(name: str = "compare", path: str = "run.toml") -> str:
     """Write one of the known runs, and return where."""
-    run: Run = RUNS[name]()
-    writer = RunWriter(
-        Path(path),
-        command=run.command,
-        label=run.label,
-        plan=run.plan,
-        started=run.started,
-    )
-    writer.conditions(run.conditions)
-    for outcome in run.outcomes:
-        writer.add(outcome)
-    writer.finish(run.conclusion, {})
+    store(RUNS[name](), Path(path))
     return path
 
 

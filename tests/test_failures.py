@@ -8,7 +8,6 @@ import ssl
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
 from typing import Any, cast
@@ -24,11 +23,13 @@ from tests.servers import (
     ScriptedServer,
     Visit,
     answer,
+    failed,
     free_port,
     get,
     keep_alive,
-    plan,
+    opened,
     post,
+    sampled,
     tls_pair,
 )
 from vestbench.clients.connecting import NameResolutionError
@@ -36,7 +37,7 @@ from vestbench.clients.failures import Classifier
 from vestbench.clients.httpx_stack import HttpxSession, HttpxStack
 from vestbench.clients.marks import Marks
 from vestbench.clients.timing import TlsError
-from vestbench.models import Failure, FailureKind, RequestSpec, Sample
+from vestbench.models import Failure, FailureKind, Sample
 
 CLASSIFIER = Classifier(httpx, httpcore)
 
@@ -46,30 +47,6 @@ SECRET = "vest-api-key-4711"
 @pytest.fixture(scope="module")
 def stack() -> HttpxStack:
     return HttpxStack(tls_pair().ca_pem)
-
-
-@contextmanager
-def opened(stack: HttpxStack, **values: object) -> Iterator[HttpxSession]:
-    session = stack.open(plan(**values))
-    try:
-        yield session
-    finally:
-        session.close()
-
-
-def failed(session: HttpxSession, spec: RequestSpec) -> Failure:
-    outcome = session.send(spec, SLOT)
-    assert isinstance(outcome, Failure), outcome
-    assert outcome.elapsed_ns > 0
-    assert 0 < len(outcome.detail) <= 200
-    assert outcome.detail.splitlines() == [outcome.detail]
-    return outcome
-
-
-def sampled(session: HttpxSession, spec: RequestSpec) -> Sample:
-    outcome = session.send(spec, SLOT)
-    assert isinstance(outcome, Sample), outcome
-    return outcome
 
 
 # --- exceptions ---
@@ -381,7 +358,7 @@ def test_an_exchange_that_the_server_breaks_off_is_reset_and_not_retried(
 
     tls = tls_pair().server if scheme == "https" else None
     with ScriptedServer(on_second_request, tls) as server, opened(stack) as session:
-        sampled(session, server.get())
+        sampled(session.send(server.get(), SLOT))
         failure = failed(session, server.get())
         connections, requests = server.connections, server.requests
 
@@ -571,7 +548,7 @@ def test_a_status_that_is_not_accepted_is_status(
 
     with ScriptedServer(refuse) as server, opened(stack) as session:
         failures = [failed(session, server.get()) for _ in range(2)]
-        accepted = sampled(session, server.get(accept=(200, status)))
+        accepted = sampled(session.send(server.get(accept=(200, status)), SLOT))
 
     assert {failure.kind for failure in failures} == {FailureKind.STATUS}
     assert {failure.status for failure in failures} == {status}
@@ -694,10 +671,10 @@ def test_after_a_close_while_idle_the_next_request_is_cold(
     tls = tls_pair().server if scheme == "https" else None
     with ScriptedServer(once, tls) as server, opened(stack) as session:
         spec = post(server.url, b"{}") if method == "POST" else server.get()
-        samples = [sampled(session, spec)]
+        samples = [sampled(session.send(spec, SLOT))]
         idle.set()
         wait_for_the_end(session)
-        samples += [sampled(session, spec) for _ in range(2)]
+        samples += [sampled(session.send(spec, SLOT)) for _ in range(2)]
 
     assert [sample.reused for sample in samples] == [False, False, True]
     assert [sample.connect_ns is None for sample in samples] == [False, False, True]
@@ -716,7 +693,7 @@ def test_after_connection_close_the_next_request_is_cold(
             visit.stall()
 
     with ScriptedServer(leave, tls_pair().server) as server, opened(stack) as session:
-        samples = [sampled(session, server.get()) for _ in range(3)]
+        samples = [sampled(session.send(server.get(), SLOT)) for _ in range(3)]
 
     assert not any(sample.reused for sample in samples)
     assert all(sample.tls_ns for sample in samples)
@@ -734,7 +711,7 @@ def test_the_request_after_a_failure_opens_a_connection_of_its_own(
 
     with ScriptedServer(fail_first) as server, opened(stack) as session:
         failed(session, server.get())
-        samples = [sampled(session, server.get()) for _ in range(2)]
+        samples = [sampled(session.send(server.get(), SLOT)) for _ in range(2)]
 
     assert [sample.reused for sample in samples] == [False, True]
     assert [visit.requests for visit in server.visits] == [1, 2]

@@ -27,9 +27,7 @@ PLAN = ("-n", "12", "--sessions", "3", "--rate", "10000", "--seed", "1")
 LOOPBACK = ("--rtt", "0ms", "--processing", "0ms")
 
 
-@pytest.fixture(autouse=True)
-def _in_an_empty_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.chdir(tmp_path)
+pytestmark = pytest.mark.usefixtures("empty_folder")
 
 
 @pytest.fixture

@@ -30,9 +30,7 @@ def asserted(*texts: str) -> list[str]:
     return [word for text in texts for word in ("--assert", text)]
 
 
-@pytest.fixture(autouse=True)
-def _in_an_empty_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.chdir(tmp_path)
+pytestmark = pytest.mark.usefixtures("empty_folder")
 
 
 def plain_run(**changes: object) -> Run:

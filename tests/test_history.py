@@ -15,12 +15,12 @@ import pytest
 from rich.console import Console, RenderableType
 from typer.testing import CliRunner, Result
 
-from tests.records import bench_run, compare_run, sample, sessions, warm_up_run
+from tests.records import bench_run, compare_run, sample, sessions, store, warm_up_run
 from vestbench.cli import app
 from vestbench.models import Outcome, Role, Run
 from vestbench.report.history import sparkline, trend_report
 from vestbench.report.machine import summary
-from vestbench.results import RunWriter, result_path
+from vestbench.results import result_path
 from vestbench.stats.groups import Acceptance
 from vestbench.stats.history import Entry, Series, entry_of, series_of
 
@@ -55,13 +55,7 @@ def entries(*runs: Run) -> list[Entry]:
 
 def stored(folder: Path, run: Run) -> Path:
     path = result_path(folder, run.command, run.label, run.started)
-    writer = RunWriter(
-        path, command=run.command, label=run.label, plan=run.plan, started=run.started
-    )
-    writer.conditions(run.conditions)
-    for outcome in run.outcomes:
-        writer.add(outcome)
-    return writer.finish(run.conclusion, summary(run))
+    return store(run, path, summary(run))
 
 
 def shown(what: RenderableType, width: int = 120) -> str:

@@ -16,33 +16,20 @@ from pathlib import Path
 
 import pytest
 
-from tests.machine import demand
+from tests.machine import demand, need_link
 from vestbench.errors import LabError, UsageError
 from vestbench.models import LinkSpec
 from vestbench.simulator.lab_client import Lab, LabProcess
-from vestbench.simulator.link_report import NoLinkError
 
 ROOT = str(Path(__file__).resolve().parents[1])
 PYTHON = [sys.executable, "-I", "-S", "-c"]
-refused: dict[str, str] = {}
-
-
-def need(engine: str) -> None:
-    if engine not in refused:
-        try:
-            Lab(LinkSpec(rtt_ms=1, engine=engine)).stop()
-            refused[engine] = ""
-        except NoLinkError as error:
-            refused[engine] = str(error)
-    if refused[engine]:
-        pytest.skip(refused[engine])
 
 
 @pytest.fixture(
     params=[pytest.param("packet", marks=pytest.mark.link), "relay"],
 )
 def lab(request: pytest.FixtureRequest) -> Iterator[Lab]:
-    need(request.param)
+    need_link(request.param)
     with Lab(LinkSpec(rtt_ms=2, engine=request.param)) as lab:
         yield lab
 
@@ -288,7 +275,7 @@ def test_a_large_environment_passes(lab: Lab) -> None:
 
 @pytest.mark.link
 def test_a_program_is_in_the_network_of_the_lab() -> None:
-    need("packet")
+    need_link("packet")
     with Lab(LinkSpec(rtt_ms=2, engine="packet")) as lab:
         script = "import socket; print(*(n for _, n in socket.if_nameindex()))"
         _, said = output_of(lab, script)
@@ -323,7 +310,7 @@ def test_a_lab_can_be_used_from_any_thread_of_a_threaded_process() -> None:
     "engine", [pytest.param("packet", marks=pytest.mark.link), "relay"]
 )
 def test_nothing_outlives_a_killed_parent(engine: str) -> None:
-    need(engine)
+    need_link(engine)
     script = PREAMBLE + (
         "import time\n"
         "lab = Lab(LinkSpec(rtt_ms=2, engine=sys.argv[2]))\n"
@@ -470,7 +457,7 @@ def nobody_runner() -> tuple[str, ...]:
 
 @pytest.mark.link
 def test_an_ordinary_user_has_the_packet_engine() -> None:
-    need("packet")
+    need_link("packet")
     script = PREAMBLE + (
         "with Lab(LinkSpec(rtt_ms=5)) as lab:\n"
         "    rtt = min(lab.measure_rtt(n=9))\n"

@@ -17,7 +17,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.machine import demand
+from tests.machine import demand, need_link
 from vestbench.errors import LabError
 from vestbench.models import LinkSpec
 from vestbench.simulator.forwarder import (
@@ -28,34 +28,21 @@ from vestbench.simulator.forwarder import (
     virtual_address,
 )
 from vestbench.simulator.lab_client import Lab
-from vestbench.simulator.link_report import NoLinkError
 
 MS = 1_000_000
 ROOT = str(Path(__file__).resolve().parents[1])
-refused: dict[str, str] = {}
-
-
-def need(engine: str) -> None:
-    if engine not in refused:
-        try:
-            Lab(LinkSpec(rtt_ms=1, engine=engine)).stop()
-            refused[engine] = ""
-        except NoLinkError as error:
-            refused[engine] = str(error)
-    if refused[engine]:
-        pytest.skip(refused[engine])
 
 
 @pytest.fixture(params=["packet", "tun"])
 def engine(request: pytest.FixtureRequest) -> str:
     name = str(request.param)
-    need(name)
+    need_link(name)
     return name
 
 
 @contextmanager
 def packet_lab(**values: float) -> Iterator[Lab]:
-    need("packet")
+    need_link("packet")
     with Lab(LinkSpec(engine="packet", **values)) as lab:  # type: ignore[arg-type]
         yield lab
 
@@ -254,7 +241,7 @@ print(json.dumps([statistics.median(up), statistics.median(down)]))
 
 @pytest.mark.link
 def test_the_two_directions_can_differ() -> None:
-    need("packet")
+    need_link("packet")
     command = [sys.executable, "-I", "-c", ONE_WAY, ROOT]
     up, down = json.loads(
         subprocess.run(command, check=True, capture_output=True).stdout

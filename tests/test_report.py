@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 import json
 import random
 import re
@@ -15,8 +14,8 @@ from typing import Any
 import pytest
 import tomli_w
 from rich.cells import cell_len
-from rich.console import Console, RenderableType
 
+from tests.printed import assert_whole, rendered, written
 from tests.records import (
     CONCLUSION,
     CONDITIONS,
@@ -24,6 +23,7 @@ from tests.records import (
     failure,
     real_run,
     sample,
+    store,
     warm_up_run,
 )
 from vestbench.config import resolve
@@ -35,31 +35,11 @@ from vestbench.report.machine import document, summary
 from vestbench.report.settings import settings_table
 from vestbench.report.units import interval, ms, percent, plain, plural
 from vestbench.report.waterfall import Waterfall
-from vestbench.results import RunWriter, load
+from vestbench.results import load
 from vestbench.stats import Interval
 from vestbench.stats.groups import PHASES, Group, metric
 
 DATA = Path(__file__).parent / "data"
-
-
-def rendered(run: Run | RenderableType, width: int = 120) -> str:
-    """Return what a file would hold: no colours, no trailing blanks."""
-    shown = show_run(run) if isinstance(run, Run) else run
-    return written(shown, width)
-
-
-def written(shown: RenderableType, width: int = 120, *, colour: bool = False) -> str:
-    stream = io.StringIO()
-    console = Console(
-        file=stream,
-        width=width,
-        force_terminal=colour,
-        color_system="truecolor" if colour else None,
-        legacy_windows=False,
-    )
-    console.print(shown)
-    text = stream.getvalue()
-    return text if colour else "\n".join(line.rstrip() for line in text.split("\n"))
 
 
 # --- the runs that are shown ---------------------------------------------------------
@@ -278,27 +258,13 @@ def test_no_line_is_longer_than_the_terminal_and_none_is_cropped(
 ) -> None:
     text = rendered(RUNS[name](), width)
 
-    assert max(map(cell_len, text.splitlines())) <= width
-    assert "…" not in text
-    assert "nan" not in text
-    assert "None" not in text
+    assert_whole(text, width)
 
 
 @pytest.mark.parametrize("name", RUNS)
 def test_a_stored_run_is_shown_identically(name: str, tmp_path: Path) -> None:
     run = RUNS[name]()
-    writer = RunWriter(
-        tmp_path / "run.toml",
-        command=run.command,
-        label=run.label,
-        plan=run.plan,
-        started=run.started,
-    )
-    writer.conditions(run.conditions)
-    outcomes: list[Outcome] = [*run.samples, *run.failures]
-    for outcome in outcomes:
-        writer.add(outcome)
-    path = writer.finish(run.conclusion, summary(run))
+    path = store(run, tmp_path / "run.toml", summary(run))
 
     assert rendered(load(path)) == rendered(run)
 

@@ -7,8 +7,7 @@ import logging
 import os
 import socket
 import sys
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 
 import pytest
 
@@ -18,18 +17,19 @@ from tests.servers import (
     Leaf,
     ScriptedServer,
     Visit,
+    failed,
     free_port,
     get,
     keep_alive,
-    plan,
+    opened,
     post,
     tls_pair,
 )
 from vestbench.clients import reqwest_stack
 from vestbench.clients.reqwest_log import Seen, connection_log
-from vestbench.clients.reqwest_stack import ReqwestSession, ReqwestStack
+from vestbench.clients.reqwest_stack import ReqwestStack
 from vestbench.clients.sockets import scan
-from vestbench.models import Failure, FailureKind, RequestSpec, Sample, Strategy
+from vestbench.models import FailureKind, Sample, Strategy
 
 SECRET = "vest-api-key-4711"
 
@@ -41,24 +41,6 @@ pytestmark = pytest.mark.skipif(
 @pytest.fixture(scope="module")
 def stack() -> ReqwestStack:
     return ReqwestStack(tls_pair().ca_pem)
-
-
-@contextmanager
-def opened(stack: ReqwestStack, **values: object) -> Iterator[ReqwestSession]:
-    session = stack.open(plan(**values))
-    try:
-        yield session
-    finally:
-        session.close()
-
-
-def failed(session: ReqwestSession, spec: RequestSpec) -> Failure:
-    outcome = session.send(spec, SLOT)
-    assert isinstance(outcome, Failure), outcome
-    assert 0 < len(outcome.detail) <= 200
-    assert outcome.detail.splitlines() == [outcome.detail]
-    assert outcome.elapsed_ns > 0
-    return outcome
 
 
 # --- failures ---

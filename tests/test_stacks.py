@@ -3,14 +3,20 @@
 from __future__ import annotations
 
 import ssl
-from collections.abc import Iterator
-from contextlib import contextmanager
 from typing import Any
 
 import pytest
 
 from tests.reuse import Together, tell, telling, told
-from tests.servers import PATIENCE_S, SLOT, ScriptedServer, Visit, plan, tls_pair
+from tests.servers import (
+    PATIENCE_S,
+    SLOT,
+    ScriptedServer,
+    Visit,
+    opened,
+    sampled,
+    tls_pair,
+)
 from vestbench.clients.stacks import STACKS, load_stack
 from vestbench.models import Failure, Sample, Strategy
 
@@ -21,20 +27,6 @@ VERSIONS = {"1.2": ssl.TLSVersion.TLSv1_2, "1.3": ssl.TLSVersion.TLSv1_3}
 @pytest.fixture(scope="module", params=NAMES)
 def stack(request: pytest.FixtureRequest) -> Any:
     return load_stack(request.param)(tls_pair().ca_pem)
-
-
-@contextmanager
-def opened(stack: Any, **values: object) -> Iterator[Any]:
-    session = stack.open(plan(**values))
-    try:
-        yield session
-    finally:
-        session.close()
-
-
-def sampled(outcome: object) -> Sample:
-    assert isinstance(outcome, Sample), outcome
-    return outcome
 
 
 def send(session: Any, server: ScriptedServer, count: int = 1) -> list[Sample]:

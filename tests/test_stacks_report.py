@@ -2,26 +2,24 @@
 
 from __future__ import annotations
 
-import io
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from rich.cells import cell_len
-from rich.console import Console
 
+from tests.printed import assert_whole, rendered
 from tests.records import (
     CONCLUSION,
     CONDITIONS,
     bench_run,
     compare_run,
     sample,
+    store,
     whole_call,
 )
 from vestbench.models import Outcome, Role, Run, Sample
-from vestbench.report import show_run
-from vestbench.results import RunWriter, load
+from vestbench.results import load
 from vestbench.stats.bench import BurstReuse, summarise_bench
 from vestbench.stats.closure import too_short
 from vestbench.stats.compare import PairSummary, summarise_compare
@@ -31,12 +29,6 @@ from vestbench.stats.route import theoretical_saving_ms
 
 WAYS = ("pooled", "unpooled", "warmed", "resumed", "http2")
 STACKS = ("httpx", "httpx2", "reqwest")
-
-
-def rendered(run: Run, width: int = 100) -> str:
-    stream = io.StringIO()
-    Console(file=stream, width=width, legacy_windows=False).print(show_run(run))
-    return stream.getvalue()
 
 
 def flat(run: Run) -> str:
@@ -199,27 +191,14 @@ RUNS = {
 def test_no_line_is_longer_than_the_terminal(name: str, width: int) -> None:
     text = rendered(RUNS[name], width)
 
-    assert max(map(cell_len, text.splitlines())) <= width
-    assert "…" not in text
-    assert "nan" not in text
-    assert "None" not in text
+    assert_whole(text, width)
 
 
 @pytest.mark.parametrize("name", RUNS)
 def test_a_stored_run_is_shown_identically(name: str, tmp_path: Path) -> None:
     run = RUNS[name]
-    writer = RunWriter(
-        tmp_path / "run.toml",
-        command=run.command,
-        label=run.label,
-        plan=run.plan,
-        started=run.started,
-    )
-    writer.conditions(run.conditions)
-    for outcome in run.outcomes:
-        writer.add(outcome)
 
-    path = writer.finish(run.conclusion, {})
+    path = store(run, tmp_path / "run.toml")
 
     assert rendered(load(path)) == rendered(run)
 

@@ -23,12 +23,14 @@ from tests.servers import (
     ScriptedServer,
     Visit,
     answer,
+    failed,
     free_port,
     get,
     has_ipv6,
     keep_alive,
-    plan,
+    opened,
     post,
+    sampled,
     tls_pair,
 )
 from vestbench.clients import connecting, timing
@@ -40,7 +42,6 @@ from vestbench.models import (
     NS_PER_MS,
     Failure,
     FailureKind,
-    Outcome,
     PoolSettings,
     RequestSpec,
     Sample,
@@ -62,20 +63,6 @@ def stack() -> HttpxStack:
 def tls_server() -> Iterator[ScriptedServer]:
     with ScriptedServer(tls=tls_pair().server) as server:
         yield server
-
-
-@contextmanager
-def opened(stack: HttpxStack, **values: object) -> Iterator[HttpxSession]:
-    session = stack.open(plan(**values))
-    try:
-        yield session
-    finally:
-        session.close()
-
-
-def sampled(outcome: Outcome) -> Sample:
-    assert isinstance(outcome, Sample), outcome
-    return outcome
 
 
 def send(session: HttpxSession, *specs: RequestSpec) -> list[Sample]:
@@ -896,12 +883,6 @@ def full_backlog() -> Iterator[int]:
         finally:
             for filler in fillers:
                 filler.close()
-
-
-def failed(session: HttpxSession, spec: RequestSpec) -> Failure:
-    outcome = session.send(spec, SLOT)
-    assert isinstance(outcome, Failure), outcome
-    return outcome
 
 
 @pytest.mark.skipif(not hasattr(socket, "TCP_INFO"), reason="Linux drops the SYN")
