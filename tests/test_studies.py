@@ -15,8 +15,13 @@ import numpy as np
 import pytest
 import tomli_w
 
+from tests.studies import error_rates as rates
+from tests.studies import judges
 from tests.studies import operating_characteristics as oc
-from tests.studies.operating_characteristics import Conditions, Figures, Study
+from tests.studies import simulated_runs as sim
+from tests.studies.error_rates import Figures
+from tests.studies.operating_characteristics import Study
+from tests.studies.simulated_runs import Conditions
 
 STORED = Path(__file__).parents[1] / "results" / "statistics.toml"
 RUNS = 400  # with 400 slots each: 160,000 requests
@@ -37,7 +42,7 @@ def tiny(conditions: Sequence[Conditions], runs: int = 30, **options: Any) -> St
 
 
 def missed(cells: Sequence[Figures]) -> set[str]:
-    return {bar.name for bar in oc.bars(cells) if not bar.passed}
+    return {bar.name for bar in rates.bars(cells) if not bar.passed}
 
 
 # Noise
@@ -45,29 +50,29 @@ def missed(cells: Sequence[Figures]) -> set[str]:
 
 @pytest.mark.parametrize("jitter", oc.JITTERS_MS)
 def test_ordinary_requests_take_80_ms_and_a_lognormal_time(jitter: float) -> None:
-    times = oc.iid(rng(), jitter, RUNS)
+    times = sim.iid(rng(), jitter, RUNS)
 
-    assert times.shape == (oc.SLOTS, RUNS)
-    assert times.min() > oc.BASE_MS
+    assert times.shape == (sim.SLOTS, RUNS)
+    assert times.min() > sim.BASE_MS
     assert times.std() == pytest.approx(jitter, rel=0.02)
-    logarithm = np.log(times - oc.BASE_MS)
+    logarithm = np.log(times - sim.BASE_MS)
     assert logarithm.std() == pytest.approx(0.6, rel=0.01)
     assert ((logarithm - logarithm.mean()) ** 3).mean() == pytest.approx(0, abs=0.01)
     assert np.corrcoef(times[:-1].ravel(), times[1:].ravel())[0, 1] < 0.01
 
 
 def test_drift_adds_up_to_40_ms_in_200_slots_and_goes_either_way() -> None:
-    times = oc.drift(rng(), STILL, RUNS)
+    times = sim.drift(rng(), STILL, RUNS)
     rise = times[200] - times[0]
 
     assert np.abs(rise) == pytest.approx(40, abs=0.2)
     assert (rise > 0).mean() == pytest.approx(0.5, abs=0.1)
     assert times[100] - times[0] == pytest.approx(rise / 2, abs=0.3)
-    assert oc.drift(rng(), 20.0, RUNS).min() > 0
+    assert sim.drift(rng(), 20.0, RUNS).min() > 0
 
 
 def test_a_shift_is_25_ms_at_slot_100_and_goes_either_way() -> None:
-    times = oc.shift(rng(), STILL, RUNS)
+    times = sim.shift(rng(), STILL, RUNS)
     step = times[100] - times[99]
 
     assert np.abs(step) == pytest.approx(25, abs=0.2)
@@ -80,7 +85,7 @@ def test_a_shift_is_25_ms_at_slot_100_and_goes_either_way() -> None:
 def test_outliers_have_their_share_and_take_100_ms_and_an_exponential_time(
     percent: int,
 ) -> None:
-    surplus = oc.NOISES[f"outliers {percent} %"](rng(), STILL, RUNS) - oc.BASE_MS
+    surplus = sim.NOISES[f"outliers {percent} %"](rng(), STILL, RUNS) - sim.BASE_MS
     slow = surplus[surplus > 50]
 
     assert 100 * slow.size / surplus.size == pytest.approx(percent, rel=0.1)
@@ -91,7 +96,7 @@ def test_outliers_have_their_share_and_take_100_ms_and_an_exponential_time(
 
 @pytest.mark.parametrize("jitter", oc.JITTERS_MS)
 def test_ar1_keeps_the_jitter_and_remembers_the_slot_before(jitter: float) -> None:
-    times = oc.ar1(rng(), jitter, RUNS)
+    times = sim.ar1(rng(), jitter, RUNS)
 
     def correlation(lag: int) -> float:
         return float(np.corrcoef(times[:-lag].ravel(), times[lag:].ravel())[0, 1])
@@ -104,23 +109,23 @@ def test_ar1_keeps_the_jitter_and_remembers_the_slot_before(jitter: float) -> No
 
 
 def test_bursts_take_a_fifth_of_the_time_and_last_20_slots() -> None:
-    times = oc.burst(rng(), STILL, 4 * RUNS)
-    busy = times > oc.BASE_MS + 10
+    times = sim.burst(rng(), STILL, 4 * RUNS)
+    busy = times > sim.BASE_MS + 10
     ends = busy[:-1] & ~busy[1:]
 
     assert busy.mean() == pytest.approx(0.2, rel=0.05)
     assert busy[0].mean() == pytest.approx(0.2, abs=0.04)
     assert busy[:-1].sum() / ends.sum() == pytest.approx(20, rel=0.05)
-    assert times[busy].mean() - oc.BASE_MS == pytest.approx(15, abs=0.1)
+    assert times[busy].mean() - sim.BASE_MS == pytest.approx(15, abs=0.1)
     assert times[busy].std() == pytest.approx(4 * STILL, rel=0.05)
     assert times[~busy].std() == pytest.approx(STILL, rel=0.05)
 
 
-@pytest.mark.parametrize("noise", oc.NOISES)
+@pytest.mark.parametrize("noise", sim.NOISES)
 @pytest.mark.parametrize("jitter", oc.JITTERS_MS)
 def test_the_median_saving_seen_is_the_one_said(noise: str, jitter: float) -> None:
     conditions = Conditions(noise=noise, jitter_ms=jitter, saving_ms=50.0)
-    data = oc.simulate(rng(), conditions, RUNS)
+    data = sim.simulate(rng(), conditions, RUNS)
 
     saving = data.control - data.candidate
 
@@ -130,9 +135,9 @@ def test_the_median_saving_seen_is_the_one_said(noise: str, jitter: float) -> No
 
 
 def test_a_skewed_saving_is_skewed() -> None:
-    conditions = Conditions(noise=oc.SKEWED, jitter_ms=20.0, saving_ms=50.0)
-    savings = oc.simulate(rng(), conditions, RUNS).savings
-    offset = oc.skew_offset(20.0, 50.0)
+    conditions = Conditions(noise=sim.SKEWED, jitter_ms=20.0, saving_ms=50.0)
+    savings = sim.simulate(rng(), conditions, RUNS).savings
+    offset = sim.skew_offset(20.0, 50.0)
 
     assert np.log(savings - offset).std() == pytest.approx(0.35, rel=0.02)
     assert np.median(savings - offset) == pytest.approx(50, rel=0.01)
@@ -140,7 +145,7 @@ def test_a_skewed_saving_is_skewed() -> None:
 
 
 def test_the_order_is_a_fair_coin_per_round_and_moves_requests_only() -> None:
-    data = oc.simulate(rng(), six("iid")[0], RUNS)
+    data = sim.simulate(rng(), six("iid")[0], RUNS)
 
     coins = data.control_first
     assert coins.mean() == pytest.approx(0.5, abs=0.01)
@@ -154,24 +159,24 @@ def test_the_order_is_a_fair_coin_per_round_and_moves_requests_only() -> None:
 # Judges
 
 
-@pytest.mark.parametrize("noise", oc.NOISES)
+@pytest.mark.parametrize("noise", sim.NOISES)
 @pytest.mark.parametrize("close_ms", [None, 2.5])
 def test_judging_all_runs_at_once_is_what_the_class_does(
     noise: str, close_ms: float | None
 ) -> None:
     for conditions in six(noise)[1:5]:  # those whose runs are of any length
-        data = oc.simulate(rng(), conditions, 12)
-        judged = oc.sequential(data, conditions, close_ms=close_ms)
+        data = sim.simulate(rng(), conditions, 12)
+        judged = judges.sequential(data, conditions, close_ms=close_ms)
 
-        rounds = oc.check(data, conditions, judged, 12, close_ms)
+        rounds = judges.check(data, conditions, judged, 12, close_ms)
 
         assert rounds == judged.rounds.sum()
 
 
 def test_every_way_to_end_is_among_the_runs_compared() -> None:
     conditions = Conditions(noise="iid", jitter_ms=5.0, saving_ms=50.0)
-    data = oc.simulate(rng(), conditions, 500)
-    judged = oc.sequential(data, conditions, close_ms=2.5)
+    data = sim.simulate(rng(), conditions, 500)
+    judged = judges.sequential(data, conditions, close_ms=2.5)
 
     decided = judged.passed | judged.failed | judged.close
     assert judged.passed.any()
@@ -179,24 +184,24 @@ def test_every_way_to_end_is_among_the_runs_compared() -> None:
     assert judged.close.any()
     assert not decided.all()
     assert not judged.covered.all()
-    assert set(judged.rounds[~decided]) == {oc.CAP}
-    assert oc.check(data, conditions, judged, 500, 2.5) == judged.rounds.sum()
+    assert set(judged.rounds[~decided]) == {sim.CAP}
+    assert judges.check(data, conditions, judged, 500, 2.5) == judged.rounds.sum()
 
 
 @pytest.mark.parametrize("field", ["passed", "failed", "close", "covered", "rounds"])
 def test_a_single_difference_from_the_class_ends_the_study(field: str) -> None:
     conditions = six("iid")[3]
-    data = oc.simulate(rng(), conditions, 1)
-    judged = oc.sequential(data, conditions)
+    data = sim.simulate(rng(), conditions, 1)
+    judged = judges.sequential(data, conditions)
     value = getattr(judged, field)
     other = value - 1 if field == "rounds" else ~value
 
-    with pytest.raises(oc.DisagreementError, match="by the class, not"):
-        oc.check(data, conditions, replace(judged, **{field: other}), 1, None)
+    with pytest.raises(judges.DisagreementError, match="by the class, not"):
+        judges.check(data, conditions, replace(judged, **{field: other}), 1, None)
 
 
 def test_another_threshold_than_that_of_the_class_is_found_out() -> None:
-    with pytest.raises(oc.DisagreementError):
+    with pytest.raises(judges.DisagreementError):
         tiny(six("iid"), threshold=5)
 
 
@@ -205,9 +210,9 @@ def test_another_threshold_than_that_of_the_class_is_found_out() -> None:
 
 def test_a_block_design_holds_its_level_without_drift_and_loses_it_with() -> None:
     conditions = Conditions(noise="iid", jitter_ms=5.0, saving_ms=50.0)
-    quiet = oc.blocks(oc.simulate(rng(), conditions, 2000), conditions)
+    quiet = judges.blocks(sim.simulate(rng(), conditions, 2000), conditions)
     drifting = replace(conditions, noise="drift")
-    moved = oc.blocks(oc.simulate(rng(), drifting, 2000), drifting)
+    moved = judges.blocks(sim.simulate(rng(), drifting, 2000), drifting)
 
     assert quiet.failed.mean() == pytest.approx(0.025, abs=0.015)
     assert quiet.covered.mean() == pytest.approx(0.95, abs=0.02)
@@ -246,8 +251,8 @@ GOOD = [cell(saving) for saving in oc.SAVINGS_MS]
 @pytest.mark.parametrize(
     ("bad", "names"),
     [
-        (cell(oc.JUST_BELOW_MS, wrong_percent=2.39), set()),
-        (cell(oc.JUST_BELOW_MS, wrong_percent=2.40), {"false PASS"}),
+        (cell(rates.JUST_BELOW_MS, wrong_percent=2.39), set()),
+        (cell(rates.JUST_BELOW_MS, wrong_percent=2.40), {"false PASS"}),
         (cell(50.0, wrong_percent=2.39), set()),
         (cell(50.0, wrong_percent=2.40), {"false FAIL"}),
         (cell(45.0, coverage_percent=94.35), set()),
@@ -265,18 +270,18 @@ def test_a_bar_is_missed_by_one_cell_beyond_its_limit(
 
 
 def test_the_limits_are_the_exact_bound_and_the_promise_with_three_errors() -> None:
-    limits = {bar.name: bar.limit_percent for bar in oc.bars(GOOD)}
+    limits = {bar.name: bar.limit_percent for bar in rates.bars(GOOD)}
 
     assert limits["false PASS"] == limits["false FAIL"]
     # 1.981 % to 200 rounds is stats.md, section 3.3; the rest is done by hand.
     assert limits["false PASS"] == pytest.approx(1.981 + 3 * 0.13936, abs=0.001)
     assert limits["coverage"] == pytest.approx(95 - 3 * 0.21794, abs=0.001)
-    assert limits["far"] == oc.FAR_PERCENT
+    assert limits["far"] == rates.FAR_PERCENT
 
 
 def test_no_cell_to_judge_is_an_error_and_not_a_bar_met() -> None:
     with pytest.raises(ValueError, match="empty"):
-        oc.bars(GOOD[:2])
+        rates.bars(GOOD[:2])
 
 
 def test_a_verdict_that_asks_for_too_little_evidence_is_red() -> None:
@@ -375,7 +380,7 @@ def test_the_bars_stored_are_those_of_the_cells_stored() -> None:
     stored = tomllib.loads(STORED.read_text(encoding="utf-8"))
     cells = [stored_figures(table) for table in stored["cell"]]
 
-    bars = oc.bars(cells)
+    bars = rates.bars(cells)
 
     assert len(cells) == 2 * len(oc.ALL)
     assert {cell.runs for cell in cells} == {stored["runs"]}
