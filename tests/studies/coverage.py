@@ -28,7 +28,6 @@ import math
 import os
 import platform
 import random
-import shlex
 import sys
 import time
 from bisect import bisect_left, bisect_right
@@ -45,7 +44,7 @@ from rich.console import Console
 from rich.progress import track
 from rich.table import Table
 
-from tests.studies.stored import host, link_account, plain, positive, save
+from tests.studies.stored import command_of, host, link_account, plain, positive, save
 from vestbench import __version__
 from vestbench.clients.remote import RemoteStack
 from vestbench.experiments.compare import ComparePlan, Comparison, name_arms
@@ -64,6 +63,7 @@ from vestbench.simulator.venue import SimulatedVenue
 from vestbench.stats.judgement import Judgement
 from vestbench.stats.quantiles import estimate
 from vestbench.stats.rounds import Round
+from vestbench.stats.shares import share_interval
 from vestbench.venues.vest import vest
 
 # 1: first format.
@@ -142,43 +142,13 @@ class Coverage:
 def coverage(held: Sequence[bool]) -> Coverage:
     """Return the share of runs that held the truth, with its exact interval."""
     n, k = len(held), sum(held)
-    low, high = clopper_pearson(k, n)
+    low, high = share_interval(k, n) if n else (0.0, 1.0)
     return Coverage(
         runs=n,
         held=k,
         percent=100 * k / n if n else None,
         low_percent=100 * low,
         high_percent=100 * high,
-    )
-
-
-def clopper_pearson(k: int, n: int, confidence: float = 0.95) -> tuple[float, float]:
-    """Return the exact interval of a share of which `k` of `n` were seen.
-
-    Clopper and Pearson (1934), "The use of confidence or fiducial limits", by bisection
-    of the binomial distribution.
-    """
-    tail = (1 - confidence) / 2
-
-    def at_most(count: int, share: float) -> float:
-        return sum(
-            math.comb(n, i) * share**i * (1 - share) ** (n - i)
-            for i in range(count + 1)
-        )
-
-    def where(count: int, probability: float) -> float:
-        low, high = 0.0, 1.0
-        for _ in range(60):
-            middle = (low + high) / 2
-            if at_most(count, middle) > probability:
-                low = middle
-            else:
-                high = middle
-        return low
-
-    return (
-        where(k - 1, 1 - tail) if k > 0 else 0.0,
-        where(k, tail) if k < n else 1.0,
     )
 
 
@@ -469,10 +439,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--runs", type=positive, default=RUNS, help="per round trip")
     parser.add_argument("--seed", type=positive, default=SEED)
     parser.add_argument("--output", type=Path, default=Path("results/coverage.toml"))
-    given = list(sys.argv[1:] if arguments is None else arguments)
-    options = parser.parse_args(given)
-    if not options.output.parent.is_dir() or options.output.is_dir():
-        parser.error(f"cannot write {options.output}: choose another --output")
+    options, command = command_of(parser, arguments)
 
     started, begin = datetime.now(UTC).replace(microsecond=0), time.monotonic()
     load = os.getloadavg()[0]
@@ -480,7 +447,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     short, *links, loopback = routes
     findings = [judge_route(route, loopback, short) for route in links]
     facts = {
-        "command": shlex.join(["python", "-m", *parser.prog.split()[2:], *given]),
+        "command": command,
         "seed": options.seed,
         "runs": options.runs,
         "started": started,

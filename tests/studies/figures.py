@@ -7,7 +7,6 @@ import math
 import os
 import platform
 import random
-import shlex
 import ssl
 import sys
 import time
@@ -20,7 +19,7 @@ from typing import Any
 
 from rich.console import Console, RenderableType
 
-from tests.studies.stored import host, plain, positive, save
+from tests.studies.stored import command_of, host, plain, positive, save
 from vestbench import __version__
 from vestbench.stats.quantiles import estimate
 
@@ -161,11 +160,8 @@ def carry_out(
     """
     parser.add_argument("--seed", type=positive, default=seed)
     parser.add_argument("--output", type=Path, default=Path(output))
-    given = list(sys.argv[1:] if arguments is None else arguments)
-    options = parser.parse_args(given)
+    options, command = command_of(parser, arguments)
     path: Path = options.output
-    if not path.parent.is_dir() or path.is_dir():
-        parser.error(f"cannot write {path}: choose another --output")
     started, begin = datetime.now(UTC).replace(microsecond=0), time.monotonic()
     load = os.getloadavg()[0]
     content, shown = study(options, Console(stderr=True))
@@ -174,7 +170,7 @@ def carry_out(
         "format": 1,
         "kind": kind,
         "passed": not missed,
-        "command": shlex.join(["python", "-m", *parser.prog.split()[2:], *given]),
+        "command": command,
         "seed": options.seed,
         "started": started,
         "duration_s": round(time.monotonic() - begin, 1),

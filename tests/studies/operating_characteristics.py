@@ -20,7 +20,6 @@ import argparse
 import multiprocessing
 import os
 import platform
-import shlex
 import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -63,7 +62,7 @@ from tests.studies.simulated_runs import (
     Conditions,
     simulate,
 )
-from tests.studies.stored import host, positive, save
+from tests.studies.stored import command_of, host, positive, save
 from vestbench import __version__
 from vestbench.stats import (
     MIN_ROUNDS,
@@ -347,10 +346,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--seed", type=_natural, default=SEED)
     parser.add_argument("--output", type=Path, default=Path("results/statistics.toml"))
     parser.add_argument("--workers", type=positive, default=os.cpu_count() or 1)
-    given = list(sys.argv[1:] if arguments is None else arguments)
-    options = parser.parse_args(given)
-    if not options.output.parent.is_dir() or options.output.is_dir():
-        parser.error(f"cannot write {options.output}: choose another --output")
+    options, command = command_of(parser, arguments)
 
     started, begin = datetime.now(UTC).replace(microsecond=0), time.monotonic()
     result = study(
@@ -361,7 +357,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     )
     content = document(
         result,
-        command=shlex.join(["python", "-m", *parser.prog.split()[2:], *given]),
+        command=command,
         seed=options.seed,
         started=started,
         duration_s=time.monotonic() - begin,

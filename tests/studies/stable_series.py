@@ -7,7 +7,6 @@ or alone with `python -m tests.studies.stable_series`; the rules are in `stats.t
 from __future__ import annotations
 
 import argparse
-import shlex
 import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -20,7 +19,7 @@ import numpy as np
 from rich.console import Console
 from rich.table import Table
 
-from tests.studies.stored import host, positive, save
+from tests.studies.stored import command_of, host, positive, save
 from vestbench import __version__
 from vestbench.stats.shift import Change
 from vestbench.stats.trend import (
@@ -155,8 +154,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     )
     parser.add_argument("--seed", type=int, default=20261125)
     parser.add_argument("--output", type=Path, default=Path("results/trend.toml"))
-    given = list(sys.argv[1:] if arguments is None else arguments)
-    options = parser.parse_args(given)
+    options, command = command_of(parser, arguments)
     started, begin = datetime.now(UTC).replace(microsecond=0), time.monotonic()
     rng = np.random.default_rng(options.seed)
     alarms = list(false_alarms(rng, options.runs))
@@ -165,7 +163,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         "format": 1,
         "kind": "changes in series of runs",
         "passed": passed(alarms),
-        "command": shlex.join(["python", "-m", "tests.studies.stable_series", *given]),
+        "command": command,
         "seed": options.seed,
         "runs": options.runs,
         "started": started,

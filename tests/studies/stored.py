@@ -1,4 +1,4 @@
-"""How studies store what they found: one file, whole or not at all, with its host."""
+"""Where and how studies store what they found, and what they say of their host."""
 
 from __future__ import annotations
 
@@ -6,8 +6,10 @@ import argparse
 import math
 import os
 import platform
+import shlex
+import sys
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -60,6 +62,25 @@ def save(path: Path, content: Mapping[str, Any]) -> None:
     temporary = path.with_name(path.name + ".partial")
     temporary.write_text(text, encoding="utf-8")
     temporary.replace(path)
+
+
+def command_of(
+    parser: argparse.ArgumentParser, arguments: Sequence[str] | None
+) -> tuple[argparse.Namespace, str]:
+    """Return the options of a study, and its command as it is stored.
+
+    Ends the program if what `--output` names cannot be written.
+
+    Args:
+        parser: With an option `--output`.
+        arguments: Of the command line; None takes those of this process.
+    """
+    given = list(sys.argv[1:] if arguments is None else arguments)
+    options = parser.parse_args(given)
+    path: Path = options.output
+    if not path.parent.is_dir() or path.is_dir():
+        parser.error(f"cannot write {path}: choose another --output")
+    return options, shlex.join(["python", "-m", *parser.prog.split()[2:], *given])
 
 
 def positive(text: str) -> int:
