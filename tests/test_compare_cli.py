@@ -761,7 +761,7 @@ def _judged(seed: int, in_ten: int) -> tuple[Verdict, list[Outcome]]:
         )
         comparison.set_up()
         comparison.run(outcomes.append, judge)
-    return judgement.verdicts["pooled"].outcome.verdict, outcomes
+    return judgement.verdicts["pooled"].state.verdict, outcomes
 
 
 @pytest.mark.parametrize("seed", range(4))

@@ -335,7 +335,7 @@ def test_a_run_is_judged_alike_as_it_goes_and_when_it_is_loaded(run: Run) -> Non
             )
         )
         for pair in summary.pairs:
-            state = judgement.verdicts[pair.candidate].outcome
+            state = judgement.verdicts[pair.candidate].state
             assert pair.rounds == state.rounds
             assert (pair.saving, pair.percent) == (state.saving, state.percent)
             assert pair.summary == state.summary
@@ -525,7 +525,7 @@ def test_a_candidate_that_is_reset_in_30_percent_never_passes() -> None:
     for seed in range(60):
         judgement, _ = judged(resets(seed), {"min_rounds": 60})
 
-        assert judgement.verdicts["pooled"].outcome.verdict is not Verdict.PASS
+        assert judgement.verdicts["pooled"].state.verdict is not Verdict.PASS
 
 
 def test_no_candidate_passes_with_more_failures_than_one_in_twenty() -> None:
@@ -534,7 +534,7 @@ def test_no_candidate_passes_with_more_failures_than_one_in_twenty() -> None:
     passed = 0
     for seed in range(300):
         judgement, taken = judged(resets(seed), {})
-        if judgement.verdicts["pooled"].outcome.verdict is Verdict.PASS:
+        if judgement.verdicts["pooled"].state.verdict is Verdict.PASS:
             passed += 1
             failed = sum(not row.candidate_ok for row in taken)
             assert failed <= max(1, -(-len(taken) // 20))
@@ -862,7 +862,7 @@ def test_a_run_for_any_candidate_ends_with_the_first_that_passes() -> None:
     )
 
     assert rounds == 12
-    assert judgement.verdicts["warmed"].outcome.verdict is Verdict.RUNNING
+    assert judgement.verdicts["warmed"].state.verdict is Verdict.RUNNING
 
 
 def test_a_run_for_all_candidates_goes_on_until_each_is_decided() -> None:
@@ -873,9 +873,9 @@ def test_a_run_for_all_candidates_goes_on_until_each_is_decided() -> None:
         n for n, found in enumerate(rounds_of(run), start=1) if judgement.add(found)
     )
 
-    assert judgement.verdicts["pooled"].outcome.rounds == 12
-    assert judgement.verdicts["warmed"].outcome.rounds == rounds
-    assert rounds > 12 or judgement.verdicts["warmed"].outcome.rounds == 12
+    assert judgement.verdicts["pooled"].state.rounds == 12
+    assert judgement.verdicts["warmed"].state.rounds == rounds
+    assert rounds > 12 or judgement.verdicts["warmed"].state.rounds == 12
 
 
 def test_an_invalid_control_makes_every_pair_invalid() -> None:
@@ -1214,7 +1214,7 @@ def test_arms_that_are_alike_pass_no_more_often_than_the_bound() -> None:
             }
             if judgement.add(Round(number=number, outcomes=outcomes)):
                 break
-        outcome = judgement.verdicts["pooled"].outcome
+        outcome = judgement.verdicts["pooled"].state
         interval = outcome.saving.interval
         assert interval is not None
         passed += outcome.verdict is Verdict.PASS
@@ -1237,7 +1237,7 @@ def test_arms_that_are_alike_never_reach_a_saving_worth_having() -> None:
         rows = [Row(draw(), True, draw(), True) for _ in range(200)]
         judgement, _ = judged(rows, {})
 
-        assert judgement.verdicts["pooled"].outcome.verdict is Verdict.FAIL
+        assert judgement.verdicts["pooled"].state.verdict is Verdict.FAIL
 
 
 def test_the_default_plan_is_the_one_of_the_specification() -> None:

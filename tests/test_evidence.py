@@ -18,10 +18,10 @@ from vestbench.stats import (
     Bounds,
     Decision,
     Interval,
-    Outcome,
     Reason,
     SavingSummary,
     SequentialVerdict,
+    State,
     Verdict,
     close_margin,
     crossing_curve,
@@ -465,21 +465,21 @@ def test_where_the_data_sets_stop(
     low: float,
     high: float,
 ) -> None:
-    outcome = run(rounds, target=target).finish()
+    state = run(rounds, target=target).finish()
 
-    assert outcome.verdict == verdict
-    assert (outcome.rounds, outcome.summary.needed) == (n, k)
-    assert ends(outcome.summary.interval) == (low, high)
-    assert outcome.reason == ("noisy" if verdict == "INCONCLUSIVE" else "")
+    assert state.verdict == verdict
+    assert (state.rounds, state.summary.needed) == (n, k)
+    assert ends(state.summary.interval) == (low, high)
+    assert state.reason == ("noisy" if verdict == "INCONCLUSIVE" else "")
 
 
 def test_ds1_stops_on_eleven_votes_of_twelve() -> None:
-    outcome = run(DS1, target=50).outcome
+    state = run(DS1, target=50).state
 
-    assert (outcome.summary.votes_pass, outcome.summary.votes_fail) == (11, 1)
-    assert outcome.summary.evidence == Fraction(1363, 26)
-    assert outcome.summary.decision is Decision.PASS
-    assert outcome.saving.interval == outcome.summary.interval
+    assert (state.summary.votes_pass, state.summary.votes_fail) == (11, 1)
+    assert state.summary.evidence == Fraction(1363, 26)
+    assert state.summary.decision is Decision.PASS
+    assert state.saving.interval == state.summary.interval
 
 
 LCG = [
@@ -531,16 +531,16 @@ def test_where_the_generated_sets_stop(
 ) -> None:
     rounds = generated_rounds(data[0], data[1], 200)
 
-    outcome = run(rounds, target=50, close=close).outcome
+    state = run(rounds, target=50, close=close).state
 
     reason = ""
     if stop[0] == "INCONCLUSIVE":
         reason = "close" if close else "noisy"
         stop = ("INCONCLUSIVE", 110, 71, 48, 52) if close else stop
-    summary = outcome.summary
-    assert (outcome.verdict, outcome.rounds, summary.needed) == stop[:3]
+    summary = state.summary
+    assert (state.verdict, state.rounds, summary.needed) == stop[:3]
     assert ends(summary.interval) == stop[3:]
-    assert outcome.reason == reason
+    assert state.reason == reason
 
 
 @pytest.mark.parametrize(("data", "stop", "hundred"), LCG, ids=LCG_IDS)
@@ -682,15 +682,15 @@ def test_round_by_round_equals_starting_afresh_each_time(
     savings: list[Bounds] = []
     percents: list[Bounds] = []
     for place, row in enumerate(rounds):
-        state = verdict.add(*row, control_first=place % 2 == 0)
+        given = verdict.add(*row, control_first=place % 2 == 0)
         savings.append(saving_bounds(*row))
         percents.append(percent_bounds(*row))
         scale = percents if percent else savings
         votes = scale if vote == "round" else means(scale)
         afresh = summarise(votes, target=target, close=close)
-        assert verdict.outcome.summary == afresh
-        assert verdict.outcome.verdict is state
-        if state is not Verdict.RUNNING:
+        assert verdict.state.summary == afresh
+        assert verdict.state.verdict is given
+        if given is not Verdict.RUNNING:
             break
         # Still running: nothing was decided, unless failures withheld it.
         assert afresh.decision in {Decision.UNDECIDED, Decision.PASS}
@@ -770,7 +770,7 @@ def test_a_run_that_could_never_decide_is_refused(arguments: dict[str, Any]) -> 
 
 def test_a_run_without_rounds_is_running_and_then_noisy() -> None:
     verdict = SequentialVerdict(target=50)
-    running = verdict.outcome
+    running = verdict.state
 
     assert (running.verdict, running.reason) == ("RUNNING", "")
     assert verdict.finish().reason is Reason.NOISY
@@ -778,13 +778,13 @@ def test_a_run_without_rounds_is_running_and_then_noisy() -> None:
 
 def test_the_first_verdict_stays() -> None:
     verdict = run([CLEAN] * 12, target=50)
-    stopped = verdict.outcome
+    stopped = verdict.state
 
     again = [verdict.add(100, True, 100, True, True) for _ in range(300)]
 
     assert stopped.verdict is Verdict.PASS
     assert set(again) == {Verdict.PASS}
-    assert verdict.outcome is stopped
+    assert verdict.state is stopped
     assert verdict.finish() is stopped
     assert stopped.rounds == 12
 
@@ -806,23 +806,23 @@ def test_no_verdict_before_twelve_rounds() -> None:
 
 
 def test_more_rounds_can_be_asked_for() -> None:
-    assert run([CLEAN] * 40, target=50, min_rounds=30).outcome.rounds == 30
+    assert run([CLEAN] * 40, target=50, min_rounds=30).state.rounds == 30
 
 
 def test_the_cap_ends_the_run() -> None:
     rounds = [exact(150, 80), exact(110, 80)] * 50
 
-    outcome = run(rounds, target=50, max_rounds=40).outcome
+    state = run(rounds, target=50, max_rounds=40).state
 
-    assert (outcome.verdict, outcome.reason) == ("INCONCLUSIVE", "noisy")
-    assert outcome.rounds == 40
+    assert (state.verdict, state.reason) == ("INCONCLUSIVE", "noisy")
+    assert state.rounds == 40
 
 
 def test_an_inconclusive_run_can_be_resumed_with_a_higher_cap() -> None:
     rounds = generated_rounds(2, 55, 200)
 
-    short = run(rounds, target=50, max_rounds=60).outcome
-    resumed = run(rounds, target=50, max_rounds=400).outcome
+    short = run(rounds, target=50, max_rounds=60).state
+    resumed = run(rounds, target=50, max_rounds=400).state
 
     assert short.verdict is Verdict.INCONCLUSIVE
     assert (resumed.verdict, resumed.rounds) == ("PASS", 71)
@@ -834,28 +834,28 @@ def test_confidence_decides_how_many_rounds_one_dissent_costs(
 ) -> None:
     data = [exact(80, 80), *[CLEAN] * 40]
 
-    assert run(data, target=50, confidence=confidence).outcome.rounds == rounds
+    assert run(data, target=50, confidence=confidence).state.rounds == rounds
 
 
 def test_a_saving_at_the_target_is_close() -> None:
     rounds = [exact(129, 80), exact(131, 80)] * 10
 
-    outcome = run(rounds, target=50, close=close_margin(50)).outcome
+    state = run(rounds, target=50, close=close_margin(50)).state
 
-    assert (outcome.verdict, outcome.reason) == ("INCONCLUSIVE", "close")
-    assert outcome.rounds == 12
-    assert outcome.summary.decision is Decision.CLOSE
+    assert (state.verdict, state.reason) == ("INCONCLUSIVE", "close")
+    assert state.rounds == 12
+    assert state.summary.decision is Decision.CLOSE
 
 
 def test_a_percent_target_votes_on_the_percentage() -> None:
     rounds = [exact(100, 70), exact(200, 140)] * 6  # 30 ms and 60 ms, always 30 %
 
-    outcome = run(rounds, target=30, percent=True).outcome
+    state = run(rounds, target=30, percent=True).state
 
-    assert outcome.verdict is Verdict.PASS  # by a tie in every round
-    assert outcome.summary.interval == outcome.percent.interval
-    assert ends(outcome.percent.interval) == (30, 30)
-    assert ends(outcome.saving.interval) == (30, 60)
+    assert state.verdict is Verdict.PASS  # by a tie in every round
+    assert state.summary.interval == state.percent.interval
+    assert ends(state.percent.interval) == (30, 30)
+    assert ends(state.saving.interval) == (30, 60)
 
 
 def failing(count: int, of: int) -> list[Round]:
@@ -864,10 +864,10 @@ def failing(count: int, of: int) -> list[Round]:
 
 
 def test_one_failure_of_the_candidate_is_forgiven() -> None:
-    outcome = run(failing(1, 12), target=50).outcome
+    state = run(failing(1, 12), target=50).state
 
-    assert outcome.verdict is Verdict.PASS
-    assert (outcome.failures_candidate, outcome.failures_control) == (1, 0)
+    assert state.verdict is Verdict.PASS
+    assert (state.failures_candidate, state.failures_control) == (1, 0)
 
 
 def test_pass_is_withheld_while_the_candidate_fails_too_often() -> None:
@@ -893,45 +893,45 @@ def test_five_percent_is_rounded_up_in_integers(rounds: int) -> None:
 def test_pass_is_not_withheld_when_the_control_fails_as_often() -> None:
     rounds = [*failing(2, 2), CONTROL_FAILED, CONTROL_FAILED, *[CLEAN] * 11]
 
-    outcome = run(rounds, target=50).outcome
+    state = run(rounds, target=50).state
 
-    assert (outcome.verdict, outcome.rounds) == ("PASS", 15)
+    assert (state.verdict, state.rounds) == ("PASS", 15)
 
 
 def test_a_withheld_pass_ends_as_unreliable() -> None:
-    outcome = run(failing(2, 18), target=50).finish()
+    state = run(failing(2, 18), target=50).finish()
 
-    assert outcome.summary.decision is Decision.PASS
-    assert (outcome.verdict, outcome.reason) == ("INCONCLUSIVE", "unreliable")
+    assert state.summary.decision is Decision.PASS
+    assert (state.verdict, state.reason) == ("INCONCLUSIVE", "unreliable")
 
 
 def test_a_candidate_that_fails_more_often_fails_for_reliability() -> None:
     # Savings far apart, so that the votes stay open; 12 lone failures of the candidate.
     rounds = [CANDIDATE_FAILED, *[CLEAN] * 4, *[exact(100, 90)] * 4] * 20
 
-    outcome = run(rounds, target=50).outcome
+    state = run(rounds, target=50).state
 
-    assert (outcome.verdict, outcome.reason) == ("FAIL", "reliability")
-    assert (outcome.unequal, outcome.unequal_candidate) == (12, 12)
-    assert outcome.rounds == 9 * 11 + 1
+    assert (state.verdict, state.reason) == ("FAIL", "reliability")
+    assert (state.unequal, state.unequal_candidate) == (12, 12)
+    assert state.rounds == 9 * 11 + 1
 
 
 def test_equal_failures_do_not_fail_for_reliability() -> None:
     block = [CANDIDATE_FAILED, *[CLEAN] * 5, CONTROL_FAILED, *[exact(100, 90)] * 5]
 
-    outcome = run(block * 16, target=50, max_rounds=190).outcome
+    state = run(block * 16, target=50, max_rounds=190).state
 
-    assert outcome.reason is Reason.NOISY
-    assert (outcome.unequal, outcome.unequal_candidate) == (32, 16)
+    assert state.reason is Reason.NOISY
+    assert (state.unequal, state.unequal_candidate) == (32, 16)
 
 
 def test_rounds_in_which_both_failed_do_not_count_for_reliability() -> None:
     block = [BOTH_FAILED, *[CLEAN] * 5, *[exact(100, 90)] * 5]
 
-    outcome = run(block * 12, target=50).finish()
+    state = run(block * 12, target=50).finish()
 
-    assert (outcome.unequal, outcome.failures_candidate) == (0, 12)
-    assert outcome.reason is Reason.NOISY
+    assert (state.unequal, state.failures_candidate) == (0, 12)
+    assert state.reason is Reason.NOISY
 
 
 @pytest.mark.parametrize("failed", [CANDIDATE_FAILED, CONTROL_FAILED])
@@ -939,10 +939,10 @@ def test_failures_in_over_a_fifth_of_the_rounds_end_the_run(failed: Round) -> No
     # 5 of 20 are over a fifth; at 4 of 20 the run would go on.
     rounds = [failed, CLEAN, exact(100, 90), exact(100, 90)] * 10
 
-    outcome = run(rounds, target=50).outcome
+    state = run(rounds, target=50).state
 
-    assert (outcome.verdict, outcome.reason) == ("INCONCLUSIVE", "unreliable")
-    assert outcome.rounds == 20
+    assert (state.verdict, state.reason) == ("INCONCLUSIVE", "unreliable")
+    assert state.rounds == 20
 
 
 def test_a_fifth_of_failures_does_not_end_the_run() -> None:
@@ -950,7 +950,7 @@ def test_a_fifth_of_failures_does_not_end_the_run() -> None:
 
     verdict = run(rounds, target=50)
 
-    assert verdict.outcome.verdict is Verdict.RUNNING
+    assert verdict.state.verdict is Verdict.RUNNING
 
 
 def test_a_single_failure_in_a_short_run_is_not_unreliable() -> None:
@@ -964,12 +964,12 @@ def test_a_candidate_that_resets_passes_only_while_few_resets_were_seen() -> Non
         chance = random.Random(seed)
         fails = [chance.random() < 0.3 for _ in range(200)]
         rounds = [CANDIDATE_FAILED if failed else CLEAN for failed in fails]
-        outcome = run(rounds, target=50).outcome
-        if outcome.verdict is Verdict.PASS:
-            allowed = max(1, math.ceil(outcome.rounds / 20))
-            assert sum(fails[: outcome.rounds]) <= allowed
+        state = run(rounds, target=50).state
+        if state.verdict is Verdict.PASS:
+            allowed = max(1, math.ceil(state.rounds / 20))
+            assert sum(fails[: state.rounds]) <= allowed
         else:
-            assert outcome.reason in {Reason.UNRELIABLE, Reason.RELIABILITY}
+            assert state.reason in {Reason.UNRELIABLE, Reason.RELIABILITY}
 
 
 # Pairs
@@ -979,11 +979,11 @@ def pair(first: Round, second: Round, *, control_first: bool = True) -> list[Any
     return [(*first, control_first), (*second, not control_first)]
 
 
-def run_pairs(pairs: list[list[Any]], **options: Any) -> Outcome:
+def run_pairs(pairs: list[list[Any]], **options: Any) -> State:
     verdict = SequentialVerdict(vote="pair", **options)
     for row in [row for both in pairs for row in both]:
         verdict.add(*row)
-    return verdict.outcome
+    return verdict.state
 
 
 def test_a_pair_votes_with_the_mean_of_its_rounds() -> None:
@@ -993,13 +993,13 @@ def test_a_pair_votes_with_the_mean_of_its_rounds() -> None:
         pair(exact(140, 88), exact(148, 80), control_first=False),
     ] * 6
 
-    outcome = run_pairs(pairs, target=60)
+    state = run_pairs(pairs, target=60)
 
-    assert outcome.verdict is Verdict.PASS  # twelve ties at the mean
-    assert (outcome.rounds, outcome.summary.rounds) == (24, 12)
-    assert outcome.summary.evidence == Fraction(8191, 13)
-    assert ends(outcome.saving.interval) == (60, 60)
-    assert ends(outcome.percent.interval) == (41.5444, 41.5444)
+    assert state.verdict is Verdict.PASS  # twelve ties at the mean
+    assert (state.rounds, state.summary.rounds) == (24, 12)
+    assert state.summary.evidence == Fraction(8191, 13)
+    assert ends(state.saving.interval) == (60, 60)
+    assert ends(state.percent.interval) == (41.5444, 41.5444)
 
 
 def test_the_mean_decides_even_when_the_rounds_disagree() -> None:
@@ -1018,19 +1018,19 @@ def test_a_pair_needs_both_orders() -> None:
         verdict.add(*CLEAN, control_first=True)
 
     verdict.add(*CLEAN, control_first=False)  # the call that raised left no trace
-    assert (verdict.outcome.rounds, verdict.outcome.summary.rounds) == (2, 1)
+    assert (verdict.state.rounds, verdict.state.summary.rounds) == (2, 1)
 
 
 def test_half_a_pair_is_counted_but_does_not_vote() -> None:
     verdict = SequentialVerdict(target=50, vote="pair", max_rounds=25)
     low, high = exact(100, 80), exact(200, 80)
     for place in range(25):
-        state = verdict.add(
+        given = verdict.add(
             *(low if place // 2 % 2 else high), control_first=place % 2 == 0
         )
 
-    assert state is Verdict.INCONCLUSIVE
-    assert (verdict.outcome.rounds, verdict.outcome.summary.rounds) == (25, 12)
+    assert given is Verdict.INCONCLUSIVE
+    assert (verdict.state.rounds, verdict.state.summary.rounds) == (25, 12)
 
 
 def test_pairs_start_voting_after_twelve_pairs_or_later() -> None:
@@ -1043,12 +1043,12 @@ def test_pairs_start_voting_after_twelve_pairs_or_later() -> None:
 def test_a_failure_opens_the_whole_pair() -> None:
     pairs = [pair(CLEAN, CANDIDATE_FAILED), *[pair(CLEAN, CLEAN)] * 11]
 
-    outcome = run_pairs(pairs, target=50)
+    state = run_pairs(pairs, target=50)
 
     # (70 + 145) / 2: had it succeeded at once, the failed request would save 145.
-    assert outcome.verdict is Verdict.PASS
-    assert outcome.summary.votes_pass == 11
-    assert outcome.failures_candidate == 1
+    assert state.verdict is Verdict.PASS
+    assert state.summary.votes_pass == 11
+    assert state.failures_candidate == 1
 
 
 def test_reliability_of_pairs_is_judged_by_the_pair() -> None:
@@ -1056,17 +1056,17 @@ def test_reliability_of_pairs_is_judged_by_the_pair() -> None:
     worse = pair(CANDIDATE_FAILED, CLEAN)
     fill = [pair(CLEAN, CLEAN), pair(exact(100, 90), exact(100, 90))] * 4
 
-    outcome = run_pairs([even, worse, *fill] * 20, target=50, max_rounds=1000)
+    state = run_pairs([even, worse, *fill] * 20, target=50, max_rounds=1000)
 
-    assert (outcome.verdict, outcome.reason) == ("FAIL", "reliability")
-    assert (outcome.unequal, outcome.unequal_candidate) == (12, 12)
+    assert (state.verdict, state.reason) == ("FAIL", "reliability")
+    assert (state.unequal, state.unequal_candidate) == (12, 12)
 
 
 # Types
 
 
 def test_numbers_do_not_depend_on_numpy() -> None:
-    plain = run(DS1, target=50, close=2.5).outcome
+    plain = run(DS1, target=50, close=2.5).state
     typed = SequentialVerdict(target=np.float64(50), close=np.float64(2.5))
     for row in DS1:
         typed.add(
@@ -1077,9 +1077,9 @@ def test_numbers_do_not_depend_on_numpy() -> None:
             np.bool_(True),  # type: ignore[arg-type]
         )
 
-    assert typed.outcome == plain
-    assert type(typed.outcome.saving.median_lo) is float
-    assert type(typed.outcome.failures_control) is int
+    assert typed.state == plain
+    assert type(typed.state.saving.median_lo) is float
+    assert type(typed.state.failures_control) is int
     bounds = [Bounds(lo=np.float64(60), hi=np.float64(60))] * 12
     assert type(summarise(bounds, target=50).median_lo) is float
 

@@ -200,7 +200,7 @@ def compare_once(route: Route, *, cycle: int, seed: int, first: bool) -> Trial:
         [(origin + s.start_ns, origin + s.start_ns + s.latency_ns) for s in samples]
     )
     route.savings_ms += savings
-    verdict = judgement.verdicts["pooled"].outcome
+    verdict = judgement.verdicts["pooled"].state
     interval = verdict.saving.interval
     trips = [s.syn_rtt_us / 1e3 for s in samples if not s.reused and s.syn_rtt_us]
     rtt = median(trips) if trips else math.nan

@@ -143,27 +143,27 @@ def check(
             target=TARGET_MS, confidence=CONFIDENCE, max_rounds=CAP, close=close_ms
         )
         for row in range(CAP):
-            state = verdict.add(
+            given = verdict.add(
                 control[row, run],
                 True,
                 candidate[row, run],
                 True,
                 bool(data.control_first[row, run]),
             )
-            if (state is Verdict.RUNNING) != (row + 1 < judged.rounds[run]):
+            if (given is Verdict.RUNNING) != (row + 1 < judged.rounds[run]):
                 break
-            if state is not Verdict.RUNNING:
+            if given is not Verdict.RUNNING:
                 break
-        outcome = verdict.outcome
-        interval = outcome.saving.interval
+        state = verdict.state
+        interval = state.saving.interval
         said = (
-            outcome.verdict is not Verdict.RUNNING,
-            outcome.verdict is Verdict.PASS,
-            outcome.verdict is Verdict.FAIL,
-            outcome.reason is Reason.CLOSE,
+            state.verdict is not Verdict.RUNNING,
+            state.verdict is Verdict.PASS,
+            state.verdict is Verdict.FAIL,
+            state.reason is Reason.CLOSE,
             interval is not None
             and interval.low <= conditions.saving_ms <= interval.high,
-            outcome.rounds,
+            state.rounds,
         )
         expected = (
             True,
@@ -176,5 +176,5 @@ def check(
         if said != expected:
             message = f"{conditions}, run {run}: {said} by the class, not {expected}"
             raise DisagreementError(message)
-        rounds += outcome.rounds
+        rounds += state.rounds
     return rounds

@@ -172,15 +172,15 @@ def _slot(role: Role) -> Slot:
 
 
 def _of_judgement(judgement: Judgement) -> tuple[str, Figure]:
-    outcome = judgement.verdicts["pooled"].outcome
-    interval = outcome.saving.interval
+    state = judgement.verdicts["pooled"].state
+    interval = state.saving.interval
     saving = Figure(
-        n=outcome.rounds,
-        median=outcome.saving.median_lo,
+        n=state.rounds,
+        median=state.saving.median_lo,
         low=interval.low if interval else float("-inf"),
         high=interval.high if interval else float("inf"),
     )
-    return str(outcome.verdict), saving
+    return str(state.verdict), saving
 
 
 def of_savings(savings_ms: Sequence[float]) -> tuple[str, Figure]:

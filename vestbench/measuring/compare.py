@@ -288,7 +288,7 @@ def _standing(judgement: Judgement) -> str:
     found = []
     projections = []
     for label, verdict in judgement.verdicts.items():
-        saving = verdict.outcome.saving
+        saving = verdict.state.saving
         found.append((label, median_of(saving), interval(saving.interval)))
         projections.append(judgement.projection(label))
     known = [count for count in projections if count is not None]

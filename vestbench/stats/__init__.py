@@ -42,9 +42,9 @@ from vestbench.stats.quantiles import (
     samples_needed,
 )
 from vestbench.stats.sequential import (
-    Outcome,
     Reason,
     SequentialVerdict,
+    State,
     Verdict,
 )
 from vestbench.stats.shift import (
@@ -70,7 +70,6 @@ __all__ = [
     "MedianMismatch",
     "MedianSummary",
     "OrderEffect",
-    "Outcome",
     "Plateau",
     "PredictionInterval",
     "QuantileEstimate",
@@ -79,6 +78,7 @@ __all__ = [
     "SequentialVerdict",
     "Shift",
     "SignAgreement",
+    "State",
     "SynRetransmission",
     "Verdict",
     "close_margin",

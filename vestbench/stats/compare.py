@@ -50,7 +50,7 @@ from vestbench.stats.rounds import (
     too_many,
 )
 from vestbench.stats.route import opening_round_trips, round_trip_ms, tls_round_trips
-from vestbench.stats.sequential import Outcome, Reason, Verdict
+from vestbench.stats.sequential import Reason, State, Verdict
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -171,7 +171,7 @@ def _arm(run: Run, arm: Mapping[str, str], rounds: Sequence[Round]) -> ArmSummar
 class _Played:
     """What the rounds of a pair gave until it was decided."""
 
-    outcome: Outcome
+    state: State
     bounds: Sequence[Bounds]  # of each round's saving, in ms
     savings: Sequence[float]  # of the rounds in which both requests succeeded, in ms
     orders: Sequence[bool]  # of the same rounds: whether the control was first
@@ -192,7 +192,7 @@ def _play(
     orders: list[bool] = []
     bounds: list[Bounds] = []
     for found in rounds:
-        if verdict.outcome.verdict is not Verdict.RUNNING:
+        if verdict.state.verdict is not Verdict.RUNNING:
             break
         a, b = found.outcomes[control], found.outcomes[candidate]
         first = found.control_first(control, candidate)
@@ -202,7 +202,7 @@ def _play(
             savings.append((a.latency_ns - b.latency_ns) / NS_PER_MS)
             orders.append(first)
     return _Played(
-        outcome=verdict.finish(), bounds=bounds, savings=savings, orders=orders
+        state=verdict.finish(), bounds=bounds, savings=savings, orders=orders
     )
 
 
@@ -215,15 +215,15 @@ def _pair(
     rtt: float | None,
 ) -> PairSummary:
     played = _play(run, rounds, control.label, candidate.label, asked)
-    outcome, savings = played.outcome, played.savings
+    state, savings = played.state, played.savings
     confidence = pair_confidence(run.plan)
-    rounds = rounds[: outcome.rounds]
+    rounds = rounds[: state.rounds]
     closure = None
-    if outcome.rounds > 1:  # no figure from one round is called a saving
-        closure = _closure(run, control, candidate, outcome.saving, rtt)
+    if state.rounds > 1:  # no figure from one round is called a saving
+        closure = _closure(run, control, candidate, state.saving, rtt)
     valid = control.valid and candidate.valid
-    acceptance, why = _accept(outcome, closure, asked, valid=valid)
-    interval = outcome.saving.interval
+    acceptance, why = _accept(state, closure, asked, valid=valid)
+    interval = state.saving.interval
     width = interval.high - interval.low if interval else inf
     in_trips = (
         [Bounds(lo=b.lo / rtt, hi=b.hi / rtt) for b in played.bounds] if rtt else []
@@ -235,17 +235,17 @@ def _pair(
         acceptance=acceptance,
         why=why,
         confidence=confidence,
-        rounds=outcome.rounds,
-        measured=2 * outcome.rounds,
-        summary=outcome.summary,
-        saving=outcome.saving,
-        percent=outcome.percent,
+        rounds=state.rounds,
+        measured=2 * state.rounds,
+        summary=state.summary,
+        saving=state.saving,
+        percent=state.percent,
         round_trips=(median_of_bounds(in_trips, confidence) if in_trips else None),
         closure=closure,
-        projection=projection_of(outcome.summary, run.plan),
-        undetermined=outcome.summary.rounds
-        - outcome.summary.votes_pass
-        - outcome.summary.votes_fail,
+        projection=projection_of(state.summary, run.plan),
+        undetermined=state.summary.rounds
+        - state.summary.votes_pass
+        - state.summary.votes_fail,
         order=(
             order_effect(
                 savings, played.orders, target=_in_ms(asked, rounds, control.label)
@@ -327,7 +327,7 @@ def _mismatch(
 
 
 def _accept(
-    outcome: Outcome,
+    state: State,
     closure: Closure | None,
     asked: tuple[float, bool],
     *,
@@ -336,17 +336,17 @@ def _accept(
     target, percent = asked
     if not valid:
         return Acceptance.INVALID, Why.NOT_REUSED
-    if outcome.verdict is Verdict.PASS:
+    if state.verdict is Verdict.PASS:
         return Acceptance.PASS, Why.NONE
-    if outcome.verdict is Verdict.FAIL:
-        if outcome.reason is Reason.RELIABILITY:
+    if state.verdict is Verdict.FAIL:
+        if state.reason is Reason.RELIABILITY:
             return Acceptance.FAIL, Why.RELIABILITY
         short = not percent and too_short(closure, target)
         return Acceptance.FAIL, Why.TOO_SHORT if short else Why.NONE
     return Acceptance.INCONCLUSIVE, {
         Reason.CLOSE: Why.CLOSE,
         Reason.UNRELIABLE: Why.UNRELIABLE,
-    }.get(outcome.reason, Why.NOISY)
+    }.get(state.reason, Why.NOISY)
 
 
 def overall(found: Sequence[Acceptance], question: str) -> Acceptance:

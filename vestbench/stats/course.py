@@ -88,12 +88,12 @@ def _pair(run: Run, control: str, candidate: str) -> Course:
     said: Callable[..., Bounds] = percent_bounds if percent else saving_bounds
     steps = []
     for found in rounds_of(run):
-        if verdict.outcome.verdict is not Verdict.RUNNING:
+        if verdict.state.verdict is not Verdict.RUNNING:
             break
         a, b = found.outcomes[control], found.outcomes[candidate]
         first = found.control_first(control, candidate)
         verdict.add(*timed(a), *timed(b), first, look=found.number + 1 >= look_from)
-        state = verdict.outcome
+        state = verdict.state
         steps.append(
             Step(
                 bounds=said(*timed(a), *timed(b)),

@@ -83,14 +83,14 @@ class Judgement:
             for label in self._strategies
         ):
             return True
-        states = [verdict.outcome.verdict for verdict in self.verdicts.values()]
+        states = [verdict.state.verdict for verdict in self.verdicts.values()]
         if self._plan["question"] == "any" and Verdict.PASS in states:
             return True
         return Verdict.RUNNING not in states
 
     def projection(self, label: str) -> int | None:
         """Return how many rounds in all would decide, if the trend holds."""
-        summary = self.verdicts[label].outcome.summary
+        summary = self.verdicts[label].state.summary
         return projection_of(summary, self._plan)
 
 

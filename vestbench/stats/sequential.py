@@ -37,7 +37,7 @@ class Reason(StrEnum):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Outcome:
+class State:
     """The state of a sequential verdict; final unless `verdict` is RUNNING."""
 
     verdict: Verdict
@@ -122,10 +122,10 @@ class SequentialVerdict:
         self._failures_control = self._failures_candidate = 0
         self._unequal = self._unequal_candidate = 0  # votes on reliability
         self._half: _Half | None = None  # the first round of an unfinished pair
-        self._latched: Outcome | None = None
+        self._latched: State | None = None
 
     @property
-    def outcome(self) -> Outcome:
+    def state(self) -> State:
         """The state after the rounds so far; the final one once it has stopped."""
         return self._latched or self._state(Verdict.RUNNING, Reason.NONE)
 
@@ -178,7 +178,7 @@ class SequentialVerdict:
             self.finish()
         return self._latched.verdict if self._latched else Verdict.RUNNING
 
-    def finish(self) -> Outcome:
+    def finish(self) -> State:
         """Close the run for want of rounds or time, and return the final state.
 
         INCONCLUSIVE unless it has stopped before: unreliable if failures withheld a
@@ -249,15 +249,15 @@ class SequentialVerdict:
         needed = votes_needed(self._unequal, self._threshold)
         return needed is not None and self._unequal_candidate >= needed
 
-    def _stop(self, verdict: Verdict, reason: Reason) -> Outcome:
+    def _stop(self, verdict: Verdict, reason: Reason) -> State:
         if self._latched is None:
             self._latched = self._state(verdict, reason)
         return self._latched
 
-    def _state(self, verdict: Verdict, reason: Reason) -> Outcome:
+    def _state(self, verdict: Verdict, reason: Reason) -> State:
         needed = votes_needed(len(self._ranked), self._threshold)
         looked_at = self._rounds >= self._min_rounds
-        return Outcome(
+        return State(
             verdict=verdict,
             reason=reason,
             summary=ranked_summary(
