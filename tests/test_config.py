@@ -12,7 +12,6 @@ from hypothesis import strategies as st
 from vestbench.config import (
     SETTINGS,
     Settings,
-    format_duration,
     parse_duration,
     resolve,
     user_file,
@@ -121,33 +120,9 @@ def test_nothing_is_longer_than_a_day(text: str) -> None:
 
 
 @PROPERTY
-@given(st.floats(min_value=0, max_value=86400))
-def test_a_formatted_duration_is_read_back_exactly(seconds: float) -> None:
-    assert parse_duration(format_duration(seconds)) == seconds
-
-
-@PROPERTY
-@given(st.integers(1, 999))
-def test_whole_milliseconds_are_written_as_such(count: int) -> None:
-    assert format_duration(count / 1000) == f"{count}ms"
-    assert format_duration(parse_duration(f"{count}ms")) == f"{count}ms"
-
-
-@pytest.mark.parametrize(
-    ("seconds", "text"),
-    [
-        (0, "0s"),
-        (0.05, "50ms"),
-        (1, "1s"),
-        (60.0, "60s"),
-        (100.0, "100s"),
-        (1.5, "1.5s"),
-        (0.00025, "0.25ms"),
-        (86400.0, "86400s"),
-    ],
-)
-def test_durations_are_written_as_people_write_them(seconds: float, text: str) -> None:
-    assert format_duration(seconds) == text
+@given(st.integers(0, 86_400_000))
+def test_whole_milliseconds_are_read_exactly(count: int) -> None:
+    assert parse_duration(f"{count}ms") == count / 1000
 
 
 # --- which source wins ---------------------------------------------------------------

@@ -71,17 +71,6 @@ def parse_percent(text: str) -> float:
     return float(match[1])
 
 
-def format_duration(seconds: float) -> str:
-    """Return a text that `parse_duration` reads back as exactly `seconds`."""
-    number, unit = Decimal(repr(float(seconds))), "s"
-    if 0 < seconds < 1:
-        number, unit = number * 1000, "ms"
-    text = f"{number:f}"
-    if "." in text:
-        text = text.rstrip("0").rstrip(".")
-    return text + unit
-
-
 def _parse_count(text: str) -> int:
     try:
         count = int(text)
