@@ -45,11 +45,11 @@ def bench_report(run: Run) -> Sheet:
     """Return the whole report of a bench run."""
     summary = summarise_bench(run)
     parts: list[RenderableType] = [
-        reuse_line(run, summary),
-        groups_table(run, summary),
+        _reuse_line(run, summary),
+        _groups_table(run, summary),
         *(Text(note, style="dim") for note in _footnotes(run, summary)),
     ]
-    saving = saving_table(run, summary)
+    saving = _saving_table(run, summary)
     if saving is not None:
         parts.append(saving)
     failures = failures_table(run)
@@ -63,7 +63,7 @@ def bench_report(run: Run) -> Sheet:
     if summary.kernel is not None:
         parts += ["", *kernel_lines(summary.kernel, run.plan["confidence"])]
     return Sheet(
-        headline=tuple(headline(run, summary)),
+        headline=tuple(_headline(run, summary)),
         asserted=tuple(asserted_of(run)),
         conditions=conditions_table(run),
         parts=tuple(parts),
@@ -73,10 +73,10 @@ def bench_report(run: Run) -> Sheet:
 
 def bench_brief(run: Run) -> RenderableType:
     """Return the verdict of a bench run."""
-    return Lines(*headline(run, summarise_bench(run)), *asserted_of(run))
+    return Lines(*_headline(run, summarise_bench(run)), *asserted_of(run))
 
 
-def headline(run: Run, summary: BenchSummary) -> Iterator[Text]:
+def _headline(run: Run, summary: BenchSummary) -> Iterator[Text]:
     """Say in a sentence what was found, and in another whether it suffices."""
     saving = summary.saving
     if saving is None:
@@ -93,7 +93,7 @@ def headline(run: Run, summary: BenchSummary) -> Iterator[Text]:
         if saving.rounds > 1 and summary.percent is not None:
             yield _share_line(summary, summary.percent)
     if summary.acceptance is not None:
-        yield acceptance_line(run, summary)
+        yield _acceptance_line(run, summary)
     yield from ending_lines(run)
 
 
@@ -117,7 +117,7 @@ def _no_saving(run: Run, summary: BenchSummary) -> str:
     return "no session has both a cold and a subsequent request."
 
 
-def acceptance_line(run: Run, summary: BenchSummary) -> Text:
+def _acceptance_line(run: Run, summary: BenchSummary) -> Text:
     """Return `saving ≥ 50 ms: PASS` with the evidence, or the reason."""
     acceptance = summary.acceptance
     if acceptance is None:
@@ -176,7 +176,7 @@ def _projection(run: Run, saving: Any) -> str:
     return f"about {rounds} sessions would settle it if the trend holds"
 
 
-def reuse_line(run: Run, summary: BenchSummary) -> Text:
+def _reuse_line(run: Run, summary: BenchSummary) -> Text:
     """Say how many requests were proved to reuse a connection."""
     reuse = summary.reuse
     opened = f"{plural(reuse.connections, 'connection')} for "
@@ -211,7 +211,7 @@ def reuse_line(run: Run, summary: BenchSummary) -> Text:
     return line
 
 
-def groups_table(run: Run, summary: BenchSummary) -> Table:
+def _groups_table(run: Run, summary: BenchSummary) -> Table:
     """Return cold against subsequent: latency, phases, the client's own time."""
     about = "Latency and phases, cold against subsequent"
     table = CaptionedTable(about, box=box.SIMPLE_HEAD, padding=(0, 1), pad_edge=False)
@@ -260,7 +260,7 @@ def _footnotes(run: Run, summary: BenchSummary) -> Iterator[str]:
     yield from quantile_notes(shown, run.plan["confidence"])
 
 
-def saving_table(run: Run, summary: BenchSummary) -> Table | None:
+def _saving_table(run: Run, summary: BenchSummary) -> Table | None:
     """Return the saving, what it is made of, and what the route lets one expect."""
     closure, saving = summary.closure, summary.saving
     if closure is None or saving is None:

@@ -63,7 +63,7 @@ def compare_report(run: Run) -> Sheet:
     summary = summarise_compare(run)
     parts: list[RenderableType] = [
         _roles(summary),
-        arms_table(run, summary),
+        _arms_table(run, summary),
         *(Text(note, style="dim") for note in _footnotes(run, summary)),
     ]
     answered = any(arm.answered for arm in summary.arms)
@@ -71,7 +71,7 @@ def compare_report(run: Run) -> Sheet:
         parts += ["", *_stacks(run, summary)]
     elif answered:
         for pair in summary.pairs:
-            parts += ["", phases_table(run, summary, pair)]
+            parts += ["", _phases_table(run, summary, pair)]
     failures = failures_table(run)
     if failures is not None:
         parts += ["", failures]
@@ -108,7 +108,7 @@ def compare_brief(run: Run) -> RenderableType:
     return Lines(*_headlines(run, summarise_compare(run)), *asserted_of(run))
 
 
-def target_text(summary: CompareSummary) -> str:
+def _target_text(summary: CompareSummary) -> str:
     """Return the saving asked for: `≥ 50 ms`, `≥ 30 %`."""
     unit = "%" if summary.percent_target else "ms"
     return f"≥ {summary.target:.4g} {unit}"
@@ -119,7 +119,7 @@ def _headlines(run: Run, summary: CompareSummary) -> Iterator[Text]:
         yield from _sentence(run, summary, pair)
     if len(summary.pairs) > 1:
         asked = "any candidate" if run.plan["question"] == "any" else "all candidates"
-        line = Text(f"{asked} {target_text(summary)}: ")
+        line = Text(f"{asked} {_target_text(summary)}: ")
         yield line.append(
             str(summary.acceptance), ACCEPTANCE_STYLES[summary.acceptance]
         )
@@ -141,7 +141,7 @@ def _sentence(run: Run, summary: CompareSummary, pair: PairSummary) -> Iterator[
         line.append(f" per request, {level} {interval(pair.saving.interval)}, ")
     line.append(str(pair.acceptance), ACCEPTANCE_STYLES[pair.acceptance])
     if not invalid:
-        line.append(f" against {target_text(summary)}")
+        line.append(f" against {_target_text(summary)}")
     yield line.append(f" after {plural(pair.rounds, 'round')}")
     reason = explanation(run, summary, pair)
     if reason:
@@ -168,7 +168,7 @@ def _roles(summary: CompareSummary) -> Text:
     return line.append(f", the {role} ").append(names, "bold")
 
 
-def arms_table(run: Run, summary: CompareSummary) -> Table:
+def _arms_table(run: Run, summary: CompareSummary) -> Table:
     """Return the arms: what they took, and whether they were what they are called."""
     # Two blanks between columns: with three, long runs do not fit into 80 columns.
     about = "The arms: latency, failures and proof of reuse"
@@ -219,7 +219,7 @@ def _footnotes(run: Run, summary: CompareSummary) -> Iterator[str]:
     )
 
 
-def phases_table(run: Run, summary: CompareSummary, pair: PairSummary) -> Table:
+def _phases_table(run: Run, summary: CompareSummary, pair: PairSummary) -> Table:
     """Return the median of each phase in both arms, and what the saving is made of."""
     about = f"The saving by phase, {plain(pair.candidate).plain} against the control"
     table = CaptionedTable(about, box=box.SIMPLE_HEAD, padding=(0, 1), pad_edge=False)

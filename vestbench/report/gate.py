@@ -57,5 +57,5 @@ def _verdicts(judged: Sequence[Judged]) -> list[Text]:
     return lines
 
 
-def _line(what: Text, verdict: Acceptance) -> Text:
-    return what.append(": ").append(str(verdict), ACCEPTANCE_STYLES[verdict])
+def _line(what: Text, acceptance: Acceptance) -> Text:
+    return what.append(": ").append(str(acceptance), ACCEPTANCE_STYLES[acceptance])
