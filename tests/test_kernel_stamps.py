@@ -10,6 +10,7 @@ import struct
 import sys
 import time
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from io import StringIO
 from pathlib import Path
@@ -99,14 +100,20 @@ def test_a_stamp_that_is_missing_is_absent() -> None:
 # Sockets.
 
 
-@pytest.fixture
-def pair() -> Iterator[tuple[socket.socket, socket.socket]]:
+@contextmanager
+def connected() -> Iterator[tuple[socket.socket, socket.socket]]:
     with socket.create_server(("127.0.0.1", 0)) as listener:
         ours = socket.create_connection(listener.getsockname(), timeout=10.0)
         theirs, _ = listener.accept()
         theirs.settimeout(10.0)
         with ours, theirs:
             yield ours, theirs
+
+
+@pytest.fixture
+def pair() -> Iterator[tuple[socket.socket, socket.socket]]:
+    with connected() as both:
+        yield both
 
 
 def until(true: Callable[[], bool]) -> bool:
@@ -120,15 +127,12 @@ def until(true: Callable[[], bool]) -> bool:
 
 def is_stamping() -> bool:
     """Say whether stamps come: the kernel begins with a delay after the first ask."""
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        ours = socket.create_connection(listener.getsockname(), timeout=10.0)
-        theirs, _ = listener.accept()
-        with ours, theirs:
-            stamped, stamps = StampedSocket(ours), KernelStamps()
-            theirs.sendall(b"x")
-            stamped.arrived(stamps, 10.0)
-            stamped.close()
-            return stamps.arrived_ns > 0
+    with connected() as (ours, theirs):
+        stamped, stamps = StampedSocket(ours), KernelStamps()
+        theirs.sendall(b"x")
+        stamped.arrived(stamps, 10.0)
+        stamped.close()
+        return stamps.arrived_ns > 0
 
 
 @pytest.fixture
