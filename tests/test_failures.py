@@ -526,7 +526,7 @@ def test_a_header_that_is_not_ascii_is_protocol_and_the_session_goes_on(
 ) -> None:
     with ScriptedServer() as server, opened(stack, http2=http2) as session:
         failure = failed(session, server.get(headers=((name, value),)))
-        sampled(session, server.get())
+        sampled(session.send(server.get(), SLOT))
         requests = server.requests
 
     assert failure.kind is FailureKind.PROTOCOL
