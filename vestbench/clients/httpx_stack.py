@@ -136,17 +136,15 @@ class HttpxSession:
             timeout=client.Timeout(
                 plan.pool.request_timeout_s, connect=plan.pool.connect_timeout_s
             ),
-            headers={
-                "user-agent": f"vestbench/{__version__}",
-                # The library would offer what decoders happen to be installed, and the
-                # same run elsewhere would get another answer.
-                "accept-encoding": "gzip, deflate",
-            },
+            headers={"user-agent": f"vestbench/{__version__}"},
             # Like reqwest, keep none: a cookie would make the subsequent requests
             # longer than the cold one.
             cookies=CookieJar(DefaultCookiePolicy(allowed_domains=())),
             trust_env=False,
         )
+        # The library would offer what decoders happen to be installed, and the same run
+        # elsewhere would get another answer.
+        self._client.headers["accept-encoding"] = "gzip, deflate"
         self.build_ns = perf_counter_ns() - begin
         self._burst = Burst(plan.concurrency)
 
