@@ -34,7 +34,7 @@ def gate(
     Several are judged together, and the worst decides: 0 all met, 1 one missed,
     3 inconclusive, 5 invalid. Documents are made of a single one.
 
-    Example: vestbench gate run.toml --assert 'subsequent.p99 <= 120ms'
+    Example: vestbench gate results/reference-bench-30ms.toml
     """
     from vestbench.cli.console import busy, stdout
     from vestbench.cli.exports import Exports

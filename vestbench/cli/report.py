@@ -42,7 +42,7 @@ def report(
 ) -> None:
     """Show a stored run again, exactly as it was shown, or make documents of it.
 
-    Example: vestbench report results/20261122T111500Z-bench-pooled.toml --html run.html
+    Example: vestbench report results/reference-bench-30ms.toml --html run.html
     """
     from vestbench.cli.console import busy, stdout
     from vestbench.cli.exports import Exports
