@@ -144,7 +144,7 @@ class HttpxSession:
         )
         # The library would offer what decoders happen to be installed, and the same run
         # elsewhere would get another answer.
-        self._client.headers["accept-encoding"] = "gzip, deflate"
+        self._client.headers["Accept-Encoding"] = "gzip, deflate"
         self.build_ns = perf_counter_ns() - begin
         self._burst = Burst(plan.concurrency)
 

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import TYPE_CHECKING
 
 from vestbench.models import Run
 from vestbench.report.units import ms, plain, plural
-from vestbench.stats.bench import BenchSummary
 from vestbench.stats.closure import Closure
-from vestbench.stats.compare import CompareSummary, PairSummary
 from vestbench.stats.route import is_relayed
+
+if TYPE_CHECKING:  # a run is shown without what the other commands need
+    from vestbench.stats.bench import BenchSummary
+    from vestbench.stats.compare import CompareSummary, PairSummary
 
 # A residual larger than both is explained, not hidden.
 _RESIDUAL_MS = 2.0
