@@ -46,8 +46,8 @@ def _conditions(*names: str) -> list[str]:
 
 
 _PHASES = (
-    *(("cold", phase) for phase in ("connect", "tls", "wait", "total")),
-    *(("reused", phase) for phase in ("wait", "total")),
+    *(("cold", phase) for phase in ("connect", "tls", "wait", "network", "total")),
+    *(("reused", phase) for phase in ("wait", "network", "total")),
 )
 
 
@@ -93,6 +93,27 @@ def peers() -> list[str]:
 
 def _unless_met(outcome: str) -> str:
     return "" if outcome == "met" else f" {outcome}"
+
+
+def kernel() -> list[str]:
+    """Return how much wider than the kernel's the measured window is."""
+    found = stored("accuracy-kernel")
+    rows = [
+        [
+            f"{place['rtt_ms']:g} ms",
+            f"{place['processing_ms']:g} ms",
+            *(
+                with_interval(place[name], ".3f")
+                for name in ("measured", "offset", "looking")
+            ),
+        ]
+        for place in found["place"]
+    ]
+    head = [
+        *("round trip", "served in", f"measured window, ms (n = {found['requests']})"),
+        *("wider than the kernel's by, ms", "of which looking costs, ms"),
+    ]
+    return _table(head, rows) + _conditions("accuracy-kernel")
 
 
 def servers() -> list[str]:
@@ -215,6 +236,7 @@ def long_run() -> list[str]:
 
 TABLES: dict[str, Callable[[], list[str]]] = {
     "peers": peers,
+    "kernel": kernel,
     "servers": servers,
     "load-tools": load_tools,
     "overhead": overhead,
