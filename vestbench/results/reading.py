@@ -44,7 +44,7 @@ def load(path: Path) -> Run:
         document = parse(data)
     except ValueError as error:
         raise InvalidRunError(f"{path} is not a result file: {error}") from error
-    return _run(path, [(None, document)], len(data))
+    return _run(path, [document], len(data))
 
 
 # --- cutting -------------------------------------------------------------------------
@@ -54,17 +54,14 @@ class _EntangledError(Exception):
     """A document is not the sum of its pieces, or not TOML at all."""
 
 
-# The kind of the block that begins a piece, if one does, and what the piece says.
-_Piece = tuple[str | None, dict[str, Any]]
-
 # A line that begins a block, or ends the last one. Where it is no header, within a
 # string or an array of several lines, the piece before it is cut off and is not TOML.
 _HEADER = re.compile(rb"^\[(?:\[(samples|failures)\]|conclusion)\]$", re.MULTILINE)
 _BLOCKS = ("samples", "failures")
 
 
-def _pieces(data: bytearray) -> Iterator[_Piece]:
-    """Parse a document block by block.
+def _pieces(data: bytearray) -> Iterator[dict[str, Any]]:
+    """Parse a document block by block, and what is before and behind the blocks.
 
     As a whole, a run of a million requests would be half a gigabyte of objects.
 
@@ -73,13 +70,14 @@ def _pieces(data: bytearray) -> Iterator[_Piece]:
     """
     kind, begin = None, 0
     for header in _HEADER.finditer(data):
-        yield kind, _piece(data[begin : header.start()], kind)
+        yield _piece(data[begin : header.start()], kind)
         kind = header[1].decode() if header[1] else None
         begin = header.start()
-    yield kind, _piece(data[begin:], kind)
+    yield _piece(data[begin:], kind)
 
 
 def _piece(text: bytearray, kind: str | None) -> dict[str, Any]:
+    """Parse a block of a kind, or what is none."""
     try:
         piece = parse(text)
     except ValueError as error:
@@ -94,7 +92,7 @@ def _piece(text: bytearray, kind: str | None) -> dict[str, Any]:
 # --- assembling ----------------------------------------------------------------------
 
 
-def _run(path: Path, pieces: Iterable[_Piece], size: int) -> Run:
+def _run(path: Path, pieces: Iterable[dict[str, Any]], size: int) -> Run:
     """Return the run that a document of `size` bytes is in pieces.
 
     Raises:
@@ -104,7 +102,7 @@ def _run(path: Path, pieces: Iterable[_Piece], size: int) -> Run:
     document: dict[str, Any] = {}
     outcomes = _Outcomes(size)
     try:
-        for _, piece in pieces:
+        for piece in pieces:
             blocks = {key: piece.pop(key) for key in _BLOCKS if key in piece}
             if document.keys() & piece.keys():
                 raise _EntangledError
