@@ -12,7 +12,7 @@ from vestbench.cli.option_records import takes_options
 from vestbench.cli.output_options import Json
 from vestbench.cli.simulated_options import ExchangeOptions, LinkOptions
 from vestbench.cli.values import chosen, parsed
-from vestbench.errors import UsageError
+from vestbench.errors import UsageError, reason_of
 
 if TYPE_CHECKING:
     from vestbench.simulator.exchange_process import ExchangeCounters
@@ -158,9 +158,8 @@ def _write_ca(pem: str, path: Path) -> None:
         with path.open("x", encoding="ascii") as file:
             file.write(pem)
     except (OSError, ValueError) as error:
-        reason = getattr(error, "strerror", None) or str(error)
         raise UsageError(
-            f"cannot write the certificate to {path}: {reason.lower()}; "
+            f"cannot write the certificate to {path}: {reason_of(error)}; "
             "choose another --ca-file"
         ) from error
 

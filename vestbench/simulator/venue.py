@@ -214,7 +214,7 @@ class ServedExchange:
         """Raise `LabError` if the exchange or its relay has ended by itself."""
         if self._lab is not None:
             self._lab.check()
-        self._exchange.counters()
+        self._exchange.check()
 
     def __enter__(self) -> Self:
         return self
