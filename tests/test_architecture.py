@@ -75,9 +75,6 @@ HOMES = {
     # pycryptodome, for Keccak: 45 ms to import, and eth-hash would only wrap it.
     "Crypto": ("vestbench.simulator.exchange.signatures",),
 }
-# The same for annotations only: under `if TYPE_CHECKING`, so nothing is imported.
-_SHOWING = ("measuring", "bench", "compare", "warmup")
-TYPING_HOMES = {"rich": tuple(f"vestbench.cli.{name}" for name in _SHOWING)}
 
 # Who else may do what only the command line may do, and why.
 _MAIN = "the main program of a child: arguments in, exit status out"
@@ -170,8 +167,6 @@ def test_every_library_stays_at_home(module: str) -> None:
             if library in known:
                 continue
             homes = HOMES.get(library, ())
-            if typing_only:
-                homes += TYPING_HOMES.get(library, ())
             assert is_within(module, homes), f"{module} imports {library}"
 
 
@@ -212,13 +207,6 @@ def test_only_the_command_prints_exits_or_reads_the_environment(module: str) -> 
 @pytest.mark.parametrize(("module", "deed"), EXCEPTIONS)
 def test_an_exception_that_is_granted_is_still_used(module: str, deed: str) -> None:
     assert deed in deeds(module)
-
-
-def test_a_typing_import_that_is_allowed_is_still_needed() -> None:
-    for library, homes in TYPING_HOMES.items():
-        for home in homes:
-            names = imports(home, typing_only=True)
-            assert any(name.split(".")[0] == library for name in names)
 
 
 def test_the_command_starts_without_what_it_may_not_need() -> None:

@@ -10,6 +10,7 @@ import typer
 from vestbench.cli import options as o
 from vestbench.cli.settings import is_real
 from vestbench.config import Settings
+from vestbench.errors import UsageError
 
 if TYPE_CHECKING:
     from vestbench.clients.remote import RemoteStacks
@@ -44,3 +45,11 @@ def workers_ahead(
     workers = RemoteStacks(names)
     context.call_on_close(workers.close)
     return workers
+
+
+def one_stack(stack: o.StackOptions, command: str) -> None:
+    """Refuse `--stack all` for a command that measures one stack."""
+    if stack.stack == "all":
+        raise UsageError(
+            f"--stack all: {command} measures one stack; compare takes all of them"
+        )

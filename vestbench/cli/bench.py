@@ -14,9 +14,7 @@ from vestbench.cli.values import chosen
 from vestbench.errors import UsageError
 
 if TYPE_CHECKING:
-    from rich.console import RenderableType
-
-    from vestbench.models import Run
+    pass
 
 
 @takes_options
@@ -84,12 +82,15 @@ def bench(
 
     Example: vestbench bench --requests 100 --rtt 30ms --gate
     """
-    from vestbench.cli.ahead import workers_ahead
+    from vestbench.cli.ahead import one_stack, workers_ahead
     from vestbench.cli.settings import settings_here
 
     settings = settings_here(
         pool, venue=where.venue, min_saving=min_saving, results=output.results
     )
+    asserting.check(decides=gate)
+    chosen("--confidence", confidence, (90, 95, 99))
+    one_stack(stack, "bench")
     workers = workers_ahead(context, settings, stack)
 
     from vestbench.cli import measuring as m
@@ -97,10 +98,7 @@ def bench(
     from vestbench.measuring.bench import BenchJob
     from vestbench.models import SessionPlan, Strategy
 
-    asserting.check(decides=gate)
     gated = gate or bool(asserting.asserted)
-    chosen("--confidence", confidence, (90, 95, 99))
-    m.one_stack(stack, "bench")
     strategy = Strategy.POOLED if pooled else Strategy.UNPOOLED
     if gate and not pooled:
         raise UsageError("--gate needs subsequent requests: not with --unpooled")
@@ -130,8 +128,6 @@ def bench(
         output,
         settings,
         budget=pacing.budget,
-        show=bench_report,
-        brief=bench_brief,
         total=requests,
         gated=gated,
         asserting=asserting,
@@ -139,17 +135,3 @@ def bench(
     )
     if gated:
         raise m.gate_exit(run, asserting)
-
-
-def bench_report(run: Run) -> RenderableType:
-    """Return the whole report; what it is made with is imported after the run."""
-    from vestbench.report import bench
-
-    return bench.bench_report(run)
-
-
-def bench_brief(run: Run) -> RenderableType:
-    """Return the verdict, likewise."""
-    from vestbench.report import bench
-
-    return bench.bench_brief(run)

@@ -17,11 +17,8 @@ from vestbench.config import parse_percent
 from vestbench.errors import ExitCode, UsageError
 
 if TYPE_CHECKING:
-    from rich.console import RenderableType
-
     from vestbench.config import Settings
     from vestbench.measuring.compare import Target
-    from vestbench.models import Run
 
 
 @takes_options
@@ -203,8 +200,6 @@ def compare(
         output,
         settings,
         budget=pacing.budget,
-        show=compare_report,
-        brief=compare_brief,
         gated=True,
         asserting=asserting,
         workers=workers,
@@ -261,17 +256,3 @@ def _compare_stored(
         raise typer.Exit(ExitCode.INCONCLUSIVE)
     if str(found.verdict.change) == "REGRESSED":
         raise typer.Exit(ExitCode.NOT_MET)
-
-
-def compare_report(run: Run) -> RenderableType:
-    """Return the whole report; what it is made with is imported after the run."""
-    from vestbench.report import compare
-
-    return compare.compare_report(run)
-
-
-def compare_brief(run: Run) -> RenderableType:
-    """Return the verdict, likewise."""
-    from vestbench.report import compare
-
-    return compare.compare_brief(run)

@@ -57,7 +57,6 @@ def connect(
     from vestbench.experiments.connect import ConnectPlan
     from vestbench.measuring.connect import ConnectJob, steps_of
     from vestbench.models import SessionPlan
-    from vestbench.report.connect import connect_brief, connect_report
     from vestbench.stats.connect import summarise_connect
     from vestbench.venues import find_venue
     from vestbench.venues.credentials import has_accounts
@@ -96,8 +95,6 @@ def connect(
         output,
         settings,
         budget=pacing.budget,
-        show=connect_report,
-        brief=connect_brief,
         total=job.recorded,
         gated=bool(asserting.asserted),
         asserting=asserting,

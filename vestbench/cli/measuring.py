@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -24,7 +24,7 @@ from vestbench.cli.settings import exchange_spec, is_real, link_spec
 from vestbench.cli.simulated_options import ExchangeOptions, LinkOptions
 from vestbench.cli.values import duration, seed_or_new
 from vestbench.config import Settings
-from vestbench.errors import ExitCode, UsageError
+from vestbench.errors import ExitCode
 from vestbench.measuring.pace import Pace, check_budget, polite_rate
 from vestbench.measuring.run import (
     Job,
@@ -37,8 +37,6 @@ from vestbench.measuring.run import (
 from vestbench.models import Run, Strategy
 
 if TYPE_CHECKING:
-    from rich.console import RenderableType
-
     from vestbench.clients.remote import RemoteStacks
 
 
@@ -93,14 +91,6 @@ def place_of(
     return place
 
 
-def one_stack(stack: o.StackOptions, command: str) -> None:
-    """Refuse `--stack all` for a command that measures one stack."""
-    if stack.stack == "all":
-        raise UsageError(
-            f"--stack all: {command} measures one stack; compare takes all of them"
-        )
-
-
 def pace_of(options: o.PaceOptions, settings: Settings) -> Pace:
     """Return how fast requests are sent, with a seed that is drawn if none is given."""
     return Pace(
@@ -117,8 +107,6 @@ def run_and_show(
     settings: Settings,
     *,
     budget: int,
-    show: Callable[[Run], RenderableType],
-    brief: Callable[[Run], RenderableType],
     total: int = 0,
     gated: bool = False,
     asserting: AssertOptions | None = None,
@@ -132,8 +120,6 @@ def run_and_show(
         output: How to show and keep the result.
         settings: The settings in force.
         budget: How many requests a real venue may be sent.
-        show: Builds the report.
-        brief: Builds the verdict, for `--quiet`.
         total: Requests that will be recorded, for the progress line; 0 where that is
             what is to be found out.
         gated: Whether the exit status will follow what the run is asked.
@@ -171,7 +157,7 @@ def run_and_show(
             typer.echo("interrupted before anything was measured", err=True)
             raise typer.Exit(ExitCode.INTERRUPTED) from error
         if not exports.prints:
-            _show(measured, output, brief if output.quiet else show)
+            _show(measured, output)
         exports.write(
             measured.run,
             str(measured.path),
@@ -185,18 +171,17 @@ def run_and_show(
     return measured.run
 
 
-def _show(
-    measured: Measured,
-    output: OutputOptions,
-    show: Callable[[Run], RenderableType],
-) -> None:
+def _show(measured: Measured, output: OutputOptions) -> None:
+    # What tables are made with is imported after the run.
     if output.json:
         from vestbench.report.machine import document
 
         text = json.dumps(document(measured.run, str(measured.path)), indent=2)
         typer.echo(text)
         return
-    stdout().print(show(measured.run))
+    from vestbench.report import brief_of, report_of
+
+    stdout().print((brief_of if output.quiet else report_of)(measured.run))
     if not output.quiet:
         text = f"result: {measured.path}"
         stderr().print(text, style="dim", markup=False, highlight=False)

@@ -14,9 +14,7 @@ from vestbench.cli.values import chosen
 from vestbench.errors import UsageError
 
 if TYPE_CHECKING:
-    from rich.console import RenderableType
-
-    from vestbench.models import Run
+    pass
 
 
 @takes_options
@@ -60,12 +58,15 @@ def warmup(
 
     Example: vestbench warmup --rtt 80ms
     """
-    from vestbench.cli.ahead import workers_ahead
+    from vestbench.cli.ahead import one_stack, workers_ahead
     from vestbench.cli.settings import settings_here
 
     settings = settings_here(
         pool, venue=where.venue, min_saving=min_saving, results=output.results
     )
+    asserting.check(decides=False)
+    chosen("--confidence", confidence, (90, 95, 99))
+    one_stack(stack, "warmup")
     workers = workers_ahead(context, settings, stack)
 
     from vestbench.cli import measuring as m
@@ -74,9 +75,6 @@ def warmup(
     from vestbench.models import SessionPlan, Strategy
     from vestbench.venues import find_venue
 
-    asserting.check(decides=False)
-    chosen("--confidence", confidence, (90, 95, 99))
-    m.one_stack(stack, "warmup")
     width = connections if connections is not None else settings.pool.max_idle
     if width < 1:
         raise UsageError(
@@ -113,8 +111,6 @@ def warmup(
         output,
         settings,
         budget=pacing.budget,
-        show=warm_up_report,
-        brief=warm_up_brief,
         total=job.recorded,
         gated=bool(asserting.asserted),
         asserting=asserting,
@@ -122,17 +118,3 @@ def warmup(
     )
     if asserting.asserted:
         raise m.gate_exit(run, asserting)
-
-
-def warm_up_report(run: Run) -> RenderableType:
-    """Return the whole report; what it is made with is imported after the run."""
-    from vestbench.report import warmup
-
-    return warmup.warm_up_report(run)
-
-
-def warm_up_brief(run: Run) -> RenderableType:
-    """Return the verdict, likewise."""
-    from vestbench.report import warmup
-
-    return warmup.warm_up_brief(run)

@@ -13,7 +13,14 @@ if TYPE_CHECKING:
 
     from vestbench.report.sheet import Sheet
 
-__all__ = ["guarded", "machine_document", "show_brief", "show_run"]
+__all__ = [
+    "brief_of",
+    "guarded",
+    "machine_document",
+    "report_of",
+    "show_brief",
+    "show_run",
+]
 
 T = TypeVar("T")
 
@@ -22,7 +29,7 @@ _DAMAGED = (KeyError, TypeError, ValueError, AttributeError, ArithmeticError)
 
 
 def show_run(run: Run) -> Sheet:
-    """Return the whole report of any run.
+    """Return the whole report of any stored run.
 
     Raises:
         InvalidRunError: The run holds something that no run of ours would.
@@ -32,13 +39,23 @@ def show_run(run: Run) -> Sheet:
 
 
 def show_brief(run: Run) -> RenderableType:
-    """Return the verdict of any run.
+    """Return the verdict of any stored run.
 
     Raises:
         InvalidRunError: The run holds something that no run of ours would.
     """
     show = _shows(run)[1]
     return guarded(lambda: show(run))
+
+
+def report_of(run: Run) -> Sheet:
+    """Return the whole report of a run that was just measured."""
+    return _shows(run)[0](run)
+
+
+def brief_of(run: Run) -> RenderableType:
+    """Return the verdict of a run that was just measured."""
+    return _shows(run)[1](run)
 
 
 def machine_document(run: Run, file: str) -> dict[str, Any]:
