@@ -227,10 +227,7 @@ class HttpxSession:
             failure = self._failure(slot, begin, elapsed, marks, kind, detail)
             return _Exchange(marks, failure, b"")
         elapsed = perf_counter_ns() - begin
-        stream_id = response.extensions.get("stream_id")
-        if stream_id is not None:
-            response.extensions["network_stream"].carried(marks, stream_id)
-        elif marks.stream is not None and not marks.first_read:
+        if marks.stream is not None and not marks.first_read:
             marks.stream.close()  # it is one answer ahead, and would stay so
             kind, detail = FailureKind.PROTOCOL, "it was answered before it was sent"
             failure = self._failure(slot, begin, elapsed, marks, kind, detail)

@@ -271,14 +271,6 @@ class TimedStream:
             self._stamped = StampedSocket(sock)
         return self
 
-    def carried(self, marks: Marks, stream_id: int) -> None:
-        """Say what carried an exchange of HTTP/2.
-
-        Another thread may have written its request; the streams that a client opens
-        have odd numbers (RFC 9113, 5.1.1).
-        """
-        marks.carried_by(self, self._connection, (stream_id + 1) // 2)
-
     def keep_session(self) -> None:
         """Keep the TLS session for the next connection; outside the clock.
 
