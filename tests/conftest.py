@@ -12,6 +12,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import HealthCheck, settings
+
+# How long drawing examples takes is the machine's affair, not a property's.
+settings.register_profile("any machine", suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("any machine")
 
 # Whatever changes colours, widths, routes or settings, here or in a child.
 _NAMES = {
