@@ -10,13 +10,12 @@ from pathlib import Path
 
 import pytest
 
-from tests.records import bench_run, sessions
-from tests.test_results import write
+from tests.records import bench_run, sessions, store
 
 
 @pytest.fixture
 def stored(tmp_path: Path) -> Path:
-    return write(bench_run(sessions(range(99, 105))), tmp_path / "a\x1b[2Jrun.toml")
+    return store(bench_run(sessions(range(99, 105))), tmp_path / "a\x1b[2Jrun.toml")
 
 
 def on_a_terminal(*words: str, **env: str) -> tuple[str, str]:

@@ -45,6 +45,7 @@ from tests.servers import (
     plan,
     tls_pair,
 )
+from tests.studies.memory import most_resident
 from vestbench.clients import remote
 from vestbench.clients.remote import RemoteStack, RemoteStacks
 from vestbench.measuring import run
@@ -377,5 +378,4 @@ def test_no_answer_fills_the_memory_of_the_measuring_process() -> None:
 def peak_mib(stack: RemoteStack) -> float:
     """Return the most memory that the measuring process ever had."""
     process = cast(subprocess.Popen[bytes], stack._process)
-    status = Path(f"/proc/{process.pid}/status").read_text()
-    return int(status.partition("VmHWM:")[2].split()[0]) / 2**10
+    return most_resident(process.pid) / 2**20

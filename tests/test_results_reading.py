@@ -11,8 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tests.records import bench_run, failure, sample
-from tests.test_results import write
+from tests.records import bench_run, failure, sample, store
 from vestbench.errors import InvalidRunError
 from vestbench.models import Run
 from vestbench.results import load, reading
@@ -99,7 +98,7 @@ def test_what_only_the_whole_file_tells_is_read_as_a_whole(text: str) -> None:
 def test_no_more_than_a_block_is_parsed_at_once(tmp_path: Path) -> None:
     blocks = 40
     outcomes = [sample(index=index) for index in range(256 * blocks)]
-    path = write(bench_run(outcomes), tmp_path / "run.toml")
+    path = store(bench_run(outcomes), tmp_path / "run.toml")
     sizes: list[int] = []
 
     def watched(data: bytearray) -> dict[str, Any]:
@@ -117,7 +116,7 @@ def test_no_more_than_a_block_is_parsed_at_once(tmp_path: Path) -> None:
 def test_of_a_long_run_only_the_first_requests_are_held(tmp_path: Path) -> None:
     outcomes = [sample(index=index) for index in range(HELD + 3000)]
     failures = [failure(index=HELD + 3000)]
-    path = write(bench_run([*outcomes, *failures]), tmp_path / "run.toml")
+    path = store(bench_run([*outcomes, *failures]), tmp_path / "run.toml")
 
     run = load(path)
 
