@@ -55,11 +55,11 @@ def _test(session: nox.Session) -> None:
 def statistics(session: nox.Session) -> None:
     """Check false verdicts and coverage by simulation; writes results/."""
     session.install("-e", ".[all]", *_group("test"))
-    study = "tests.studies.operating_characteristics"
+    study = "tests.bench.operating_characteristics"
     output = ("--output", "results/statistics.toml")
     session.run("python", "-m", study, *(session.posargs or output))
     if not session.posargs:
-        session.run("python", "-m", "tests.studies.stable_series")
+        session.run("python", "-m", "tests.bench.stable_series")
 
 
 @nox.session(default=False)
@@ -67,7 +67,7 @@ def coverage(session: nox.Session) -> None:
     """Check intervals against the emulated link's known truth; writes results/."""
     session.install("-e", ".[all]", *_group("test"))
     output = ("--output", "results/coverage.toml")
-    session.run("python", "-m", "tests.studies.coverage", *(session.posargs or output))
+    session.run("python", "-m", "tests.bench.coverage", *(session.posargs or output))
 
 
 @nox.session(default=False)
@@ -96,12 +96,12 @@ def _study(session: nox.Session, *modules: str) -> None:
         name = "kernel" if module == "accuracy" else module.replace("_", "-")
         group = "accuracy" if session.name == "accuracy" else "overhead"
         output = f"results/{group}-{name}.toml"
-        study = ("python", "-m", f"tests.studies.{module}", "--output", output)
+        study = ("python", "-m", f"tests.bench.{module}", "--output", output)
         try:
             session.run(*study)
         except CommandFailed:
             missed.append(module)
-    session.run("python", "-m", "tests.studies.exactness")  # the README quotes them
+    session.run("python", "-m", "tests.bench.exactness")  # the README quotes them
     if missed:
         session.error(f"failed, or missed a bar: {', '.join(missed)}")
 
@@ -120,14 +120,14 @@ def browser(session: nox.Session) -> None:
 def faults(session: nox.Session) -> None:
     """Disturb 200 runs at moments drawn by lot, and look at what they leave."""
     session.install("-e", ".", *_group("test"))
-    session.run("python", "-m", "tests.studies.sudden_ends", *session.posargs)
+    session.run("python", "-m", "tests.bench.sudden_ends", *session.posargs)
 
 
 @nox.session(default=False)
 def fuzz(session: nox.Session) -> None:
     """Have results, settings and keys from strangers read for a minute."""
     session.install("-e", ".", *_group("test"))
-    session.run("python", "-m", "tests.studies.fuzz", *session.posargs)
+    session.run("python", "-m", "tests.bench.fuzz", *session.posargs)
 
 
 @nox.session(python=PYTHONS[0], default=False)
@@ -175,7 +175,7 @@ def smoke(session: nox.Session) -> None:
     session.install("build")
     session.run("python", "-m", "build", "--sdist", "--outdir", str(folder), ".")
     (sdist,) = folder.glob("vestbench-*.tar.gz")
-    session.run("python", "-m", "tests.studies.artefacts", str(wheel), str(sdist))
+    session.run("python", "-m", "tests.bench.artefacts", str(wheel), str(sdist))
     session.install(str(wheel))
     with session.chdir(folder):  # so that the checkout is not what is imported
         session.run("vestbench", "--version")

@@ -1,1 +1,1 @@
-"""The tests, as a package: `from tests.records import sample`."""
+"""The tests, as a package: `from tests.support.records import sample`."""

@@ -19,35 +19,35 @@ MODULES = {
 
 # Which parts of the package a part may import, besides itself. Changing this is a
 # decision about the design (../shared/design.md, section 3), not about a test.
-LOWEST = {"models", "errors"}
-# What a job is put together from: to measure without a console.
-MEASURING = {
-    *LOWEST,
-    "spool",
-    "results",
-    "venues",
-    "experiments",
-    "clients",
-    "simulator",
-    "stats",
-    "report",
-}
+LOWEST = {"errors", "vestbench"}  # vestbench: its version
+RECORDS = {*LOWEST, "model", "ipc", "toml_file", "spool"}
+STACKS = {*RECORDS, "kernel"}
+SIMULATOR = {*STACKS, "stacks", "venues", "stats"}
+WORKERS = {*SIMULATOR, "simulator"}
+RUNNING = {*WORKERS, "workers", "assertions", "report", "results"}
+STUDIES = {*RUNNING, "running"}
+HISTORY = {*STUDIES, "studies"}
 ALLOWED = {
-    "models": set(),
     "errors": set(),
     "toml_file": set(),
-    "config": {*LOWEST, "toml_file"},
-    "spool": LOWEST,
-    "results": {*LOWEST, "toml_file", "spool"},
-    "venues": LOWEST,
-    "experiments": LOWEST,
-    "clients": {*LOWEST, "vestbench"},  # its own version, among the versions recorded
-    "simulator": LOWEST,
-    "stats": LOWEST,
-    "report": {*LOWEST, "stats"},  # it shows what stats says, so it knows its records
-    "measuring": MEASURING,
-    "cli": {*MEASURING, "measuring", "config", "vestbench"},  # vestbench: --version
-    "api": {*MEASURING, "measuring", "config"},  # what cli does, without a console
+    "ipc": LOWEST,
+    "model": LOWEST,
+    "config": {*LOWEST, "model", "toml_file"},
+    "spool": {*LOWEST, "model"},
+    "kernel": RECORDS,
+    "stacks": STACKS,
+    "venues": RECORDS,
+    "stats": {*LOWEST, "model"},
+    "simulator": {*STACKS, "stacks"},
+    "workers": {*STACKS, "stacks", "simulator"},
+    "assertions": {*RECORDS, "stats"},
+    "report": {*RECORDS, "stats", "assertions"},
+    "results": RECORDS,
+    "running": RUNNING,
+    "studies": STUDIES,
+    "history": HISTORY,
+    "cli": {*HISTORY, "history", "config"},
+    "api": {*HISTORY, "history", "config"},
     "pytest_plugin": {"api"},
     "__main__": {"cli"},
     "vestbench": {"api"},  # when one of its functions is first used
@@ -56,39 +56,44 @@ ALLOWED = {
 # Where each third-party library may be imported. A folder means all modules in it.
 HOMES = {
     "typer": ("vestbench.cli",),
-    "rich": ("vestbench.report", "vestbench.cli.console"),
+    "rich": (
+        "vestbench.report",
+        "vestbench.cli.console",
+        "vestbench.studies",
+        "vestbench.history",
+    ),
     "pytest": ("vestbench.pytest_plugin",),
-    "httpx": ("vestbench.clients",),
-    "httpcore": ("vestbench.clients",),
-    "httpx2": ("vestbench.clients",),  # the extra httpx2
-    "httpcore2": ("vestbench.clients",),
-    "pyreqwest": ("vestbench.clients",),  # the extra reqwest
-    "certifi": ("vestbench.clients",),
+    "httpx": ("vestbench.stacks",),
+    "httpcore": ("vestbench.stacks",),
+    "httpx2": ("vestbench.stacks",),  # the extra httpx2
+    "httpcore2": ("vestbench.stacks",),
+    "pyreqwest": ("vestbench.stacks",),  # the extra reqwest
+    "certifi": ("vestbench.stacks",),
     "numpy": ("vestbench.stats",),
     "tomli_w": ("vestbench.results",),
     "trustme": ("vestbench.simulator",),
-    "h2": ("vestbench.simulator.exchange.http2",),  # the extra http2
+    "h2": ("vestbench.simulator.http.http2",),  # the extra http2
     "eth_account": ("vestbench.venues",),
     # What eth_account is made of, and depends on.
     "eth_abi": ("vestbench.venues",),
     "eth_utils": ("vestbench.venues",),
     # pycryptodome, for Keccak: 45 ms to import, and eth-hash would only wrap it.
-    "Crypto": ("vestbench.simulator.exchange.signatures",),
+    "Crypto": ("vestbench.simulator.vest.signatures",),
 }
 
 # Who else may do what only the command line may do, and why.
 _MAIN = "the main program of a child: arguments in, exit status out"
 _FORK = "a child that has nothing left to clean up, or not the parent's things"
 EXCEPTIONS = {
-    ("vestbench.clients.worker", "sys.argv"): _MAIN,
-    ("vestbench.clients.worker", "sys.exit"): _MAIN,
-    ("vestbench.simulator.exchange.server", "sys.argv"): _MAIN,
-    ("vestbench.simulator.exchange.server", "sys.exit"): _MAIN,
-    ("vestbench.simulator.exchange.server", "os._exit"): "its parent is gone",
+    ("vestbench.workers.worker", "sys.argv"): _MAIN,
+    ("vestbench.workers.worker", "sys.exit"): _MAIN,
+    ("vestbench.simulator.http.server", "sys.argv"): _MAIN,
+    ("vestbench.simulator.http.server", "sys.exit"): _MAIN,
+    ("vestbench.simulator.http.server", "os._exit"): "its parent is gone",
     ("vestbench.simulator.lab", "sys.argv"): _MAIN,
     ("vestbench.simulator.lab", "os._exit"): _FORK,
-    ("vestbench.simulator.lab_link", "os._exit"): _FORK,
-    ("vestbench.simulator.netns", "os._exit"): "its parent is gone",
+    ("vestbench.simulator.link.lab_link", "os._exit"): _FORK,
+    ("vestbench.simulator.link.netns", "os._exit"): "its parent is gone",
     (
         "vestbench.simulator.lab_client",
         "os.environ",
@@ -213,7 +218,7 @@ def test_the_command_starts_without_what_it_may_not_need() -> None:
     heavy = [
         *("rich", "numpy", "httpx", "httpcore", "certifi", "tomli_w", "trustme"),
         *("httpx2", "httpcore2", "pyreqwest", "h2"),
-        *("eth_account", "asyncio", "ssl", "vestbench.clients", "vestbench.simulator"),
+        *("eth_account", "asyncio", "ssl", "vestbench.stacks", "vestbench.simulator"),
         *("vestbench.stats", "vestbench.report", "vestbench.results"),
     ]
     script = (
@@ -247,7 +252,7 @@ def test_knowing_the_venues_does_not_import_what_signs() -> None:
 def test_measuring_needs_no_statistics_and_no_report() -> None:
     # What runs in the measuring process competes with it for caches and memory.
     script = (
-        "import sys, vestbench.clients.worker; "
+        "import sys, vestbench.workers.worker; "
         "print(*sorted(n for n in sys.modules if n.startswith('vestbench.')), "
         "*[n for n in ('numpy', 'rich', 'typer') if n in sys.modules])"
     )
@@ -257,7 +262,7 @@ def test_measuring_needs_no_statistics_and_no_report() -> None:
     )
 
     parts = {part_of(name) for name in done.stdout.split() if "." in name}
-    assert parts <= {"clients", "models", "errors"}
+    assert parts <= {"errors", "ipc", "kernel", "model", "stacks", "workers"}
     assert not {"numpy", "rich", "typer"} & set(done.stdout.split())
 
 

@@ -15,8 +15,9 @@ from typing import cast
 import pytest
 from typer.testing import Result
 
-from tests.command import vestbench
-from tests.faults import (
+from tests.bench.memory import most_resident
+from tests.support.command import vestbench
+from tests.support.faults import (
     BODY,
     BOMB,
     HEAD,
@@ -35,7 +36,7 @@ from tests.faults import (
     trickle,
     unread,
 )
-from tests.servers import (
+from tests.support.servers import (
     SLOT,
     Leaf,
     Script,
@@ -45,12 +46,12 @@ from tests.servers import (
     plan,
     tls_pair,
 )
-from tests.studies.memory import most_resident
-from vestbench.clients import remote
-from vestbench.clients.remote import RemoteStack, RemoteStacks
-from vestbench.measuring import run
-from vestbench.models import Failure, FailureKind, Run
+from vestbench.model.request import Failure, FailureKind
+from vestbench.model.run import Run
 from vestbench.results import load
+from vestbench.running import carry_out as run
+from vestbench.workers import remote
+from vestbench.workers.remote import RemoteStack, RemoteStacks
 
 REQUESTS = 8  # in two sessions
 HOPELESS = 5  # requests without any answer, after which a run gives up

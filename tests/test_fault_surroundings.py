@@ -17,10 +17,10 @@ from pathlib import Path
 
 import pytest
 
-from tests.command import PATIENCE_S, run, started, vestbench
 from tests.conftest import GUARD
-from tests.servers import ScriptedServer, Visit, free_port, has_ipv6, keep_alive
-from vestbench.models import Run
+from tests.support.command import PATIENCE_S, run, started, vestbench
+from tests.support.servers import ScriptedServer, Visit, free_port, has_ipv6, keep_alive
+from vestbench.model.run import Run
 from vestbench.results import load
 
 PLAN = ("-n", "12", "--sessions", "3", "--rate", "10000", "--seed", "1")
@@ -423,7 +423,7 @@ def test_a_name_that_is_taken_meanwhile_is_not_insisted_on(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     from vestbench.cli import measuring as cli
-    from vestbench.measuring import run as measuring
+    from vestbench.running import carry_out as measuring
 
     names = iter(["one.toml", "two.toml"])
     for module in (measuring, cli):

@@ -6,8 +6,9 @@ import sys
 
 import pytest
 
-from vestbench.clients.remote import RemoteStack, WorkerDiedError
-from vestbench.models import PoolSettings, RequestSpec, Role, SessionPlan, Slot
+from vestbench.model.client import PoolSettings, SessionPlan
+from vestbench.model.request import RequestSpec, Role, Slot
+from vestbench.workers.remote import RemoteStack, WorkerDiedError
 
 OUTSIDE = "192.0.2.1"  # TEST-NET-1 (RFC 5737): belongs to nobody
 

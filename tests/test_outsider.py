@@ -17,7 +17,6 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 from urllib.parse import urlencode, urlsplit
 
@@ -27,7 +26,8 @@ from eth_account import Account
 from eth_account.messages import encode_defunct
 from eth_utils.crypto import keccak
 
-ROOT = Path(__file__).parents[1]
+from tests.support.paths import ROOT
+
 CONTRACT = "0x8E4D87AEf4AC4D5415C35A12319013e34223825B"  # development
 DAY_MS = 86_400_000
 ORDER_TYPES = ["uint256", "uint256", "string", "string", "bool"]

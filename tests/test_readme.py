@@ -16,16 +16,16 @@ import pytest
 import typer
 from rich.console import Console
 
+from tests.support.paths import ROOT
 from vestbench.cli import app
 from vestbench.config import SETTINGS, parse_duration
 from vestbench.errors import ExitCode
 from vestbench.report import show_brief
 from vestbench.report.units import ms
 from vestbench.results import load
-from vestbench.stats.bench import summarise_bench
+from vestbench.studies.bench.summary import summarise_bench
 from vestbench.venues import find_venue
 
-ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
 CI = ROOT / ".ci" / "run"
 

@@ -14,7 +14,8 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner, Result
 
-from tests.test_readme import BLOCKS, ROOT, examples
+from tests.support.paths import ROOT
+from tests.test_readme import BLOCKS, examples
 from vestbench.cli import app
 
 REAL = "a real venue"

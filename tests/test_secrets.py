@@ -17,7 +17,7 @@ from typing import Any
 import pytest
 from typer.testing import CliRunner, Result
 
-from tests.loopback_venue import (
+from tests.support.loopback_venue import (
     PRIMARY,
     SIGNING,
     exchange_as_real,
@@ -25,10 +25,10 @@ from tests.loopback_venue import (
     script_as_real,
     trust,
 )
-from tests.servers import ScriptedServer, Visit, free_port, tls_pair
+from tests.support.servers import ScriptedServer, Visit, free_port, tls_pair
 from vestbench.cli import app
-from vestbench.venues import signing
 from vestbench.venues.secret import Secret
+from vestbench.venues.vest import signing
 
 QUICK = ("--rtt", "0ms", "--processing", "0ms")
 REAL = ("--venue", "vest-dev", "--rate", "1000")
@@ -86,8 +86,8 @@ def everything(
     folder = tmp_path / "here"
     folder.mkdir()
     monkeypatch.chdir(folder)
-    monkeypatch.setattr("vestbench.experiments.asking.BACKOFF_S", 0.0)
-    monkeypatch.setattr("vestbench.measuring.trader.POLITE_RATE", 1e6)
+    monkeypatch.setattr("vestbench.running.asking.BACKOFF_S", 0.0)
+    monkeypatch.setattr("vestbench.running.trader.POLITE_RATE", 1e6)
     caplog.set_level(logging.DEBUG)
     logging.getLogger("vestbench").setLevel(logging.DEBUG)
     emitted: list[str] = []
@@ -273,8 +273,8 @@ def test_no_failure_of_tls_or_tcp_shows_a_secret(
 @pytest.mark.parametrize(
     "place",
     [
-        "vestbench.venues.account.Account._build",
-        "vestbench.venues.vest_answers._depth",
+        "vestbench.venues.vest.account.Account._build",
+        "vestbench.venues.vest.answers._depth",
         "vestbench.results.RunWriter.add",
     ],
 )
@@ -295,8 +295,8 @@ def test_the_traceback_of_a_bug_shows_no_secret(
 def test_the_traceback_of_a_bug_in_the_worker_shows_no_secret(
     everything: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from vestbench.venues.account import Account
-    from vestbench.venues.path_signer import PathSigner
+    from vestbench.venues.vest.account import Account
+    from vestbench.venues.vest.path_signer import PathSigner
 
     # A key that was never checked: the worker ends with a traceback.
     monkeypatch.setattr(Account, "signer", lambda _: PathSigner(Secret(SIGNING + "00")))

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.command import PATIENCE_S, started
-from tests.sudden import (
+from tests.support.command import PATIENCE_S, started
+from tests.support.sudden import (
     LINK,
     Disturbance,
     Traces,
@@ -41,7 +41,7 @@ MEASURING = "error: the measuring process ended by itself"
         ("", "2ms", -signal.SIGKILL, ""),
         ("clients.worker", "0ms", 1, MEASURING),
         ("simulator.exchange", "0ms", 4, "error: the simulated exchange ended"),
-        ("simulator.exchange", "2ms", 4, "error: vestbench.simulator.exchange (proc"),
+        ("simulator.exchange", "2ms", 4, "error: vestbench.simulator.http (proc"),
         (LINK, "2ms", 4, "error: the forwarder was killed|error: the relay was killed"),
         # The lab takes the worker along: whichever is seen first is said.
         (

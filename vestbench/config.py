@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from vestbench.errors import UsageError, reason_of
-from vestbench.models import PoolSettings
+from vestbench.model.client import PoolSettings
 from vestbench.toml_file import parse, read_bounded
 
 # Decimal, because 9 * 1e-3 is not the same float as 0.009.

@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 
 from tests.browser.devtools import Browser, find_browser
-from tests.documents import HOSTILE, RUNS, document, hostile
+from tests.support.documents import HOSTILE, RUNS, document, hostile
 from vestbench.report.exports import document_of, found_in
 from vestbench.results import load
 

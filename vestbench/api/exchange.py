@@ -9,7 +9,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from vestbench.api.values import duration
-from vestbench.models import ExchangeSpec, LinkSpec
+from vestbench.model.simulated import ExchangeSpec, LinkSpec
 from vestbench.simulator.exchange_process import ExchangeCounters
 from vestbench.simulator.venue import ServedExchange
 

@@ -10,21 +10,17 @@ from tempfile import TemporaryDirectory
 
 from vestbench.api.result import Result
 from vestbench.api.values import chosen, confidence_of, duration, target
-from vestbench.clients.stacks import ALL
 from vestbench.errors import UsageError
-from vestbench.experiments.bench import BenchPlan, sessions_for
-from vestbench.measuring.bench import BenchJob
-from vestbench.measuring.compare import CompareJob, Question, arms_of
-from vestbench.measuring.pace import POLITE_BUDGET, Pace, check_budget, polite_rate
-from vestbench.measuring.run import Job, Place, carry_out, place_result
-from vestbench.measuring.stacks import stacks_for
-from vestbench.models import (
-    ExchangeSpec,
-    LinkSpec,
-    PoolSettings,
-    SessionPlan,
-    Strategy,
-)
+from vestbench.model.client import PoolSettings, SessionPlan
+from vestbench.model.simulated import ExchangeSpec, LinkSpec
+from vestbench.model.strategy import Strategy
+from vestbench.running.carry_out import Destination, Job, carry_out, place_result
+from vestbench.running.pace import POLITE_BUDGET, Pace, check_budget, polite_rate
+from vestbench.running.stacks import stacks_for
+from vestbench.stacks.registry import ALL
+from vestbench.studies.bench.experiment import BenchPlan, sessions_for
+from vestbench.studies.bench.job import BenchJob
+from vestbench.studies.compare.job import CompareJob, Question, arms_of
 from vestbench.venues import SIMULATED
 
 
@@ -84,14 +80,14 @@ def bench(
     pace = _pace(interval, rate, venue, seed)
     if stack == ALL:
         raise UsageError("stack: bench measures one stack; compare takes all of them")
-    place = _place(venue, endpoint, rtt, link, exchange, pool, pace.seed)
-    place = _through(place, stack, (), http2=http2)
+    destination = _place(venue, endpoint, rtt, link, exchange, pool, pace.seed)
+    destination = _through(destination, stack, (), http2=http2)
     strategy = Strategy.POOLED if pooled else Strategy.UNPOOLED
     if min_saving is not None and not pooled:
         raise UsageError("min_saving needs subsequent requests: not with pooled=False")
     plan = BenchPlan(
         session=SessionPlan(
-            pool=place.pool,
+            pool=destination.pool,
             strategy=strategy,
             concurrency=concurrency,
             http2=http2,
@@ -109,7 +105,7 @@ def bench(
         gate=min_saving is not None,
         assertions=assertions,
     )
-    return _measured(job, place, budget, results)
+    return _measured(job, destination, budget, results)
 
 
 def compare(
@@ -173,11 +169,11 @@ def compare(
         VestbenchError: As for `bench`.
     """
     pace = _pace(interval, rate, venue, seed)
-    place = _place(venue, endpoint, rtt, link, exchange, pool, pace.seed)
+    destination = _place(venue, endpoint, rtt, link, exchange, pool, pace.seed)
     ways = names or ("pooled", "unpooled")
     arms_of(ways, control)  # refuse what is no strategy before what no stack can do
-    place = _through(place, stack, ways, http2=http2)
-    arms, control = arms_of(ways, control, place.stacks)
+    destination = _through(destination, stack, ways, http2=http2)
+    arms, control = arms_of(ways, control, destination.stacks)
     asked = Question(
         arms=arms,
         control=control,
@@ -192,21 +188,21 @@ def compare(
     )
     job = CompareJob(
         asked,
-        place,
+        destination,
         pace,
         resume=None if resume is None else Path(resume),
         assertions=assertions,
     )
-    return _measured(job, place, budget, results)
+    return _measured(job, destination, budget, results)
 
 
 def _measured(
-    job: Job, place: Place, budget: int, results: Path | str | None
+    job: Job, destination: Destination, budget: int, results: Path | str | None
 ) -> Result:
-    check_budget(job.most_requests, budget, real=not place.is_simulated)
+    check_budget(job.most_requests, budget, real=not destination.is_simulated)
     with TemporaryDirectory(prefix="vestbench-") as scratch:
         folder = Path(scratch if results is None else results)
-        measured = carry_out(job, place, path=place_result(job, folder))
+        measured = carry_out(job, destination, path=place_result(job, folder))
     if measured.run.interrupted:
         raise KeyboardInterrupt
     if measured.failure is not None:
@@ -222,11 +218,11 @@ def _place(
     exchange: ExchangeSpec | None,
     pool: PoolSettings | None,
     seed: int,
-) -> Place:
+) -> Destination:
     rtt_ms = 1e3 * duration("rtt", rtt)
     if link is None and rtt_ms:
         link = LinkSpec(rtt_ms=rtt_ms, seed=seed)
-    return Place(
+    return Destination(
         venue=venue,
         endpoint=endpoint,
         pool=pool or PoolSettings(),
@@ -235,14 +231,16 @@ def _place(
     )
 
 
-def _through(place: Place, stack: str, ways: Sequence[str], *, http2: bool) -> Place:
+def _through(
+    destination: Destination, stack: str, ways: Sequence[str], *, http2: bool
+) -> Destination:
     """Return the place as it is reached through a stack, or through all of them."""
-    speaks = place.exchange.http2 or http2 or Strategy.HTTP2 in ways
+    speaks = destination.exchange.http2 or http2 or Strategy.HTTP2 in ways
     return replace(
-        place,
-        stacks=stacks_for(stack, place.venue, ways, http2=http2),
+        destination,
+        stacks=stacks_for(stack, destination.venue, ways, http2=http2),
         http2=http2,
-        exchange=replace(place.exchange, http2=speaks),
+        exchange=replace(destination.exchange, http2=speaks),
     )
 
 

@@ -5,14 +5,14 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-from vestbench.models import Run
+from vestbench.assertions.judge import AssertionResult, assertions_of, verdict_of
+from vestbench.history.series import entry_of
+from vestbench.model.run import Run
 from vestbench.report import show_run
-from vestbench.report.asserted import sentence_of
 from vestbench.report.text import as_text
-from vestbench.stats.assertions import AssertionResult, assertions_of, verdict_of
 from vestbench.stats.decision import MedianSummary
-from vestbench.stats.groups import Acceptance
-from vestbench.stats.history import entry_of
+from vestbench.studies.parts.asserted import sentence_of
+from vestbench.studies.parts.groups import Acceptance
 
 
 @dataclass(frozen=True, slots=True, repr=False)

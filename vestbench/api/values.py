@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from vestbench.config import parse_duration, parse_percent
 from vestbench.errors import UsageError
-from vestbench.measuring.compare import Target
+from vestbench.studies.compare.job import Target
 
 _CONFIDENCES = (90, 95, 99)
 

@@ -9,10 +9,10 @@ import typer
 
 from vestbench.cli import options as o
 from vestbench.errors import UsageError
-from vestbench.measuring.access import Access
+from vestbench.running.access import Access
 from vestbench.venues import SIMULATED, Endpoint, Venue
-from vestbench.venues.credentials import Credentials, from_prompt
-from vestbench.venues.keys_file import find_credentials
+from vestbench.venues.vest.credentials import Credentials, from_prompt
+from vestbench.venues.vest.keys_file import find_credentials
 
 
 def access_of(options: o.KeysOptions, venue: Venue, endpoint: Endpoint) -> Access:

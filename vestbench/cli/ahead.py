@@ -13,7 +13,7 @@ from vestbench.config import Settings
 from vestbench.errors import UsageError
 
 if TYPE_CHECKING:
-    from vestbench.clients.remote import RemoteStacks
+    from vestbench.workers.remote import RemoteStacks
 
 
 def workers_ahead(
@@ -38,8 +38,8 @@ def workers_ahead(
     """
     if not is_real(settings):
         return None
-    from vestbench.clients.remote import RemoteStacks
-    from vestbench.measuring.stacks import stacks_for
+    from vestbench.running.stacks import stacks_for
+    from vestbench.workers.remote import RemoteStacks
 
     names = stacks_for(stack.stack, settings["venue"], strategies, http2=stack.http2)
     workers = RemoteStacks(names)

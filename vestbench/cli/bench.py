@@ -94,9 +94,10 @@ def bench(
     workers = workers_ahead(context, settings, stack)
 
     from vestbench.cli import measuring as m
-    from vestbench.experiments.bench import BenchPlan, sessions_for
-    from vestbench.measuring.bench import BenchJob
-    from vestbench.models import SessionPlan, Strategy
+    from vestbench.model.client import SessionPlan
+    from vestbench.model.strategy import Strategy
+    from vestbench.studies.bench.experiment import BenchPlan, sessions_for
+    from vestbench.studies.bench.job import BenchJob
 
     gated = gate or bool(asserting.asserted)
     strategy = Strategy.POOLED if pooled else Strategy.UNPOOLED

@@ -18,7 +18,7 @@ from vestbench.errors import ExitCode, UsageError
 
 if TYPE_CHECKING:
     from vestbench.config import Settings
-    from vestbench.measuring.compare import Target
+    from vestbench.studies.compare.job import Target
 
 
 @takes_options
@@ -159,7 +159,7 @@ def compare(
     workers = workers_ahead(context, settings, stack, words)
 
     from vestbench.cli import measuring as m
-    from vestbench.measuring.compare import CompareJob, Question, arms_of
+    from vestbench.studies.compare.job import CompareJob, Question, arms_of
 
     chosen("--vote", vote, ("round", "pair"))
     chosen("--question", question, ("all", "any"))
@@ -214,7 +214,7 @@ def _is_file(word: str) -> bool:
 
 def _target(given: str | None, settings: Settings) -> Target:
     """Return what `--min-saving` asks for, or the setting where it is not given."""
-    from vestbench.measuring.compare import Target
+    from vestbench.studies.compare.job import Target
 
     if given == "auto":
         return Target()
@@ -227,10 +227,10 @@ def _compare_stored(
     words: list[str], force: bool, confidence: float, *, as_json: bool
 ) -> None:
     from vestbench.cli.console import busy, stdout
+    from vestbench.history.stored import compare_stored
+    from vestbench.history.stored_sheet import stored_report
     from vestbench.report import guarded
-    from vestbench.report.stored import stored_report
     from vestbench.results import load
-    from vestbench.stats.stored import compare_stored
 
     if len(words) != 2 or not all(_is_file(word) for word in words):
         raise UsageError("stored results are compared two at a time, then and now")

@@ -54,12 +54,12 @@ def connect(
     """
     from vestbench.cli import measuring as m
     from vestbench.cli.settings import is_real, settings_here
-    from vestbench.experiments.connect import ConnectPlan
-    from vestbench.measuring.connect import ConnectJob, steps_of
-    from vestbench.models import SessionPlan
-    from vestbench.stats.connect import summarise_connect
+    from vestbench.model.client import SessionPlan
+    from vestbench.studies.starts.connect_experiment import ConnectPlan
+    from vestbench.studies.starts.connect_job import ConnectJob, steps_of
+    from vestbench.studies.starts.connect_summary import summarise_connect
     from vestbench.venues import find_venue
-    from vestbench.venues.credentials import has_accounts
+    from vestbench.venues.vest.credentials import has_accounts
 
     settings = settings_here(pool, venue=where.venue, results=output.results)
     asserting.check(decides=False)

@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from types import TracebackType
 from typing import TYPE_CHECKING, Self
 
-from vestbench.models import NS_PER_MS, Outcome, Sample
+from vestbench.model.request import NS_PER_MS, Outcome, Sample
 
 if TYPE_CHECKING:
     from rich.console import Console

@@ -20,10 +20,10 @@ from vestbench.cli.output_options import ExportOptions
 from vestbench.errors import UsageError, VestbenchError, reason_of
 
 if TYPE_CHECKING:
-    from vestbench.models import Run
+    from vestbench.assertions.judge import AssertionResult
+    from vestbench.model.run import Run
     from vestbench.report.exports import Found
     from vestbench.report.junit import Undecided
-    from vestbench.stats.assertions import AssertionResult
 
 _STDOUT = "-"
 # Whose name is not the name of its option.

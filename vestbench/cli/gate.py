@@ -13,8 +13,8 @@ from vestbench.cli.output_options import AssertOptions, ExportOptions, Json, Qui
 from vestbench.errors import UsageError
 
 if TYPE_CHECKING:
-    from vestbench.models import Run
-    from vestbench.report.gate import Judged
+    from vestbench.history.gate_sheet import Judged
+    from vestbench.model.run import Run
 
 
 @takes_options
@@ -36,12 +36,12 @@ def gate(
 
     Example: vestbench gate results/reference-bench-30ms.toml
     """
+    from vestbench.assertions.judge import worst
     from vestbench.cli.console import busy, stdout
     from vestbench.cli.exports import Exports
     from vestbench.cli.measuring import exit_code
-    from vestbench.report.gate import gate_brief, gate_report
+    from vestbench.history.gate_sheet import gate_brief, gate_report
     from vestbench.results import load
-    from vestbench.stats.assertions import worst
 
     asserting.check()
     if len(files) > 1:
@@ -76,14 +76,14 @@ def gate(
 
 
 def _judge(file: str, run: Run, texts: list[str]) -> Judged:
-    from vestbench.report import guarded
-    from vestbench.report.gate import Judged
-    from vestbench.stats.assertions import (
+    from vestbench.assertions.judge import (
         assertions_of,
         check_assertions,
         judge,
         verdict_of,
     )
+    from vestbench.history.gate_sheet import Judged
+    from vestbench.report import guarded
 
     def results() -> Any:
         if not texts:

@@ -15,7 +15,7 @@ from vestbench.cli.output_options import Json
 from vestbench.errors import InvalidRunError, UsageError, reason_of
 
 if TYPE_CHECKING:
-    from vestbench.stats.history import Entry
+    from vestbench.history.series import Entry
 
 Folder = Annotated[
     str | None,
@@ -33,7 +33,7 @@ def history(folder: Folder = None, json: Json = False) -> None:
     Example: vestbench history results/
     """
     from vestbench.cli.console import stdout
-    from vestbench.report.history import history_report
+    from vestbench.history.sheet import history_report
 
     entries, unreadable = _entries(_folder(folder))
     if json:
@@ -58,8 +58,8 @@ def trend(
     Example: vestbench trend results/
     """
     from vestbench.cli.console import stdout
-    from vestbench.report.history import trend_report
-    from vestbench.stats.history import series_of
+    from vestbench.history.series import series_of
+    from vestbench.history.sheet import trend_report
 
     entries, unreadable = _entries(_folder(folder))
     found = series_of(entries.values())
@@ -83,9 +83,9 @@ def _folder(given: str | None) -> Path:
 def _entries(folder: Path) -> tuple[dict[str, Entry], dict[str, str]]:
     """Return the runs in `folder` by their file, oldest first, and what is none."""
     from vestbench.cli.console import busy
+    from vestbench.history.series import entry_of
     from vestbench.report import guarded
     from vestbench.results import load
-    from vestbench.stats.history import entry_of
 
     entries: dict[str, Entry] = {}
     unreadable: dict[str, str] = {}

@@ -34,9 +34,9 @@ def new(
 
     Example: vestbench keys new signing.toml
     """
-    from vestbench.venues.credentials import Credentials, random_key
-    from vestbench.venues.keys_file import save
-    from vestbench.venues.signing import address_of
+    from vestbench.venues.vest.credentials import Credentials, random_key
+    from vestbench.venues.vest.keys_file import save
+    from vestbench.venues.vest.signing import address_of
 
     key = random_key()
     save(file, Credentials(signing_key=key))

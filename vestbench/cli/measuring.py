@@ -1,6 +1,6 @@
 """What every measuring command does round its job: settings, progress, tables, codes.
 
-What is measured, and how, is `vestbench.measuring`'s.
+What is measured, and how, is `vestbench.running`'s.
 """
 
 from __future__ import annotations
@@ -25,19 +25,20 @@ from vestbench.cli.simulated_options import ExchangeOptions, LinkOptions
 from vestbench.cli.values import duration, seed_or_new
 from vestbench.config import Settings
 from vestbench.errors import ExitCode
-from vestbench.measuring.pace import Pace, check_budget, polite_rate
-from vestbench.measuring.run import (
+from vestbench.model.run import Run
+from vestbench.model.strategy import Strategy
+from vestbench.running.carry_out import (
+    Destination,
     Job,
     Measured,
-    Place,
     carry_out,
     check_job,
     place_result,
 )
-from vestbench.models import Run, Strategy
+from vestbench.running.pace import Pace, check_budget, polite_rate
 
 if TYPE_CHECKING:
-    from vestbench.clients.remote import RemoteStacks
+    from vestbench.workers.remote import RemoteStacks
 
 
 def place_of(
@@ -50,7 +51,7 @@ def place_of(
     *,
     seed: int,
     strategies: Sequence[str] = (),
-) -> Place:
+) -> Destination:
     """Return what is measured, and with whose account.
 
     Args:
@@ -67,13 +68,13 @@ def place_of(
         UsageError: Options of the simulated venue are given for another one, or one
             of them cannot be used, or the stack cannot do what is asked for.
     """
-    from vestbench.measuring.stacks import stacks_for
+    from vestbench.running.stacks import stacks_for
     from vestbench.venues import find_venue
 
     venue = find_venue(settings["venue"])
     stack = stack or o.StackOptions()
     http2 = stack.http2 or Strategy.HTTP2 in strategies
-    place = Place(
+    destination = Destination(
         venue=settings["venue"],
         endpoint=where.endpoint,
         stacks=stacks_for(
@@ -85,10 +86,10 @@ def place_of(
         exchange=replace(exchange_spec(exchange), http2=http2),
         access=access_of(account, venue, venue.endpoint(where.endpoint)),
     )
-    if not place.is_simulated:
+    if not destination.is_simulated:
         why = f"only for --venue sim, not for {venue.name}"
         refuse_given({**as_typed(link), **as_typed(exchange)}, why)
-    return place
+    return destination
 
 
 def pace_of(options: o.PaceOptions, settings: Settings) -> Pace:
@@ -102,7 +103,7 @@ def pace_of(options: o.PaceOptions, settings: Settings) -> Pace:
 
 def run_and_show(
     job: Job,
-    place: Place,
+    destination: Destination,
     output: OutputOptions,
     settings: Settings,
     *,
@@ -116,7 +117,7 @@ def run_and_show(
 
     Args:
         job: What to measure.
-        place: Where.
+        destination: Where.
         output: How to show and keep the result.
         settings: The settings in force.
         budget: How many requests a real venue may be sent.
@@ -131,9 +132,9 @@ def run_and_show(
             then has been written and shown.
         typer.Exit: With 130, after an interruption.
     """
-    check_job(job, place)
-    requests = place.requests_for(job.most_requests)
-    check_budget(requests, budget, real=not place.is_simulated)
+    check_job(job, destination)
+    requests = destination.requests_for(job.most_requests)
+    check_budget(requests, budget, real=not destination.is_simulated)
     path = (
         Path(output.output)
         if output.output
@@ -147,7 +148,7 @@ def run_and_show(
             with Progress(total, shown=shown) as progress:
                 measured = carry_out(
                     job,
-                    place,
+                    destination,
                     path=path,
                     fresh=fresh,
                     observer=progress,
@@ -195,7 +196,7 @@ def show_log() -> None:
 
 def gate_exit(run: Run, options: AssertOptions) -> typer.Exit:
     """Return the exit that says what `run` makes of what it was asked."""
-    from vestbench.stats.assertions import assertions_of, verdict_of
+    from vestbench.assertions.judge import assertions_of, verdict_of
 
     verdict = verdict_of(run, assertions_of(run)) or "INVALID"
     return typer.Exit(exit_code(verdict, options.on_inconclusive))

@@ -109,7 +109,7 @@ def serve(
     from ipaddress import ip_address
 
     from vestbench.cli.settings import exchange_spec, link_spec
-    from vestbench.simulator.exchange.behaviour import Behaviour, parse_faults
+    from vestbench.simulator.http.behaviour import Behaviour, parse_faults
     from vestbench.simulator.venue import ServedExchange
 
     chosen("--contract", contract, ("development", "production"))

@@ -15,7 +15,7 @@ from vestbench.cli.simulated_options import (
 from vestbench.cli.values import chosen, duration
 from vestbench.config import Settings, resolve
 from vestbench.errors import UsageError
-from vestbench.models import ExchangeSpec, LinkSpec
+from vestbench.model.simulated import ExchangeSpec, LinkSpec
 
 DEFAULT_RTT_S = 0.030
 DEFAULT_PROCESSING_S = 0.005

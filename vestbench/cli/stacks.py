@@ -12,7 +12,7 @@ def stacks(json: Json = False) -> None:
 
     Example: vestbench stacks --json
     """
-    from vestbench.clients.stacks import STACKS
+    from vestbench.stacks.registry import STACKS
 
     abilities = [info.ability() for info in STACKS]
     if json:

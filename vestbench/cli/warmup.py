@@ -70,9 +70,10 @@ def warmup(
     workers = workers_ahead(context, settings, stack)
 
     from vestbench.cli import measuring as m
-    from vestbench.experiments.warmup import WarmUpPlan
-    from vestbench.measuring.warmup import WarmUpJob
-    from vestbench.models import SessionPlan, Strategy
+    from vestbench.model.client import SessionPlan
+    from vestbench.model.strategy import Strategy
+    from vestbench.studies.starts.warmup_experiment import WarmUpPlan
+    from vestbench.studies.starts.warmup_job import WarmUpJob
     from vestbench.venues import find_venue
 
     width = connections if connections is not None else settings.pool.max_idle

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from vestbench.errors import InvalidRunError
-from vestbench.models import Run
+from vestbench.model.run import Run
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
@@ -90,19 +90,19 @@ def _shows(
 ) -> tuple[Callable[[Run], Sheet], Callable[[Run], RenderableType]]:
     # Each of them takes longer to import than to build: only the one that is shown.
     if run.command == "bench":
-        from vestbench.report.bench import bench_brief, bench_report
+        from vestbench.studies.bench.sheet import bench_brief, bench_report
 
         return bench_report, bench_brief
     if run.command == "compare":
-        from vestbench.report.compare import compare_brief, compare_report
+        from vestbench.studies.compare.sheet import compare_brief, compare_report
 
         return compare_report, compare_brief
     if run.command == "connect":
-        from vestbench.report.connect import connect_brief, connect_report
+        from vestbench.studies.starts.connect_sheet import connect_brief, connect_report
 
         return connect_report, connect_brief
     if run.command == "warmup":
-        from vestbench.report.warmup import warm_up_brief, warm_up_report
+        from vestbench.studies.starts.warmup_sheet import warm_up_brief, warm_up_report
 
         return warm_up_report, warm_up_brief
     raise InvalidRunError(f"this version knows no report for {run.command!r}")

@@ -11,7 +11,7 @@ from rich.console import RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from vestbench.models import Refusal
+from vestbench.model.simulated import Refusal
 from vestbench.report.units import ABSENT, ms, plain
 
 _WHAT = {

@@ -6,7 +6,8 @@ import json
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
-from vestbench.models import Run
+from vestbench.assertions.judge import AssertionResult, assertions_of, verdict_of
+from vestbench.model.run import Run
 from vestbench.report import guarded, machine_document, show_run
 from vestbench.report.html.page import html_page
 from vestbench.report.junit import Undecided, junit_of
@@ -14,7 +15,6 @@ from vestbench.report.markdown import markdown_of
 from vestbench.report.prometheus import prometheus_of
 from vestbench.report.requests import rows_as_csv
 from vestbench.report.sheet import Sheet
-from vestbench.stats.assertions import AssertionResult, assertions_of, verdict_of
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -8,12 +8,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from vestbench.models import Run
-from vestbench.report.asserted import sentence_of
-from vestbench.report.conditions import label
+from vestbench.assertions.judge import AssertionResult
+from vestbench.model.run import Run
 from vestbench.report.junit import Undecided
-from vestbench.stats.assertions import AssertionResult
-from vestbench.stats.groups import Acceptance
+from vestbench.studies.parts.asserted import sentence_of
+from vestbench.studies.parts.conditions import label
+from vestbench.studies.parts.groups import Acceptance
 
 
 def annotations_of(

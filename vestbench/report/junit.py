@@ -17,13 +17,13 @@ from __future__ import annotations
 from typing import Literal
 from xml.etree.ElementTree import Element, SubElement, indent, tostring
 
-from vestbench.models import Run
-from vestbench.report.asserted import sentence_of
-from vestbench.report.conditions import label
+from vestbench.assertions.judge import AssertionResult
+from vestbench.model.run import Run
 from vestbench.report.sheet import Sheet
 from vestbench.report.units import plain
-from vestbench.stats.assertions import AssertionResult
-from vestbench.stats.groups import Acceptance
+from vestbench.studies.parts.asserted import sentence_of
+from vestbench.studies.parts.conditions import label
+from vestbench.studies.parts.groups import Acceptance
 
 # What INCONCLUSIVE counts as.
 Undecided = Literal["fail", "neutral", "pass"]

@@ -12,14 +12,14 @@ from math import isfinite
 from pathlib import Path
 from typing import Any
 
-from vestbench.models import Run
+from vestbench.model.run import Run
 
 # By command; what the other ones need is not imported.
 _SUMMARISE = {
-    "bench": ("vestbench.stats.bench", "summarise_bench"),
-    "compare": ("vestbench.stats.compare", "summarise_compare"),
-    "connect": ("vestbench.stats.connect", "summarise_connect"),
-    "warmup": ("vestbench.stats.warmup", "summarise_warm_up"),
+    "bench": ("vestbench.studies.bench.summary", "summarise_bench"),
+    "compare": ("vestbench.studies.compare.summary", "summarise_compare"),
+    "connect": ("vestbench.studies.starts.connect_summary", "summarise_connect"),
+    "warmup": ("vestbench.studies.starts.warmup_summary", "summarise_warm_up"),
 }
 
 
@@ -49,7 +49,7 @@ def document(run: Run, file: str) -> dict[str, Any]:
     An infinite value (an open end of an interval, or the latency of a failed request)
     is null, because JSON has no infinity.
     """
-    from vestbench.stats.assertions import assertions_of
+    from vestbench.assertions.judge import assertions_of
 
     whole = {
         "format": 1,

@@ -13,9 +13,8 @@ from rich.console import Console, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from vestbench.models import Run
-from vestbench.report.asserted import assertions_table
-from vestbench.report.conditions import label
+from vestbench.assertions.judge import AssertionResult
+from vestbench.model.run import Run
 from vestbench.report.sheet import (
     CaptionedTable,
     Figure,
@@ -25,8 +24,9 @@ from vestbench.report.sheet import (
     pieces,
     rows_of,
 )
-from vestbench.stats.assertions import AssertionResult
-from vestbench.stats.groups import Acceptance
+from vestbench.studies.parts.asserted import assertions_table
+from vestbench.studies.parts.conditions import label
+from vestbench.studies.parts.groups import Acceptance
 
 _PICTURE_WIDTH = 96
 

@@ -11,13 +11,13 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from math import inf, isfinite
 
-from vestbench.models import Run
-from vestbench.report.conditions import label
-from vestbench.stats.assertions import AssertionResult
-from vestbench.stats.contrast import groups_in
-from vestbench.stats.course import courses_of
-from vestbench.stats.groups import Acceptance, Group
-from vestbench.stats.route import round_trip_ms
+from vestbench.assertions.judge import AssertionResult
+from vestbench.model.run import Run
+from vestbench.studies.parts.conditions import label
+from vestbench.studies.parts.groups import Acceptance, Group
+from vestbench.studies.parts.route import round_trip_ms
+from vestbench.studies.parts.settling import settlings_of
+from vestbench.studies.parts.sides import groups_in
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -136,7 +136,7 @@ def _failures(run: Run) -> _Family:
 def _savings(run: Run) -> Iterator[_Family]:
     """Yield the median saving and the ends of its interval, where there are enough."""
     found: dict[str, list[_Point]] = {}
-    for course in courses_of(run):
+    for course in settlings_of(run):
         if len(course.steps) < 2:  # a figure from n = 1 is never called a saving
             continue
         last = course.steps[-1].found

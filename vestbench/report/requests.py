@@ -13,8 +13,9 @@ from dataclasses import dataclass
 from heapq import merge
 from itertools import chain
 
-from vestbench.models import Failure, Outcome, Run, Sample
-from vestbench.report.conditions import label
+from vestbench.model.request import Failure, Outcome, Sample
+from vestbench.model.run import Run
+from vestbench.studies.parts.conditions import label
 
 # What a spreadsheet takes for the start of a formula (OWASP, CSV injection).
 _FORMULA = ("=", "+", "-", "@", "\t", "\r")

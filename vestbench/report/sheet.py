@@ -17,7 +17,7 @@ from rich.table import Table
 from rich.text import Text
 
 from vestbench.report.units import plain
-from vestbench.stats.groups import Acceptance
+from vestbench.studies.parts.groups import Acceptance
 
 ACCEPTANCE_STYLES = {
     Acceptance.PASS: "bold green",

@@ -10,11 +10,12 @@ from rich.console import RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from vestbench.models import Run, StackAbility
+from vestbench.model.client import StackAbility
+from vestbench.model.run import Run
 from vestbench.report.sheet import CaptionedTable
 from vestbench.report.units import ABSENT, interval, median_of, ms, plain, quantile_cell
-from vestbench.stats.compare import ArmSummary, CompareSummary
-from vestbench.stats.groups import Acceptance
+from vestbench.studies.compare.summary import ArmSummary, CompareSummary
+from vestbench.studies.parts.groups import Acceptance
 
 NOT_SEPARABLE = "not separable"
 

@@ -7,7 +7,8 @@ from math import inf, isfinite
 
 from rich.text import Text
 
-from vestbench.stats import Interval, MedianSummary, QuantileEstimate
+from vestbench.stats.decision import Interval, MedianSummary
+from vestbench.stats.quantiles import QuantileEstimate
 
 ABSENT = "–"
 

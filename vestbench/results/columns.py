@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from operator import attrgetter
 from typing import Any
 
-from vestbench.models import (
+from vestbench.model.request import (
     NS_PER_MS,
     Failure,
     FailureKind,

@@ -9,7 +9,8 @@ from pathlib import Path
 from typing import Any
 
 from vestbench.errors import InvalidRunError, UsageError, reason_of
-from vestbench.models import Failure, Run, Sample
+from vestbench.model.request import Failure, Sample
+from vestbench.model.run import Run
 from vestbench.results.columns import FAILURE, SAMPLE, outcomes_of, size_of
 from vestbench.results.naming import FORMAT, PARTIAL
 from vestbench.spool import Spool

@@ -14,7 +14,7 @@ from typing import Any
 import tomli_w
 
 from vestbench.errors import UsageError, reason_of
-from vestbench.models import Failure, Outcome, Sample
+from vestbench.model.request import Failure, Outcome, Sample
 from vestbench.results.columns import FAILURE, SAMPLE, block_of
 from vestbench.results.naming import FORMAT, partial_of
 

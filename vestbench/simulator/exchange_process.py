@@ -21,8 +21,8 @@ from types import TracebackType
 from typing import Any, Self
 
 from vestbench.errors import LabError, UsageError
-from vestbench.models import ExchangeSpec
-from vestbench.simulator.exchange.behaviour import Behaviour
+from vestbench.model.simulated import ExchangeSpec
+from vestbench.simulator.http.behaviour import Behaviour
 
 __all__ = [
     "Behaviour",
@@ -133,7 +133,7 @@ class ExchangeProcess:
         self._stopped = False
         self._control, theirs = socket.socketpair()
         fd = theirs.fileno() if spawn is None else _SPAWNED_FD
-        module = "vestbench.simulator.exchange"
+        module = "vestbench.simulator.http"
         argv = [sys.executable, "-m", module, "--control-fd", str(fd)]
         try:
             with theirs:

@@ -18,15 +18,15 @@ import sys
 import time
 from contextlib import suppress
 
-from vestbench.simulator import netns
-from vestbench.simulator.channel import Channel, ChannelClosedError
-from vestbench.simulator.lab_link import (
+from vestbench.ipc import Channel, ChannelClosedError
+from vestbench.simulator.link import netns
+from vestbench.simulator.link.lab_link import (
     LinkProcess,
     kernel_rtts_ms,
     own_listener,
     start_link,
 )
-from vestbench.simulator.netns import LinkRefusedError
+from vestbench.simulator.link.netns import LinkRefusedError
 
 TYPE_CHECKING = False  # as mypy knows it; importing typing takes 4 ms of the start
 if TYPE_CHECKING:
@@ -104,7 +104,7 @@ class Supervisor:
                 return {"error": f"unknown request {unknown}"}
 
     def _measure(self, port: int, n: int) -> list[float]:
-        from vestbench.simulator.forwarder import virtual_address
+        from vestbench.simulator.link.forwarder import virtual_address
 
         host = virtual_address()
         with own_listener() as own:

@@ -17,12 +17,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from vestbench.errors import LabError
-from vestbench.models import LinkReport, LinkSpec, Refusal
-from vestbench.simulator.channel import Channel, ChannelClosedError
-from vestbench.simulator.devices import LOCAL
-from vestbench.simulator.forwarder import virtual_address
-from vestbench.simulator.lab_link import ANSWER_S
-from vestbench.simulator.link_report import (
+from vestbench.ipc import Channel, ChannelClosedError
+from vestbench.model.simulated import LinkReport, LinkSpec, Refusal
+from vestbench.simulator.link.devices import LOCAL
+from vestbench.simulator.link.forwarder import virtual_address
+from vestbench.simulator.link.lab_link import ANSWER_S
+from vestbench.simulator.link.relay import LOOPBACK
+from vestbench.simulator.link.report import (
     ENGINES,
     NoLinkError,
     ending,
@@ -30,7 +31,6 @@ from vestbench.simulator.link_report import (
     unfit,
     validate,
 )
-from vestbench.simulator.relay import LOOPBACK
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence

@@ -15,11 +15,11 @@ from dataclasses import dataclass
 from statistics import median
 
 from vestbench.errors import LabError
-from vestbench.models import LinkSpec, Refusal
-from vestbench.simulator.devices import TUN_PATH
+from vestbench.model.simulated import LinkSpec, Refusal
 from vestbench.simulator.lab_client import Lab
-from vestbench.simulator.link_report import ENGINES, NoLinkError
-from vestbench.simulator.netns import congestion_control, read_text
+from vestbench.simulator.link.devices import TUN_PATH
+from vestbench.simulator.link.netns import congestion_control, read_text
+from vestbench.simulator.link.report import ENGINES, NoLinkError
 
 PROBE_RTT_MS = 20.0
 SLEEPS = 20

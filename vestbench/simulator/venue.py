@@ -12,7 +12,7 @@ from types import TracebackType
 from typing import Any, Self
 
 from vestbench.errors import LabError
-from vestbench.models import ExchangeSpec, LinkReport, LinkSpec, Refusal
+from vestbench.model.simulated import ExchangeSpec, LinkReport, LinkSpec, Refusal
 from vestbench.simulator.exchange_process import (
     Behaviour,
     ExchangeCounters,

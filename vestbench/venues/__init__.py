@@ -9,7 +9,7 @@ from urllib.parse import urlsplit
 from vestbench.errors import UsageError
 from vestbench.venues.base import Endpoint, Venue, without_query
 from vestbench.venues.paradex import paradex
-from vestbench.venues.vest import vest
+from vestbench.venues.vest.public import vest
 
 __all__ = ["SIMULATED", "Endpoint", "Venue", "find_venue", "venue_names"]
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from urllib.parse import urlsplit
 
 from vestbench.errors import UsageError
-from vestbench.models import RequestSpec
+from vestbench.model.request import RequestSpec
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

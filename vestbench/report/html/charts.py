@@ -8,11 +8,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 
-from vestbench.report.distribution import axis_of
 from vestbench.report.html.axis import Scale
 from vestbench.report.html.markup import Markup, tag
 from vestbench.report.units import ms, plural
-from vestbench.stats import histogram, quantile
+from vestbench.stats.quantiles import histogram, quantile
+from vestbench.studies.parts.distribution import axis_of
 
 # Phases that keeping the connection open saves; they are hatched as well as coloured.
 OPENING = ("dns", "connect", "tls", "connect+tls")

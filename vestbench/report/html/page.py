@@ -14,10 +14,8 @@ from pathlib import Path
 
 from rich.text import Text
 
-from vestbench.models import Run
-from vestbench.report.asserted import assertions_table
-from vestbench.report.conditions import label
-from vestbench.report.distribution import Distributions
+from vestbench.assertions.judge import AssertionResult
+from vestbench.model.run import Run
 from vestbench.report.html.charts import OPENING, distributions, waterfall
 from vestbench.report.html.markup import Markup, join, tag
 from vestbench.report.html.settling import said, settling
@@ -28,12 +26,14 @@ from vestbench.report.html.tables import (
     shown_table,
 )
 from vestbench.report.sheet import Sheet
-from vestbench.report.waterfall import Waterfall
-from vestbench.stats.assertions import AssertionResult
-from vestbench.stats.contrast import groups_in, latencies_in
-from vestbench.stats.course import Course, courses_of
-from vestbench.stats.groups import Acceptance
-from vestbench.stats.route import is_relayed
+from vestbench.studies.parts.asserted import assertions_table
+from vestbench.studies.parts.conditions import label
+from vestbench.studies.parts.distribution import Distributions
+from vestbench.studies.parts.groups import Acceptance
+from vestbench.studies.parts.route import is_relayed
+from vestbench.studies.parts.settling import Settling, settlings_of
+from vestbench.studies.parts.sides import groups_in, latencies_in
+from vestbench.studies.parts.waterfall import Waterfall
 
 _WIDE, _NARROW = 720.0, 320.0  # of pictures, in pixels
 
@@ -164,14 +164,14 @@ def _pictures(run: Run, conditions: str) -> Iterator[Markup]:
     )
     if figure is not None:
         yield _section("How latencies spread", figure)
-    for course in courses_of(run):
+    for course in settlings_of(run):
         figure = _settled(course, conditions)
         if figure is not None:
             named = f": {course.candidate}" if course.candidate else ""
             yield _section(f"How the saving settled{named}", figure)
 
 
-def _settled(course: Course, conditions: str) -> Markup | None:
+def _settled(course: Settling, conditions: str) -> Markup | None:
     each = course.each
     about = join(
         (

@@ -9,8 +9,8 @@ from vestbench.report.html.axis import Scale, padded
 from vestbench.report.html.charts import line, picture, words
 from vestbench.report.html.markup import Markup, tag
 from vestbench.report.units import fixed, interval, median_of, plural
-from vestbench.stats import quantile
-from vestbench.stats.course import Course, Step
+from vestbench.stats.quantiles import quantile
+from vestbench.studies.parts.settling import Settling, Step
 
 _TOP = 30.0
 _BOTTOM_ROOM = 38.0
@@ -20,42 +20,42 @@ _MOST = (0.02, 0.98)
 _FEW = 50  # below so many, every saving is on the axis
 
 
-def settling(course: Course, width: float, conditions: str) -> Markup | None:
-    """Draw a course; None where no saving of it is finite."""
-    ends = _ends(course)
+def settling(settling: Settling, width: float, conditions: str) -> Markup | None:
+    """Draw a settling; None where no saving of it is finite."""
+    ends = _ends(settling)
     if ends is None:
         return None
     height = 280.0 if width > 500 else 240.0
-    count = len(course.steps)
+    count = len(settling.steps)
     across = Scale(low=0.5, high=count + 0.5, start=52.0, end=width - 16)
     up = Scale(low=ends[0], high=ends[1], start=height - _BOTTOM_ROOM, end=_TOP)
     parts = [
-        *_grid(course, across, up),
-        *_band(course.steps, across, up),
-        *_target(course, across, up),
-        *_points(course.steps, across, up),
+        *_grid(settling, across, up),
+        *_band(settling.steps, across, up),
+        *_target(settling, across, up),
+        *_points(settling.steps, across, up),
     ]
-    name = f"Saving of each {course.each}, and its {100 * course.confidence:g} % CI"
-    about = f"{conditions}. {said(course)}"
+    name = f"Saving of each {settling.each}, and its {100 * settling.confidence:g} % CI"
+    about = f"{conditions}. {said(settling)}"
     return picture(name, about, (width, height), parts)
 
 
-def said(course: Course) -> str:
-    """Say in a sentence how the course ended."""
-    if not course.steps:
-        return f"There is no {course.each}."
-    last = course.steps[-1].found
-    count = plural(len(course.steps), course.each)
-    target = f"The target is {course.target:.4g} {course.unit}."
-    if len(course.steps) == 1:  # a figure from n = 1 is never called a saving
+def said(settling: Settling) -> str:
+    """Say in a sentence how the settling ended."""
+    if not settling.steps:
+        return f"There is no {settling.each}."
+    last = settling.steps[-1].found
+    count = plural(len(settling.steps), settling.each)
+    target = f"The target is {settling.target:.4g} {settling.unit}."
+    if len(settling.steps) == 1:  # a figure from n = 1 is never called a saving
         return f"No saving can be stated from {count}. {target}"
-    level = f"{100 * course.confidence:g} % CI"
-    found = f"{median_of(last)} {course.unit}, {level} {interval(last.interval)}"
+    level = f"{100 * settling.confidence:g} % CI"
+    found = f"{median_of(last)} {settling.unit}, {level} {interval(last.interval)}"
     return f"After {count} the median saving is {found}. {target}"
 
 
-def _ends(course: Course) -> tuple[float, float] | None:
-    known = [step.bounds for step in course.steps]
+def _ends(settling: Settling) -> tuple[float, float] | None:
+    known = [step.bounds for step in settling.steps]
     savings = [bounds.lo for bounds in known if bounds.lo == bounds.hi]
     # The time that a failure took is only drawn where there is nothing better.
     savings = savings or [v for one in known for v in (one.lo, one.hi) if isfinite(v)]
@@ -63,24 +63,24 @@ def _ends(course: Course) -> tuple[float, float] | None:
         return None
     if len(savings) > _FEW:
         savings = [quantile(savings, q) for q in _MOST]
-    last = course.steps[-1].found
-    shown = [*savings, course.target, last.median_lo, last.median_hi]
+    last = settling.steps[-1].found
+    shown = [*savings, settling.target, last.median_lo, last.median_hi]
     if last.interval is not None:
         shown += [last.interval.low, last.interval.high]
     return padded([value for value in shown if isfinite(value)])
 
 
-def _grid(course: Course, across: Scale, up: Scale) -> Iterator[Markup]:
+def _grid(settling: Settling, across: Scale, up: Scale) -> Iterator[Markup]:
     for value in up.ticks(6):
         y = up.at(value)
         yield line(across.start, y, across.end, y, "grid")
         yield words(across.start - 6, y + 4, f"{value:g}", "muted", "end")
-    yield words(0, 12, f"saving, {course.unit}", "muted")
+    yield words(0, 12, f"saving, {settling.unit}", "muted")
     for value in across.ticks(8):
         if value == int(value) and value >= 1:
             x = across.at(value)
             yield words(x, up.start + 16, f"{value:g}", "muted", "middle")
-    yield words(across.end, up.start + 32, course.each, "muted", "end")
+    yield words(across.end, up.start + 32, settling.each, "muted", "end")
 
 
 def _band(steps: Sequence[Step], across: Scale, up: Scale) -> Iterator[Markup]:
@@ -101,9 +101,9 @@ def _band(steps: Sequence[Step], across: Scale, up: Scale) -> Iterator[Markup]:
     yield tag("path", d="M" + " L".join(middle), class_="middle")
 
 
-def _target(course: Course, across: Scale, up: Scale) -> Iterator[Markup]:
-    y = up.at(course.target)
-    text = f"target {fixed(course.target, 1)} {course.unit}"
+def _target(settling: Settling, across: Scale, up: Scale) -> Iterator[Markup]:
+    y = up.at(settling.target)
+    text = f"target {fixed(settling.target, 1)} {settling.unit}"
     yield line(across.start, y, across.end, y, "target")
     yield words(across.end, y - 5, text, "aim", "end")
 

@@ -9,7 +9,8 @@ from rich.console import RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from vestbench.models import Outcome, Run
+from vestbench.model.request import Outcome
+from vestbench.model.run import Run
 from vestbench.report.html.markup import Markup, join, tag
 from vestbench.report.requests import COLUMNS, Column, in_order
 from vestbench.report.sheet import (

@@ -1,0 +1,515 @@
+"""Does the interval hold the truth? Real comparisons over a link whose truth is known.
+
+Run it as `python -m tests.bench.coverage`; it stores its figures in
+`results/coverage.toml` and exits 1 when its bar is missed. It takes about 7 minutes.
+
+Pooled is compared with unpooled, again and again, each time by the product's own rounds
+and verdict (12 to 20 rounds), over emulated links of several round trips. A handshake
+with TLS 1.3 costs two round trips, which the link determines, and computing, which it
+does not. What both cost on a link is measured by a program that is not vestbench: a
+bare socket (`raw_socket`), in turns with the comparisons. What it does not have is the
+client time of httpx, of which opening a connection takes a part; a link of 1 ms, on
+which both take turns as well, says how much. So
+
+    truth = saving of the bare socket
+            + (saving of vestbench - saving of the bare socket, over 1 ms),
+
+as uncertain as these three medians together. A run holds the truth when its interval
+overlaps that range. Every run is in the file; runs during which the link was not what
+it should have been, by the kernel's own round trip of their handshakes, are counted
+apart.
+
+Two other readings of the truth are reported and have no bar: two round trips and the
+computing of the link of 1 ms, or that of plain loopback. They understate the computing:
+programs that have waited for a packet compute more slowly, and the more so the longer
+they waited. On a busy machine that is lost in the noise, and the first of them had the
+bar; on a calm one, where an interval is 1 ms wide, it is not.
+"""
+
+from __future__ import annotations
+
+import argparse
+import math
+import os
+import platform
+import random
+import sys
+import time
+from bisect import bisect_left, bisect_right
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from contextlib import ExitStack
+from dataclasses import asdict, dataclass, field, replace
+from datetime import UTC, datetime
+from pathlib import Path
+from statistics import median
+from typing import Any
+
+from rich.console import Console
+from rich.progress import track
+from rich.table import Table
+
+from tests.bench.peers import Raw
+from tests.bench.stored import command_of, host, link_account, plain, positive, save
+from vestbench import __version__
+from vestbench.model.client import PoolSettings
+from vestbench.model.request import NS_PER_MS, Outcome, Sample
+from vestbench.model.simulated import ExchangeSpec, LinkReport, LinkSpec
+from vestbench.model.strategy import Strategy
+from vestbench.running.ports import Pacer
+from vestbench.simulator.venue import SimulatedVenue
+from vestbench.stats.quantiles import estimate
+from vestbench.stats.shares import share_interval
+from vestbench.studies.compare.experiment import ComparePlan, Comparison, name_arms
+from vestbench.studies.compare.judgement import Judgement
+from vestbench.studies.compare.rounds import Round
+from vestbench.venues.vest.public import vest
+from vestbench.workers.remote import RemoteStack
+
+# 1: first format.
+FORMAT = 1
+KIND = "coverage with known truth"
+
+RTTS_MS = (5.0, 15.0, 30.0)
+SHORT_RTT_MS = 1.0  # of the control
+ROUND_TRIPS = 2  # of a handshake: TCP, TLS 1.3
+MIN_ROUNDS, MAX_ROUNDS = 12, 20
+CONFIDENCE = 0.95
+TARGET_SHARE = 0.8  # of what the round trips alone cost
+TOLERANCE_MS = 0.5  # of the kernel's round trip; the link's own bar for a whole run
+
+MOST_LATE_EVENTS = 5000  # that a link notes
+
+TURNS = 4  # of the bare socket, after each comparison
+RUNS = 40  # of each round trip, and of the control
+SEED = 20261123
+BAR_PERCENT = 95.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Trial:
+    """One comparison."""
+
+    cycle: int
+    verdict: str
+    rounds: int
+    failures: int
+    median_ms: float
+    low_ms: float
+    high_ms: float
+    kernel_rtt_ms: float  # median over the handshakes of its unpooled requests
+    disturbed: bool
+    late: int  # measured requests that met a packet over 0.2 ms late; -1 unknown
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Range:
+    """A value and how far off it may be."""
+
+    point: float
+    low: float
+    high: float
+
+
+@dataclass(slots=True)
+class Route:
+    """A venue, the process that sends to it, and what was found there."""
+
+    rtt_ms: float  # 0 for the control
+    sim: SimulatedVenue
+    stack: RemoteStack
+    bare: Raw
+    trials: list[Trial] = field(default_factory=list)
+    spans: list[list[tuple[int, int]]] = field(default_factory=list)  # of requests
+    savings_ms: list[float] = field(default_factory=list)  # one a round
+    bare_ms: list[float] = field(default_factory=list)  # of the bare socket, one a turn
+    report: LinkReport | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Coverage:
+    """How many of some runs held the truth."""
+
+    runs: int
+    held: int
+    percent: float | None
+    low_percent: float  # Clopper and Pearson, 95 %
+    high_percent: float
+
+    @property
+    def met(self) -> bool:
+        """Say whether the bar is within what the runs can tell."""
+        return self.high_percent >= BAR_PERCENT
+
+
+def coverage(held: Sequence[bool]) -> Coverage:
+    """Return the share of runs that held the truth, with its exact interval."""
+    n, k = len(held), sum(held)
+    low, high = share_interval(k, n) if n else (0.0, 1.0)
+    return Coverage(
+        runs=n,
+        held=k,
+        percent=100 * k / n if n else None,
+        low_percent=100 * low,
+        high_percent=100 * high,
+    )
+
+
+def compare_once(route: Route, *, cycle: int, seed: int, first: bool) -> Trial:
+    """Carry out one comparison, as the command does, and judge it as the command does.
+
+    Args:
+        route: Where.
+        cycle: Its number.
+        seed: Of the orders.
+        first: Whether to send the discarded rounds, which fill caches.
+    """
+    arms = name_arms([Strategy.POOLED, Strategy.UNPOOLED])
+    plan: Mapping[str, Any] = {
+        "arms": [{"label": arm.label, "strategy": str(arm.strategy)} for arm in arms],
+        "control": "unpooled",
+        "question": "all",
+        "vote": "round",
+        "confidence": CONFIDENCE,
+        "min_rounds": MIN_ROUNDS,
+        "max_rounds": MAX_ROUNDS,
+    }
+    # The control passes at once, so it takes the fewest rounds there can be.
+    target = TARGET_SHARE * ROUND_TRIPS * (route.rtt_ms or 1e-3)
+    judgement = Judgement(plan, target, percent=False)
+    venue = vest("sim", route.sim.base_url())
+    comparison = Comparison(
+        ComparePlan(arms=arms, pool=PoolSettings(), max_rounds=MAX_ROUNDS, seed=seed),
+        route.stack,
+        lambda: venue.request(venue.endpoint(), now_ms=0),
+        lambda: venue.request(venue.warm_up, now_ms=0),
+        pacer=Pacer(),
+    )
+    outcomes: list[Outcome] = []
+    savings: list[float] = []
+
+    def judge(number: int, found: Mapping[str, Outcome]) -> bool:
+        control, candidate = found["unpooled"], found["pooled"]
+        if isinstance(control, Sample) and isinstance(candidate, Sample):
+            savings.append((control.latency_ns - candidate.latency_ns) / NS_PER_MS)
+        return judgement.add(Round(number=number, outcomes=found))
+
+    if first:
+        comparison.set_up()
+    comparison.run(outcomes.append, judge)
+    samples = [outcome for outcome in outcomes if isinstance(outcome, Sample)]
+    origin = route.stack.facts.origin_ns
+    route.spans.append(
+        [(origin + s.start_ns, origin + s.start_ns + s.latency_ns) for s in samples]
+    )
+    route.savings_ms += savings
+    verdict = judgement.verdicts["pooled"].state
+    interval = verdict.saving.interval
+    trips = [s.syn_rtt_us / 1e3 for s in samples if not s.reused and s.syn_rtt_us]
+    rtt = median(trips) if trips else math.nan
+    return Trial(
+        cycle=cycle,
+        verdict=str(verdict.verdict),
+        rounds=verdict.rounds,
+        failures=len(outcomes) - len(samples),
+        median_ms=verdict.saving.median_lo,
+        low_ms=interval.low if interval else -math.inf,
+        high_ms=interval.high if interval else math.inf,
+        kernel_rtt_ms=rtt,
+        disturbed=not abs(rtt - route.rtt_ms) <= TOLERANCE_MS,
+        late=-1,
+    )
+
+
+def measure(runs: int, seed: int, console: Console) -> list[Route]:
+    """Carry out all comparisons, those of a cycle in an order drawn by lot."""
+    rng = random.Random(seed)
+    routes: list[Route] = []
+    with ExitStack() as cleanup:
+        for rtt in (SHORT_RTT_MS, *RTTS_MS, 0.0):
+            link = LinkSpec(rtt_ms=rtt, seed=seed) if rtt else None
+            sim = cleanup.enter_context(SimulatedVenue(ExchangeSpec(), link))
+            if sim.engine == "relay":
+                sys.exit(f"no packet link on this machine: {sim.refusals}")
+            spawn = sim.spawn if sim.has_link else None
+            stack = cleanup.enter_context(RemoteStack(spawn, ca_pem=sim.ca_pem))
+            venue = vest("sim", sim.base_url())
+            bare = Raw(spawn, sim.ca_pem, venue.request(venue.endpoint(), now_ms=0))
+            cleanup.callback(bare.close)
+            bare.turn()  # fills caches
+            routes.append(Route(rtt, sim, stack, bare))
+        for cycle in track(range(runs), "cycles", console=console):
+            for route in rng.sample(routes, len(routes)):
+                trial = compare_once(
+                    route,
+                    cycle=cycle,
+                    seed=rng.randrange(2**32),
+                    first=not route.trials,
+                )
+                route.trials.append(trial)
+                route.bare_ms += [bare_saving_ms(route.bare) for _ in range(TURNS)]
+        for route in routes:
+            route.stack.close()
+            route.bare.close()
+            route.report = route.sim.stop()
+    for route in routes:
+        if route.report is not None:
+            route.trials = [
+                replace(trial, late=late_requests(spans, route.report))
+                for trial, spans in zip(route.trials, route.spans, strict=True)
+            ]
+    return routes
+
+
+def bare_saving_ms(bare: Raw) -> float:
+    """Return what a bare socket saves by keeping its connection open."""
+    turn = bare.turn()
+    return turn.cold["total"] - turn.reused["total"]
+
+
+def late_requests(spans: Sequence[tuple[int, int]], report: LinkReport) -> int:
+    """Count the requests that met a late packet; -1 where the list had ended."""
+    moments = sorted(at for at, _ in report.late_events)
+    if len(moments) >= MOST_LATE_EVENTS and spans[-1][1] > moments[-1]:
+        return -1
+    return sum(
+        bisect_left(moments, begin) < bisect_right(moments, end) for begin, end in spans
+    )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Findings:
+    """What the runs over one link say."""
+
+    rtt_ms: float
+    runs: int
+    disturbed_runs: int
+    undisturbed: Coverage  # what the bar is for
+    disturbed: Coverage
+    all_runs: Coverage
+    # Undisturbed runs again, against other readings of the truth, without a bar.
+    against_the_point: Coverage  # of the truth, as if it were exact
+    against_short: Coverage  # two round trips, and the computing of the short link
+    against_loopback: Coverage  # the same of loopback
+    truth_ms: Range
+    # Of the undisturbed runs' medians, from the points of the three.
+    median_error_ms: float
+    median_error_short_ms: float
+    median_error_loopback_ms: float
+    median_width_ms: float  # of their intervals
+    median_rounds: float
+    verdicts: dict[str, int]  # of all runs, against 80 % of the round trips
+
+
+def judge_route(route: Route, loopback: Route, short: Route) -> Findings:
+    """Hold the runs of one link against the truth."""
+    trips = ROUND_TRIPS * route.rtt_ms
+    truth = truth_of(route, short)
+    point = Range(point=truth.point, low=truth.point, high=truth.point)
+    by_short, by_loopback = (
+        Range(point=trips + c.point, low=trips + c.low, high=trips + c.high)
+        for c in (computing(short), computing(loopback))
+    )
+
+    def held(trials: Sequence[Trial], known: Range = truth) -> Coverage:
+        return coverage(
+            [
+                trial.low_ms <= known.high and trial.high_ms >= known.low
+                for trial in trials
+            ]
+        )
+
+    calm = [trial for trial in route.trials if not trial.disturbed]
+    shaken = [trial for trial in route.trials if trial.disturbed]
+    return Findings(
+        rtt_ms=route.rtt_ms,
+        runs=len(route.trials),
+        disturbed_runs=len(shaken),
+        undisturbed=held(calm),
+        disturbed=held(shaken),
+        all_runs=held(route.trials),
+        against_the_point=held(calm, point),
+        against_short=held(calm, by_short),
+        against_loopback=held(calm, by_loopback),
+        truth_ms=truth,
+        median_error_ms=_median(t.median_ms - truth.point for t in calm),
+        median_error_short_ms=_median(t.median_ms - by_short.point for t in calm),
+        median_error_loopback_ms=_median(t.median_ms - by_loopback.point for t in calm),
+        median_width_ms=_median(t.high_ms - t.low_ms for t in calm),
+        median_rounds=_median(t.rounds for t in route.trials),
+        verdicts=dict(Counter(trial.verdict for trial in route.trials)),
+    )
+
+
+def truth_of(route: Route, short: Route) -> Range:
+    """Return what keeping the connection open saves: see the head of this module."""
+    bare, ours, theirs = map(_middle, (route.bare_ms, short.savings_ms, short.bare_ms))
+    return Range(
+        point=bare.point + ours.point - theirs.point,
+        low=bare.low + ours.low - theirs.high,
+        high=bare.high + ours.high - theirs.low,
+    )
+
+
+def computing(control: Route) -> Range:
+    """Return what handshakes cost besides their round trips: median of all rounds."""
+    found = _middle(control.savings_ms)
+    trips = ROUND_TRIPS * control.rtt_ms
+    return Range(
+        point=found.point - trips, low=found.low - trips, high=found.high - trips
+    )
+
+
+def _middle(values: Sequence[float]) -> Range:
+    found = estimate(values, 0.5, CONFIDENCE)
+    if found.point is None or found.low is None or found.high is None:
+        sys.exit("too few rounds of a control: use more --runs")
+    return Range(point=found.point, low=found.low, high=found.high)
+
+
+def _median(values: Iterable[float]) -> float:
+    present = list(values)
+    return median(present) if present else math.nan
+
+
+def document(
+    routes: Sequence[Route],
+    findings: Sequence[Findings],
+    facts: Mapping[str, Any],
+) -> dict[str, Any]:
+    """Return what the file holds; times are in ms."""
+    short, *links, loopback = routes
+    return {
+        "format": FORMAT,
+        "kind": KIND,
+        "passed": all(found.undisturbed.met for found in findings),
+        **facts,
+        "host": host(),
+        "versions": {
+            "python": platform.python_version(),
+            **loopback.stack.facts.versions,
+            "vestbench": __version__,
+        },
+        "rules": {
+            "bar_percent": BAR_PERCENT,
+            "bar": "upper end of the interval of the coverage, undisturbed runs",
+            "truth": "bare socket + (vestbench - bare socket over 1 ms), medians",
+            "disturbed": "median kernel RTT of the run's handshakes off by more",
+            "disturbed_ms": TOLERANCE_MS,
+            "confidence": CONFIDENCE,
+            "min_rounds": MIN_ROUNDS,
+            "max_rounds": MAX_ROUNDS,
+            "target": f"{TARGET_SHARE:g} of {ROUND_TRIPS} RTT",
+        },
+        "control": [
+            {
+                "rtt_ms": control.rtt_ms,
+                "rounds": len(control.savings_ms),
+                "computing_ms": plain(asdict(computing(control))),
+                "link": link_account(control.report),
+                "run": _rows(control),
+            }
+            for control in (loopback, short)
+        ],
+        "route": [
+            {
+                **plain(asdict(found)),
+                "link": link_account(route.report),
+                "run": _rows(route),
+            }
+            for route, found in zip(links, findings, strict=True)
+        ],
+    }
+
+
+def _rows(route: Route) -> list[dict[str, Any]]:
+    return [plain(asdict(trial)) for trial in route.trials]
+
+
+def findings_table(findings: Sequence[Findings]) -> Table:
+    """Return the figures of each link."""
+    table = Table(title="undisturbed runs whose interval held the truth")
+    for name in (
+        "RTT ms",
+        "held, % [95 % CI]",
+        "point %",
+        "1 ms link %",
+        "loopback %",
+        "error ms",
+        "width ms",
+        "disturbed",
+        "verdicts",
+        "",
+    ):
+        table.add_column(name, justify="right")
+    for found in findings:
+        calm = found.undisturbed
+        table.add_row(
+            f"{found.rtt_ms:g}",
+            f"{calm.held} of {calm.runs}: {_share(calm)} "
+            f"[{calm.low_percent:.1f}, {calm.high_percent:.1f}]",
+            _share(found.against_the_point),
+            _share(found.against_short),
+            _share(found.against_loopback),
+            f"{found.median_error_ms:+.2f}",
+            f"{found.median_width_ms:.2f}",
+            f"{found.disturbed.held} of {found.disturbed.runs}",
+            ", ".join(f"{n} {name}" for name, n in found.verdicts.items()),
+            "met" if calm.met else "MISSED",
+        )
+    return table
+
+
+def _share(found: Coverage) -> str:
+    return "-" if found.percent is None else f"{found.percent:.1f}"
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the study and return the exit status: 1 if the bar is missed."""
+    parser = argparse.ArgumentParser(
+        prog="python -m tests.bench.coverage",
+        description="Compare over links of known round trips, again and again.",
+    )
+    parser.add_argument("--runs", type=positive, default=RUNS, help="per round trip")
+    parser.add_argument("--seed", type=positive, default=SEED)
+    parser.add_argument("--output", type=Path, default=Path("results/coverage.toml"))
+    options, command = command_of(parser, arguments)
+
+    started, begin = datetime.now(UTC).replace(microsecond=0), time.monotonic()
+    load = os.getloadavg()[0]
+    routes = measure(options.runs, options.seed, Console(stderr=True))
+    short, *links, loopback = routes
+    findings = [judge_route(route, loopback, short) for route in links]
+    facts = {
+        "command": command,
+        "seed": options.seed,
+        "runs": options.runs,
+        "started": started,
+        "duration_s": round(time.monotonic() - begin, 1),
+        "load_before": round(load, 2),
+        "load_after": round(os.getloadavg()[0], 2),
+    }
+    content = document(routes, findings, facts)
+    save(options.output, content)
+    console = Console(width=None if sys.stdout.isatty() else 120)
+    console.print(findings_table(findings))
+    for name, control in (("loopback", loopback), ("1 ms link", short)):
+        cost = computing(control)
+        console.print(
+            f"computing, by {name}: {cost.point:.2f} ms "
+            f"[{cost.low:.2f}, {cost.high:.2f}]"
+        )
+    for route in (short, *links):
+        if route.report is not None and route.report.late_us is not None:
+            p50, _, p99, _ = route.report.late_us
+            console.print(
+                f"link of {route.rtt_ms:g} ms: packets late by {p50 / 1e3:.2f} ms at "
+                f"p50, {p99 / 1e3:.2f} ms at p99; {route.report.disturbed or 'sound'}"
+            )
+    passed = content["passed"]
+    console.print(f"{options.output}: {'bar met' if passed else 'bar MISSED'}")
+    return 0 if passed else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,92 @@
+"""What a terminal shows while something takes its time."""
+
+from __future__ import annotations
+
+import os
+import pty
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.support.records import bench_run, sessions, store
+
+
+@pytest.fixture
+def stored(tmp_path: Path) -> Path:
+    return store(bench_run(sessions(range(99, 105))), tmp_path / "a\x1b[2Jrun.toml")
+
+
+def on_a_terminal(*words: str, **env: str) -> tuple[str, str]:
+    """Run the command; return what it showed on a terminal, and what it printed."""
+    ours, theirs = pty.openpty()
+    try:
+        done = subprocess.run(
+            [sys.executable, "-m", "vestbench", *words],
+            stderr=theirs,
+            stdout=subprocess.PIPE,
+            text=True,
+            check=True,
+            env={**os.environ, "COLUMNS": "200", **env},
+        )
+        os.set_blocking(ours, False)
+        try:
+            shown = os.read(ours, 100_000).decode()
+        except BlockingIOError:
+            shown = ""
+    finally:
+        os.close(ours)
+        os.close(theirs)
+    return shown, done.stdout
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (("report", "{}"), "reading "),
+        (("report", "{}", "--json"), "summarising"),
+        (("gate", "{}", "--assert", "failures == 0"), "judging "),
+        (("compare", "{}", "{}"), "comparing "),
+    ],
+)
+def test_reading_is_said_on_a_terminal_and_gone_afterwards(
+    stored: Path, words: tuple[str, ...], said: str
+) -> None:
+    shown, result = on_a_terminal(*(word.format(stored) for word in words))
+
+    assert f"\r{said}" in shown
+    assert shown.endswith("\r\x1b[K")
+    assert said not in result
+    assert "\x1b[2J" not in shown
+
+
+def test_reading_is_not_said_where_there_is_no_terminal(stored: Path) -> None:
+    done = subprocess.run(
+        [sys.executable, "-m", "vestbench", "report", str(stored)],
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+
+    assert done.stderr == ""
+
+
+def test_a_terminal_that_cannot_go_back_in_a_line_is_sent_no_progress(
+    stored: Path,
+) -> None:
+    shown, _ = on_a_terminal("report", str(stored), TERM="dumb")
+
+    assert shown == ""
+
+
+def test_what_a_pipe_cannot_encode_is_spelled_out(stored: Path) -> None:
+    done = subprocess.run(
+        [sys.executable, "-m", "vestbench", "report", str(stored)],
+        capture_output=True,
+        check=True,
+        env={**os.environ, "PYTHONIOENCODING": "ascii"},
+    )
+
+    assert b"saving \\u2265 50 ms" in done.stdout
+    assert done.stderr == b""

@@ -1,0 +1,402 @@
+"""Documents from the command line: which, where, and what is refused first."""
+
+from __future__ import annotations
+
+import csv
+import errno
+import io
+import json
+import os
+import stat
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from xml.etree import ElementTree
+
+import pytest
+from typer.testing import CliRunner, Result
+
+from tests.support.documents import RUNS
+from tests.support.records import store
+from vestbench.cli import app
+from vestbench.cli.option_records import as_typed
+from vestbench.cli.output_options import ExportOptions
+from vestbench.report.exports import FORMATS
+
+QUICK = ("--rtt", "0ms", "--processing", "0ms")
+ENV = {"COLUMNS": "300"}  # no sentence is broken
+
+OPTIONS = {
+    "--html": "<!DOCTYPE html>",
+    "--markdown": "### ",
+    "--csv": "conditions,session,",
+    "--json-file": "{\n",
+    "--junit": "<?xml ",
+    "--prometheus": "# HELP ",
+}
+
+
+def vestbench(*words: str, **environment: str) -> Result:
+    return CliRunner().invoke(app, words, env={**ENV, **environment})
+
+
+pytestmark = pytest.mark.usefixtures("empty_folder")
+
+
+@pytest.fixture(autouse=True)
+def _not_in_a_job_of_github(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("GITHUB_ACTIONS", "GITHUB_STEP_SUMMARY"):
+        monkeypatch.delenv(name, raising=False)
+
+
+def stored(name: str = "compare", path: str = "run.toml") -> str:
+    """Write one of the known runs, and return where."""
+    store(RUNS[name](), Path(path))
+    return path
+
+
+def all_of_them(folder: str = "out") -> list[str]:
+    return [word for option in OPTIONS for word in (option, f"{folder}/{option[2:]}")]
+
+
+def names() -> set[str]:
+    return {str(path) for path in Path().rglob("*") if path.is_file()}
+
+
+# --- what is written -----------------------------------------------------------------
+
+
+def test_every_format_has_an_option() -> None:
+    record = {*as_typed(ExportOptions())} - {"--github"}
+
+    assert record == set(OPTIONS)
+    assert len(FORMATS) == len(OPTIONS)
+
+
+@pytest.mark.parametrize("name", ["bench", "compare", "warmup"])
+def test_all_documents_of_a_stored_run_at_once(name: str) -> None:
+    result = vestbench("report", stored(name), *all_of_them())
+
+    assert result.exit_code == 0, result.output
+    for option, start in OPTIONS.items():
+        path = Path("out", option[2:])
+        assert path.read_text(encoding="utf-8").startswith(start)
+        assert str(path.resolve()) in result.stderr
+    assert names() == {"run.toml", *(f"out/{option[2:]}" for option in OPTIONS)}
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ("bench", "-n", "24"),
+        ("compare", "pooled", "unpooled", "--min-saving", "0.01ms"),
+        ("warmup", "--rounds", "3"),
+    ],
+    ids=["bench", "compare", "warmup"],
+)
+def test_all_documents_of_a_live_run_are_those_of_its_result(
+    words: tuple[str, ...],
+) -> None:
+    live = vestbench(*words, *QUICK, "-o", "run.toml", *all_of_them("live"))
+    again = vestbench("report", "run.toml", *all_of_them("stored"))
+
+    assert live.exit_code in (0, 1, 3), live.output  # whatever it was decided to be
+    assert live.stdout == again.stdout
+    for option in OPTIONS:
+        one, other = (Path(f, option[2:]).read_text() for f in ("live", "stored"))
+        if option == "--json-file":  # the order of keys is not stored
+            one, other = json.loads(one), json.loads(other)
+        assert one == other, option
+
+
+@pytest.mark.parametrize(("option", "start"), OPTIONS.items())
+def test_a_document_on_standard_output_replaces_the_tables(
+    option: str, start: str
+) -> None:
+    result = vestbench("report", stored(), option, "-")
+
+    assert result.exit_code == 0
+    assert result.stdout.startswith(start)
+    assert "The control is" not in result.stdout.splitlines()[0]
+    assert names() == {"run.toml"}
+    assert result.stderr == ""
+
+
+def test_a_document_on_standard_output_is_whole_and_alone() -> None:
+    path = stored()
+
+    rows = list(csv.reader(io.StringIO(vestbench("report", path, "--csv", "-").stdout)))
+    tree = ElementTree.fromstring(
+        vestbench("report", path, "--junit", "-").stdout.encode()
+    )
+    found = json.loads(vestbench("report", path, "--json-file", "-").stdout)
+
+    assert len(rows) == 25
+    assert tree.tag == "testsuites"
+    assert found == json.loads(vestbench("report", path, "--json").stdout)
+
+
+def test_json_and_files_go_together() -> None:
+    result = vestbench("report", stored(), "--json", "--html", "run.html")
+
+    assert json.loads(result.stdout)["command"] == "compare"
+    assert Path("run.html").exists()
+
+
+def test_quiet_says_nothing_of_files() -> None:
+    result = vestbench("report", stored(), "-q", "--html", "run.html")
+
+    assert result.stderr == ""
+    assert Path("run.html").exists()
+
+
+def test_an_older_document_is_replaced_at_once_and_keeps_nothing() -> None:
+    Path("run.prom").write_text("old\n" * 100_000)
+
+    vestbench("report", stored(), "--prometheus", "run.prom")
+
+    assert "old" not in Path("run.prom").read_text()
+
+
+def test_what_a_killed_command_left_of_a_document_is_cleared_by_the_next() -> None:
+    with subprocess.Popen([sys.executable, "-c", ""]) as dead:
+        pass
+    left = [f".run.csv.{pid}.partial" for pid in (dead.pid, os.getpid(), 10**30)]
+    of_others = [
+        f".run.csv.{os.getppid()}.partial",  # it lives, and may be at it
+        f".other.csv.{dead.pid}.partial",
+        ".run.csv.x.partial",
+        f".run.csv.0{dead.pid}.partial",
+    ]
+    for name in (*left, *of_others):
+        Path(name).write_text("conditions,")
+
+    result = vestbench("report", stored(), "--csv", "run.csv")
+
+    assert result.exit_code == 0, result.output
+    assert names() == {"run.toml", "run.csv", *of_others}
+
+
+def test_a_document_that_is_not_whole_is_not_there(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    from vestbench.report import exports
+
+    def half(*_: object) -> Iterator[str]:
+        yield "half"
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(exports, "document_of", half)
+
+    result = vestbench("report", stored(), "--csv", "run.csv")
+
+    assert result.exit_code == 2
+    assert "cannot write" in result.stderr
+    assert "no space left on device" in result.stderr
+    assert names() == {"run.toml"}
+
+
+def test_a_link_stays_a_link() -> None:
+    Path("real").mkdir()
+    Path("run.html").symlink_to("real/run.html")
+
+    vestbench("report", stored(), "--html", "run.html")
+
+    assert Path("run.html").is_symlink()
+    assert Path("real/run.html").read_text().startswith("<!DOCTYPE html>")
+
+
+def test_others_may_read_a_document_as_they_may_any_file() -> None:
+    before = os.umask(0o022)
+    try:
+        vestbench("report", stored(), "--prometheus", "run.prom")
+    finally:
+        os.umask(before)
+
+    # node-exporter is another user.
+    assert stat.S_IMODE(Path("run.prom").stat().st_mode) == 0o644
+
+
+def test_an_unfinished_run_has_documents_too() -> None:
+    stored()
+    text = Path("run.toml").read_text(encoding="utf-8").partition("[conclusion]")[0]
+    Path("cut.toml.partial").write_text(text, encoding="utf-8")
+
+    result = vestbench("report", "cut.toml.partial", *all_of_them())
+
+    assert result.exit_code == 0, result.output
+
+
+def test_the_schema_is_printed_without_a_run() -> None:
+    result = vestbench("report", "--schema")
+
+    assert result.exit_code == 0
+    assert json.loads(result.stdout)["$schema"].endswith("2020-12/schema")
+
+
+# --- what is refused -----------------------------------------------------------------
+
+
+def _folder() -> str:
+    Path("folder").mkdir()
+    return "folder"
+
+
+def _device() -> str:
+    return os.devnull
+
+
+def _below_a_file() -> str:
+    Path("file").touch()
+    return "file/run.html"
+
+
+def _too_long() -> str:
+    return "x" * 300
+
+
+@pytest.mark.parametrize("make", [_folder, _device, _below_a_file, _too_long])
+def test_a_bad_path_fails_before_anything_is_measured(
+    make: Callable[[], str],
+) -> None:
+    path = make()
+    before = names()
+
+    result = vestbench("bench", "-n", "24", *QUICK, "--csv", "good.csv", "--html", path)
+
+    assert result.exit_code == 2
+    assert "error: --html: " in result.stderr
+    assert result.stdout == ""
+    assert names() == before  # no result, no attempt
+
+
+def test_two_documents_cannot_have_one_file() -> None:
+    result = vestbench("report", stored(), "--html", "a", "--csv", "./a")
+
+    assert result.exit_code == 2
+    assert "another document goes to" in result.stderr
+    assert names() == {"run.toml"}
+
+
+@pytest.mark.parametrize("words", [("--json",), ("--markdown", "-")])
+def test_only_one_document_fits_standard_output(words: tuple[str, ...]) -> None:
+    result = vestbench("report", stored(), *words, "--csv", "-")
+
+    assert result.exit_code == 2
+    assert "only one document fits standard output" in result.stderr
+
+
+def test_a_document_never_replaces_the_result() -> None:
+    path = stored()
+    before = Path(path).read_bytes()
+
+    result = vestbench("report", path, "--csv", f"./{path}")
+    live = vestbench("bench", *QUICK, "-o", "new.toml", "--csv", "new.toml")
+
+    assert (result.exit_code, live.exit_code) == (2, 2)
+    assert "is the result itself" in result.stderr
+    assert Path(path).read_bytes() == before
+    assert names() == {path}
+
+
+def test_two_stored_runs_have_no_documents() -> None:
+    one, other = stored(), stored(path="other.toml")
+
+    result = vestbench("compare", one, other, "--html", "run.html")
+
+    assert result.exit_code == 2
+    assert "--html: documents are made of one run" in result.stderr
+
+
+def test_nothing_is_left_of_a_run_that_measured_nothing() -> None:
+    # A port of loopback on which nothing listens.
+    url = "https://127.0.0.1:1/"
+
+    result = vestbench("bench", "--venue", url, "-n", "2", "--html", "run.html")
+
+    assert result.exit_code == 4
+    assert "run.html" not in names()
+    assert not [name for name in names() if name.endswith(".html.partial")]
+
+
+def test_a_damaged_run_leaves_no_document() -> None:
+    path = Path(stored())
+    text = path.read_text(encoding="utf-8")
+    path.write_text(text.replace("confidence = 0.95", 'confidence = "x"'), "utf-8")
+
+    result = vestbench("report", str(path), "--csv", "run.csv")
+
+    assert result.exit_code == 5
+    assert names() == {"run.toml"}
+
+
+# --- in a job of GitHub's ------------------------------------------------------------
+
+
+def in_a_job(*words: str) -> Result:
+    environment = {"GITHUB_ACTIONS": "true", "GITHUB_STEP_SUMMARY": "summary.md"}
+    return vestbench(*words, **environment)
+
+
+def test_a_job_gets_a_summary_after_those_of_others() -> None:
+    Path("summary.md").write_text("before\n")
+
+    result = in_a_job("report", stored())
+
+    assert result.exit_code == 0
+    text = Path("summary.md").read_text(encoding="utf-8")
+    assert text.startswith("before\n### ✅ PASS")
+    assert "::" not in result.stderr
+
+
+def test_what_fails_the_job_is_an_error_and_what_does_not_a_warning() -> None:
+    hard = ("bench", "-n", "24", *QUICK, "--min-saving", "500ms")
+
+    gated, asked = in_a_job(*hard, "--gate"), in_a_job(*hard)
+
+    assert (gated.exit_code, asked.exit_code) == (1, 0)
+    assert (
+        "::error title=vestbench bench%3A FAIL::saving >= 500ms: FAIL" in gated.stderr
+    )
+    assert "::warning title=vestbench bench%3A FAIL::" in asked.stderr
+    assert Path("summary.md").read_text(encoding="utf-8").count("### ❌ FAIL") == 2
+
+
+def test_an_error_that_ends_the_command_is_an_annotation() -> None:
+    result = in_a_job("bench", "--venue", "https://127.0.0.1:1/", "-n", "2")
+
+    assert result.exit_code == 4
+    (line,) = [one for one in result.stderr.splitlines() if one.startswith("::")]
+    assert line.startswith("::error title=vestbench::no usable response from")
+
+
+def test_annotations_stay_out_of_a_document_on_standard_output() -> None:
+    result = in_a_job("report", stored("compare-three"), "--json")
+
+    assert json.loads(result.stdout)["command"] == "compare"
+    assert "::warning " in result.stderr
+
+
+def test_elsewhere_github_is_told_nothing_unless_it_is_asked_for() -> None:
+    path = stored("compare-three")
+    summary = {"GITHUB_STEP_SUMMARY": "summary.md"}
+
+    elsewhere = vestbench("report", path, **summary)
+    off = in_a_job("report", path, "--no-github")
+    assert not Path("summary.md").exists()
+    on = vestbench("report", path, "--github", **summary)
+
+    assert "::" not in elsewhere.stderr + off.stderr
+    assert "::warning " in on.stderr
+    assert Path("summary.md").exists()
+
+
+def test_a_summary_that_cannot_be_written_is_refused_first() -> None:
+    Path("summary.md").mkdir()
+
+    result = in_a_job("bench", "-n", "24", *QUICK)
+
+    assert result.exit_code == 2
+    assert "--no-github goes on without it" in result.stderr
+    assert names() == set()

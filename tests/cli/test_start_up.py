@@ -1,0 +1,143 @@
+"""Nothing is imported before it is needed: what the user waits for is measured."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from typing import Any
+
+import pytest
+import typer
+
+from tests.support.command import vestbench
+from tests.support.paths import RESULTS
+from vestbench.cli import app
+from vestbench.cli.commands import COMMANDS, LateCommands
+
+REPORTING = ("rich", "numpy", "vestbench.stats", "vestbench.report")
+SIGNING = ("eth_account", "eth_abi", "eth_utils", "eth_keys")
+
+
+def imported(script: str, names: tuple[str, ...]) -> list[str]:
+    """Return which of `names` a program has imported at its end."""
+    lines = (
+        "import atexit, sys",
+        f"atexit.register(lambda: print(*[n for n in {names} if n in sys.modules]))",
+        script,
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", "\n".join(lines)],
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    return done.stdout.splitlines()[-1].split()
+
+
+@pytest.mark.parametrize("option", ["--help", "--version"])
+def test_help_and_version_import_no_command(option: str) -> None:
+    script = f"import vestbench.cli; sys.argv[1:] = ['{option}']; vestbench.cli.main()"
+    modules = (
+        "vestbench.cli.bench",
+        "vestbench.cli.options",
+        "vestbench.model.request",
+    )
+
+    found = imported(script, (*modules, "pydantic", "tomllib", *REPORTING))
+
+    assert found == []
+
+
+def test_a_run_is_shown_without_what_the_other_commands_need() -> None:
+    shown = RESULTS / "reference-bench-30ms.toml"
+    script = (
+        "import vestbench.cli; "
+        f"sys.argv[1:] = ['report', {str(shown)!r}]; vestbench.cli.main()"
+    )
+    others = [
+        f"vestbench.{part}.{name}"
+        for part in ("stats", "report")
+        for name in ("compare", "connect", "warmup")
+    ]
+
+    found = imported(
+        script, (*others, "vestbench.assertions.judge", "vestbench.studies.bench.sheet")
+    )
+
+    assert found == ["vestbench.studies.bench.sheet"]
+
+
+def test_bench_imports_no_statistics_before_its_first_request() -> None:
+    script = "\n".join(
+        (
+            "import vestbench.cli",
+            "from vestbench.workers.remote import RemoteStack",
+            "def stop(*_, **__):",
+            "    print('the measuring process would start')",
+            "    raise SystemExit",
+            "RemoteStack.__init__ = stop",
+            "url = 'https://127.0.0.1:9/'",
+            "sys.argv[1:] = ['bench', '--venue', url, '--output', '/dev/null/none']",
+            "sys.argv[-1] = __import__('tempfile').mkdtemp() + '/run.toml'",
+            "vestbench.cli.main()",
+        )
+    )
+
+    found = imported(script, (*REPORTING, *SIGNING, "httpx", "vestbench.simulator.lab"))
+
+    assert found == []
+
+
+@pytest.mark.parametrize(
+    "module", ["vestbench.simulator.http.server", "vestbench.workers.worker"]
+)
+def test_no_process_imports_what_signs_as_it_starts(module: str) -> None:
+    assert imported(f"import {module}", SIGNING) == []
+
+
+def test_help_says_of_each_command_what_the_command_says_of_itself() -> None:
+    commands = LateCommands({})
+
+    said = {name: (commands[name].help or "").partition("\n")[0] for name in commands}
+
+    assert said == COMMANDS
+
+
+def test_help_names_every_command_in_order() -> None:
+    said = vestbench("--help").output
+
+    places = [said.index(f"\n  {name} ") for name in COMMANDS]
+    assert places == sorted(places)
+
+
+def test_a_command_is_loaded_when_it_is_asked_for_and_only_once() -> None:
+    commands = LateCommands({})
+
+    assert set(commands) == set(COMMANDS)
+    assert commands["doctor"] is commands["doctor"]
+    assert commands["doctor"].name == "doctor"
+    with pytest.raises(KeyError):
+        commands["no such command"]
+
+
+def test_a_command_that_is_there_already_stays_what_it_is() -> None:
+    there: Any = typer.main.get_command(typer.Typer(name="own", callback=print))
+
+    commands = LateCommands({"own": there})
+
+    assert list(commands) == [*COMMANDS, "own"]
+    assert commands["own"] is there
+    assert len(commands) == len(COMMANDS) + 1
+
+
+def test_a_misspelt_command_is_answered_with_the_right_one() -> None:
+    result = vestbench("benhc")
+
+    assert result.exit_code == 2
+    assert "'bench'" in result.stderr
+
+
+def test_the_group_knows_its_commands() -> None:
+    group: Any = typer.main.get_command(app)
+
+    assert list(group.commands) == list(COMMANDS)

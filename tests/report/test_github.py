@@ -1,0 +1,73 @@
+"""What GitHub Actions is told: one line each, whatever the texts hold."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.report.test_junit import result
+from tests.support.documents import HOSTILE, RUNS, hostile
+from vestbench.report.github import annotations_of, command
+from vestbench.report.junit import Undecided
+from vestbench.studies.parts.groups import Acceptance
+
+
+def levels(
+    outcome: Acceptance, *, gated: bool, undecided: Undecided = "fail"
+) -> list[str]:
+    found = annotations_of(
+        RUNS["compare"](), (result(outcome),), gated=gated, undecided=undecided
+    )
+    return [line.split()[0] for line in found]
+
+
+@pytest.mark.parametrize(
+    ("outcome", "gated", "expected"),
+    [
+        (Acceptance.PASS, True, []),
+        (Acceptance.FAIL, True, ["::error"]),
+        (Acceptance.INVALID, True, ["::error"]),
+        (Acceptance.INCONCLUSIVE, True, ["::error"]),
+        (Acceptance.FAIL, False, ["::warning"]),
+        (Acceptance.INCONCLUSIVE, False, ["::warning"]),
+    ],
+)
+def test_only_what_makes_the_job_fail_is_an_error(
+    outcome: Acceptance, gated: bool, expected: list[str]
+) -> None:
+    assert levels(outcome, gated=gated) == expected
+
+
+def test_an_undecided_assertion_that_may_pass_is_a_warning() -> None:
+    outcome = Acceptance.INCONCLUSIVE
+
+    assert levels(outcome, gated=True, undecided="neutral") == ["::warning"]
+    assert levels(Acceptance.FAIL, gated=True, undecided="pass") == ["::error"]
+
+
+def test_an_annotation_has_the_interval_the_reason_and_the_conditions() -> None:
+    (line,) = annotations_of(RUNS["compare"](), (result(Acceptance.FAIL),), gated=True)
+
+    assert line == (
+        "::error title=vestbench compare%3A FAIL::saving >= 50ms: FAIL, 48.0 ms "
+        "[44.0, 51.3], n=20 (noisy); simulated link, RTT 30 ms"
+    )
+
+
+def test_a_command_is_escaped_as_the_runner_reads_it() -> None:
+    line = command("error", "a:b,c%\n", "100 %: a, b\r\n::stop-commands::x")
+
+    assert line == (
+        "::error title=a%3Ab%2Cc%25%0A::100 %25: a, b%0D%0A::stop-commands::x"
+    )
+
+
+@pytest.mark.parametrize("text", HOSTILE)
+def test_texts_from_outside_stay_in_their_line(text: str) -> None:
+    line = command("error", text, text)
+
+    assert len(line.splitlines()) == 1 or "\n" not in line + "\r"
+    for run in hostile(text).values():
+        for found in annotations_of(run, (result(Acceptance.FAIL, text),), gated=True):
+            assert "\n" not in found
+            assert "\r" not in found
+            assert found.startswith("::error title=vestbench ")

@@ -1,0 +1,43 @@
+"""Reports in a narrow terminal: cells are broken, but nothing of them is lost."""
+
+from __future__ import annotations
+
+from collections import Counter
+
+import pytest
+from rich.table import Table
+
+from tests.support.documents import RUNS
+from vestbench.report import show_run
+from vestbench.report.sheet import FoldingTable
+from vestbench.report.text import as_text
+
+WIDE = 400
+
+
+def without_blanks_and_rules(text: str) -> Counter[str]:
+    return Counter(c for c in text if not c.isspace() and c != "─")
+
+
+@pytest.mark.parametrize("width", [50, 60, 80])
+@pytest.mark.parametrize("name", RUNS)
+def test_no_table_loses_anything_in_a_narrow_terminal(name: str, width: int) -> None:
+    tables = [part for part in show_run(RUNS[name]()).parts if isinstance(part, Table)]
+
+    for table in tables:
+        shown = as_text(table, width)
+        assert without_blanks_and_rules(shown) == without_blanks_and_rules(
+            as_text(table, WIDE)
+        )
+        assert max(map(len, shown.splitlines())) <= width
+
+
+def test_a_table_that_was_shown_in_a_narrow_terminal_is_whole_in_a_wide_one() -> None:
+    table = FoldingTable()
+    table.add_column("what", no_wrap=True)
+    table.add_row("1.0 [0.9, 1.1]")
+    wide = as_text(table)
+
+    assert "1.0 [0.9, 1.1]" not in as_text(table, 10)
+    assert as_text(table) == wide
+    assert "1.0 [0.9, 1.1]" in wide

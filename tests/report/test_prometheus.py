@@ -1,0 +1,135 @@
+"""The metrics of a run as Prometheus reads them."""
+
+from __future__ import annotations
+
+import re
+from math import inf, isfinite
+
+import pytest
+from prometheus_client import Metric
+from prometheus_client.parser import text_string_to_metric_families
+
+from tests.studies.compare.test_compare_report import percent_run
+from tests.support.documents import HOSTILE, RUNS, document, hostile
+from vestbench.assertions.judge import assertions_of
+from vestbench.model.run import Run
+from vestbench.studies.compare.summary import summarise_compare
+from vestbench.studies.parts.conditions import label
+
+
+def metrics(run: Run) -> dict[str, Metric]:
+    text = document(run, "prometheus")
+    assert text.endswith("\n")
+    return {found.name: found for found in text_string_to_metric_families(text)}
+
+
+def value(metric: Metric, **labels: str) -> float:
+    (found,) = [
+        float(sample.value)
+        for sample in metric.samples
+        if labels.items() <= sample.labels.items()
+    ]
+    return found
+
+
+@pytest.mark.parametrize("name", RUNS)
+def test_every_run_can_be_read_and_every_figure_says_where_it_holds(name: str) -> None:
+    run = RUNS[name]()
+
+    found = metrics(run)
+
+    assert "vestbench_run_info" in found
+    for metric in found.values():
+        assert metric.type == "gauge"
+        assert metric.documentation.endswith(".")
+        for sample in metric.samples:
+            assert sample.labels["conditions"] == label(run)
+            assert sample.labels["command"] == run.command
+        keys = [tuple(sorted(sample.labels.items())) for sample in metric.samples]
+        assert len(keys) == len(set(keys))
+
+
+@pytest.mark.parametrize("name", RUNS)
+def test_names_end_in_base_units(name: str) -> None:
+    counts = {"vestbench_requests", "vestbench_failures", "vestbench_assertion"}
+
+    for metric in set(metrics(RUNS[name]())) - counts:
+        assert re.fullmatch(r"vestbench_[a-z_]+_(seconds|ratio|info)", metric)
+
+
+def test_a_saving_is_in_seconds_with_its_interval() -> None:
+    run = RUNS["compare"]()
+    (pair,) = summarise_compare(run).pairs
+    interval = pair.saving.interval
+    assert interval is not None
+
+    saving = metrics(run)["vestbench_saving_seconds"]
+
+    common = {"candidate": "pooled", "confidence": "0.95"}
+    for bound, expected in (
+        ("median", pair.saving.median_lo),
+        ("low", interval.low),
+        ("high", interval.high),
+    ):
+        found = value(saving, bound=bound, **common)
+        assert found == pytest.approx(expected / 1e3, rel=1e-6)
+
+
+def test_a_saving_in_percent_is_a_ratio() -> None:
+    found = metrics(percent_run())
+
+    assert "vestbench_saving_seconds" not in found
+    assert 0.6 < value(found["vestbench_saving_ratio"], bound="median") < 0.7
+
+
+def test_one_round_is_never_called_a_saving() -> None:
+    assert not [n for n in metrics(RUNS["compare-one-round"]()) if "saving" in n]
+
+
+def test_what_failures_leave_open_is_infinite() -> None:
+    saving = metrics(RUNS["compare-failing"]())["vestbench_saving_seconds"]
+
+    assert value(saving, bound="low") == -inf
+    assert isfinite(value(saving, bound="high"))
+
+
+def test_a_quantile_of_which_only_a_bound_is_known_is_none() -> None:
+    latency = metrics(RUNS["compare"]())["vestbench_latency_seconds"]
+
+    assert {sample.labels["quantile"] for sample in latency.samples} == {"0.5"}
+
+
+def test_requests_and_failures_are_counted() -> None:
+    found = metrics(RUNS["bench-failing"]())
+
+    counted = found["vestbench_requests"]
+    assert sum(float(sample.value) for sample in counted.samples) == 100
+    assert value(counted, group="subsequent", outcome="failed") == 3
+    assert value(found["vestbench_failures"], kind="timeout") == 3
+
+
+@pytest.mark.parametrize("name", ["compare-three", "compare-inconclusive", "bench"])
+def test_an_assertion_is_one_of_its_outcomes(name: str) -> None:
+    run = RUNS[name]()
+
+    found = metrics(run)["vestbench_assertion"]
+
+    for result in assertions_of(run):
+        ones = [
+            sample.labels["outcome"]
+            for sample in found.samples
+            if sample.labels["assertion"] == result.text and sample.value == 1
+        ]
+        assert ones == [str(result.outcome)]
+
+
+@pytest.mark.parametrize("text", HOSTILE)
+@pytest.mark.parametrize("command", ["bench", "compare", "warmup"])
+def test_texts_from_outside_stay_in_their_label(command: str, text: str) -> None:
+    found = metrics(hostile(text)[command])
+
+    expected = metrics(hostile("harmless")[command])
+    assert list(found) == list(expected)
+    shown = "".join(c if c.isprintable() else "�" for c in text)
+    (info,) = found["vestbench_run_info"].samples
+    assert info.labels["venue"] == info.labels["host"] == shown

@@ -1,0 +1,445 @@
+"""Registration, keys, groups, listen keys and what an account says of itself."""
+
+from __future__ import annotations
+
+from decimal import Decimal
+from typing import Any
+
+import pytest
+from eth_account import Account
+
+from tests.support.exchange_client import (
+    DAY_MS,
+    MARKET,
+    NOW_MS,
+    PRIMARY,
+    SIGNING,
+    STRANGER,
+    Client,
+    code,
+    lower,
+    sign_proof,
+)
+from vestbench.simulator.http.messages import ApiError, Request
+from vestbench.simulator.vest.accounts import (
+    LISTEN_KEY_MS,
+    MAX_ACCOUNTS,
+    MAX_SIGNERS,
+    Accounts,
+    NonceWindow,
+)
+from vestbench.simulator.vest.portfolio import Portfolio
+
+HOUR_MS = 3_600_000
+
+
+@pytest.fixture
+def client() -> Client:
+    return Client().register()
+
+
+# Registration.
+
+
+@pytest.mark.parametrize("contract", ["production", "development"])
+def test_registration_gives_a_key_and_the_group_of_the_account(contract: str) -> None:
+    client = Client(contract=contract)
+
+    status, body = client.ask("POST", "/register", client.proof(contract=contract))
+
+    assert status == 200
+    assert set(body) == {"apiKey", "accGroup"}
+    assert body["accGroup"] in range(10)
+    assert isinstance(body["apiKey"], str)
+
+
+@pytest.mark.parametrize(
+    ("served", "signed"),
+    [("production", "development"), ("development", "production")],
+)
+def test_proof_for_the_other_contract_is_1022(served: str, signed: str) -> None:
+    client = Client(contract=served)
+
+    answer = client.ask("POST", "/register", client.proof(contract=signed))
+
+    assert code(answer) == 1022
+
+
+def test_contract_that_does_not_exist_is_refused_at_the_start() -> None:
+    with pytest.raises(ValueError, match="contract test is not one of"):
+        Client(contract="test")
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        pytest.param({"by": STRANGER}, id="signed by a stranger"),
+        pytest.param({"by": SIGNING}, id="signed by the signing key"),
+        pytest.param({"primaryAddr": lower(STRANGER)}, id="another account"),
+        pytest.param({"signingAddr": lower(STRANGER)}, id="another signing key"),
+    ],
+)
+def test_proof_that_the_primary_key_has_not_signed_is_1022(changes: Any) -> None:
+    client = Client()
+
+    assert code(client.ask("POST", "/register", client.proof(**changes))) == 1022
+
+
+def test_tampered_expiry_is_1022() -> None:
+    client = Client()
+    proof = client.proof()
+    proof["expiryTime"] += 1
+
+    assert code(client.ask("POST", "/register", proof)) == 1022
+
+
+@pytest.mark.parametrize(
+    ("expiry", "wanted"),
+    [
+        (NOW_MS - 1, 1130),
+        (NOW_MS, 1130),
+        (NOW_MS + 1, None),
+        (NOW_MS + 365 * DAY_MS, None),
+        (NOW_MS + 365 * DAY_MS + 1, 1130),
+        (0, 1130),
+    ],
+)
+def test_expiry_is_in_the_future_and_at_most_a_year_away(
+    expiry: int, wanted: int | None
+) -> None:
+    client = Client()
+
+    answer = client.ask("POST", "/register", client.proof(expiryTime=expiry))
+
+    assert answer[0] == 200 if wanted is None else code(answer) == wanted
+
+
+@pytest.mark.parametrize("name", ["signingAddr", "primaryAddr"])
+@pytest.mark.parametrize(
+    "value",
+    [
+        None,
+        7,
+        "",
+        "0x",
+        SIGNING.address,  # with upper-case letters
+        lower(SIGNING)[2:],
+        lower(SIGNING) + "0",
+        lower(SIGNING)[:-1],
+        lower(SIGNING)[:-1] + "g",
+        lower(SIGNING)[:-1] + "٣",
+        lower(SIGNING) + "\n",
+    ],
+)
+def test_malformed_address_is_1130(name: str, value: Any) -> None:
+    client = Client()
+
+    assert code(client.ask("POST", "/register", client.proof(**{name: value}))) == 1130
+
+
+@pytest.mark.parametrize("value", [1, -1, "0", False, None, 0.0])
+def test_network_type_is_0_and_nothing_else(value: Any) -> None:
+    client = Client()
+
+    answer = client.ask("POST", "/register", client.proof(networkType=value))
+
+    assert code(answer) == 1024
+
+
+def test_nobody_has_the_account_of_the_zero_address() -> None:
+    client = Client()
+    nobody = "0x" + 40 * "0"
+
+    wrong = client.proof(primaryAddr=nobody)
+    assert code(client.ask("POST", "/register", wrong)) == 1099
+    wrong = client.proof(signingAddr=nobody)
+    assert code(client.ask("POST", "/register", wrong)) == 1130
+
+
+@pytest.mark.parametrize("value", ["0x", "", "0x" + "00" * 65, "0x" + "11" * 64, "x"])
+def test_malformed_signature_is_1022(value: str) -> None:
+    client = Client()
+
+    assert code(client.ask("POST", "/register", client.proof(signature=value))) == 1022
+
+
+@pytest.mark.parametrize("value", [None, 7, [], {}])
+def test_absent_signature_is_1130(value: Any) -> None:
+    client = Client()
+
+    assert code(client.ask("POST", "/register", client.proof(signature=value))) == 1130
+
+
+def test_registering_again_replaces_the_key_of_that_signer(client: Client) -> None:
+    first = client.api_key
+
+    client.register()
+
+    assert client.api_key != first
+    assert client.account()["address"] == lower(PRIMARY)
+    assert code(client.ask("GET", "/account", key=first, time=1)) == 1002
+
+
+def test_another_signer_of_the_account_has_a_key_of_its_own(client: Client) -> None:
+    other = Client(signing=STRANGER, application=client.application).register()
+
+    assert other.api_key != client.api_key
+    assert other.account() == client.account()
+    # Each signs for itself.
+    wrong = client.ask("POST", "/orders", client.order(by=STRANGER))
+    assert code(wrong) == 1022
+    assert other.ask("POST", "/orders", other.order())[0] == 200
+
+
+# Keys and groups.
+
+PRIVATE = [
+    ("GET", "/account"),
+    ("GET", "/account/nonce"),
+    ("POST", "/account/leverage"),
+    ("POST", "/account/listenKey"),
+    ("PUT", "/account/listenKey"),
+    ("DELETE", "/account/listenKey"),
+    ("GET", "/orders"),
+    ("POST", "/orders"),
+    ("POST", "/orders/cancel"),
+]
+
+
+@pytest.mark.parametrize(("method", "path"), PRIVATE)
+@pytest.mark.parametrize("key", ["", "x", "0" * 64, "é"])
+def test_unknown_key_is_1002(client: Client, method: str, path: str, key: str) -> None:
+    client.api_key = ""
+
+    assert code(client.ask(method, path, key=key, time=NOW_MS)) == 1002
+
+
+@pytest.mark.parametrize(("method", "path"), PRIVATE)
+def test_every_other_group_is_1146(client: Client, method: str, path: str) -> None:
+    others = [group for group in range(10) if group != client.group]
+
+    for group in others:
+        answer = client.ask(method, path, group=group, time=NOW_MS)
+        assert code(answer) == 1146
+
+
+def test_key_expires_with_the_approval_of_its_signer(client: Client) -> None:
+    client.now_ms += 7 * DAY_MS - 1
+    assert client.account()["address"] == lower(PRIMARY)
+    client.now_ms += 1
+
+    assert code(client.ask("GET", "/account", time=client.now_ms)) == 1002
+
+
+def test_public_endpoints_ask_for_no_key(client: Client) -> None:
+    for group in range(10):
+        assert client.ask("GET", "/exchangeInfo", key="x", group=group)[0] == 200
+
+
+# Listen keys.
+
+
+def test_listen_key_stays_the_same_while_it_lives(client: Client) -> None:
+    first = client.ask("POST", "/account/listenKey")
+    client.now_ms += LISTEN_KEY_MS - 1
+    second = client.ask("POST", "/account/listenKey")
+    client.now_ms += LISTEN_KEY_MS - 1
+    third = client.ask("POST", "/account/listenKey")
+
+    assert first == second == third
+    assert set(first[1]) == {"listenKey"}
+
+
+def test_listen_key_lives_for_60_minutes_from_its_last_extension(
+    client: Client,
+) -> None:
+    first = client.ask("POST", "/account/listenKey")[1]
+    client.now_ms += HOUR_MS - 1
+    assert client.ask("PUT", "/account/listenKey") == (200, {})
+    client.now_ms += HOUR_MS - 1
+    assert client.ask("PUT", "/account/listenKey") == (200, {})
+    client.now_ms += HOUR_MS
+
+    assert code(client.ask("PUT", "/account/listenKey")) == 1125
+    assert client.ask("POST", "/account/listenKey")[1] != first
+
+
+def test_closed_or_absent_listen_key_is_1125(client: Client) -> None:
+    assert code(client.ask("PUT", "/account/listenKey")) == 1125
+    assert code(client.ask("DELETE", "/account/listenKey")) == 1125
+    first = client.ask("POST", "/account/listenKey")[1]
+    assert client.ask("DELETE", "/account/listenKey") == (200, {})
+
+    assert code(client.ask("PUT", "/account/listenKey")) == 1125
+    assert client.ask("POST", "/account/listenKey")[1] != first
+
+
+# The account.
+
+
+def test_account_has_the_documented_fields(client: Client) -> None:
+    account = client.account()
+
+    assert set(account) == {
+        "address",
+        "balances",
+        "collateral",
+        "withdrawable",
+        "totalAccountValue",
+        "openOrderMargin",
+        "totalMaintMargin",
+        "positions",
+        "leverages",
+        "lp",
+        "time",
+        "twitterUsername",
+        "discordUsername",
+    }
+    assert account["address"] == lower(PRIMARY)
+    assert account["time"] == NOW_MS
+    (balance,) = account["balances"]
+    assert set(balance) == {"asset", "total", "locked"}
+    assert Decimal(balance["total"]) == Decimal(account["withdrawable"]) > 0
+    assert set(account["lp"]) == {"balance", "shares", "unrealizedPnl"}
+
+
+@pytest.mark.parametrize("path", ["/account", "/account/nonce", "/orders"])
+@pytest.mark.parametrize("query", [{}, {"time": "now"}, {"time": "-1"}, {"time": ""}])
+def test_time_is_required_and_an_integer(
+    client: Client, path: str, query: dict[str, Any]
+) -> None:
+    assert code(client.ask("GET", path, **query)) == 1130
+
+
+def test_leverage_is_set_and_shown(client: Client) -> None:
+    body = {"time": NOW_MS, "symbol": "ETH-PERP", "value": 50}
+
+    answer = client.ask("POST", "/account/leverage", body)
+
+    assert answer == (200, {"symbol": "ETH-PERP", "value": 50})
+    shown = {each["symbol"]: each["value"] for each in client.account()["leverages"]}
+    assert shown["ETH-PERP"] == 50
+    assert shown["BTC-PERP"] == 10
+
+
+@pytest.mark.parametrize(
+    ("changes", "wanted"),
+    [
+        ({"symbol": "X"}, 1121),
+        ({"symbol": None}, 1121),
+        ({"symbol": ["BTC-PERP"]}, 1121),
+        ({"value": 0}, 1130),
+        ({"value": 51}, 1130),
+        ({"value": "10"}, 1130),
+        ({"value": True}, 1130),
+        ({"value": 10.0}, 1130),
+        ({"time": None}, 1130),
+    ],
+)
+def test_wrong_leverage_is_refused(client: Client, changes: Any, wanted: int) -> None:
+    body = {"time": NOW_MS, "symbol": "BTC-PERP", "value": 10, **changes}
+
+    assert code(client.ask("POST", "/account/leverage", body)) == wanted
+
+
+# Nonces.
+
+
+def test_last_nonce_is_the_highest(client: Client) -> None:
+    def last() -> Any:
+        return client.ask("GET", "/account/nonce", time=NOW_MS)[1]
+
+    assert last() == {"lastNonce": 0}
+    client.place(nonce=NOW_MS + 5)
+    client.place(nonce=NOW_MS + 3)
+    assert last() == {"lastNonce": NOW_MS + 5}
+
+
+def refused(window: NonceWindow, nonce: int) -> int:
+    with pytest.raises(ApiError) as caught:
+        window.use(nonce)
+    return int(caught.value.response.body.split(b":")[1].split(b",")[0])
+
+
+def test_nonce_window_takes_each_once_in_any_order_but_none_that_is_too_old() -> None:
+    window = NonceWindow(size=3)
+    for nonce in (30, 10, 20):
+        window.use(nonce)
+
+    assert refused(window, 10) == 3015
+    window.use(40)  # 10 is forgotten, and with it all that is not above
+    assert refused(window, 10) == 1023
+    assert refused(window, 5) == 1023
+    window.use(15)
+    assert refused(window, 15) == 1023  # it was forgotten at once
+    window.use(25)
+    assert refused(window, 25) == 3015
+    assert window.last == 40
+
+
+# Bounds, and nothing shown.
+
+
+def test_accounts_and_signers_are_bounded() -> None:
+    accounts, keys = Accounts(), []
+    for number in range(MAX_ACCOUNTS + 5):
+        address = f"0x{number + 1:040x}"
+        key, group = accounts.register(address, address, NOW_MS, Portfolio(MARKET))
+        keys.append(key)
+        assert group == (number + 1) % 10
+        accounts.credential(keys[0], 0)  # in use, so it stays
+
+    assert len(accounts) == MAX_ACCOUNTS
+    assert accounts.credential(keys[0], 0) is not None
+    assert [accounts.credential(key, 0) for key in keys[1:6]] == [None] * 5
+    assert accounts.credential(keys[6], 0) is not None
+
+    # The account has one signer already, which is the first to go.
+    address = f"0x{1:040x}"
+    for number in range(MAX_SIGNERS):
+        signer = f"0x{number + 5_000:040x}"
+        last, _ = accounts.register(address, signer, NOW_MS, Portfolio(MARKET))
+    assert accounts.credential(keys[0], 0) is None
+    assert accounts.credential(last, 0) is not None
+    assert len(accounts._credentials) == MAX_ACCOUNTS - 1 + MAX_SIGNERS
+
+
+def test_nothing_shows_a_key_or_a_signature(client: Client) -> None:
+    listen_key = client.ask("POST", "/account/listenKey")[1]["listenKey"]
+    order = client.order()
+    request = Request(
+        "POST", "/v2/orders", {}, {"x-api-key": client.api_key}, str(order).encode()
+    )
+    credential = client.application._private.accounts.credential(client.api_key, 0)
+    assert credential is not None
+
+    shown = f"{request!r} {credential!r} {credential.account!r}"
+
+    assert client.api_key not in shown
+    assert listen_key not in shown
+    assert order["signature"] not in shown
+
+
+def test_a_refusal_repeats_nothing_of_the_request(client: Client) -> None:
+    secret = Account.create()
+    proof = client.proof(by=secret, expiryTime=NOW_MS + 1)
+    answers = [
+        client.ask("POST", "/register", proof),
+        client.ask("GET", "/account", key=proof["signature"], time=1),
+        client.ask("POST", "/orders", client.order(symbol=proof["signature"])),
+        client.ask("POST", "/orders", {**client.order(), "signature": "0xsecret"}),
+    ]
+
+    for answer in answers:
+        assert code(answer)
+        assert proof["signature"] not in str(answer)
+        assert "secret" not in str(answer)
+
+
+def test_proof_helper_signs_what_it_says() -> None:
+    # Guards the tests above: a helper that signed nonsense would pass all refusals.
+    proof = Client().proof()
+
+    known = sign_proof(PRIMARY, lower(SIGNING), proof["expiryTime"])
+
+    assert proof["signature"] == known

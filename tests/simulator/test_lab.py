@@ -1,0 +1,475 @@
+"""The lab: what it starts, what it notices, and that it leaves nothing behind."""
+
+from __future__ import annotations
+
+import json
+import os
+import platform
+import select
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.support import paths
+from tests.support.machine import demand, need_link
+from vestbench.errors import LabError, UsageError
+from vestbench.model.simulated import LinkSpec
+from vestbench.simulator.lab_client import Lab, LabProcess
+
+ROOT = str(paths.ROOT)
+PYTHON = [sys.executable, "-I", "-S", "-c"]
+
+
+@pytest.fixture(
+    params=[pytest.param("packet", marks=pytest.mark.link), "relay"],
+)
+def lab(request: pytest.FixtureRequest) -> Iterator[Lab]:
+    need_link(request.param)
+    with Lab(LinkSpec(rtt_ms=2, engine=request.param)) as lab:
+        yield lab
+
+
+def is_alive(pid: int) -> bool:
+    try:
+        state = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
+    except (FileNotFoundError, ProcessLookupError):
+        return False
+    return state != "Z"
+
+
+def eventually(condition: Callable[[], bool]) -> bool:
+    end = time.monotonic() + 20
+    while not condition():
+        if time.monotonic() > end:
+            return False
+        time.sleep(0.01)
+    return True
+
+
+def complaint(lab: Lab) -> str:
+    """Wait until `check` complains."""
+    found = ""
+
+    def complains() -> bool:
+        nonlocal found
+        try:
+            lab.check()
+        except LabError as error:
+            found = str(error)
+        return bool(found)
+
+    assert eventually(complains)
+    return found
+
+
+def output_of(lab: Lab, script: str, **options: object) -> tuple[LabProcess, str]:
+    reader, writer = os.pipe()
+    try:
+        program = lab.spawn([*PYTHON, script], fds={1: writer}, **options)  # type: ignore[arg-type]
+    finally:
+        os.close(writer)
+    with os.fdopen(reader) as pipe:
+        return program, pipe.read()
+
+
+def run_script(script: str, *arguments: str, runner: tuple[str, ...] = ()) -> str:
+    command = [*runner, sys.executable, "-c", PREAMBLE + script, ROOT, *arguments]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+PREAMBLE = """
+import os, sys, json
+sys.path.append(sys.argv[1])
+from vestbench.errors import LabError
+from vestbench.model.simulated import LinkSpec
+from vestbench.simulator.lab_client import Lab
+"""
+
+
+def test_a_program_gets_the_descriptors_it_was_given(lab: Lab) -> None:
+    here, there = os.pipe()
+    back, forth = os.pipe()
+    script = "import os; os.write(9, os.read(5, 10).upper())"
+    program = lab.spawn([*PYTHON, script], fds={5: here, 9: forth})
+    os.write(there, b"hello")
+
+    assert os.read(back, 10) == b"HELLO"
+    assert program.wait(10) == 0
+    for fd in (here, there, back, forth):
+        os.close(fd)
+
+
+def test_descriptors_may_be_exchanged(lab: Lab) -> None:
+    pipes = [os.pipe() for _ in range(2)]
+    first, second = (writer for _, writer in pipes)
+    script = "import os; os.write(3, b'three'); os.write(4, b'four')"
+    lab.spawn([*PYTHON, script], fds={4: first, 3: second}).wait(10)
+
+    assert os.read(pipes[0][0], 10) == b"four"
+    assert os.read(pipes[1][0], 10) == b"three"
+    for pair in pipes:
+        for fd in pair:
+            os.close(fd)
+
+
+def test_a_program_sees_no_other_descriptors(lab: Lab) -> None:
+    script = (
+        "import os; path = '/proc/self/fd/'; "
+        "print(*(fd for fd in os.listdir(path) if os.path.exists(path + fd)),"
+        "os.readlink(path + '0'))"
+    )
+    _, said = output_of(lab, script)
+
+    assert said.split() == ["0", "1", "2", "/dev/null"]
+
+
+def test_exit_statuses_and_signals_are_told_apart(lab: Lab) -> None:
+    failed = lab.spawn([*PYTHON, "raise SystemExit(3)"])
+    killed = lab.spawn([*PYTHON, "import os; os.kill(os.getpid(), 9)"])
+
+    assert failed.wait(10) == failed.poll() == 3
+    assert killed.wait(10) == -9
+
+
+def test_waiting_gives_up_after_its_time(lab: Lab) -> None:
+    program = lab.spawn(["sleep", "100"])
+
+    assert program.wait(0.05) is None
+    assert program.poll() is None
+    program.kill()
+    assert program.wait(10) == -9
+
+
+def test_programs_get_the_signals_of_a_fresh_process(lab: Lab) -> None:
+    reader, writer = os.pipe()
+    lab.spawn(["grep", "SigIgn", "/proc/self/status"], fds={1: writer})
+    os.close(writer)
+    with os.fdopen(reader) as pipe:
+        ignored = int(pipe.read().split()[1], 16)
+
+    for number in (signal.SIGINT, signal.SIGPIPE, signal.SIGCHLD):
+        assert not ignored >> (number - 1) & 1
+
+
+def test_a_program_that_dies_is_reported_by_check(lab: Lab) -> None:
+    lab.check()
+    program = lab.spawn(["sh", "-c", "exit 7"])
+
+    assert complaint(lab) == f"sh (process {program.pid}) ended with status 7"
+    with pytest.raises(LabError, match="status 7"):
+        lab.check()
+
+
+def test_an_end_that_was_asked_for_or_went_well_is_not_reported(lab: Lab) -> None:
+    ended = lab.spawn(["true"])
+    killed = lab.spawn(["sleep", "100"])
+    killed.kill(signal.SIGTERM)
+
+    assert (ended.wait(10), killed.wait(10)) == (0, -signal.SIGTERM)
+    lab.check()
+
+
+def test_a_killed_forwarder_is_reported_by_check(lab: Lab) -> None:
+    os.kill(lab.forwarder_pid, signal.SIGKILL)
+    link = "relay" if lab.engine == "relay" else "forwarder"
+
+    assert complaint(lab) == f"the {link} was killed by SIGKILL"
+    assert lab.stop().disturbed == f"the {link} was killed by SIGKILL"
+
+
+def test_a_killed_lab_is_reported_and_takes_everything_along(lab: Lab) -> None:
+    program = lab.spawn(["sleep", "100"])
+    os.kill(lab.pid, signal.SIGKILL)
+
+    assert complaint(lab) == "the lab process was killed by SIGKILL"
+    assert lab.stop().disturbed == "the lab process was killed by SIGKILL"
+    assert eventually(lambda: not any(map(is_alive, (lab.forwarder_pid, program.pid))))
+    with pytest.raises(LabError, match="killed by SIGKILL"):
+        lab.spawn(["true"])
+
+
+def test_stopping_ends_grandchildren_too_and_can_be_repeated(lab: Lab) -> None:
+    reader, writer = os.pipe()
+    # The grandchild has a session of its own and no parent.
+    script = (
+        "import os, time\n"
+        "if os.fork() == 0:\n"
+        "    os.setsid(); os.write(7, b'x'); time.sleep(100)\n"
+    )
+    program = lab.spawn([*PYTHON, script], fds={7: writer})
+    os.close(writer)
+    assert os.read(reader, 1) == b"x"
+    assert program.wait(10) == 0
+    report = lab.stop()
+
+    # The pipe ends when nobody holds its other end any more.
+    assert select.select([reader], [], [], 20)[0]
+    assert os.read(reader, 1) == b""
+    assert lab.stop() is report
+    assert not any(map(is_alive, (lab.pid, lab.forwarder_pid)))
+    os.close(reader)
+
+
+def test_programs_count_as_killed_after_stop(lab: Lab) -> None:
+    program = lab.spawn(["sleep", "100"])
+    lab.stop()
+
+    assert program.poll() == -signal.SIGKILL
+    lab.check()
+
+
+def test_a_stopped_forwarder_does_not_hang_stop(lab: Lab) -> None:
+    os.kill(lab.forwarder_pid, signal.SIGSTOP)
+
+    assert lab.stop().disturbed == "the link gave no account of itself"
+    assert not is_alive(lab.forwarder_pid)
+
+
+def test_a_missing_program_is_one_line(lab: Lab) -> None:
+    with pytest.raises(LabError) as caught:
+        lab.spawn(["no-such-program"])
+
+    assert str(caught.value) == (
+        "the lab: cannot start no-such-program: No such file or directory"
+    )
+    lab.check()
+
+
+def test_proxies_are_taken_out_of_the_inherited_environment(
+    lab: Lab, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("HTTP_PROXY", "https_proxy", "ALL_PROXY", "NO_PROXY"):
+        monkeypatch.setenv(name, "http://nowhere")
+    monkeypatch.setenv("VESTBENCH_TEST", "kept")
+    script = "import json, os; print(json.dumps(dict(os.environ)))"
+    inherited = json.loads(output_of(lab, script)[1])
+    given = json.loads(output_of(lab, script, env={"A": "b", "LC_ALL": "C"})[1])
+
+    assert inherited["VESTBENCH_TEST"] == "kept"
+    assert not [name for name in inherited if name.lower().endswith("_proxy")]
+    assert given.items() >= {"A": "b"}.items()
+    assert "VESTBENCH_TEST" not in given
+
+
+def test_a_program_runs_where_it_is_told_to(lab: Lab, tmp_path: Path) -> None:
+    script = "import os; print(os.getcwd())"
+    _, said = output_of(lab, script, cwd=tmp_path)
+
+    assert said.strip() == str(tmp_path)
+
+
+def test_a_large_environment_passes(lab: Lab) -> None:
+    script = "import os; print(sum(map(len, os.environ.values())))"
+    many = {f"V{number}": "ü" * 50_000 for number in range(8)} | {"LC_ALL": "C.UTF-8"}
+    _, said = output_of(lab, script, env=many)
+
+    assert int(said) == 8 * 50_000 + len("C.UTF-8")
+
+
+@pytest.mark.link
+def test_a_program_is_in_the_network_of_the_lab() -> None:
+    need_link("packet")
+    with Lab(LinkSpec(rtt_ms=2, engine="packet")) as lab:
+        script = "import socket; print(*(n for _, n in socket.if_nameindex()))"
+        _, said = output_of(lab, script)
+
+        assert set(said.split()) >= {"lo", "vb0", "vb1"}
+        assert lab.server_host == "10.99.0.1"
+        assert lab.names == ("10.99.0.2",)
+        assert lab.connect_address(8443) == ("10.99.0.2", 8443)
+
+
+def test_a_lab_can_be_used_from_any_thread_of_a_threaded_process() -> None:
+    stop = threading.Event()
+    idle = threading.Thread(target=stop.wait)
+    idle.start()
+    engines = []
+
+    def work() -> None:
+        with Lab(LinkSpec(rtt_ms=2)) as lab:
+            assert lab.spawn(["true"]).wait(10) == 0
+            engines.append(lab.engine)
+
+    worker = threading.Thread(target=work)
+    worker.start()
+    worker.join()
+    stop.set()
+    idle.join()
+
+    assert len(engines) == 1
+
+
+@pytest.mark.parametrize(
+    "engine", [pytest.param("packet", marks=pytest.mark.link), "relay"]
+)
+def test_nothing_outlives_a_killed_parent(engine: str) -> None:
+    need_link(engine)
+    script = PREAMBLE + (
+        "import time\n"
+        "lab = Lab(LinkSpec(rtt_ms=2, engine=sys.argv[2]))\n"
+        "program = lab.spawn(['sleep', '100'])\n"
+        "print(json.dumps([lab.pid, lab.forwarder_pid, program.pid]), flush=True)\n"
+        "time.sleep(100)\n"
+    )
+    command = [sys.executable, "-c", script, ROOT, engine]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as parent:
+        assert parent.stdout is not None
+        pids = json.loads(parent.stdout.readline())
+        assert all(map(is_alive, pids))
+        parent.kill()
+
+    assert eventually(lambda: not any(map(is_alive, pids)))
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="there are no namespaces")
+def test_a_process_with_threads_does_not_enter_a_namespace() -> None:
+    said = run_script(
+        "import threading\n"
+        "from vestbench.simulator.link.netns import LinkRefusedError, enter\n"
+        "threading.Thread(target=threading.Event().wait, daemon=True).start()\n"
+        "try:\n"
+        "    enter()\n"
+        "except LinkRefusedError as refused:\n"
+        "    print(refused.code)\n"
+    )
+
+    assert said.strip() == "process-is-multithreaded"
+
+
+# Makes one system call fail with EPERM, as Docker's default profile does.
+SECCOMP = """
+import ctypes, platform
+class Instruction(ctypes.Structure):
+    _fields_ = [("code", ctypes.c_ushort), ("jt", ctypes.c_ubyte),
+                ("jf", ctypes.c_ubyte), ("k", ctypes.c_uint)]
+class Program(ctypes.Structure):
+    _fields_ = [("len", ctypes.c_ushort), ("filter", ctypes.POINTER(Instruction))]
+number = {"x86_64": 272, "aarch64": 97}[platform.machine()]
+code = (Instruction * 4)(Instruction(0x20, 0, 0, 0), Instruction(0x15, 0, 1, number),
+    Instruction(0x06, 0, 0, 0x00050001), Instruction(0x06, 0, 0, 0x7FFF0000))
+libc = ctypes.CDLL(None)
+libc.prctl(38, 1, 0, 0, 0)
+assert libc.prctl(22, 2, ctypes.byref(Program(4, code)), 0, 0) == 0
+"""
+
+needs_seccomp = pytest.mark.skipif(
+    sys.platform != "linux" or platform.machine() not in ("x86_64", "aarch64"),
+    reason="the filter is written for two architectures of Linux",
+)
+
+
+@needs_seccomp
+def test_a_forbidden_namespace_leads_to_the_relay_and_is_explained() -> None:
+    said = run_script(
+        SECCOMP
+        + "with Lab(LinkSpec(rtt_ms=2)) as lab:\n"
+        + "    status = lab.spawn(['true']).wait(10)\n"
+        + "    codes = [(r.engine, r.step, r.code, r.errno) for r in lab.refusals]\n"
+        + "    print(json.dumps([lab.engine, status, codes, lab.stop().disturbed]))\n"
+    )
+
+    why = ["unshare", "blocked-by-seccomp", "EPERM"]
+    assert json.loads(said) == ["relay", 0, [["packet", *why], ["tun", *why]], ""]
+
+
+@needs_seccomp
+def test_a_forced_engine_that_is_refused_is_one_line() -> None:
+    said = run_script(
+        SECCOMP
+        + "try:\n"
+        + "    Lab(LinkSpec(rtt_ms=2, engine='packet'))\n"
+        + "except LabError as error:\n"
+        + "    print(error)\n"
+    )
+
+    assert said.startswith(
+        "no link can be emulated here: packet: unshare: blocked-by-seccomp (EPERM), "
+    )
+    assert said.count("\n") == 1
+
+
+@needs_seccomp
+def test_loss_is_refused_where_only_the_relay_works() -> None:
+    said = run_script(
+        SECCOMP
+        + "try:\n"
+        + "    Lab(LinkSpec(rtt_ms=2, loss=0.01))\n"
+        + "except LabError as error:\n"
+        + "    print(error)\n"
+    )
+
+    assert said.startswith("loss needs a packet link: packet: unshare: blocked-by-")
+
+
+@pytest.mark.parametrize(
+    ("spec", "message"),
+    [
+        (LinkSpec(rtt_ms=-1), "a round trip of -1 ms"),
+        (LinkSpec(rtt_ms=float("nan")), "a round trip of nan ms"),
+        (LinkSpec(rtt_ms=1, loss=1), "a loss of 1"),
+        (LinkSpec(rtt_ms=1, jitter_ms=-2), "a jitter of -2 ms"),
+        (LinkSpec(rtt_ms=1, engine="netem"), "no link engine is called 'netem'"),
+    ],
+    ids=["rtt", "nan", "loss", "jitter", "engine"],
+)
+def test_impossible_links_are_refused_before_anything_is_started(
+    spec: LinkSpec, message: str
+) -> None:
+    with pytest.raises(UsageError, match=message):
+        Lab(spec)
+
+
+def test_other_platforms_use_the_relay(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys, "platform", "darwin")
+    with Lab(LinkSpec(rtt_ms=2)) as lab:
+        assert lab.engine == "relay"
+        assert [refusal.code for refusal in lab.refusals] == ["not-linux"] * 2
+
+
+STARTS_ITSELF = (
+    "import os, sys; assert sys.version_info >= (3, 11);"
+    "assert os.access(sys.executable, os.X_OK);"
+)
+
+
+def nobody_runner() -> tuple[str, ...]:
+    """Return what runs a Python as an ordinary user, if this machine can do it."""
+    drop = ("setpriv", "--reuid=65534", "--regid=65534", "--clear-groups")
+    prefix = drop if os.getuid() == 0 else ()
+    importing = f"import sys; sys.path.append({ROOT!r}); import vestbench.model.request"
+    for python in (sys.executable, "/usr/bin/python3", "/usr/local/bin/python3"):
+        command = [*prefix, python, "-c", STARTS_ITSELF + importing]
+        try:
+            done = subprocess.run(command, capture_output=True, check=False, cwd="/")
+        except OSError:
+            continue
+        if done.returncode == 0:
+            return (*prefix, python)
+    pytest.skip("no Python 3.11 or later that an ordinary user may run")
+
+
+@pytest.mark.link
+def test_an_ordinary_user_has_the_packet_engine() -> None:
+    need_link("packet")
+    script = PREAMBLE + (
+        "with Lab(LinkSpec(rtt_ms=5)) as lab:\n"
+        "    rtt = min(lab.measure_rtt(n=9))\n"
+        "    status = lab.spawn(['true']).wait(10)\n"
+        "    print(json.dumps([os.getuid(), lab.engine, status, rtt]))\n"
+    )
+    command = [*nobody_runner(), "-c", script, ROOT]
+    done = subprocess.run(command, capture_output=True, text=True, cwd="/", check=False)
+    assert done.returncode == 0, done.stderr
+    user, engine, status, rtt = json.loads(done.stdout)
+
+    assert user != 0
+    assert (engine, status) == ("packet", 0)
+    demand(abs(rtt - 5) <= 0.5, f"{rtt:.2f} ms at 5 ms")

@@ -1,0 +1,9 @@
+"""Where the checkout has what tests read."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+ROOT = Path(__file__).parents[2]
+DATA = ROOT / "tests" / "data"
+RESULTS = ROOT / "results"

@@ -1,0 +1,39 @@
+"""What a report looks like where it is printed."""
+
+from __future__ import annotations
+
+import io
+
+from rich.cells import cell_len
+from rich.console import Console, RenderableType
+
+from vestbench.model.run import Run
+from vestbench.report import show_run
+
+
+def written(shown: RenderableType, width: int = 120, *, colour: bool = False) -> str:
+    """Return what a file would hold: no colours, no trailing blanks."""
+    stream = io.StringIO()
+    console = Console(
+        file=stream,
+        width=width,
+        force_terminal=colour,
+        color_system="truecolor" if colour else None,
+        legacy_windows=False,
+    )
+    console.print(shown)
+    text = stream.getvalue()
+    return text if colour else "\n".join(line.rstrip() for line in text.split("\n"))
+
+
+def rendered(run: Run, width: int = 120) -> str:
+    """Return the whole report of a run, as `written`."""
+    return written(show_run(run), width)
+
+
+def assert_whole(text: str, width: int) -> None:
+    """Make sure that nothing is too wide, cropped, or shown as a missing value."""
+    assert max(map(cell_len, text.splitlines())) <= width
+    assert "…" not in text
+    assert "nan" not in text
+    assert "None" not in text

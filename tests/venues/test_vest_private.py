@@ -1,0 +1,430 @@
+"""Requests to the endpoints of Vest that need an account, and its answers."""
+
+from __future__ import annotations
+
+import json
+import pickle
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+from itertools import pairwise
+from typing import Any
+from urllib.parse import parse_qs, urlsplit
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tests.venues.test_orders import FOK
+from tests.venues.test_signing import (
+    EXPIRY_MS,
+    PRIMARY,
+    PRIMARY_ADDRESS,
+    SIGNING,
+    SIGNING_ADDRESS,
+    TIME_MS,
+)
+from vestbench.errors import UsageError, VenueError
+from vestbench.model.request import RequestSpec
+from vestbench.venues import find_venue
+from vestbench.venues.secret import Secret
+from vestbench.venues.vest import answers as vest_answers
+from vestbench.venues.vest.credentials import Credentials
+from vestbench.venues.vest.orders import Instrument, signed_body
+from vestbench.venues.vest.private import PRIVATE_ENDPOINTS, Nonces, VestRequests
+
+PRODUCTION = "https://server-prod.hz.vestmarkets.com/v2"
+API_KEY = "Throw-away.API/key=1"
+KEYED = (("xrestservermm", "restserver3"), ("X-API-KEY", API_KEY))
+JSON = ("content-type", "application/json")
+CREDENTIALS = Credentials(
+    primary_key=PRIMARY,
+    signing_key=SIGNING,
+    api_key=Secret(API_KEY),
+    account_group=3,
+    primary_address=PRIMARY_ADDRESS,
+)
+PROOF = (
+    "0x50d4d8ff2a4e0b9dc86022f858f354b9fabb8427adf5eee9e8c4bcc1ecd8e034"
+    "51adedbfc9bbdd2bd806b759da97eae333083b039e8da6ccb94d7d1c6f99f1d61b"
+)
+
+
+def requests(
+    credentials: Credentials = CREDENTIALS, venue: str = "vest", **options: Any
+) -> VestRequests:
+    return VestRequests(
+        find_venue(venue, simulated_url="https://10.99.0.2/v2"), credentials, **options
+    )
+
+
+# Endpoints.
+
+
+@pytest.mark.parametrize(
+    ("name", "method", "path", "signed", "moves_money"),
+    [
+        ("account", "GET", "/account", False, False),
+        ("nonce", "GET", "/account/nonce", False, False),
+        ("listen-key", "POST", "/account/listenKey", False, False),
+        ("leverage", "POST", "/account/leverage", False, True),
+        ("order", "POST", "/orders", True, True),
+        ("cancel", "POST", "/orders/cancel", True, False),
+        ("orders", "GET", "/orders", False, False),
+    ],
+)
+def test_each_endpoint_knows_its_method_and_its_danger(
+    name: str, method: str, path: str, signed: bool, moves_money: bool
+) -> None:
+    endpoint = PRIVATE_ENDPOINTS[name]
+
+    assert (endpoint.method, endpoint.path) == (method, path)
+    assert (endpoint.signed, endpoint.moves_money) == (signed, moves_money)
+
+
+def test_an_account_without_a_valid_key_is_no_response() -> None:
+    spec = requests().account(now_ms=1)
+
+    assert spec.accepts(200)
+    assert not spec.accepts(401)
+
+
+def test_not_found_is_the_answer_wanted_from_the_safe_cancel() -> None:
+    spec = requests().cancel(now_ms=1)
+    accepted = [s for s in (200, 400, 401, 403, 404, 429, 500, 503) if spec.accepts(s)]
+
+    assert accepted == [200, 400, 404]
+
+
+# Requests, exactly.
+
+
+def test_a_registration_is_exact() -> None:
+    assert requests(replace(CREDENTIALS, api_key=None)).register(
+        now_ms=TIME_MS
+    ) == RequestSpec(
+        endpoint="register",
+        method="POST",
+        url=PRODUCTION + "/register",
+        headers=(KEYED[0], JSON),
+        body=(
+            f'{{"signingAddr":"{SIGNING_ADDRESS}","primaryAddr":"{PRIMARY_ADDRESS}",'
+            f'"signature":"{PROOF}","expiryTime":{EXPIRY_MS},"networkType":0}}'
+        ).encode(),
+    )
+
+
+def test_a_registration_takes_another_expiry() -> None:
+    body = json.loads(requests().register(now_ms=5, expiry_ms=77).body)
+
+    assert body["expiryTime"] == 77
+    assert body["signature"] != PROOF
+
+
+def test_each_environment_has_its_own_proof() -> None:
+    proofs = [
+        json.loads(requests(venue=venue).register(now_ms=TIME_MS).body)["signature"]
+        for venue in ("vest", "vest-dev", "sim")
+    ]
+
+    assert proofs[0] == PROOF
+    assert proofs[1] == proofs[2] != PROOF
+
+
+@pytest.mark.parametrize(
+    ("name", "method", "path"),
+    [
+        ("account", "GET", "/account?time=42"),
+        ("nonce", "GET", "/account/nonce?time=42"),
+        ("listen-key", "POST", "/account/listenKey"),
+        ("orders", "GET", "/orders?time=42"),
+    ],
+)
+def test_requests_with_a_key_are_exact(name: str, method: str, path: str) -> None:
+    assert requests().request(PRIVATE_ENDPOINTS[name], now_ms=42) == RequestSpec(
+        endpoint=name, method=method, url=PRODUCTION + path, headers=KEYED
+    )
+
+
+def test_the_named_requests_are_those_of_their_endpoints() -> None:
+    made = requests()
+    by_endpoint = [
+        made.request(PRIVATE_ENDPOINTS[name], now_ms=42)
+        for name in ("account", "nonce", "listen-key", "orders")
+    ]
+
+    assert by_endpoint == [
+        made.account(now_ms=42),
+        made.nonce(now_ms=42),
+        made.listen_key(now_ms=42),
+        made.orders(now_ms=42),
+    ]
+
+
+@pytest.mark.parametrize("method", ["PUT", "DELETE"])
+def test_a_listen_key_can_be_extended_and_closed(method: str) -> None:
+    spec = requests().listen_key(now_ms=42, method=method)
+
+    assert (spec.method, spec.url) == (method, PRODUCTION + "/account/listenKey")
+    assert (spec.headers, spec.body) == (KEYED, b"")
+
+
+def test_a_leverage_is_exact() -> None:
+    spec = requests().leverage("BTC-PERP", 10, now_ms=42)
+
+    assert (spec.method, spec.url) == ("POST", PRODUCTION + "/account/leverage")
+    assert spec.headers == (*KEYED, JSON)
+    assert spec.body == b'{"time":42,"symbol":"BTC-PERP","value":10}'
+
+
+def test_an_order_is_exact() -> None:
+    assert requests().order(FOK) == RequestSpec(
+        endpoint="order",
+        method="POST",
+        url=PRODUCTION + "/orders",
+        headers=(*KEYED, JSON),
+        body=signed_body(FOK, SIGNING),
+    )
+
+
+@pytest.mark.parametrize(("given", "sent"), [("", "0x" + "0" * 64), ("0xab", "0xab")])
+def test_a_cancel_is_of_no_order_unless_one_is_named(given: str, sent: str) -> None:
+    spec = requests(recv_window_ms=9000).cancel(now_ms=42, order_id=given)
+    body = json.loads(spec.body)
+
+    assert (spec.method, spec.url) == ("POST", PRODUCTION + "/orders/cancel")
+    assert spec.headers == (*KEYED, JSON)
+    assert body["order"] == {"time": 42, "nonce": 42, "id": sent}
+    assert body["recvWindow"] == 9000
+
+
+def test_the_list_of_orders_can_be_filtered() -> None:
+    spec = requests().orders(now_ms=42, symbol="A&B=C D", limit=5, id="0x1,0x2")
+
+    assert parse_qs(urlsplit(spec.url).query) == {
+        "symbol": ["A&B=C D"],
+        "limit": ["5"],
+        "id": ["0x1,0x2"],
+        "time": ["42"],
+    }
+
+
+@pytest.mark.parametrize("name", ["leverage", "order"])
+def test_what_wants_more_than_an_account_is_not_built_by_name(name: str) -> None:
+    with pytest.raises(ValueError, match="wants more than an account"):
+        requests().request(PRIVATE_ENDPOINTS[name], now_ms=42)
+
+
+def test_the_safe_cancel_is_what_its_name_builds() -> None:
+    body = json.loads(requests().request(PRIVATE_ENDPOINTS["cancel"], now_ms=42).body)
+
+    assert body["order"]["id"] == "0x" + "0" * 64
+
+
+def test_before_the_registration_the_venue_decides_the_route() -> None:
+    spec = requests(replace(CREDENTIALS, account_group=None)).register(now_ms=1)
+
+    assert spec.headers == (("xrestservermm", "restserver0"), JSON)
+
+
+# What is missing, and what must not be seen.
+
+
+@pytest.mark.parametrize(
+    ("missing", "endpoint", "variable"),
+    [
+        ("api_key", "account", "VEST_API_KEY"),
+        ("api_key", "cancel", "VEST_API_KEY"),
+        ("signing_key", "cancel", "VEST_SIGNING_KEY"),
+    ],
+)
+def test_a_missing_key_is_named_with_its_variable(
+    missing: str, endpoint: str, variable: str
+) -> None:
+    lacking: dict[str, Any] = {missing: None}
+    made = requests(replace(CREDENTIALS, **lacking))
+
+    with pytest.raises(UsageError, match=f"set {variable}, or name a file"):
+        made.request(PRIVATE_ENDPOINTS[endpoint], now_ms=1)
+
+
+@pytest.mark.parametrize("missing", ["primary_key", "signing_key"])
+def test_both_keys_are_needed_to_register(missing: str) -> None:
+    lacking: dict[str, Any] = {missing: None}
+
+    with pytest.raises(UsageError, match=f"no {missing.replace('_', ' ')}"):
+        requests(replace(CREDENTIALS, **lacking)).register(now_ms=1)
+
+
+def test_a_venue_without_accounts_is_refused() -> None:
+    with pytest.raises(UsageError, match="venue paradex has no account here"):
+        requests(venue="paradex")
+
+
+def test_a_request_shows_no_key_and_travels_with_it() -> None:
+    made = requests()
+    for spec in (made.register(now_ms=1), made.cancel(now_ms=1), made.order(FOK)):
+        signature = json.loads(spec.body)["signature"]
+
+        assert signature[2:] not in repr(spec)
+        assert API_KEY not in repr(spec)
+        assert PRIMARY.reveal()[2:].encode() not in pickle.dumps(spec)
+        assert SIGNING.reveal()[2:].encode() not in pickle.dumps(spec)
+        assert pickle.loads(pickle.dumps(spec)) == spec  # noqa: S301 - our own
+
+
+# Nonces.
+
+
+def test_the_nonce_is_the_time_where_the_clock_advances() -> None:
+    nonces = Nonces()
+
+    assert [nonces.next(now) for now in (10, 11, 15)] == [10, 11, 15]
+
+
+def test_the_nonce_grows_where_the_clock_does_not() -> None:
+    nonces = Nonces(after=100)
+
+    assert [nonces.next(now) for now in (5, 100, 101, 200, 200, 150)] == [
+        *(101, 102, 103, 200, 201, 202)
+    ]
+
+
+@given(st.lists(st.integers(0, 10**13)), st.integers(-1, 10**13))
+def test_nonces_always_grow(clock: list[int], after: int) -> None:
+    nonces = Nonces(after=after)
+    found = [after, *(nonces.next(now) for now in clock)]
+
+    assert all(b > a for a, b in pairwise(found))
+    assert all(n >= now for n, now in zip(found[1:], clock, strict=True))
+
+
+def test_threads_share_nonces_without_repeating_one() -> None:
+    nonces = Nonces()
+
+    with ThreadPoolExecutor(8) as pool:
+        found = list(pool.map(nonces.next, [1000] * 2000))
+
+    assert sorted(found) == list(range(1000, 3000))
+
+
+def test_orders_and_cancels_share_their_nonces() -> None:
+    made = requests(nonces=Nonces(after=41))
+    first = made.next_nonce(42)
+    body = json.loads(made.cancel(now_ms=42).body)
+
+    assert (first, body["order"]["nonce"], body["order"]["time"]) == (42, 43, 42)
+
+
+# Answers.
+
+
+def test_the_answer_to_the_registration_completes_the_credentials() -> None:
+    bare = replace(CREDENTIALS, api_key=None, account_group=None)
+
+    full = vest_answers.registration(b'{"apiKey":"k-1","accGroup":7}', bare)
+
+    assert full == replace(CREDENTIALS, api_key=Secret("k-1"), account_group=7)
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        b"",
+        b"null",
+        b"[]",
+        b"[" * 10_000,
+        b"\xff",
+        b'{"apiKey":"hunter2"}',
+        b'{"accGroup":1}',
+        b'{"apiKey":7,"accGroup":1}',
+        b'{"apiKey":"hunter2","accGroup":"1"}',
+        b'{"apiKey":"hunter2","accGroup":true}',
+        b'{"apiKey":"hunter2","accGroup":10}',
+        b'{"apiKey":"hunter2","accGroup":-1}',
+        b'{"apiKey":"","accGroup":1}',
+        b'{"apiKey":"hunter2\\r\\nx: y","accGroup":1}',
+        b'{"apiKey":"hunter2 \\u00e9","accGroup":1}',
+    ],
+)
+def test_an_unusable_registration_is_refused_without_being_repeated(
+    body: bytes,
+) -> None:
+    with pytest.raises(VenueError, match=r"^the answer to /register ") as refusal:
+        vest_answers.registration(body, CREDENTIALS)
+
+    assert "hunter2" not in str(refusal.value)
+    assert str(refusal.value).isprintable()
+
+
+def test_answers_are_read() -> None:
+    assert vest_answers.listen_key(b'{"listenKey":"abc"}').reveal() == "abc"
+    assert vest_answers.last_nonce(b'{"lastNonce":12}') == 12
+    assert vest_answers.order_id(b'{"id":"0xab"}') == "0xab"
+    assert vest_answers.order_id(b'{"code":1022,"msg":""}') is None
+
+
+@pytest.mark.parametrize("body", [b"{}", b'{"listenKey":""}', b'{"listenKey":1}'])
+def test_a_missing_listen_key_is_said(body: bytes) -> None:
+    with pytest.raises(VenueError, match="no listen key"):
+        vest_answers.listen_key(body)
+
+
+@pytest.mark.parametrize("body", [b"{}", b'{"lastNonce":-1}', b'{"lastNonce":"1"}'])
+def test_a_missing_nonce_is_said(body: bytes) -> None:
+    with pytest.raises(VenueError, match="no nonce"):
+        vest_answers.last_nonce(body)
+
+
+@pytest.mark.parametrize(
+    ("body", "code"),
+    [
+        (b'{"code":3017,"msg":"order not found"}', 3017),
+        (b'{"detail":{"code":1022,"msg":""}}', 1022),
+        (b'{"detail":"no"}', None),
+        (b'{"code":"3017"}', None),
+        (b'{"code":true}', None),
+        (b'{"id":"0x0"}', None),
+        (b"<html>", None),
+        (b"", None),
+    ],
+)
+def test_an_error_code_is_found_flat_or_nested(body: bytes, code: int | None) -> None:
+    assert vest_answers.error_code(body) == code
+
+
+INFO = b'{"symbols":[1,{"symbol":"A","sizeDecimals":4,"priceDecimals":2}]}'
+
+
+def test_an_instrument_is_read_from_the_exchange_info() -> None:
+    assert vest_answers.instrument(INFO, "A") == Instrument(
+        symbol="A", price_decimals=2, size_decimals=4
+    )
+
+
+@pytest.mark.parametrize(
+    ("body", "symbol"),
+    [
+        (INFO, "B"),
+        (b"{}", "A"),
+        (INFO.replace(b"4", b"99"), "A"),
+        (INFO.replace(b"4", b'"4"'), "A"),
+        (INFO.replace(b"4", b"-4"), "A"),
+    ],
+)
+def test_a_symbol_without_decimals_is_said(body: bytes, symbol: str) -> None:
+    with pytest.raises(VenueError, match=f"no usable decimals for {symbol}"):
+        vest_answers.instrument(body, symbol)
+
+
+def test_a_price_is_read_from_the_ticker() -> None:
+    body = b'{"tickers":[{"symbol":"A","markPrice":"34000.1"}]}'
+
+    assert str(vest_answers.ticker_price(body, "A")) == "34000.1"
+
+
+@pytest.mark.parametrize("price", [b"1", b'"NaN"', b'"1e9"', b'""', b"null", b'"-1"'])
+def test_a_ticker_without_a_price_is_said(price: bytes) -> None:
+    body = b'{"tickers":[{"symbol":"A","markPrice":%s}]}' % price
+
+    with pytest.raises(VenueError, match="no price for A"):
+        vest_answers.ticker_price(body, "A")

@@ -1,0 +1,466 @@
+"""The worker process: what it does, what it imports, and how it ends."""
+
+from __future__ import annotations
+
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+
+import pytest
+
+from tests.support.records import known
+from tests.support.servers import (
+    PATIENCE_S,
+    SLOT,
+    ScriptedServer,
+    Visit,
+    answer,
+    free_port,
+    get,
+    plan,
+    post,
+    tls_pair,
+)
+from vestbench.model.request import (
+    Failure,
+    FailureKind,
+    Outcome,
+    RequestSpec,
+    Role,
+    Sample,
+    Slot,
+)
+from vestbench.model.strategy import Strategy
+from vestbench.workers.remote import (
+    Process,
+    RemoteSession,
+    RemoteStack,
+    Spawner,
+    WorkerDiedError,
+    spawn_here,
+)
+
+SECRET = "vest-api-key-4711"
+
+
+@pytest.fixture(scope="module")
+def stack() -> Iterator[RemoteStack]:
+    with RemoteStack(ca_pem=tls_pair().ca_pem) as stack:
+        yield stack
+
+
+@pytest.fixture
+def fresh() -> Iterator[RemoteStack]:
+    with RemoteStack(ca_pem=tls_pair().ca_pem) as stack:
+        assert stack.facts.stack == "httpx"
+        yield stack
+
+
+def pid_of(stack: RemoteStack) -> int:
+    process = stack._process
+    assert isinstance(process, subprocess.Popen)
+    return process.pid
+
+
+def numbered(status: str) -> bytes:
+    return answer(status=f"{status} No", headers=["Retry-After: 1"])
+
+
+ANSWERS = {
+    b"/": answer(headers=["Set-Cookie: a=b; Path=/; Max-Age=60"]),
+    b"/latin": answer(b"\xe9", headers=["X: caf@"]).replace(b"@", b"\xe9"),
+    b"/chunked": b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n",
+    b"/gzip": answer(b"plain", headers=["Content-Encoding: gzip"]),
+    b"/date": answer(
+        status="429 No", headers=["Retry-After: Wed, 21 Oct 2015 07:28:00 GMT"]
+    ),
+    **{b"/" + code.encode(): numbered(code) for code in ("301", "404", "429", "503")},
+}
+
+
+def by_path(visit: Visit) -> None:
+    """Do to each request what its path says."""
+    while request := visit.request():
+        path = request.split(b" ", 2)[1]
+        if path in ANSWERS:
+            visit.send(ANSWERS[path])
+        elif path == b"/echo":  # an answer that quotes the request, and is none
+            visit.send(b"HTTP/1.1 200 OK\r\n" + request.replace(b": ", b" "))
+        elif path == b"/half":
+            return visit.send(answer(b"x" * 9)[:-1])
+        elif path == b"/reset":
+            return visit.reset()
+        elif path == b"/stall":
+            return visit.stall()
+        elif path == b"/close":
+            return None
+        else:
+            raise ValueError(path)
+    return None
+
+
+def accidents(tls: ScriptedServer, untrusted: ScriptedServer) -> list[RequestSpec]:
+    """Return a request for every sort of failure."""
+    failing = ("503", "301", "404", "429", "date", "gzip", "echo")
+    return [
+        *(get(tls.url + path) for path in failing),
+        *(get(tls.url + path) for path in ("reset", "close", "half", "stall")),
+        get(f"https://127.0.0.1:{free_port()}/"),  # connect
+        get(f"https://{'x' * 64}.test/"),  # dns
+        get("https://h\n/"),
+        untrusted.get(),
+        get(tls.url.replace("https", "http")),  # HTTP to a TLS server
+    ]
+
+
+@pytest.fixture(scope="module")
+def servers() -> Iterator[tuple[ScriptedServer, ScriptedServer]]:
+    with (
+        ScriptedServer(by_path, tls_pair().server) as server,
+        ScriptedServer(tls=tls_pair("unknown-ca").server) as untrusted,
+    ):
+        yield server, untrusted
+
+
+# --- what it does ---
+
+
+def test_the_worker_says_what_it_is(stack: RemoteStack) -> None:
+    facts = stack.facts
+
+    assert facts.stack == "httpx"
+    assert set(facts.versions) == {
+        "vestbench",
+        "httpx",
+        "httpcore",
+        "python",
+        "openssl",
+    }
+    assert known(facts.tls_context_ns) > 0
+    assert 0 < facts.origin_ns < time.monotonic_ns()
+
+
+def test_requests_are_sent_by_the_worker_over_its_own_pool(stack: RemoteStack) -> None:
+    with ScriptedServer(tls=tls_pair().server) as server:
+        session = stack.open(plan())
+        slots = [Slot(session=7, index=i, role=Role.SUBSEQUENT) for i in range(3)]
+        outcomes = [session.send(server.get(), slot) for slot in slots]
+        session.close()
+
+    assert [outcome.slot for outcome in outcomes] == slots
+    assert [isinstance(o, Sample) and o.reused for o in outcomes] == [False, True, True]
+    assert server.connections == 1
+    assert session.build_ns > 0
+    assert session.notes == ()
+
+
+def test_who_asks_gets_the_body_of_the_answer_as_well(
+    stack: RemoteStack, servers: tuple[ScriptedServer, ScriptedServer]
+) -> None:
+    server, _ = servers
+    session = stack.open(plan())
+    try:
+        asked = [
+            session.ask(get(server.url + path), SLOT)
+            for path in ("latin", "503", "reset")
+        ]
+    finally:
+        session.close()
+
+    (found, body), (refused, refusal), (lost, nothing) = asked
+    assert isinstance(found, Sample)
+    assert found.body_bytes == len(body)
+    assert (body, refusal, nothing) == (
+        b"\xe9",
+        answer().partition(b"\r\n\r\n")[2],
+        b"",
+    )
+    assert isinstance(refused, Failure)
+    assert refused.status == 503
+    assert isinstance(lost, Failure)
+    assert lost.kind is FailureKind.RESET
+
+
+def test_closing_a_session_closes_its_connections(stack: RemoteStack) -> None:
+    with ScriptedServer() as server:
+        session = stack.open(plan())
+        session.send(server.get(), SLOT)
+        session.close()
+
+        assert server.visits[0].ended.wait(PATIENCE_S)
+
+
+def test_sessions_in_the_worker_do_not_share_connections(stack: RemoteStack) -> None:
+    with ScriptedServer() as server:
+        sessions = [stack.open(plan()) for _ in range(2)]
+        outcomes = [session.send(server.get(), SLOT) for session in sessions * 2]
+        for session in sessions:
+            session.close()
+
+    serials = [
+        outcome.connection for outcome in outcomes if isinstance(outcome, Sample)
+    ]
+    assert serials[:2] == serials[2:]
+    assert serials[0] != serials[1]
+    assert server.connections == 2
+
+
+def test_a_burst_is_answered_in_the_order_of_its_requests(
+    stack: RemoteStack, servers: tuple[ScriptedServer, ScriptedServer]
+) -> None:
+    paths = ("", "503", "", "404")
+    slots = [Slot(session=0, index=i, role=Role.COLD) for i in range(4)]
+    session = stack.open(plan(concurrency=4))
+    outcomes = session.burst([get(servers[0].url + path) for path in paths], slots)
+    session.close()
+
+    assert [outcome.status for outcome in outcomes] == [200, 503, 200, 404]
+    assert [outcome.slot for outcome in outcomes] == slots
+    assert "raised from 2 to 4" in session.notes[0]
+
+
+# --- nothing happens in the background of a measurement ---
+
+
+def exercise(
+    stack: RemoteStack, servers: tuple[ScriptedServer, ScriptedServer]
+) -> list[Outcome]:
+    """Send a request of every sort, and return what became of them."""
+    server, untrusted = servers
+    outcomes: list[Outcome] = []
+
+    def through(session: RemoteSession, *specs: RequestSpec) -> None:
+        outcomes.extend(session.send(spec, SLOT) for spec in specs)
+        outcomes.extend(session.burst(specs[:3], [SLOT] * len(specs[:3])))
+        session.close()
+
+    good = [
+        server.get(),
+        get(server.url + "latin"),
+        get(server.url + "chunked"),
+        post(server.url, b'{"order": 1}', headers=(("x-api-key", SECRET),)),
+        get(server.url_of("localhost")),
+    ]
+    through(stack.open(plan(concurrency=3)), *good)
+    through(stack.open(plan(strategy=Strategy.UNPOOLED)), *good)
+    through(
+        stack.open(plan(request_timeout_s=0.2)),
+        *accidents(server, untrusted),
+        server.get(headers=(("x-api-key", "line\nbreak"),)),
+        *good * 2,  # enough of them for a collection of garbage
+    )
+    return outcomes
+
+
+def test_no_request_imports_anything(
+    fresh: RemoteStack, servers: tuple[ScriptedServer, ScriptedServer]
+) -> None:
+    before = set(fresh.modules())
+
+    outcomes = exercise(fresh, servers)
+
+    assert set(fresh.modules()) - before == set()
+    kinds = {outcome.kind for outcome in outcomes if isinstance(outcome, Failure)}
+    assert kinds == set(FailureKind)
+
+
+def test_garbage_is_only_collected_between_requests(
+    stack: RemoteStack, servers: tuple[ScriptedServer, ScriptedServer]
+) -> None:
+    before = stack.collecting()
+    session = stack.open(plan())
+    for _ in range(20):
+        session.send(servers[0].get(), SLOT)
+    session.close()
+
+    assert (before, stack.collecting()) == (False, False)
+
+
+def test_the_worker_loads_nothing_that_draws_or_computes(stack: RemoteStack) -> None:
+    roots = {name.partition(".")[0] for name in stack.modules()}
+
+    assert not roots & {"numpy", "typer", "trustme", "tomli_w"}
+
+
+# --- secrets ---
+
+
+def spawn_into(path: Path) -> Spawner:
+    """Start workers whose messages go to a file."""
+
+    def spawn(argv: Sequence[str], fds: Mapping[int, int]) -> Process:
+        with path.open("ab") as file:
+            return subprocess.Popen(
+                argv,
+                pass_fds=tuple(fds.values()),
+                stdin=subprocess.DEVNULL,
+                stdout=file,
+                stderr=file,
+                start_new_session=True,
+            )
+
+    return spawn
+
+
+def test_secrets_are_in_no_text_that_a_request_leaves_behind(
+    servers: tuple[ScriptedServer, ScriptedServer], tmp_path: Path
+) -> None:
+    server, untrusted = servers
+    headers = (("x-api-key", SECRET), ("x-other", f"{SECRET}\n"))
+    written = tmp_path / "stderr"
+
+    with RemoteStack(spawn_into(written), ca_pem=tls_pair().ca_pem) as stack:
+        session = stack.open(plan(request_timeout_s=0.2))
+        specs = [
+            RequestSpec(
+                endpoint="test",
+                method="POST",
+                url=spec.url,
+                body=SECRET.encode(),
+                headers=headers[:count],
+            )
+            for spec in accidents(server, untrusted)
+            for count in (1, 2)
+        ]
+        outcomes = [session.send(spec, SLOT) for spec in specs]
+        session.close()
+
+    assert all(isinstance(outcome, Failure) for outcome in outcomes)
+    assert SECRET not in repr(specs)
+    assert SECRET not in repr(outcomes)
+    assert written.read_text() == ""
+
+
+# --- how it ends ---
+
+
+def test_the_worker_ends_by_itself_when_its_parent_closes(fresh: RemoteStack) -> None:
+    fresh.close()
+
+    assert fresh._process.poll() == 0
+
+
+def ended(pid: int) -> bool:
+    """Say whether a process is gone, or waits only to be noticed by its parent."""
+    try:
+        state = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
+    except (FileNotFoundError, ProcessLookupError):
+        return True
+    return state == "Z"
+
+
+ORPHAN = """
+import sys, time
+from vestbench.workers.remote import RemoteStack
+stack = RemoteStack()
+stack.facts
+print(stack._process.pid, flush=True)
+time.sleep(600)
+"""
+
+
+@pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="needs /proc")
+def test_no_worker_outlives_a_parent_that_is_killed() -> None:
+    with subprocess.Popen(
+        [sys.executable, "-c", ORPHAN], stdout=subprocess.PIPE, text=True
+    ) as parent:
+        assert parent.stdout is not None
+        pid = int(parent.stdout.readline())
+        alive = not ended(pid)
+        parent.kill()
+
+    give_up = time.monotonic() + PATIENCE_S
+    while not ended(pid) and time.monotonic() < give_up:
+        time.sleep(0.01)
+    assert alive
+    assert ended(pid)
+
+
+def test_the_worker_ignores_the_terminals_interrupt(
+    stack: RemoteStack, servers: tuple[ScriptedServer, ScriptedServer]
+) -> None:
+    stack.modules()  # it has started
+    os.kill(pid_of(stack), signal.SIGINT)
+    session = stack.open(plan())
+    outcome = session.send(servers[0].get(), SLOT)
+    session.close()
+
+    assert isinstance(outcome, Sample)
+    assert os.getsid(pid_of(stack)) != os.getsid(0)  # and is not even sent it
+
+
+def test_a_worker_that_is_killed_is_reported_in_one_line(fresh: RemoteStack) -> None:
+    session = fresh.open(plan())
+    os.kill(pid_of(fresh), signal.SIGKILL)
+
+    with pytest.raises(WorkerDiedError, match=r"\(status -9\)") as error:
+        session.send(get("https://127.0.0.1/"), SLOT)
+
+    assert len(str(error.value).splitlines()) == 1
+    session.close()  # does not ask a dead worker
+
+
+def test_a_worker_that_never_started_is_reported_when_it_is_asked() -> None:
+    def spawn(_: Sequence[str], fds: Mapping[int, int]) -> Process:
+        process = spawn_here([sys.executable, "-c", "raise SystemExit(3)"], fds)
+        process.wait()
+        return process
+
+    with (
+        RemoteStack(spawn) as stack,
+        pytest.raises(WorkerDiedError, match=r"\(status 3\)"),
+    ):
+        stack.open(plan())
+
+
+def test_a_worker_that_cannot_be_started_leaves_no_socket_behind() -> None:
+    def spawn(_: Sequence[str], __: Mapping[int, int]) -> Process:
+        raise FileNotFoundError("no such program")
+
+    with pytest.raises(FileNotFoundError):
+        RemoteStack(spawn)  # an open socket would be a warning, hence an error
+
+
+@pytest.fixture
+def interruptible() -> Iterator[None]:
+    """Let SIGINT interrupt: a shell starts what runs in the background without."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
+def interrupt_the_tests(visit: Visit) -> None:
+    visit.request()
+    os.kill(os.getpid(), signal.SIGINT)
+    visit.stall()
+
+
+def test_after_an_interrupt_the_worker_is_not_waited_for(
+    monkeypatch: pytest.MonkeyPatch, interruptible: None
+) -> None:
+    # The worker would end by itself, with status 0, when its request times out.
+    monkeypatch.setattr("vestbench.workers.remote._PATIENCE_S", 60.0)
+    with (
+        ScriptedServer(interrupt_the_tests) as server,
+        RemoteStack(ca_pem=tls_pair().ca_pem) as stack,
+    ):
+        session = stack.open(plan())
+        with pytest.raises(KeyboardInterrupt):
+            session.send(server.get(), SLOT)
+        session.close()
+        stack.close()
+
+        assert stack.midway
+        assert stack._process.poll() == -signal.SIGKILL
+        assert server.requests == 1
+
+
+def test_an_ordinary_child_has_descriptors_under_their_own_number_only() -> None:
+    ours, theirs = socket.socketpair()
+    with ours, theirs, pytest.raises(ValueError, match="own number"):
+        spawn_here(["true"], {theirs.fileno() + 1: theirs.fileno()})

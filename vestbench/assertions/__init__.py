@@ -1,0 +1,1 @@
+"""What is asserted of a run: its grammar, and how it is judged."""

@@ -1,1 +1,0 @@
-"""Timed exchanges: pool settings, phases, and the proof of reuse."""

@@ -1,1 +1,0 @@
-"""Which request is sent when, and when to stop. No HTTP here, and no printing."""

@@ -1,0 +1,1 @@
+"""Many stored runs: lists, trends, and two of them against each other."""

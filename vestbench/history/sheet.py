@@ -1,0 +1,216 @@
+"""Stored runs in a row as tables, and their saving over time."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+
+from rich import box
+from rich.console import Group as Lines
+from rich.console import RenderableType
+from rich.table import Table
+from rich.text import Text
+
+from vestbench.history.series import Entry, Series
+from vestbench.report.sheet import ACCEPTANCE_STYLES, FoldingTable
+from vestbench.report.units import ABSENT, fixed, interval, median_of, plain, plural
+from vestbench.stats.shift import Change
+from vestbench.stats.trend import FEWEST_RUNS, MARGIN
+
+_BARS = "▁▂▃▄▅▆▇█"
+_MOST_BARS = 80  # the newest ones; older runs are in the table
+_CHANGES = {Change.REGRESSED: ("▼", "bold red"), Change.IMPROVED: ("▲", "bold green")}
+
+
+def history_report(
+    entries: Sequence[Entry], unreadable: Mapping[str, str]
+) -> RenderableType:
+    """Return each run in a row, and what is no result with the reason.
+
+    Args:
+        entries: In the order to show them.
+        unreadable: The files that could not be read as a run, and why.
+    """
+    parts: list[RenderableType] = []
+    if entries:
+        parts += [_history_table(entries)]
+    else:
+        parts.append(Text("No results here."))
+    return Lines(*parts, *_left_out(unreadable))
+
+
+def _history_table(entries: Sequence[Entry]) -> Table:
+    table = FoldingTable(box=box.SIMPLE_HEAD, padding=(0, 1), pad_edge=False)
+    table.add_column("when, UTC", no_wrap=True)
+    for heading in ("run", "host"):
+        table.add_column(heading, overflow="fold")
+    table.add_column("n", justify="right", no_wrap=True)
+    table.add_column("saving, ms [CI]", justify="right", no_wrap=True)
+    table.add_column("verdict", no_wrap=True)
+    for entry in entries:
+        table.add_row(
+            f"{entry.started:%Y-%m-%d %H:%M}",
+            Lines(*_what(entry)),
+            plain(entry.host),
+            str(entry.n),
+            _saving(entry),
+            _verdict(entry),
+        )
+    return table
+
+
+def _what(entry: Entry) -> Iterator[Text]:
+    head = plain(f"{entry.command} {entry.label}")
+    head.stylize("bold")
+    yield head
+    yield plain(f"{entry.venue} {entry.endpoint}, {entry.stack}")
+    if entry.simulated:
+        yield Text("simulated, ", "magenta").append(plain(entry.link).plain)
+
+
+def _saving(entry: Entry) -> str:
+    if entry.saving is None:
+        return ABSENT
+    return f"{median_of(entry.saving)} {interval(entry.saving.interval)}"
+
+
+def _verdict(entry: Entry) -> Text:
+    if entry.acceptance is None:
+        return Text(ABSENT)
+    return Text(str(entry.acceptance), ACCEPTANCE_STYLES[entry.acceptance])
+
+
+def _left_out(unreadable: Mapping[str, str]) -> Iterator[RenderableType]:
+    if unreadable:
+        yield Text("Not shown:", "yellow")
+    for file, reason in unreadable.items():
+        named = reason if file in reason else f"{file}: {reason}"
+        yield Text("  ").append_text(plain(named))
+
+
+# --- the trend -----------------------------------------------------------------------
+
+
+def trend_report(
+    found: Sequence[Series], unreadable: Mapping[str, str], last: int
+) -> RenderableType:
+    """Return the saving over time, for each series.
+
+    Args:
+        found: The series.
+        unreadable: As for `history_report`.
+        last: How many runs of each series to list; the others are in the picture.
+    """
+    parts: list[RenderableType] = []
+    for series in found:
+        parts += [*_series(series, last), ""]
+    if not found:
+        parts += [Text("No results here."), ""]
+    else:
+        parts.append(Text(_rule(), "dim"))
+    return Lines(*parts, *_left_out(unreadable))
+
+
+def _rule() -> str:
+    return (
+        f"A change is marked where the whole interval of its shift is beyond "
+        f"{100 * MARGIN:g} % of the saving before, and so sharp a split is rare among "
+        f"all orders of the runs; that takes {FEWEST_RUNS} runs at least. Runs of "
+        "different things are never in one row, and latencies are never compared."
+    )
+
+
+def _series(series: Series, last: int) -> Iterator[RenderableType]:
+    first, levels = series.first, series.levels
+    head = plain(f"{first.venue} {first.endpoint}, {first.stack} on {first.host}")
+    head.stylize("bold")
+    yield head.append(f": {plain(first.compared).plain}", "not bold")
+    if first.simulated:
+        yield Text("simulated, ", "magenta").append(plain(first.link).plain)
+    if not levels:
+        count = plural(len(series.entries), "run")
+        yield Text(f"No saving to compare in {count}: too few rounds, or invalid.")
+        return
+    places = {change.at for change in series.changes}
+    yield sparkline(levels[-_MOST_BARS:], _shifted(places, len(levels))).append(
+        f"  {plural(len(levels), 'run')}, {fixed(min(levels), 2)} to "
+        f"{fixed(max(levels), 2)} {first.unit}"
+    )
+    yield from _findings(series)
+    yield _trend_table(series, last)
+
+
+def _shifted(places: set[int], runs: int) -> set[int]:
+    """Return the places of changes among the runs that the picture shows."""
+    return {place - max(0, runs - _MOST_BARS) for place in places}
+
+
+def sparkline(levels: Sequence[float], changes: set[int]) -> Text:
+    """Return values as bars from zero, so that noise looks as small as it is.
+
+    Args:
+        levels: One a run, in their order.
+        changes: Places in front of which a change is marked.
+    """
+    top = max(max(levels), 0.0) or 1.0
+    line = Text()
+    for place, level in enumerate(levels):
+        if place in changes:
+            line.append("╎", "bold yellow")
+        share = min(max(level / top, 0.0), 1.0)
+        line.append(_BARS[min(int(share * len(_BARS)), len(_BARS) - 1)])
+    return line
+
+
+def _findings(series: Series) -> Iterator[Text]:
+    with_level = [e for e in series.entries if e.level is not None]
+    for change in series.changes:
+        shift = change.verdict.shift
+        yield _mark(change.verdict.change).append(
+            f" since {with_level[change.at].started:%Y-%m-%d %H:%M}: "
+            f"{fixed(shift.estimate, 2, signed=True)} {series.first.unit} "
+            f"[{fixed(shift.low, 2)}, {fixed(shift.high, 2)}], "
+            f"now {fixed(change.level, 2)}",
+            "default not bold",
+        )
+    newest = series.newest
+    if newest is None:
+        return
+    expected = newest.expected
+    ends = f"{fixed(expected.low, 2)} to {fixed(expected.high, 2)}"
+    value = fixed(series.levels[-1], 2)
+    if newest.change is Change.NO_CHANGE_SHOWN:
+        yield Text(f"The newest run, {value}, is as expected: {ends}", "dim")
+        return
+    yield _mark(newest.change).append(
+        f" in the newest run: {value}, expected {ends}", "default not bold"
+    )
+
+
+def _mark(change: Change) -> Text:
+    sign, style = _CHANGES[change]
+    return Text(f"{sign} {change}", style)
+
+
+def _trend_table(series: Series, last: int) -> Table:
+    table = FoldingTable(box=box.SIMPLE_HEAD, padding=(0, 1), pad_edge=False)
+    table.add_column("when, UTC", no_wrap=True)
+    table.add_column("n", justify="right", no_wrap=True)
+    if series.first.unit != "ms":
+        table.add_column(f"saving, {series.first.unit}", justify="right", no_wrap=True)
+    table.add_column("saving, ms [CI]", justify="right", no_wrap=True)
+    table.add_column("verdict", no_wrap=True)
+    table.add_column("", no_wrap=True)
+    marks = {change.at: change.verdict.change for change in series.changes}
+    place = -1
+    rows: list[list[RenderableType]] = []
+    for entry in series.entries:
+        place += entry.level is not None
+        change = marks.get(place) if entry.level is not None else None
+        cells: list[RenderableType] = [f"{entry.started:%Y-%m-%d %H:%M}", str(entry.n)]
+        if series.first.unit != "ms":
+            cells.append(ABSENT if entry.level is None else fixed(entry.level, 2))
+        cells += [_saving(entry), _verdict(entry), _mark(change) if change else ""]
+        rows.append(cells)
+    for cells in rows[-last:]:
+        table.add_row(*cells)
+    return table

@@ -1,0 +1,1 @@
+"""The records that all other parts exchange. No behaviour beyond validation."""

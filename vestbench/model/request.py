@@ -1,0 +1,181 @@
+"""One HTTP exchange: what is sent, its place in the plan, and what became of it.
+
+These records go between processes, and by the million to disk and back, so they pickle
+quickly. Clock readings and measured durations are integer nanoseconds (`_ns`); only
+`report` and `results` turn them into milliseconds. Absent is `None`, never 0 or NaN.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, fields
+from enum import StrEnum
+from operator import attrgetter
+from typing import Any, TypeVar
+
+NS_PER_MS = 1_000_000
+
+
+NS_PER_S = 1_000_000_000
+
+
+Record = TypeVar("Record")
+
+
+def quickly_pickled(record: type[Record]) -> type[Record]:
+    """Pickle a frozen dataclass with slots, of two fields or more, by its values alone.
+
+    As dataclasses do by themselves, but they look the fields up for each instance anew,
+    which takes as long as all the rest.
+    """
+    names = [each.name for each in fields(record)]  # type: ignore[arg-type]
+    values = attrgetter(*names)
+    setters = [getattr(record, name).__set__ for name in names]
+
+    def state_of(self: Any) -> object:
+        return values(self)
+
+    def restore(self: Any, state: tuple[object, ...]) -> None:
+        for put, value in zip(setters, state, strict=True):
+            put(self, value)
+
+    record.__getstate__ = state_of  # type: ignore[method-assign]
+    record.__setstate__ = restore  # type: ignore[attr-defined]
+    return record
+
+
+class Role(StrEnum):
+    """What the plan intends a request for; what it was, `Sample.reused` proves."""
+
+    BURN_IN = "burn-in"  # fills caches of the process; never shown as a sample
+    COLD = "cold"  # should open its connection
+    SUBSEQUENT = "subsequent"  # should reuse one
+    WARM_UP = "warm-up"  # what a bot sends at start
+    PRIMER = "primer"  # opens the connection for the one that is measured
+
+
+class FailureKind(StrEnum):
+    """Why a measured request got no usable response."""
+
+    TIMEOUT = "timeout"
+    DNS = "dns"
+    CONNECT = "connect"
+    TLS = "tls"
+    RESET = "reset"
+    PROTOCOL = "protocol"
+    STATUS = "status"
+    RATE_LIMITED = "rate-limited"
+
+
+@quickly_pickled
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RequestSpec:
+    """One request as a venue wants it on the wire."""
+
+    endpoint: str  # its name in the venue, for tables
+    method: str
+    url: str
+    headers: tuple[tuple[str, str], ...] = field(default=(), repr=False)
+    body: bytes = field(default=b"", repr=False)
+    # What the body is to be made of inside the clock, by whoever signs; None where the
+    # request is complete.
+    unsigned: Any = field(default=None, repr=False)
+    # Statuses that count as a response; empty means 200 to 299.
+    accept: tuple[int, ...] = ()
+
+    def accepts(self, status: int) -> bool:
+        """Say whether `status` makes the exchange a sample rather than a failure."""
+        return status in self.accept if self.accept else 200 <= status < 300
+
+
+@quickly_pickled
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Slot:
+    """The place of a request in the plan."""
+
+    session: int  # serial of the session or round, from 0; -1 for burn-in
+    index: int  # place in the session or round, from 0
+    role: Role
+    arm: str = ""  # label of the arm of a comparison, such as "warmed"
+
+
+@quickly_pickled
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Sample:
+    """A measured request that got a response.
+
+    `dns_ns`, `connect_ns` and `tls_ns` are `None` when the phase did not happen: all
+    three on a reused connection, `dns_ns` where the address was a literal, `tls_ns`
+    without TLS. `sign_ns` is `None` unless the request was signed inside the clock.
+    What is left of the latency after all of these is the client's own time.
+
+    A stack that only shows the whole call leaves all six phases `None`; the first three
+    then say nothing of what happened. `reused` does.
+    """
+
+    slot: Slot
+    start_ns: int  # since the start of the run
+    latency_ns: int  # from the call to the body drained
+    dns_ns: int | None
+    connect_ns: int | None
+    tls_ns: int | None
+    send_ns: int | None  # this and the next two: None where phases are not known
+    wait_ns: int | None  # from the last byte sent to the first byte received
+    receive_ns: int | None
+    status: int
+    reused: bool  # proved: nothing was opened, and the local port had been seen before
+    connection: int  # serial of the connection, unique in the run
+    use: int  # how many exchanges this connection had carried before, plus one
+    local_port: int  # 0 where the stack had closed it before it could be asked for
+    resumed: bool  # the connection resumed a TLS session
+    http_version: str
+    tls_version: str  # empty without TLS
+    cipher: str  # empty without TLS, or where the stack does not tell
+    remote: str  # address and port of the peer
+    rtt_us: int | None  # the kernel's smoothed round-trip time after the exchange
+    # Its first estimate, from the TCP handshake of this connection. Where the socket is
+    # only seen after the exchange: the shortest round trip until then.
+    syn_rtt_us: int | None
+    retransmits: int | None  # segments sent again during this exchange
+    body_bytes: int
+    # What this host adds to the window of send and wait, by the kernel's timestamps:
+    # from the first write to the departure of the first segment, and from the arrival
+    # of the answer's first segment to the read that returned it. None where they were
+    # not asked for, or the kernel gave none. Slightly negative is an error of the
+    # conversion between two clocks.
+    kernel_send_ns: int | None = None
+    kernel_receive_ns: int | None = None
+    sign_ns: int | None = None  # before the phases of the network
+
+    @property
+    def network_ns(self) -> int | None:
+        """The sum of the phases of the network, in ns; None where not known."""
+        if self.send_ns is None or self.wait_ns is None or self.receive_ns is None:
+            return None
+        opening = (self.dns_ns or 0) + (self.connect_ns or 0) + (self.tls_ns or 0)
+        return opening + self.send_ns + self.wait_ns + self.receive_ns
+
+    @property
+    def client_ns(self) -> int | None:
+        """Latency minus signing and the phases: what the HTTP library itself costs."""
+        network_ns = self.network_ns
+        if network_ns is None:
+            return None
+        return self.latency_ns - (self.sign_ns or 0) - network_ns
+
+
+@quickly_pickled
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Failure:
+    """A measured request that got no usable response, and how long that took."""
+
+    slot: Slot
+    start_ns: int
+    elapsed_ns: int
+    kind: FailureKind
+    detail: str  # one line; never holds a header or a body
+    status: int | None = None
+    reused: bool | None = None  # None where no connection was reached
+    retry_after_s: float | None = None  # what a 429 asked for
+
+
+Outcome = Sample | Failure

@@ -1,0 +1,70 @@
+"""The simulated exchange and the emulated link: what is asked of them and reported."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LinkSpec:
+    """An emulated WAN link. The parameters hold for each direction unless said."""
+
+    rtt_ms: float  # both directions together
+    # Standard deviation of an extra delay, one direction: gamma with shape 2, so never
+    # negative. The mean round trip grows by 2.83 times this.
+    jitter_ms: float = 0.0
+    loss: float = 0.0  # probability that a packet is dropped, one direction
+    seed: int = 1
+    drift_ms_per_s: float = 0.0  # by how much the round trip grows each second
+    engine: str = "auto"  # auto, packet, tun or relay
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Refusal:
+    """Why a link engine cannot work on this machine."""
+
+    engine: str
+    step: str
+    code: str
+    errno: str = ""
+    hint: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LinkReport:
+    """What the emulated link did during a run, by its own account."""
+
+    engine: str  # packet, tun or relay
+    spec: LinkSpec
+    refusals: tuple[Refusal, ...] = ()
+    kernel_rtt_before_ms: tuple[float, ...] = ()  # TCP_INFO of five connects
+    kernel_rtt_after_ms: tuple[float, ...] = ()
+    compensation_us: float = 0.0
+    packets: int = 0  # delivered; on a relay, chunks
+    dropped: int = 0  # asked for by `loss`
+    overflow: int = 0  # not asked for
+    late_us: tuple[float, float, float, float] | None = None  # p50, p90, p99, max
+    # (CLOCK_MONOTONIC ns of the delivery, lateness ns) of every one above 0.2 ms
+    late_events: tuple[tuple[int, int], ...] = ()  # the first 5000
+    congestion_control: str = ""
+    mtu: int = 0  # 0 for a relay
+    disturbed: str = ""  # the reason, or empty
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ExchangeSpec:
+    """The simulated exchange as a server."""
+
+    host: str = "127.0.0.1"
+    port: int = 0  # 0 takes any free one
+    tls: str = "1.3"  # 1.3 or 1.2: the only version offered
+    tickets: bool = True  # TLS sessions can be resumed, in either version
+    http2: bool = False  # HTTP/2 is offered besides HTTP/1.1; needs the extra http2
+    idle_timeout_s: float = 75.0
+    max_requests: int = 0  # per connection; 0 is no limit
+    processing_ms: float = 5.0
+    order_processing_ms: float | None = None  # of orders and cancels; None is the same
+    contract: str = "development"  # production or development: whose proofs are valid
+    rate_limit: float = 0.0  # requests per second of an account or address; 0 is none
+    # Addresses and names that the certificate is valid for, besides loopback.
+    names: tuple[str, ...] = ()

@@ -1,0 +1,1 @@
+"""Carrying out a measurement: venue, worker and result file round it; no console."""

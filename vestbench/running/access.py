@@ -1,0 +1,100 @@
+"""The account that a run uses, and what it may do with it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from vestbench.errors import UsageError
+from vestbench.venues.base import Endpoint, Venue
+from vestbench.venues.vest.credentials import Credentials, contract_of
+
+# How many orders a real venue is sent, unless told otherwise.
+FEW_ORDERS = 20
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Access:
+    """Keys, and permissions.
+
+    On the simulated venue nothing is needed: throw-away keys are made for the run, and
+    orders move nobody's money.
+    """
+
+    credentials: Credentials | None = None
+    on_path: bool = False  # sign orders and cancels inside their time
+    allow_orders: bool = False  # on a real venue
+    max_orders: int = FEW_ORDERS  # on a real venue
+
+
+def check_access(
+    access: Access,
+    venue: Venue,
+    endpoint: Endpoint,
+    *,
+    simulated: bool,
+    concurrency: int,
+    requests: int,
+) -> None:
+    """Refuse, before anything is started, what must not or cannot be done.
+
+    Args:
+        access: What is given and allowed.
+        venue: What is measured.
+        endpoint: Of the request that is measured.
+        simulated: Whether no request leaves this machine.
+        concurrency: Requests at the same time.
+        requests: How many there may be, the unmeasured ones included.
+
+    Raises:
+        UsageError: It must not, or cannot.
+    """
+    if access.on_path and not endpoint.signed:
+        raise UsageError(
+            f"--sign-on-path: {endpoint.name} is not signed; use --endpoint order or "
+            "cancel"
+        )
+    if endpoint.signed and concurrency > 1:
+        raise UsageError(
+            f"--concurrency {concurrency}: {endpoint.name} is sent one at a time, "
+            "because every answer is looked at before the next"
+        )
+    if simulated:
+        if access.credentials is not None:
+            raise UsageError("--keys: the simulated venue has keys made for each run")
+        return
+    if endpoint.moves_money:
+        _check_orders(access, venue, endpoint, requests)
+    if endpoint.private:
+        _check_keys(access.credentials, venue, endpoint)
+
+
+def _check_orders(
+    access: Access, venue: Venue, endpoint: Endpoint, requests: int
+) -> None:
+    if not access.allow_orders:
+        raise UsageError(
+            f"{endpoint.name} on {venue.name} is not read-only: --allow-orders allows "
+            "it; --endpoint cancel takes the same signed path and has no effect"
+        )
+    if requests > access.max_orders:
+        raise UsageError(
+            f"up to {requests} requests to {endpoint.name} are more than --max-orders "
+            f"{access.max_orders}; send fewer, or raise it"
+        )
+
+
+def _check_keys(
+    credentials: Credentials | None, venue: Venue, endpoint: Endpoint
+) -> None:
+    contract_of(venue.name)
+    found = credentials or Credentials()
+    if found == Credentials() or found == Credentials(contract=found.contract):
+        raise UsageError(
+            f"{endpoint.name} wants an account: set VEST_PRIMARY_KEY and "
+            "VEST_SIGNING_KEY, or VEST_API_KEY of one that is registered, or name a "
+            "file with --keys"
+        )
+    if found.api_key is None:
+        found.need("primary_key" if found.signing_key is not None else "signing_key")
+    if endpoint.signed:
+        found.need("signing_key")

@@ -1,0 +1,68 @@
+"""How fast requests are sent, and how many a real venue may be sent."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from random import Random
+from typing import Any
+
+from vestbench.errors import UsageError
+from vestbench.running.ports import Pacer
+
+POLITE_RATE = 10.0  # requests per second to a real venue, unless told otherwise
+POLITE_BUDGET = 1000  # requests in a run, likewise
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Pace:
+    """How fast requests may be sent, and the seed of the pauses."""
+
+    interval_s: float = 0.0
+    max_rate: float | None = None  # requests per second
+    seed: int
+
+    def pacer(self) -> Pacer:
+        """Return what waits between the requests."""
+        return Pacer(
+            interval_s=self.interval_s, max_rate=self.max_rate, rng=Random(self.seed)
+        )
+
+    def stored(self) -> dict[str, Any]:
+        """Return it as a part of a stored plan."""
+        return {
+            "interval_s": self.interval_s,
+            "max_rate": self.max_rate or 0.0,
+            "seed": self.seed,
+        }
+
+
+def polite_rate(rate: float | None, *, real: bool) -> float | None:
+    """Return the limit of requests a second: `rate`, or a real venue's own limit.
+
+    Raises:
+        UsageError: The rate is none.
+    """
+    if rate is not None and not 0 < rate < math.inf:
+        raise UsageError(f"--rate: {rate:g} is not a number above 0")
+    if rate is None and real:
+        return POLITE_RATE
+    return rate
+
+
+def check_budget(requests: int, budget: int, *, real: bool) -> None:
+    """Refuse more requests than a real venue may be sent.
+
+    Args:
+        requests: How many there may be in all, the unmeasured ones included.
+        budget: How many a real venue may be sent.
+        real: Whether the venue is a real one.
+
+    Raises:
+        UsageError: They are too many.
+    """
+    if real and requests > budget:
+        raise UsageError(
+            f"{requests} requests are more than a real venue is sent by default; "
+            f"--budget {requests} allows them"
+        )

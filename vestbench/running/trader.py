@@ -1,0 +1,138 @@
+"""What a run does with an account: registers, builds requests, reads the answers."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from contextlib import ExitStack
+from typing import Any
+
+from vestbench.model.client import PoolSettings, SessionPlan
+from vestbench.model.request import NS_PER_MS, Outcome, RequestSpec
+from vestbench.running.access import Access
+from vestbench.running.asking import JudgingStack, ask_all
+from vestbench.running.order_watch import FILLED, OrderWatch
+from vestbench.running.pace import POLITE_RATE
+from vestbench.running.ports import Stack
+from vestbench.venues import SIMULATED, Endpoint, Venue
+from vestbench.venues.vest import credentials, signing
+from vestbench.venues.vest.account import Account
+from vestbench.venues.vest.answers import judged, order_states
+from vestbench.venues.vest.private import ORDER
+from vestbench.workers.remote import RemoteStacks
+
+
+class Trader:
+    """Stands between an experiment and an account.
+
+    It registers when the first request is built, outside every measured time, over a
+    connection of its own. After each order it looks up what became of it, over another.
+
+    Args:
+        remote: What sends.
+        venue: Where the account is.
+        endpoint: Of the requests that are measured.
+        access: The keys, and what may be done with them.
+        pool: Settings of the clients.
+        say: Shows what is being done.
+        now_ms: The clock of the requests, in Unix time.
+
+    Raises:
+        UsageError: The keys do not fit the venue, or each other.
+
+    Attributes:
+        stack: Sends, and judges each answer by what it says.
+        account: What builds the requests.
+    """
+
+    def __init__(
+        self,
+        remote: RemoteStacks,
+        venue: Venue,
+        endpoint: Endpoint,
+        access: Access,
+        *,
+        pool: PoolSettings,
+        say: Callable[[str], None],
+        now_ms: Callable[[], int],
+        sleep: Callable[[float], None] = time.sleep,
+    ) -> None:
+        self._simulated = venue.name == SIMULATED
+        self._endpoint = endpoint
+        self._remote = remote
+        self._plan = SessionPlan(pool=pool)
+        self._sleep = sleep
+        self._cleanup = ExitStack()
+        self._ready = False
+        self._watch: OrderWatch | None = None
+        say("loading what signs")
+        signing.prepare()
+        self.account = Account(
+            venue,
+            access.credentials or credentials.random_credentials(),
+            now_ms=now_ms,
+            request_timeout_s=pool.request_timeout_s,
+            max_orders=None if self._simulated else access.max_orders,
+            on_path=access.on_path,
+        )
+        if access.on_path:
+            remote.sign_with(self.account.signer())
+        self.stack: Stack = JudgingStack(remote, judged, self._after)
+
+    def request(self) -> RequestSpec:
+        """Build the next request, having asked for what has to be known for it.
+
+        Raises:
+            VenueError: The venue did not answer that as it should.
+        """
+        if not self._ready or self.account.outdated(self._endpoint):
+            self._ask()
+            self._ready = True
+        return self.account.request(self._endpoint)
+
+    def _ask(self) -> None:
+        session = self.stack.open(self._plan)
+        try:
+            questions = self.account.questions(self._endpoint)
+            ask_all(session, questions, wait=self._pause, sleep=self._sleep)
+        finally:
+            session.close()
+
+    def _after(self, spec: RequestSpec, outcome: Outcome) -> None:
+        if spec.endpoint != ORDER.name:
+            return
+        if self._watch is None:
+            session = self._remote.open(self._plan)
+            self._cleanup.callback(session.close)
+            self._watch = OrderWatch(
+                session=session,
+                look_up=self.account.last_order,
+                states_of=order_states,
+                sleep=self._sleep,
+            )
+        self._watch.look(outcome)
+        self._pause()
+
+    def _pause(self) -> None:
+        """Leave a real venue in peace: these requests are beside those of the pace."""
+        if not self._simulated:
+            self._sleep(1 / POLITE_RATE)
+
+    def conclusion(self) -> dict[str, Any]:
+        """Return what is to be stored of the account's use; none of it is secret."""
+        found: dict[str, Any] = {}
+        if self.account.sign_ns:
+            found["sign_ms"] = [ns / NS_PER_MS for ns in self.account.sign_ns]
+        if self._watch is not None:
+            states = dict(sorted(self._watch.states.items()))
+            found["orders"] = {
+                "sent": self.account.orders,
+                "what": self.account.described(),
+                "filled": sum(states.get(state, 0) for state in FILLED),
+                "states": states,
+            }
+        return found
+
+    def close(self) -> None:
+        """Close the connections of its own."""
+        self._cleanup.close()

@@ -1,0 +1,230 @@
+"""HTTP/1.1 as the simulated exchange speaks it.
+
+What comes in, `request_reader` takes apart. The faults that `Behaviour` names are the
+only ways in which writing leaves the standard. asyncio runs it, but is not imported.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from http import HTTPStatus
+
+from vestbench.simulator.http.behaviour import Ending, Fault
+from vestbench.simulator.http.messages import Response, error_response
+from vestbench.simulator.http.request_reader import (
+    MAX_BODY_BYTES,
+    Head,
+    RefusedError,
+    RequestReader,
+)
+from vestbench.simulator.http.served import LINGER_S, ServedConnection
+from vestbench.simulator.http.service import Service, Stream
+
+_GARBAGE = b"\x00\x1f this is not HTTP \xff\xfe\r\n\r\n"
+
+
+def encode_response(
+    response: Response, fields: list[tuple[str, str]], *, chunked: bool = False
+) -> tuple[bytes, bytes]:
+    """Return the head and the body of a response as they go over the wire."""
+    try:
+        reason = HTTPStatus(response.status).phrase
+    except ValueError:
+        reason = ""
+    body = response.body
+    if chunked:
+        fields = [*fields, ("Transfer-Encoding", "chunked")]
+        halves = (body[: len(body) // 2], body[len(body) // 2 :])
+        body = b"".join(b"%x\r\n%b\r\n" % (len(half), half) for half in halves if half)
+        body += b"0\r\n\r\n"
+    else:
+        fields = [*fields, ("Content-Length", str(len(body)))]
+    lines = [f"HTTP/1.1 {response.status} {reason}"]
+    lines += [f"{name}: {value}" for name, value in (*fields, *response.headers)]
+    return "\r\n".join((*lines, "\r\n")).encode("latin-1"), body
+
+
+@dataclass(frozen=True, slots=True)
+class _Answer:
+    """An answer as it will be written, and what follows it."""
+
+    at_once: bytes
+    slowly: bytes  # byte by byte
+    reason: str  # why the connection ends with it; empty if it does not
+    how: Ending
+
+
+class Http11Connection(ServedConnection):
+    """One connection of HTTP/1.1: answers in the order of the requests."""
+
+    def __init__(
+        self, service: Service, stream: Stream, *, resumed: bool, peer: str = ""
+    ) -> None:
+        super().__init__(service, stream, resumed=resumed, peer=peer)
+        self._reader = RequestReader()
+        self._busy = False  # a request was taken up and is not answered yet
+        self._advancing = False
+        self._told_to_continue = False
+        self._wait()
+
+    def data_received(self, data: bytes) -> None:
+        """Read on, and answer what is complete."""
+        if not self._is_over():
+            self._reader.feed(data)
+            self._advance()
+
+    def pause_writing(self) -> None:
+        """Answer nothing more until the client has read."""
+        self._writable = False
+
+    def resume_writing(self) -> None:
+        """Go on answering."""
+        self._writable = True
+        self._advance()
+
+    # Reading.
+
+    def _advance(self) -> None:
+        """Answer whole requests until one takes time or none is left."""
+        if self._is_over() or self._advancing:
+            return
+        self._advancing = True
+        try:
+            while self._writable and not (self._busy or self._is_over()):
+                received = self._reader.next()
+                if received is None:
+                    self._wait_for_rest()
+                    return
+                self._serve(*received)
+        except RefusedError as error:
+            self._refuse(error)
+        finally:
+            self._advancing = False
+        if len(self._reader) > MAX_BODY_BYTES and not self._ended:
+            self._stream.pause_reading()  # a client that pipelines without end
+
+    def _wait_for_rest(self) -> None:
+        if self._reader.is_idle:
+            return  # the idle timer runs already
+        head = self._reader.head
+        if head is not None and head.expects_continue and not self._told_to_continue:
+            self._told_to_continue = True
+            self._stream.write(b"HTTP/1.1 100 Continue\r\n\r\n")
+        self._wait()
+
+    def _idle_for_too_long(self) -> None:
+        if self._reader.is_idle:
+            self._end("idle", self._service.behaviour.idle_close)
+        elif not self._writable:
+            self._end("error", "rst")  # it sends, but does not read
+        else:
+            self._refuse(RefusedError(408, "Request timeout"))
+
+    # Answering.
+
+    def _serve(self, head: Head, body: bytes) -> None:
+        """Take a whole request up, and answer it when the service time is over."""
+        service, behaviour = self._service, self._service.behaviour
+        arrived = service.timers.time()
+        self._clear_timer()
+        self._busy, self._told_to_continue = True, False
+        self._count()
+        fault = service.chance().fault()
+        if behaviour.after_response == "close-unanswered" and self._is_nth(self._uses):
+            self._end("behaviour")
+            return
+        if behaviour.stall or fault == "stall":
+            return
+        request = head.request(body, self._peer)
+        due = arrived + service.service_time_s(request)
+        # All that can be done before is: what comes after a pause runs on cold caches,
+        # at 0.1 ms, and would be added to the service time.
+        if behaviour.garbage:
+            self._answer_at(due, _Answer(_GARBAGE, b"", "behaviour", "fin"))
+        elif fault == "reset":
+            self._answer_at(due, _Answer(b"", b"", "behaviour", "rst"))
+        else:
+
+            def done(response: Response) -> None:
+                if not self._ended:
+                    self._answer_at(due, self._prepare(head, response, fault))
+                    self._advance()
+
+            self._respond(request, fault, done)
+
+    def _answer_at(self, due: float, answer: _Answer) -> None:
+        if due > self._service.timers.time():
+            self._set_timer(due, self._due, answer)
+        else:
+            self._deliver(answer)
+
+    def _prepare(self, head: Head, response: Response, fault: Fault | None) -> _Answer:
+        behaviour = self._service.behaviour
+        reason, how = self._closing(self._uses)
+        if reason != "behaviour" and not head.keeps_alive:
+            reason, how = "asked", "fin"
+        expected = reason != "behaviour" or behaviour.announce
+        told = bool(reason) and how == "fin" and expected
+        if fault == "close" and not reason:
+            reason, how = "behaviour", "fin"  # not told: that is the fault
+        connection = "close" if told else ""
+        if not reason and head.minor == 0:
+            connection = "keep-alive"  # an HTTP/1.0 client has to be told
+        start, content = encode_response(
+            response,
+            self._head_fields(connection),
+            chunked=behaviour.chunked and head.minor > 0,
+        )
+        if head.method == "HEAD":
+            content = b""
+        if behaviour.trickle_ms > 0:
+            return _Answer(start, content, reason, how)
+        return _Answer(start + content, b"", reason, how)
+
+    def _due(self, answer: _Answer) -> None:
+        self._timer = None
+        self._deliver(answer)
+        self._advance()
+
+    def _deliver(self, answer: _Answer) -> None:
+        if answer.at_once:
+            self._stream.write(answer.at_once)
+        self._trickle(answer, 0)
+
+    def _head_fields(self, connection: str) -> list[tuple[str, str]]:
+        fields = self._fields(self._uses)
+        return [*fields, ("Connection", connection)] if connection else fields
+
+    def _trickle(self, answer: _Answer, sent: int) -> None:
+        """Write the rest of an answer byte by byte, then be ready for the next."""
+        self._timer = None
+        if sent < len(answer.slowly):
+            timers, behaviour = self._service.timers, self._service.behaviour
+            when = timers.time() + behaviour.trickle_ms / 1000
+            self._set_timer(when, self._trickle_on, answer, sent)
+            return
+        self._busy = False
+        if answer.reason:
+            self._end_after_answer(answer.reason, answer.how)
+        else:
+            self._wait()
+            self._stream.resume_reading()
+
+    def _trickle_on(self, answer: _Answer, sent: int) -> None:
+        self._stream.write(answer.slowly[sent : sent + 1])
+        self._trickle(answer, sent + 1)
+        self._advance()
+
+    def _refuse(self, error: RefusedError) -> None:
+        """Answer a request that cannot be served, and end the connection."""
+        self._count()
+        self._deaf = self._refused = True
+        response = error_response(error.status, error.status, str(error))
+        self._stream.write(
+            b"".join(encode_response(response, self._head_fields("close")))
+        )
+        if error.status == 413:
+            until = self._service.timers.time() + LINGER_S
+            self._set_timer(until, self._end, "error")
+        else:
+            self._end("error")

@@ -1,0 +1,69 @@
+"""What HTTP/2 needs for reading besides python-h2: limits, and heads as requests."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+
+from vestbench.simulator.http.request_reader import MAX_HEADERS, Head, RefusedError
+
+MAX_FRAME_BYTES = 16_384  # the least that there may be (RFC 9113, 4.2)
+_PREFACE_BYTES = 24
+_FRAME_HEAD_BYTES = 9
+_METHOD = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
+_TARGET = re.compile(r"/[!-~]*")
+
+
+class FrameLengths:
+    """Looks ahead at the length of each frame.
+
+    python-h2 refuses a frame that is too long, but only when it has all of it.
+    """
+
+    def __init__(self) -> None:
+        self._skip = _PREFACE_BYTES
+        self._head = b""
+
+    def fits(self, data: bytes) -> bool:
+        """Say whether no frame that begins in `data`, or before, is too long."""
+        at = 0
+        while at < len(data):
+            if self._skip:
+                step = min(self._skip, len(data) - at)
+                self._skip -= step
+                at += step
+                continue
+            missing = _FRAME_HEAD_BYTES - len(self._head)
+            self._head += data[at : at + missing]
+            at += missing
+            if len(self._head) == _FRAME_HEAD_BYTES:
+                self._skip = int.from_bytes(self._head[:3])
+                self._head = b""
+                if self._skip > MAX_FRAME_BYTES:
+                    return False
+        return True
+
+
+def read_head(headers: Iterable[tuple[bytes, bytes]]) -> Head:
+    """Return the fields of a request as those of HTTP/1.1.
+
+    Raises:
+        RefusedError: It cannot be served. What breaks the protocol, h2 has found.
+    """
+    fields: dict[str, str] = {}
+    count = 0
+    for raw_name, raw_value in headers:
+        count += 1
+        name, value = raw_name.decode("latin-1"), raw_value.decode("latin-1")
+        if name in fields:
+            # RFC 9113, 8.2.3: only cookies are joined with a semicolon.
+            value = ("; " if name == "cookie" else ", ").join((fields[name], value))
+        fields[name] = value
+    if count > MAX_HEADERS:
+        raise RefusedError(431, "Too many header fields")
+    method, target = fields.pop(":method", ""), fields.pop(":path", "")
+    fields.setdefault("host", fields.get(":authority", ""))
+    if not _METHOD.fullmatch(method) or not _TARGET.fullmatch(target):
+        raise RefusedError(400, "Invalid request target")
+    regular = {name: text for name, text in fields.items() if name[:1] != ":"}
+    return Head(method, target, 1, regular)

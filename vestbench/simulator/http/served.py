@@ -1,0 +1,192 @@
+"""What a connection of either HTTP version has: a number, a count, a clock, an end.
+
+How bytes become requests, and answers bytes, is in `http11` and `http2`. asyncio runs
+both, but is not imported.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable
+from typing import Any
+
+from vestbench.simulator.http.behaviour import Ending, Fault
+from vestbench.simulator.http.messages import (
+    Deferred,
+    ErrorCode,
+    Request,
+    Response,
+    error_response,
+)
+from vestbench.simulator.http.service import Service, Stream, Timer
+
+# How long a refused body may go on being sent before that is ended. A close with unread
+# bytes is a reset, which can destroy the answer on its way.
+LINGER_S = 0.5
+
+
+class ServedConnection(ABC):
+    """One connection: reads requests, answers them, and knows when to end.
+
+    The methods without underscore are called by what owns the stream, which is an
+    asyncio protocol; they are named as there.
+
+    Args:
+        service: What it shares with the others.
+        stream: Where answers go.
+        resumed: Whether the TLS handshake resumed an earlier session.
+        peer: The address of the client.
+    """
+
+    def __init__(
+        self, service: Service, stream: Stream, *, resumed: bool, peer: str = ""
+    ) -> None:
+        self._service = service
+        self._stream = stream
+        self._resumed = resumed
+        self._peer = peer
+        self._timer: Timer | None = None
+        self._uses = 0
+        self._writable = True
+        self._deaf = False  # what still comes in is thrown away
+        self._refused = False  # because of what the client has sent
+        self._ended = False
+        service.tally.open += 1
+        service.tally.per_connection.append(0)
+        self._serial = len(service.tally.per_connection)
+        service.connections.add(self)
+
+    @abstractmethod
+    def data_received(self, data: bytes) -> None:
+        """Read on, and answer what is complete."""
+
+    def connection_lost(self) -> None:
+        """Forget the connection: the stream has ended, from whichever side."""
+        self._leave("error" if self._refused else "client")
+        self._service.connections.discard(self)
+
+    @abstractmethod
+    def pause_writing(self) -> None:
+        """Answer nothing more until the client has read."""
+
+    @abstractmethod
+    def resume_writing(self) -> None:
+        """Go on answering."""
+
+    def shut_down(self) -> None:
+        """End it because the exchange ends."""
+        self._end("stop")
+
+    def _is_over(self) -> bool:
+        """Say whether what comes in is thrown away."""
+        return self._ended or self._deaf
+
+    # Waiting.
+
+    def _wait(self) -> None:
+        """Close if nothing arrives for the idle timeout from now on."""
+        deadline = self._service.timers.time() + self._service.idle_timeout_s
+        self._set_timer(deadline, self._idle_for_too_long)
+
+    @abstractmethod
+    def _idle_for_too_long(self) -> None: ...
+
+    def _set_timer(self, when: float, action: Callable[..., None], *args: Any) -> None:
+        self._clear_timer()
+        self._timer = self._service.timers.call_at(when, action, *args)
+
+    def _clear_timer(self) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+
+    # Answering.
+
+    def _count(self) -> None:
+        self._uses += 1
+        tally = self._service.tally
+        tally.requests += 1
+        tally.per_connection[self._serial - 1] = self._uses
+
+    def _is_nth(self, use: int) -> bool:
+        return use % self._service.behaviour.close_every == 0
+
+    def _closing(self, use: int) -> tuple[str, Ending]:
+        """Return why the connection ends after this answer, if so, and how."""
+        behaviour, limit = self._service.behaviour, self._service.max_requests
+        if (how := behaviour.ending) and self._is_nth(use):
+            return "behaviour", how
+        if limit and use >= limit:
+            return "max_requests", "fin"
+        return "", "fin"
+
+    def _respond(
+        self, request: Request, fault: Fault | None, done: Callable[[Response], None]
+    ) -> None:
+        """Give the answer to `done`: now, or after it was computed elsewhere.
+
+        A request that has arrived has its effect even if its client is gone.
+        """
+        answer = self._override(fault) or self._service.respond(request)
+        if isinstance(answer, Deferred):
+            finish = answer.finish
+            self._service.background(answer.work, lambda found: done(finish(found)))
+        else:
+            done(answer)
+
+    def _override(self, fault: Fault | None) -> Response | None:
+        """Return what is answered instead of the answer, if anything is."""
+        behaviour = self._service.behaviour
+        status, after = behaviour.status, behaviour.retry_after_s
+        if fault == "5xx":
+            status, after = self._service.chance().server_error(), None
+        elif fault == "429":
+            status, after = 429, 1 if after is None else after
+        elif not status or self._service.tally.requests % behaviour.status_every:
+            return None
+        code = int(ErrorCode.TOO_MANY_REQUESTS) if status == 429 else status
+        fields = () if after is None else (("Retry-After", str(after)),)
+        return error_response(status, code, f"Simulated status {status}", fields)
+
+    def _fields(self, use: int) -> list[tuple[str, str]]:
+        """Return the headers of every answer; `use` is the number of its request."""
+        return [
+            ("Date", self._service.date()),
+            ("Content-Type", "application/json"),
+            ("x-vestbench-connection", str(self._serial)),
+            ("x-vestbench-request", str(use)),
+            ("x-vestbench-resumed", str(int(self._resumed))),
+        ]
+
+    # Ending.
+
+    def _end_after_answer(self, reason: str, how: Ending) -> None:
+        """End it now, or after the delay that the behaviour puts before the close."""
+        if self._is_over():
+            return  # its end is due already
+        delay_s = self._service.behaviour.close_delay_ms / 1000
+        if reason != "behaviour" or delay_s <= 0:
+            self._end(reason, how)
+            return
+        self._deaf = True
+        when = self._service.timers.time() + delay_s
+        self._set_timer(when, self._end, reason, how)
+
+    def _end(self, reason: str, how: Ending = "fin") -> None:
+        if self._ended:
+            return
+        self._leave(reason)
+        if how == "rst":
+            self._stream.reset()
+        else:
+            self._stream.close(notify=how == "fin")
+
+    def _leave(self, reason: str) -> None:
+        """Count the end of the connection, the first time it is known."""
+        if self._ended:
+            return
+        self._ended = True
+        self._clear_timer()
+        tally = self._service.tally
+        tally.open -= 1
+        tally.closes[reason] = tally.closes.get(reason, 0) + 1

@@ -1,0 +1,1 @@
+"""The emulated link: namespaces, devices, the forwarder, and the relay."""

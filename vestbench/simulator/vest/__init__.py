@@ -1,0 +1,1 @@
+"""The simulated exchange itself: accounts, orders, market data."""

@@ -1,0 +1,171 @@
+"""Who may do what: accounts, the API keys of their signers, listen keys and nonces.
+
+All of it is bounded: what has not been used for longest gives way. Nothing here is ever
+shown; keys are looked up, never compared piece by piece.
+"""
+
+from __future__ import annotations
+
+import os
+from collections import OrderedDict
+from dataclasses import dataclass, field
+from heapq import heappop, heappush
+
+from vestbench.simulator.http.messages import ErrorCode, invalid, refusal
+from vestbench.simulator.vest.portfolio import Portfolio
+
+MAX_ACCOUNTS = 256
+MAX_SIGNERS = 16  # of one account
+NONCES = 4_096  # remembered of one account
+NO_ADDRESS = "0x" + 40 * "0"
+LISTEN_KEY_MS = 60 * 60_000
+MAX_APPROVAL_MS = 365 * 24 * 3_600_000
+_GROUPS = 10
+
+
+class NonceWindow:
+    """The highest nonces that an account has used.
+
+    Requests overtake one another, so nonces need not rise; but one that is lower than
+    all that are remembered could have been used before, and is refused.
+    """
+
+    def __init__(self, size: int = NONCES) -> None:
+        self._size = size
+        self._known: set[int] = set()
+        self._heap: list[int] = []
+        self._forgotten = 0  # no nonce up to this one is taken any more
+        self.last = 0  # the highest
+
+    def use(self, nonce: int) -> None:
+        """Take a nonce, once.
+
+        Raises:
+            ApiError: It was used before, or is too old to tell.
+        """
+        if nonce in self._known:
+            raise refusal(ErrorCode.DUPLICATE, "the nonce was used before")
+        if nonce <= self._forgotten:
+            raise refusal(ErrorCode.INVALID_NONCE)
+        self._known.add(nonce)
+        heappush(self._heap, nonce)
+        self.last = max(self.last, nonce)
+        if len(self._heap) > self._size:
+            self._forgotten = heappop(self._heap)
+            self._known.remove(self._forgotten)
+
+
+@dataclass(slots=True)
+class Account:
+    """What the exchange knows of one primary address."""
+
+    address: str
+    group: int
+    portfolio: Portfolio
+    nonces: NonceWindow = field(default_factory=NonceWindow)
+    # The API key of each signing address, the one registered last at the end.
+    keys: OrderedDict[str, str] = field(default_factory=OrderedDict, repr=False)
+    _listen_key: str = field(default="", repr=False)
+    _listen_end_ms: int = 0
+
+    def open_listen_key(self, now_ms: int) -> str:
+        """Return the listen key, a new one if there is none, and extend its life."""
+        if now_ms >= self._listen_end_ms:
+            self._listen_key = _token()
+        self._listen_end_ms = now_ms + LISTEN_KEY_MS
+        return self._listen_key
+
+    def extend_listen_key(self, now_ms: int) -> None:
+        """Let the listen key live for another hour from now.
+
+        Raises:
+            ApiError: There is none, or it has expired.
+        """
+        self._need_listen_key(now_ms)
+        self._listen_end_ms = now_ms + LISTEN_KEY_MS
+
+    def close_listen_key(self, now_ms: int) -> None:
+        """End the life of the listen key.
+
+        Raises:
+            ApiError: There is none, or it has expired.
+        """
+        self._need_listen_key(now_ms)
+        self._listen_key, self._listen_end_ms = "", 0
+
+    def _need_listen_key(self, now_ms: int) -> None:
+        if now_ms >= self._listen_end_ms:
+            raise refusal(ErrorCode.INVALID_LISTEN_KEY)
+
+
+@dataclass(frozen=True, slots=True)
+class Credential:
+    """What an API key stands for."""
+
+    account: Account
+    signer: str  # the address that signs its orders
+    end_ms: int  # when the primary key's approval ends
+
+
+class Accounts:
+    """All accounts and the API keys that lead to them."""
+
+    def __init__(self) -> None:
+        self._accounts: OrderedDict[str, Account] = OrderedDict()
+        self._credentials: dict[str, Credential] = {}
+
+    def __len__(self) -> int:
+        """Return how many accounts there are."""
+        return len(self._accounts)
+
+    def register(
+        self, address: str, signer: str, end_ms: int, portfolio: Portfolio
+    ) -> tuple[str, int]:
+        """Give a signing address an API key; the one it had is void.
+
+        Args:
+            address: Of the account: the primary one.
+            signer: Of the key that will sign orders.
+            end_ms: When the approval ends, in milliseconds since the epoch.
+            portfolio: What the account begins with if it is new.
+
+        Returns:
+            The API key, and the account group.
+        """
+        account = self._accounts.get(address)
+        if account is None:
+            group = int(address, 16) % _GROUPS
+            account = self._accounts[address] = Account(address, group, portfolio)
+        self._accounts.move_to_end(address)
+        if old := account.keys.pop(signer, ""):
+            del self._credentials[old]
+        api_key = account.keys[signer] = _token()
+        self._credentials[api_key] = Credential(account, signer, end_ms)
+        if len(account.keys) > MAX_SIGNERS:
+            _, oldest = account.keys.popitem(last=False)
+            del self._credentials[oldest]
+        if len(self._accounts) > MAX_ACCOUNTS:
+            _, unused = self._accounts.popitem(last=False)
+            for each in unused.keys.values():
+                del self._credentials[each]
+        return api_key, account.group
+
+    def credential(self, api_key: str, now_ms: int) -> Credential | None:
+        """Return what an API key stands for; None if it is void or never was."""
+        found = self._credentials.get(api_key)
+        if found is None or now_ms >= found.end_ms:
+            return None
+        self._accounts.move_to_end(found.account.address)
+        return found
+
+
+def check_approval(end_ms: int, now_ms: int) -> None:
+    """Refuse an approval of a signing key that is over, or would last too long."""
+    if end_ms <= now_ms:
+        raise invalid("expiryTime is in the past")
+    if end_ms - now_ms > MAX_APPROVAL_MS:
+        raise invalid("expiryTime is more than 365 days away")
+
+
+def _token() -> str:
+    return os.urandom(32).hex()

@@ -1,0 +1,190 @@
+"""The simulated exchange as an application: a request in, a response out.
+
+No sockets and no clock of its own; what HTTP needs is in `request_reader` and `http11`,
+what the public data says in `market`, who may ask for more in `private`. A route is one
+line in `Application.__init__` and one method.
+"""
+
+from __future__ import annotations
+
+import re
+import time
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from vestbench.simulator.http.limits import RateLimit
+from vestbench.simulator.http.messages import (
+    ApiError,
+    Deferred,
+    ErrorCode,
+    Request,
+    Response,
+    encode,
+    invalid,
+    refusal,
+    too_many_requests,
+)
+from vestbench.simulator.vest.market import INTERVALS, Market
+from vestbench.simulator.vest.parameters import query_integer, query_time
+from vestbench.simulator.vest.private import Handler, PrivateApi, SignatureCheck
+
+
+def wall_clock_ms() -> int:
+    """Return the time as the API writes it: milliseconds since the epoch."""
+    return time.time_ns() // 1_000_000
+
+
+class Application:
+    """The routes of the exchange.
+
+    Args:
+        market: The public data.
+        clock_ms: The time, in milliseconds since the epoch. It is read once for each
+            request, so that all figures of a response are of the same instant.
+        contract: Whose registrations are accepted: production or development.
+        rate_limit: Requests per second of an account or an address; 0 is no limit.
+
+    Raises:
+        ValueError: There is no such contract, or the limit is negative.
+    """
+
+    def __init__(
+        self,
+        market: Market,
+        clock_ms: Callable[[], int] = wall_clock_ms,
+        *,
+        contract: str = "development",
+        rate_limit: float = 0.0,
+    ) -> None:
+        self._market = market
+        self._clock_ms = clock_ms
+        self._limit = RateLimit(rate_limit)
+        self._private = PrivateApi(market, contract)
+        self._routes: dict[str, dict[str, Handler]] = {
+            "/v2/exchangeInfo": {"GET": self._exchange_info},
+            "/v2/ticker/latest": {"GET": self._ticker_latest},
+            "/v2/ticker/24hr": {"GET": self._ticker_day},
+            "/v2/funding/history": {"GET": self._funding_history},
+            "/v2/klines": {"GET": self._klines},
+            "/v2/trades": {"GET": self._trades},
+            "/v2/depth": {"GET": self._depth},
+            "/v1/system/time": {"GET": self._system_time},
+            **self._private.routes,
+        }
+
+    def respond(self, request: Request) -> Response:
+        """Answer a request, however long that takes."""
+        answer = self.begin(request)
+        if isinstance(answer, Deferred):
+            return answer.finish(answer.work())
+        return answer
+
+    def begin(self, request: Request) -> Response | Deferred:
+        """Answer a request, or say what has to be computed first."""
+        try:
+            answer = self._answer(request)
+        except ApiError as error:
+            return error.response
+        if isinstance(answer, SignatureCheck):
+            return Deferred(answer.recover, lambda signer: _finish(answer, signer))
+        return Response(200, encode(answer))
+
+    def _answer(self, request: Request) -> Any:
+        now_ms = self._clock_ms()
+        client = self._private.client(request, now_ms)
+        if wait_s := self._limit.take(client, now_ms):
+            raise too_many_requests(wait_s)
+        # The routing header is read by what stands in front of the servers, hence
+        # before anything else is looked at.
+        if request.path.startswith("/v2/"):
+            _check_account_group(request)
+        methods = self._routes.get(request.path)
+        if methods is None:
+            raise ApiError(404, 404, "Not found")
+        handler = methods.get(request.method)
+        if handler is None:
+            allow = (("Allow", ", ".join(sorted(methods))),)
+            raise ApiError(405, 405, "Method not allowed", allow)
+        return handler(request, now_ms)
+
+    def _exchange_info(self, request: Request, now_ms: int) -> Any:
+        del now_ms  # the listing never changes
+        return self._market.exchange_info(self._symbols(request))
+
+    def _ticker_latest(self, request: Request, now_ms: int) -> Any:
+        symbols = self._symbols(request)
+        return {"tickers": [self._market.latest(each, now_ms) for each in symbols]}
+
+    def _ticker_day(self, request: Request, now_ms: int) -> Any:
+        symbols = self._symbols(request)
+        return {"tickers": [self._market.day(each, now_ms) for each in symbols]}
+
+    def _funding_history(self, request: Request, now_ms: int) -> Any:
+        symbol, interval = self._symbol(request), _interval(request)
+        return self._market.funding(symbol, interval, *_stretch(request, now_ms))
+
+    def _klines(self, request: Request, now_ms: int) -> Any:
+        symbol, interval = self._symbol(request), _interval(request)
+        return self._market.klines(symbol, interval, *_stretch(request, now_ms))
+
+    def _trades(self, request: Request, now_ms: int) -> Any:
+        return self._market.trades(self._symbol(request), *_stretch(request, now_ms))
+
+    def _depth(self, request: Request, now_ms: int) -> Any:
+        symbol = self._symbol(request)
+        limit = query_integer(request, "limit", default=20, low=1, high=100)
+        return self._market.depth(symbol, limit, now_ms)
+
+    def _system_time(self, request: Request, now_ms: int) -> Any:
+        """Answer as Paradex does, the venue of the precedent: a string."""
+        del request
+        return {"server_time": str(now_ms)}
+
+    def _symbols(self, request: Request) -> Sequence[str]:
+        given = request.query.get("symbols")
+        if given is None:
+            return self._market.symbols
+        return [self._known(symbol) for symbol in given.split(",")]
+
+    def _symbol(self, request: Request) -> str:
+        given = request.query.get("symbol")
+        if given is None:
+            raise invalid("symbol is required")
+        return self._known(given)
+
+    def _known(self, symbol: str) -> str:
+        if symbol not in self._market.symbols:
+            raise refusal(ErrorCode.BAD_SYMBOL)
+        return symbol
+
+
+_ACCOUNT_GROUP = re.compile(r"restserver[0-9]")
+
+
+def _check_account_group(request: Request) -> None:
+    if not _ACCOUNT_GROUP.fullmatch(request.headers.get("xrestservermm", "")):
+        raise refusal(ErrorCode.INVALID_ACCOUNT_GROUP)
+
+
+def _interval(request: Request) -> str:
+    given = request.query.get("interval", "1m")
+    if given not in INTERVALS:
+        raise invalid(f"interval must be one of {', '.join(INTERVALS)}")
+    return given
+
+
+def _stretch(request: Request, now_ms: int) -> tuple[int, int, int]:
+    """Return start and end, which is never in the future, and how many at most."""
+    start_ms = query_time(request, "startTime", 0)
+    end_ms = query_time(request, "endTime", now_ms)
+    if start_ms > end_ms:
+        raise invalid("startTime must not be after endTime")
+    limit = query_integer(request, "limit", default=1000, low=1, high=1000)
+    return start_ms, min(end_ms, now_ms), limit
+
+
+def _finish(check: SignatureCheck, signer: str | None) -> Response:
+    try:
+        return Response(200, encode(check.finish(signer)))
+    except ApiError as error:
+        return error.response

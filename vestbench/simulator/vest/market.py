@@ -1,0 +1,264 @@
+"""Public market data of the simulated exchange: made up, but in accord with itself.
+
+Every instrument has one tape: a week of trades, one each 30 seconds, that repeats for
+ever. All other figures are computed from the tape, so that a kline's high is the
+highest of its trades, the ticker's price lies within the spread of the depth, and a
+client that checks one endpoint against another finds no contradiction. The tape comes
+from the seed; what is seen of it depends on the time given and on nothing else.
+
+Prices are whole ticks and sizes whole lots until they are written as decimals.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from vestbench.simulator.vest.instruments import (
+    INSTRUMENTS,
+    Instrument,
+    decimal,
+    money,
+    notional,
+)
+from vestbench.simulator.vest.tape import (
+    DAY_MS,
+    HOUR_MS,
+    TRADE_MS,
+    WEEK_HOURS,
+    WEEK_MS,
+    WEEK_TRADES,
+    Tape,
+    cut,
+)
+
+# Nothing was traded before: Monday, 1 January 2024.
+LISTED_MS = 1_704_067_200_000
+
+INTERVALS_MS = {
+    **{f"{n}m": n * 60_000 for n in (1, 3, 5, 15, 30)},
+    **{f"{n}h": n * HOUR_MS for n in (1, 2, 4, 6, 8, 12)},
+    **{"1d": DAY_MS, "3d": 3 * DAY_MS, "1w": WEEK_MS},
+}
+MONTH = "1M"  # the only interval that is not always of the same length
+INTERVALS = (*INTERVALS_MS, MONTH)
+# The epoch was a Thursday; weeks start on Mondays.
+_MONDAY_MS = 4 * DAY_MS
+_IMBALANCE_LEVELS = 20
+
+Levels = list[tuple[int, int]]  # prices in ticks, sizes in lots
+
+
+class Market:
+    """All instruments, and what the public endpoints say of them.
+
+    Args:
+        seed: Decides all prices, sizes and rates.
+    """
+
+    def __init__(self, seed: int = 1) -> None:
+        self._instruments = {each.symbol: each for each in INSTRUMENTS}
+        self._tapes = {each.symbol: Tape(each, seed) for each in INSTRUMENTS}
+
+    @property
+    def symbols(self) -> tuple[str, ...]:
+        """The symbols that are traded, in the order of the listing."""
+        return tuple(self._instruments)
+
+    def exchange_info(self, symbols: Sequence[str]) -> dict[str, Any]:
+        """Return the listing of some symbols, and the exchange's own figures."""
+        return {
+            "symbols": [_listing(self._instruments[symbol]) for symbol in symbols],
+            "exchange": {
+                "lp": "25000000.000000",
+                "insurance": "1500000.000000",
+                "collateralDecimals": 6,
+            },
+        }
+
+    def latest(self, symbol: str, now_ms: int) -> dict[str, Any]:
+        """Return the mark price, and what goes with it, at one instant.
+
+        The mark price is the last trade's. The index lies off it by the premium that
+        the funding rate answers to, and the imbalance is bids minus asks of the depth.
+        """
+        instrument, tape = self._instruments[symbol], self._tapes[symbol]
+        mark = tape.price(now_ms // TRADE_MS)
+        hour = now_ms // HOUR_MS
+        rate = tape.rates[hour % WEEK_HOURS]
+        bids, asks = self.levels(symbol, now_ms, _IMBALANCE_LEVELS)
+        imbalance = sum(lots for _, lots in bids) - sum(lots for _, lots in asks)
+        paid = tape.funding(LISTED_MS // HOUR_MS, hour + 1)
+        return {
+            "symbol": symbol,
+            "markPrice": decimal(mark, instrument.price_decimals),
+            "indexPrice": decimal(
+                mark - mark * rate * 8 // 10**8, instrument.price_decimals
+            ),
+            "imbalance": decimal(imbalance, instrument.size_decimals),
+            "oneHrFundingRate": decimal(rate, 8),
+            "cumFunding": decimal(paid, 8),
+            "status": "TRADING",
+        }
+
+    def day(self, symbol: str, now_ms: int) -> dict[str, Any]:
+        """Return the sums over the trades of the last 24 hours."""
+        instrument = self._instruments[symbol]
+        end = now_ms // TRADE_MS + 1
+        day = self._tapes[symbol].summary(end - DAY_MS // TRADE_MS, end)
+        change = day.close - day.open
+        places = instrument.price_decimals
+        return {
+            "symbol": symbol,
+            "openPrice": decimal(day.open, places),
+            "highPrice": decimal(day.high, places),
+            "lowPrice": decimal(day.low, places),
+            "closePrice": decimal(day.close, places),
+            "volume": decimal(day.volume, instrument.size_decimals),
+            "quoteVolume": money(notional(instrument, 1, day.turnover)),
+            "priceChange": decimal(change, places),
+            "priceChangePercent": decimal(round(change * 10_000 / day.open), 2),
+            "openTime": (end - day.trades) * TRADE_MS,
+            "closeTime": now_ms,
+        }
+
+    def depth(self, symbol: str, limit: int, now_ms: int) -> dict[str, Any]:
+        """Return the best bids and asks, the best ones first."""
+        bids, asks = self.levels(symbol, now_ms, limit)
+        instrument = self._instruments[symbol]
+        return {
+            side: [
+                [
+                    decimal(price, instrument.price_decimals),
+                    decimal(lots, instrument.size_decimals),
+                ]
+                for price, lots in levels
+            ]
+            for side, levels in (("bids", bids), ("asks", asks))
+        }
+
+    def trades(
+        self, symbol: str, start_ms: int, end_ms: int, limit: int
+    ) -> list[dict[str, Any]]:
+        """Return the last trades of a stretch of time, the oldest first.
+
+        Sizes are signed: negative where the taker sold, as the exchange writes them.
+        """
+        instrument, tape = self._instruments[symbol], self._tapes[symbol]
+        end = end_ms // TRADE_MS + 1
+        first = max(-(-max(start_ms, LISTED_MS) // TRADE_MS), end - limit)
+        found: list[Any] = []
+        for number in range(first, end):
+            price, lots = tape.price(number), tape.lots[number % WEEK_TRADES]
+            found.append(
+                {
+                    "id": f"0x{number:016x}",
+                    "price": decimal(price, instrument.price_decimals),
+                    "qty": decimal(lots, instrument.size_decimals),
+                    "quoteQty": money(notional(instrument, lots, price)),
+                    "time": number * TRADE_MS,
+                }
+            )
+        return found
+
+    def klines(
+        self, symbol: str, interval: str, start_ms: int, end_ms: int, limit: int
+    ) -> list[list[Any]]:
+        """Return the last klines that opened in a stretch of time, the oldest first.
+
+        Each is open time, open, high, low, close, close time, volume, quote volume,
+        number of trades. The kline that `end_ms` falls into holds what was traded
+        until then.
+        """
+        instrument, tape = self._instruments[symbol], self._tapes[symbol]
+        found: list[Any] = []
+        now = end_ms // TRADE_MS + 1
+        for opens_ms, closes_ms in _spans_back(interval, end_ms):
+            if opens_ms < max(start_ms, LISTED_MS) or len(found) == limit:
+                break
+            traded = tape.summary(opens_ms // TRADE_MS, min(now, closes_ms // TRADE_MS))
+            prices = (traded.open, traded.high, traded.low, traded.close)
+            found.append(
+                [
+                    opens_ms,
+                    *(decimal(price, instrument.price_decimals) for price in prices),
+                    closes_ms - 1,
+                    decimal(traded.volume, instrument.size_decimals),
+                    money(notional(instrument, 1, traded.turnover)),
+                    traded.trades,
+                ]
+            )
+        return found[::-1]
+
+    def funding(
+        self, symbol: str, interval: str, start_ms: int, end_ms: int, limit: int
+    ) -> list[dict[str, Any]]:
+        """Return the last funding rates of a stretch of time, the oldest first."""
+        rates = self._tapes[symbol].rates
+        found: list[dict[str, Any]] = []
+        for time_ms, _ in _spans_back(interval, end_ms):
+            if time_ms < max(start_ms, LISTED_MS) or len(found) == limit:
+                break
+            rate = decimal(rates[time_ms // HOUR_MS % WEEK_HOURS], 8)
+            found.append({"symbol": symbol, "time": time_ms, "oneHrFundingRate": rate})
+        return found[::-1]
+
+    def instrument(self, symbol: str) -> Instrument:
+        """Return what `/exchangeInfo` describes."""
+        return self._instruments[symbol]
+
+    def mark(self, symbol: str, now_ms: int) -> int:
+        """Return the mark price, in ticks."""
+        return self._tapes[symbol].price(now_ms // TRADE_MS)
+
+    def levels(self, symbol: str, now_ms: int, limit: int) -> tuple[Levels, Levels]:
+        """Return bids and asks around the last trade's price, the best ones first."""
+        instrument, tape = self._instruments[symbol], self._tapes[symbol]
+        trade = now_ms // TRADE_MS
+        mark = tape.price(trade)
+        # Sizes are borrowed from elsewhere on the tape; they change with each trade.
+        sizes = cut(tape.lots, trade * 101, trade * 101 + 2 * limit)
+        levels = range(1, limit + 1)
+        gap = instrument.gap
+        bids = [(mark - gap * i, abs(sizes[2 * i - 2]) * i) for i in levels]
+        asks = [(mark + gap * i, abs(sizes[2 * i - 1]) * i) for i in levels]
+        return bids, asks
+
+
+def _listing(instrument: Instrument) -> dict[str, Any]:
+    return {
+        "symbol": instrument.symbol,
+        "displayName": instrument.symbol,
+        "base": instrument.base,
+        "quote": "USDC",
+        "sizeDecimals": instrument.size_decimals,
+        "priceDecimals": instrument.price_decimals,
+        "initMarginRatio": instrument.init_margin,
+        "maintMarginRatio": instrument.maint_margin,
+        "takerFee": "0.000100",
+        "isolated": instrument.isolated,
+    }
+
+
+def _spans_back(interval: str, time_ms: int) -> Iterator[tuple[int, int]]:
+    """Yield start and end of the interval that holds `time_ms`, then earlier ones."""
+    if interval == MONTH:
+        yield from _months_back(time_ms)
+        return
+    length = INTERVALS_MS[interval]
+    offset = _MONDAY_MS if length == WEEK_MS else 0
+    start = (time_ms - offset) // length * length + offset
+    while True:
+        yield start, start + length
+        start -= length
+
+
+def _months_back(time_ms: int) -> Iterator[tuple[int, int]]:
+    now = datetime.fromtimestamp(time_ms / 1000, UTC)
+    start = datetime(now.year, now.month, 1, tzinfo=UTC)
+    end = (start + timedelta(days=32)).replace(day=1)
+    while True:
+        yield int(start.timestamp()) * 1000, int(end.timestamp()) * 1000
+        end = start
+        start = (start - timedelta(days=1)).replace(day=1)

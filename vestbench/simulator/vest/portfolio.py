@@ -1,0 +1,261 @@
+"""What one account owns and has ordered, and what its orders do to that.
+
+Orders meet the depth that the public endpoints show. What they take from it is there
+again for the next one: the tape is not changed by anybody. A resting order is filled
+at its limit once the depth has moved across it.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+from vestbench.simulator.http.messages import ErrorCode, refusal
+from vestbench.simulator.vest.instruments import money, notional
+from vestbench.simulator.vest.market import Market
+from vestbench.simulator.vest.orders import Order, OrderRequest, Status, TimeInForce
+from vestbench.simulator.vest.positions import FEE_PER_MILLION, Position
+from vestbench.simulator.vest.tape import TRADE_MS
+
+COLLATERAL = "USDC"
+OPENING_BALANCE = 100_000 * 1_000_000  # millionths of the collateral
+DEFAULT_LEVERAGE = 10
+MAX_ORDERS = 1_000  # kept, whatever their state
+MAX_OPEN_ORDERS = 200
+_LEVELS = 100
+
+
+class Portfolio:
+    """Balance, positions, leverages and orders of one account.
+
+    Args:
+        market: Where its orders are filled.
+    """
+
+    def __init__(self, market: Market) -> None:
+        self._market = market
+        self._balance = OPENING_BALANCE
+        self._positions: dict[str, Position] = {}
+        self._leverages = {each: self._default_leverage(each) for each in self._symbols}
+        self._orders: dict[str, Order] = {}  # by id, the latest at the end
+        self._open: dict[str, Order] = {}
+        self._matched = 0  # number of the trade up to which resting orders are matched
+
+    # Orders.
+
+    def place(self, request: OrderRequest, now_ms: int) -> Order:
+        """Accept an order, and fill, keep or reject it."""
+        self._match(now_ms)
+        order = Order(f"0x{os.urandom(32).hex()}", request, now_ms)
+        fills = list(self._available(request, now_ms))
+        if self._is_rejected(request, fills, now_ms):
+            order.status = Status.REJECTED
+        else:
+            for lots, price in fills:
+                self._fill(order, lots, price, now_ms, fee_per_million=FEE_PER_MILLION)
+        self._keep(order)
+        return order
+
+    def cancel(self, order_id: str, now_ms: int) -> Order:
+        """Take an open order out of the book.
+
+        Raises:
+            ApiError: There is no such open order.
+        """
+        self._match(now_ms)
+        order = self._open.pop(order_id, None)
+        if order is None:
+            raise refusal(ErrorCode.ORDER_NOT_FOUND)
+        order.status = Status.CANCELLED
+        return order
+
+    def orders(self, now_ms: int) -> Iterator[Order]:
+        """Yield the orders that are kept, the latest first."""
+        self._match(now_ms)
+        yield from reversed(self._orders.values())
+
+    # The account.
+
+    def set_leverage(self, symbol: str, value: int) -> None:
+        """Set the leverage of an instrument; it is at most what its margin allows."""
+        self._leverages[symbol] = value
+
+    def max_leverage(self, symbol: str) -> int:
+        """Return the highest leverage of an instrument."""
+        ratio = int(self._market.instrument(symbol).init_margin.replace(".", ""))
+        return 1_000_000 // ratio
+
+    def view(self, now_ms: int) -> dict[str, Any]:
+        """Return the part of `GET /account` that money decides."""
+        self._match(now_ms)
+        held = [each for each in self._positions.values() if each.lots]
+        value, margin = self._value(now_ms), self._margin(now_ms)
+        ordered = self._open_order_margin()
+        maintenance = sum(each.maintenance(self._mark(each, now_ms)) for each in held)
+        return {
+            "balances": [
+                {
+                    "asset": COLLATERAL,
+                    "total": money(self._balance),
+                    "locked": money(margin + ordered),
+                }
+            ],
+            "collateral": money(self._balance),
+            "withdrawable": money(max(0, min(value, self._balance) - margin - ordered)),
+            "totalAccountValue": money(value),
+            "openOrderMargin": money(ordered),
+            "totalMaintMargin": money(maintenance),
+            "positions": [self._shown(each, now_ms) for each in held],
+            "leverages": [
+                {"symbol": symbol, "value": value}
+                for symbol, value in self._leverages.items()
+            ],
+        }
+
+    # What an order does.
+
+    def _available(
+        self, request: OrderRequest, now_ms: int
+    ) -> Iterator[tuple[int, int]]:
+        """Yield lots and prices of the depth that an order may take, the best first."""
+        wanted = request.lots
+        symbol = request.instrument.symbol
+        if request.reduce_only:
+            wanted = min(wanted, self._position(symbol).closable(is_buy=request.is_buy))
+        bids, asks = self._market.levels(symbol, now_ms, _LEVELS)
+        for price, lots in asks if request.is_buy else bids:
+            if not wanted or not request.accepts(price):
+                return
+            taken = min(wanted, lots)
+            wanted -= taken
+            yield taken, price
+
+    def _is_rejected(
+        self, request: OrderRequest, fills: Sequence[tuple[int, int]], now_ms: int
+    ) -> bool:
+        """Say whether an order has no effect at all."""
+        symbol = request.instrument.symbol
+        position = self._position(symbol)
+        rests = request.time_in_force is TimeInForce.GTC
+        found = sum(lots for lots, _ in fills)
+        if rests and len(self._open) >= MAX_OPEN_ORDERS:
+            return True
+        if not rests and not found:
+            return True  # killed: the depth has nothing at this limit
+        if request.time_in_force is TimeInForce.FOK and found < request.lots:
+            return True
+        if request.reduce_only:
+            return not position.closable(is_buy=request.is_buy)
+        lots = request.lots if rests else found
+        opened = position.opened_by(request.sign * lots)
+        if rests:
+            worth = notional(request.instrument, opened, request.price)
+        else:  # the limit bounds the price, but it is the depth that is paid
+            paid = sum(notional(request.instrument, *each) for each in fills)
+            worth = paid * opened // found
+        free = self._value(now_ms) - self._margin(now_ms) - self._open_order_margin()
+        return worth // self._leverages[symbol] > free
+
+    def _fill(
+        self, order: Order, lots: int, price: int, now_ms: int, *, fee_per_million: int
+    ) -> None:
+        request = order.request
+        position = self._position(request.instrument.symbol)
+        realized = position.fill(request.sign * lots, price)
+        fee = notional(request.instrument, lots, price) * fee_per_million // 1_000_000
+        self._balance += realized - fee
+        order.realized += realized
+        order.fees += fee
+        order.filled += lots
+        order.turnover += lots * price
+        order.last_lots, order.last_price, order.last_ms = lots, price, now_ms
+        whole = order.remaining == 0
+        order.status = Status.FILLED if whole else Status.PARTIALLY_FILLED
+
+    def _keep(self, order: Order) -> None:
+        self._orders[order.id] = order
+        if order.is_open:
+            self._open[order.id] = order
+        if len(self._orders) > MAX_ORDERS:
+            oldest = next(each for each in self._orders if each not in self._open)
+            del self._orders[oldest]
+
+    def _match(self, now_ms: int) -> None:
+        """Fill the resting orders that the depth has moved across since last time."""
+        trade = now_ms // TRADE_MS
+        if trade == self._matched:
+            return
+        self._matched = trade
+        best = {
+            symbol: self._market.levels(symbol, now_ms, 1)
+            for symbol in {each.request.instrument.symbol for each in self.resting}
+        }
+        for order in self.resting:
+            request = order.request
+            symbol = request.instrument.symbol
+            bids, asks = best[symbol]
+            if not request.accepts((asks if request.is_buy else bids)[0][0]):
+                continue
+            lots = order.remaining
+            if request.reduce_only:
+                position = self._position(symbol)
+                lots = min(lots, position.closable(is_buy=request.is_buy))
+            if lots:
+                self._fill(order, lots, request.price, now_ms, fee_per_million=0)
+            if order.remaining:
+                order.status = Status.CANCELLED  # nothing is left to reduce
+            del self._open[order.id]
+
+    # Sums.
+
+    @property
+    def resting(self) -> tuple[Order, ...]:
+        """The open orders, the oldest first."""
+        return tuple(self._open.values())
+
+    @property
+    def _symbols(self) -> tuple[str, ...]:
+        return self._market.symbols
+
+    def _default_leverage(self, symbol: str) -> int:
+        return min(DEFAULT_LEVERAGE, self.max_leverage(symbol))
+
+    def _position(self, symbol: str) -> Position:
+        position = self._positions.get(symbol)
+        if position is None:
+            position = Position(self._market.instrument(symbol))
+            self._positions[symbol] = position
+        return position
+
+    def _mark(self, position: Position, now_ms: int) -> int:
+        return self._market.mark(position.instrument.symbol, now_ms)
+
+    def _value(self, now_ms: int) -> int:
+        """Return the balance and what the positions would add to it."""
+        profits = (
+            each.unrealized(self._mark(each, now_ms))
+            for each in self._positions.values()
+        )
+        return self._balance + sum(profits)
+
+    def _margin(self, now_ms: int) -> int:
+        return sum(
+            each.value(self._mark(each, now_ms))
+            // self._leverages[each.instrument.symbol]
+            for each in self._positions.values()
+        )
+
+    def _open_order_margin(self) -> int:
+        return sum(
+            notional(each.request.instrument, each.remaining, each.request.price)
+            // self._leverages[each.request.instrument.symbol]
+            for each in self._open.values()
+            if not each.request.reduce_only
+        )
+
+    def _shown(self, position: Position, now_ms: int) -> dict[str, Any]:
+        symbol = position.instrument.symbol
+        latest = self._market.latest(symbol, now_ms)
+        mark, leverage = self._mark(position, now_ms), self._leverages[symbol]
+        return position.view(mark, latest["indexPrice"], leverage)

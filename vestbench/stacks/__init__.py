@@ -1,0 +1,1 @@
+"""One timed exchange for each HTTP library, and the proof of reuse."""

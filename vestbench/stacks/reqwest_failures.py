@@ -1,0 +1,81 @@
+"""Which failure kind an exception of pyreqwest is.
+
+A `ConnectError` of it may be about a connection that had been open for long: only its
+causes tell (`details["causes"]`, from the outermost to the innermost).
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from pyreqwest.exceptions import (
+    BuilderError,
+    ConnectTimeoutError,
+    DetailedPyreqwestError,
+    NetworkError,
+    PyreqwestError,
+    RequestTimeoutError,
+)
+
+from vestbench.model.request import FailureKind
+from vestbench.stacks.failures import UNSENDABLE, without_quotes
+
+_CONNECTING = "client error (Connect)"
+
+# How hyper and the kernel word a peer that has gone away.
+_GONE = (
+    "connection closed before message completed",
+    "connection reset by peer",
+    "broken pipe",
+    "peer closed connection without sending tls close_notify",
+    "end of file before message length reached",
+    "unexpected eof during chunk size line",
+    "connection was not ready",
+    "operation was canceled",
+    "stream closed because of a broken pipe",
+)
+
+
+class Classified(NamedTuple):
+    """What a failed call is."""
+
+    kind: FailureKind
+    detail: str  # one line
+    reached: bool | None  # whether there was a connection; None where that is not said
+
+
+def classify(error: Exception) -> Classified:
+    """Return the failure kind of `error`, why, and whether a connection was reached."""
+    if not isinstance(error, PyreqwestError):  # its text quotes the header
+        return Classified(FailureKind.PROTOCOL, UNSENDABLE, False)
+    causes = _causes(error)
+    # The outermost names the URL, with its query.
+    inner = [cause for cause in causes if " for url " not in cause]
+    detail = without_quotes(inner[-1] if inner else str(error)) or type(error).__name__
+    if isinstance(error, RequestTimeoutError):
+        reached = None if isinstance(error, ConnectTimeoutError) else True
+        return Classified(FailureKind.TIMEOUT, detail, reached)
+    if _CONNECTING in causes:
+        return Classified(_of_connecting(causes), detail, False)
+    if "received fatal alert" in detail:
+        return Classified(FailureKind.TLS, detail, True)
+    if any(gone in detail.lower() for gone in _GONE):
+        return Classified(FailureKind.RESET, detail, True)
+    reached = not isinstance(error, BuilderError)
+    if isinstance(error, NetworkError):
+        return Classified(FailureKind.RESET, detail, reached)
+    return Classified(FailureKind.PROTOCOL, detail, reached)
+
+
+def _of_connecting(causes: list[str]) -> FailureKind:
+    if "dns error" in causes:
+        return FailureKind.DNS
+    if "tcp connect error" in causes:
+        return FailureKind.CONNECT
+    return FailureKind.TLS
+
+
+def _causes(error: Exception) -> list[str]:
+    if not isinstance(error, DetailedPyreqwestError):
+        return []
+    return [cause["message"] for cause in error.details.get("causes") or ()]

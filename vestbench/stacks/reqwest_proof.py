@@ -1,0 +1,216 @@
+"""Which connection of reqwest carried a request: by its log and by its sockets.
+
+A request opened a connection if the log says that one was started; what carried it is
+the socket that has sent more than before. Both are looked at between two requests.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from itertools import cycle
+
+from vestbench.kernel.sockets import SocketState, scan
+from vestbench.stacks.reqwest_log import ConnectionLog, Seen
+
+# To take leave of a peer in TLS and HTTP/2 takes less than this, a request more.
+_LEAST_REQUEST = 40
+
+
+@dataclass(slots=True, kw_only=True)
+class Connection:
+    """What is known of one connection."""
+
+    serial: int
+    local_port: int = 0  # 0 where it was closed before it could be looked at
+    remote: str = ""
+    tls_version: str = ""
+    resumed: bool = False
+    uses: int = 0
+    rtt_us: int | None = None
+    syn_rtt_us: int | None = None
+    retransmits: int = 0  # seen until now
+
+    def look(self, state: SocketState) -> int:
+        """Take in what its socket says, and return what was sent again since."""
+        self.local_port = state.local_port
+        self.remote = state.remote or self.remote
+        self.rtt_us = state.rtt_us
+        if self.syn_rtt_us is None:
+            self.syn_rtt_us = state.min_rtt_us
+        again, self.retransmits = (
+            state.retransmits - self.retransmits,
+            state.retransmits,
+        )
+        return again
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Carried:
+    """How one request was carried."""
+
+    connection: Connection
+    reused: bool
+    use: int
+    retransmits: int | None
+
+
+@dataclass(slots=True)
+class Watch:
+    """The connections of one client.
+
+    Args:
+        log: That of the process.
+        serials: Numbers connections; shared by all clients of a stack.
+    """
+
+    log: ConnectionLog
+    serials: Iterator[int]
+    _known: dict[int, Connection] = field(default_factory=dict)  # by inode
+    _named: dict[str, Connection] = field(default_factory=dict)  # by name in the log
+    _before: dict[int, SocketState] = field(default_factory=dict)
+    _tls_version: str = ""
+    _port: int = 0
+
+    def begin(self, port: int) -> None:
+        """Look before a request to that port."""
+        self._port = port
+        self.log.take()
+        self._before = scan(port)
+
+    def end(self, *, tls: bool) -> Carried:
+        """Look after a single request and say what carried it."""
+        seen, now = self.log.take(), scan(self._port)
+        new = self._meet(now, seen, tls=tls)
+        if seen.started:
+            inode = max(new, key=lambda each: now[each].bytes_sent, default=None)
+            connection = self._new(seen, tls=tls) if inode is None else new[inode]
+        else:
+            inode = self._grown(now)
+            found = self._known.get(inode) if inode is not None else self._gone(now)
+            connection = found or self._new(seen, tls=tls)
+        state = None if inode is None else now[inode]
+        again = None if state is None else connection.look(state)
+        self._forget(now)
+        reused = not seen.started and connection.uses > 0
+        return _use(connection, reused=reused, retransmits=again)
+
+    def end_burst(self, numbers: Sequence[int], *, tls: bool) -> dict[int, Carried]:
+        """Look after requests that were sent together, and say what carried each.
+
+        A verbose client tells, but of HTTP/2, whose headers are compressed.
+        """
+        seen, now = self.log.take(), scan(self._port)
+        new = self._meet(now, seen, tls=tls)
+        names = len(self._named)
+        if not seen.carriers:
+            return self._untold(numbers, seen, new, now, tls=tls)
+        # In the order in which they were written: the first on a connection opened it.
+        carried = {}
+        sockets = iter(new)
+        for number, name in seen.carriers.items():
+            if name not in self._named:
+                found = self._named[name] = self._new(seen, tls=tls)
+                inode = next(sockets, 0)  # of those opened now, no matter which
+                found.syn_rtt_us = now[inode].min_rtt_us if inode else None
+            connection = self._named[name]
+            carried[number] = _use(connection, reused=connection.uses > 0)
+        if len(self._named) - names == seen.started:  # else one has carried nothing yet
+            for connection in new.values():
+                connection.uses += 1
+        self._forget(now)
+        return carried
+
+    def _untold(
+        self,
+        numbers: Sequence[int],
+        seen: Seen,
+        new: dict[int, Connection],
+        now: dict[int, SocketState],
+        *,
+        tls: bool,
+    ) -> dict[int, Carried]:
+        """Say what carried requests of which the log does not tell one from another.
+
+        Where none was opened, all have reused one. Where some were, a request is not
+        proved to have reused one, so it counts as cold. They are given the connections
+        in any order.
+        """
+        found = new
+        if not seen.started:
+            grown = self._growth(now)
+            found = {inode: self._known[inode] for inode in grown} or found
+        carriers = cycle(found.items())
+        carried = {}
+        for number in numbers:
+            inode, connection = next(carriers, (0, self._new(seen, tls=tls)))
+            again = connection.look(now[inode]) if inode else None
+            reused = not seen.started and connection.uses > 0
+            carried[number] = _use(connection, reused=reused, retransmits=again)
+        self._forget(now)
+        return carried
+
+    def opened(self) -> Seen:
+        """Return what was logged of a request that failed."""
+        seen = self.log.take()
+        self._meet(scan(self._port), seen, tls=True)
+        return seen
+
+    def is_open(self) -> bool:
+        """Say whether any connection of this client is still there."""
+        now = scan(self._port)
+        self._forget(now)
+        return bool(self._known)
+
+    def _new(self, seen: Seen, *, tls: bool) -> Connection:
+        if tls and seen.started:
+            self._tls_version = "TLSv1.3" if seen.tls13 else "TLSv1.2"
+        return Connection(
+            serial=next(self.serials),
+            tls_version=self._tls_version if tls else "",
+            resumed=bool(tls and seen.started and not seen.full),
+        )
+
+    def _meet(
+        self, now: dict[int, SocketState], seen: Seen, *, tls: bool
+    ) -> dict[int, Connection]:
+        """Take note of the sockets that came since `begin`: they are this client's."""
+        new = {}
+        if seen.started:
+            for inode in sorted(now.keys() - self._before.keys()):
+                new[inode] = self._known[inode] = self._new(seen, tls=tls)
+        return new
+
+    def _growth(self, now: dict[int, SocketState]) -> dict[int, int]:
+        """Return the known sockets that have sent a request since `begin`: bytes."""
+        growth = {
+            inode: now[inode].bytes_sent - self._before[inode].bytes_sent
+            for inode in self._known.keys() & now.keys() & self._before.keys()
+        }
+        return {inode: sent for inode, sent in growth.items() if sent >= _LEAST_REQUEST}
+
+    def _grown(self, now: dict[int, SocketState]) -> int | None:
+        """Return the known socket that has sent a request since `begin`."""
+        growth = self._growth(now)
+        return max(growth, key=lambda each: growth[each], default=None)
+
+    def _gone(self, now: dict[int, SocketState]) -> Connection | None:
+        """Return the connection that is no longer there, if it is only one."""
+        gone = [c for inode, c in self._known.items() if inode not in now]
+        return gone[0] if len(gone) == 1 else None
+
+    def _forget(self, now: dict[int, SocketState]) -> None:
+        for inode in self._known.keys() - now.keys():
+            del self._known[inode]
+
+
+def _use(
+    connection: Connection, *, reused: bool, retransmits: int | None = None
+) -> Carried:
+    connection.uses += 1
+    return Carried(
+        connection=connection,
+        reused=reused,
+        use=connection.uses,
+        retransmits=retransmits,
+    )

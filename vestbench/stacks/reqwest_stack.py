@@ -1,0 +1,353 @@
+"""The reqwest stack, the bot's own, through pyreqwest: the whole call is timed.
+
+reqwest shows neither phases nor connections. What carried a request is found out after
+it, from the log and from the sockets of this process.
+"""
+
+from __future__ import annotations
+
+import gc
+import itertools
+import json
+import platform
+import socket
+from collections.abc import Iterator, Sequence
+from contextlib import suppress
+from datetime import timedelta
+from functools import partial
+from http import HTTPStatus
+from importlib.metadata import distribution
+from threading import Thread
+from time import perf_counter_ns, sleep
+from typing import Any, NamedTuple
+from urllib.parse import urlsplit
+
+from pyreqwest.client import SyncClient, SyncClientBuilder
+from pyreqwest.exceptions import PyreqwestError
+
+from vestbench import __version__
+from vestbench.model.client import SessionPlan, StackFacts
+from vestbench.model.request import Failure, Outcome, RequestSpec, Sample, Slot
+from vestbench.model.strategy import Strategy
+from vestbench.stacks.bursts import Burst
+from vestbench.stacks.failures import refusal
+from vestbench.stacks.reqwest_failures import classify
+from vestbench.stacks.reqwest_log import connection_log, tag
+from vestbench.stacks.reqwest_proof import Carried, Watch
+
+_USER_AGENT = f"vestbench/{__version__}"
+
+# A collection costs 0.2 ms between requests; one a request would be pacing.
+_COLLECT_EVERY = 16
+
+# hyper looks for connections that were idle for too long every 90 ms.
+_CLOSED_WITHIN_S = 1.0
+_LOOK_EVERY_S = 0.005
+
+_BURN_IN_LIMIT = timedelta(seconds=5)
+
+# What rustls keeps of a session belongs to a client, and reqwest has no other way to
+# end a connection but to let it idle for too long.
+_AT_ONCE = timedelta(microseconds=1)
+
+
+class ReqwestStack:
+    """Makes sessions of reqwest.
+
+    Args:
+        ca_pem: Certificates to trust besides the usual trust store; empty for none.
+        origin_ns: When the run began, by CLOCK_MONOTONIC; None for now.
+    """
+
+    def __init__(self, ca_pem: str = "", origin_ns: int | None = None) -> None:
+        self._ca_pem = ca_pem.encode()
+        self._serials = itertools.count(1)
+        connection_log()
+        # encodings.idna: what `socket` imports when it first resolves a name.
+        "localhost".encode("idna")
+        self.facts = StackFacts(
+            stack="reqwest",
+            versions={
+                "vestbench": __version__,
+                **_versions(),
+                "python": platform.python_version(),
+            },
+            tls_context_ns=None,  # each client has its own
+            default_context_ns=None,
+            first_handshake_ns=_burn_in(),
+            origin_ns=perf_counter_ns() if origin_ns is None else origin_ns,
+        )
+
+    def open(self, plan: SessionPlan) -> ReqwestSession:
+        """Build a client with a pool of its own."""
+        return ReqwestSession(plan, self._ca_pem, self.facts.origin_ns, self._serials)
+
+
+class ReqwestSession:
+    """One reqwest client and its pool; unpooled, one client for each request.
+
+    A client that is used once cannot resume a TLS session, and a new one is built after
+    the clock has stopped.
+    """
+
+    def __init__(
+        self, plan: SessionPlan, ca_pem: bytes, origin_ns: int, serials: Iterator[int]
+    ) -> None:
+        self._plan = plan
+        self._ca_pem = ca_pem
+        self._origin_ns = origin_ns
+        self._exchanges = 0
+        self._watch = Watch(connection_log(), serials)
+        self._burst = Burst(plan.concurrency)
+        # To tell which of several requests at once went where, it has to log them all.
+        self._verbose = plan.concurrency > 1 and plan.strategy is Strategy.POOLED
+        self.notes: tuple[str, ...] = ()
+        if self._verbose:
+            self.notes = (
+                "reqwest shows only in its verbose log which of several requests at "
+                "once opened a connection; that log adds up to 0.2 ms to each",
+            )
+        begin = perf_counter_ns()
+        self._client = self._build()
+        self.build_ns = perf_counter_ns() - begin
+
+    def _build(self) -> SyncClient:
+        pool, strategy = self._plan.pool, self._plan.strategy
+        resumed = strategy is Strategy.RESUMED
+        idle = _AT_ONCE if resumed else timedelta(seconds=pool.idle_timeout_s)
+        keepalive = timedelta(seconds=pool.tcp_keepalive_s)
+        builder = (
+            SyncClientBuilder()
+            .user_agent(_USER_AGENT)
+            .no_proxy()
+            .follow_redirects(False)
+            .pool_max_idle_per_host(1 if resumed else pool.max_idle)
+            .pool_idle_timeout(idle)
+            .tcp_keepalive(keepalive or None)
+            .connect_timeout(timedelta(seconds=pool.connect_timeout_s))
+            .timeout(timedelta(seconds=pool.request_timeout_s))
+            .http2(self._plan.http2)
+            .connection_verbose(self._verbose)
+        )
+        if self._ca_pem:
+            builder = builder.add_root_certificate_pem(self._ca_pem)
+        return builder.build()
+
+    def send(self, spec: RequestSpec, slot: Slot) -> Outcome:
+        """Send one request and return its sample, or how it failed."""
+        return self.ask(spec, slot)[0]
+
+    def ask(self, spec: RequestSpec, slot: Slot) -> tuple[Outcome, bytes]:
+        """Send one request and return its outcome, and the body of the answer."""
+        self._watch.begin(_port(spec))
+        call = self._call(spec)
+        if call.answer is None:
+            outcome: Outcome = self._failure(slot, call, alone=True)
+        else:
+            carried = self._watch.end(tls=_is_tls(spec))
+            outcome = self._answered(spec, slot, call, call.answer, carried)
+        self._between()
+        return outcome, call.body
+
+    def burst(
+        self, specs: Sequence[RequestSpec], slots: Sequence[Slot]
+    ) -> list[Outcome]:
+        """Send all requests at the same moment, each from a thread of its own."""
+        if len(specs) == 1:
+            return [self.send(specs[0], slots[0])]
+        self._watch.begin(_port(specs[0]))
+        calls = self._burst.run(
+            [
+                partial(self._call, spec, number if self._verbose else None)
+                for number, spec in enumerate(specs)
+            ]
+        )
+        numbers = [n for n, call in enumerate(calls) if call.answer is not None]
+        carried = self._watch.end_burst(numbers, tls=_is_tls(specs[0]))
+        outcomes: list[Outcome] = []
+        for number, (spec, slot, call) in enumerate(
+            zip(specs, slots, calls, strict=True)
+        ):
+            if call.answer is None:
+                outcomes.append(self._failure(slot, call, alone=False))
+            else:
+                outcomes.append(
+                    self._answered(spec, slot, call, call.answer, carried[number])
+                )
+        self._between()
+        return outcomes
+
+    def close(self) -> None:
+        """Close the client and its connections."""
+        self._burst.close()
+        self._client.close()
+        del self._client  # idle connections are closed with the last reference
+
+    def _between(self) -> None:
+        """Do, after the clock has stopped, what must not happen while it runs."""
+        if self._plan.strategy is Strategy.UNPOOLED:
+            self._client.close()
+            self._client = self._build()
+        if self._plan.strategy in (Strategy.UNPOOLED, Strategy.RESUMED):
+            waited = 0.0
+            while waited < _CLOSED_WITHIN_S and self._watch.is_open():
+                sleep(_LOOK_EVERY_S)
+                waited += _LOOK_EVERY_S
+        self._exchanges += 1
+        if self._exchanges % _COLLECT_EVERY == 0:
+            gc.collect()
+
+    def _call(self, spec: RequestSpec, number: int | None = None) -> _Call:
+        client, headers = self._client, list(spec.headers)
+        if number is not None:
+            headers.append(("user-agent", f"{_USER_AGENT} {tag(number)}"))
+        begin = perf_counter_ns()
+        try:
+            builder = client.request(spec.method, spec.url).headers(headers)
+            if spec.body:
+                builder = builder.body_bytes(spec.body)
+            answer = builder.build().send()
+            body = answer.bytes()
+        # ValueError: a header or a URL that cannot be sent.
+        except (PyreqwestError, ValueError) as error:
+            return _Call(begin, perf_counter_ns() - begin, None, b"", error)
+        elapsed = perf_counter_ns() - begin
+        return _Call(begin, elapsed, answer, bytes(body), None)
+
+    def _answered(
+        self, spec: RequestSpec, slot: Slot, call: _Call, answer: Any, carried: Carried
+    ) -> Outcome:
+        if not spec.accepts(answer.status):
+            return refusal(
+                slot,
+                start_ns=call.begin - self._origin_ns,
+                elapsed_ns=call.elapsed,
+                status=answer.status,
+                reason=_reason(answer.status),
+                retry_after=answer.get_header("retry-after"),
+                reused=carried.reused,
+            )
+        connection = carried.connection
+        return Sample(
+            slot=slot,
+            start_ns=call.begin - self._origin_ns,
+            latency_ns=call.elapsed,
+            dns_ns=None,
+            connect_ns=None,
+            tls_ns=None,
+            send_ns=None,
+            wait_ns=None,
+            receive_ns=None,
+            status=answer.status,
+            reused=carried.reused,
+            connection=connection.serial,
+            use=carried.use,
+            local_port=connection.local_port,
+            resumed=connection.resumed,
+            http_version=str(answer.version).removesuffix(".0"),
+            tls_version=connection.tls_version,
+            cipher="",
+            remote=connection.remote,
+            rtt_us=connection.rtt_us,
+            syn_rtt_us=connection.syn_rtt_us,
+            retransmits=carried.retransmits,
+            body_bytes=len(call.body),
+        )
+
+    def _failure(self, slot: Slot, call: _Call, *, alone: bool) -> Failure:
+        if call.error is None:
+            raise RuntimeError("a call has neither an answer nor an error")
+        kind, detail, reached = classify(call.error)
+        reused: bool | None = None
+        if alone:
+            seen = self._watch.opened()
+            # Reached or not: with TLS the log says so, and a request that opened
+            # nothing had a connection.
+            if reached is not False and not seen.started:
+                reused = True
+            elif reached or (reached is None and (seen.tls13 or seen.full_tls12)):
+                reused = False
+        return Failure(
+            slot=slot,
+            start_ns=call.begin - self._origin_ns,
+            elapsed_ns=call.elapsed,
+            kind=kind,
+            detail=detail,
+            reused=reused,
+        )
+
+
+class _Call(NamedTuple):
+    begin: int
+    elapsed: int
+    answer: Any  # None if there was none
+    body: bytes
+    error: Exception | None
+
+
+def _is_tls(spec: RequestSpec) -> bool:
+    return spec.url.startswith("https:")
+
+
+def _port(spec: RequestSpec) -> int:
+    try:
+        port = urlsplit(spec.url).port
+    except ValueError:  # no URL: the request will fail
+        return 0
+    return port or (443 if _is_tls(spec) else 80)
+
+
+def _reason(status: int) -> str:
+    try:
+        return HTTPStatus(status).phrase
+    except ValueError:
+        return ""
+
+
+def _versions() -> dict[str, str]:
+    """Return the versions of pyreqwest and of what is compiled into it."""
+    wheel = distribution("pyreqwest")
+    versions = {"pyreqwest": wheel.version, "reqwest": f"of pyreqwest {wheel.version}"}
+    for file in wheel.files or ():
+        if file.name.endswith(".cyclonedx.json"):
+            for part in json.loads(file.read_text())["components"]:
+                if part["name"] in ("reqwest", "hyper", "rustls"):
+                    versions[part["name"]] = part["version"]
+    return versions
+
+
+def _burn_in() -> int | None:
+    """Pay for the first TLS handshake of the process, and return what it cost.
+
+    AWS-LC gathers entropy then, some 50 ms once in a process (aws-lc-rs #899). A client
+    hello is enough, so whoever listens here hangs up on it.
+
+    Returns:
+        What the first one took more than the second, in nanoseconds; None without a
+        loopback interface.
+    """
+    try:
+        listener = socket.create_server(("127.0.0.1", 0))
+    except OSError:
+        return None
+    taken = []
+    with listener:
+        url = f"https://127.0.0.1:{listener.getsockname()[1]}/"
+        Thread(target=_hang_up, args=(listener,), daemon=True).start()
+        for _ in range(2):
+            client = SyncClientBuilder().no_proxy().timeout(_BURN_IN_LIMIT).build()
+            begin = perf_counter_ns()
+            with suppress(PyreqwestError):
+                client.get(url).build().send()
+            taken.append(perf_counter_ns() - begin)
+            client.close()
+    connection_log().take()
+    return max(0, taken[0] - taken[1])
+
+
+def _hang_up(listener: socket.socket) -> None:
+    with suppress(OSError):  # closed, when two have come
+        while True:
+            sock, _ = listener.accept()
+            with sock:
+                sock.recv(1 << 16)

@@ -1,0 +1,1 @@
+"""The instrument, which knows no HTTP library: connecting and timestamps."""

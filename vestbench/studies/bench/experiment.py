@@ -1,0 +1,144 @@
+"""Cold against subsequent: each session opens a fresh pool and uses it for a while."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+
+from vestbench.errors import UsageError
+from vestbench.model.client import SessionPlan
+from vestbench.model.request import Outcome, Role, Sample, Slot
+from vestbench.model.strategy import Strategy
+from vestbench.running.ports import MakeRequest, Pacer, RunEnd, Session, Stack, StopRule
+
+# The first connections of a process pay for caches, the first request on each for the
+# code paths of reuse; neither belongs to any sample.
+BURN_IN_SESSIONS = 2
+BURN_IN_REQUESTS = 2
+BURN_IN = BURN_IN_SESSIONS * BURN_IN_REQUESTS
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BenchPlan:
+    """How many requests, spread how."""
+
+    session: SessionPlan
+    requests: int
+    sessions: int
+
+    def __post_init__(self) -> None:
+        """Refuse a plan that could not show what it is for."""
+        if self.requests < 1 or self.sessions < 1:
+            raise UsageError("--requests and --sessions must be at least 1")
+        width = self.session.concurrency
+        if self.session.strategy is Strategy.UNPOOLED:
+            needed, why = self.sessions, "one for each session"
+        else:
+            needed = 2 * self.sessions * width
+            why = "a cold and a subsequent one for each session"
+            if width > 1:
+                why += f" and each of {width} concurrent requests"
+        if self.requests < needed:
+            raise UsageError(
+                f"--requests {self.requests} is too few for --sessions "
+                f"{self.sessions}: at least {needed}, {why}"
+            )
+
+    def bursts(self) -> Iterator[list[int]]:
+        """Yield, for each session, the sizes of its bursts of concurrent requests."""
+        width = self.session.concurrency
+        share, rest = divmod(self.requests, self.sessions)
+        for number in range(self.sessions):
+            full, last = divmod(share + (number < rest), width)
+            yield [width] * full + ([last] if last else [])
+
+
+def sessions_for(requests: int, concurrency: int, strategy: Strategy) -> int:
+    """Return the default number of sessions: 20, or what `requests` allow."""
+    needed = 1 if strategy is Strategy.UNPOOLED else 2 * concurrency
+    return max(1, min(20, requests // needed))
+
+
+def run_bench(
+    plan: BenchPlan,
+    stack: Stack,
+    make_request: MakeRequest,
+    *,
+    pacer: Pacer,
+    record: Callable[[Outcome], None],
+) -> RunEnd:
+    """Send all requests of `plan`, handing each outcome to `record` as it comes.
+
+    The first burst of a session finds an empty pool, so its requests are meant to be
+    cold; the later ones are meant to reuse. What they were, the outcomes say.
+    """
+    reason = _burn_in(plan, stack, make_request, pacer)
+    if reason:
+        return RunEnd(build_ns=(), notes=(), stopped=reason)
+    stop = StopRule()
+    builds: list[int] = []
+    notes: dict[str, None] = {}
+    for number, bursts in enumerate(plan.bursts()):
+        if stop.over():
+            break
+        session = stack.open(plan.session)
+        builds.append(session.build_ns)
+        notes.update(dict.fromkeys(session.notes))
+        try:
+            for burst in _session(plan, session, number, bursts, make_request, pacer):
+                for outcome in burst:
+                    stop.notice(outcome)
+                    record(outcome)
+                if stop.over():
+                    break
+        finally:
+            session.close()
+    return RunEnd(build_ns=tuple(builds), notes=tuple(notes), stopped=stop.reason)
+
+
+def _burn_in(
+    plan: BenchPlan, stack: Stack, make_request: MakeRequest, pacer: Pacer
+) -> str:
+    """Send the discarded requests, and return why not to go on, if so.
+
+    What fails here fails again in the measured requests, where it is counted; only a
+    venue that asks to be left alone is not asked again.
+    """
+    stop = StopRule()
+    for _ in range(BURN_IN_SESSIONS):
+        session = stack.open(plan.session)
+        try:
+            for index in range(BURN_IN_REQUESTS):
+                pacer.wait()
+                slot = Slot(session=-1, index=index, role=Role.BURN_IN)
+                outcome = session.send(make_request(), slot)
+                stop.notice(outcome)
+                if stop.over() or not isinstance(outcome, Sample):
+                    return stop.reason
+        finally:
+            session.close()
+    return ""
+
+
+def _session(
+    plan: BenchPlan,
+    session: Session,
+    number: int,
+    bursts: list[int],
+    make_request: MakeRequest,
+    pacer: Pacer,
+) -> Iterator[list[Outcome]]:
+    unpooled = plan.session.strategy is Strategy.UNPOOLED
+    index = 0
+    for place, size in enumerate(bursts):
+        role = Role.COLD if unpooled or place == 0 else Role.SUBSEQUENT
+        slots = [
+            Slot(session=number, index=index + offset, role=role)
+            for offset in range(size)
+        ]
+        index += size
+        pacer.wait(size)
+        if size == 1:
+            yield [session.send(make_request(), slots[0])]
+        else:
+            yield session.burst([make_request() for _ in slots], slots)

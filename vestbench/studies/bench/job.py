@@ -1,0 +1,132 @@
+"""The job of `bench`: cold against subsequent requests over many sessions."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from vestbench.errors import UsageError
+from vestbench.model.client import SessionPlan
+from vestbench.model.run import Run
+from vestbench.model.strategy import Strategy
+from vestbench.running.carry_out import Measurement
+from vestbench.running.pace import Pace
+from vestbench.stacks.registry import find_stack, kept_idle
+from vestbench.studies.asserted import with_assertions
+from vestbench.studies.bench.experiment import BURN_IN, BenchPlan, run_bench
+
+
+class BenchJob:
+    """Times the first request of each session against those that follow.
+
+    Args:
+        plan: How many requests, spread how.
+        pace: How fast.
+        min_saving_s: The saving to reach.
+        confidence: Of intervals and verdict, such as 0.95.
+        gate: Whether the run is to be judged by its saving.
+        assertions: What else has to be so.
+
+    Raises:
+        UsageError: Kernel timestamps are asked for where there are none, or an
+            assertion is none, or of what such a run does not have.
+    """
+
+    command = "bench"
+    earlier: Run | None = None
+
+    def __init__(
+        self,
+        plan: BenchPlan,
+        pace: Pace,
+        *,
+        min_saving_s: float,
+        confidence: float,
+        gate: bool = False,
+        assertions: Sequence[str] = (),
+    ) -> None:
+        _check_kernel_timestamps(plan.session)
+        _check_http2_burst(plan.session)
+        self._plan = plan
+        self._pace = pace
+        session, width = plan.session, plan.session.concurrency
+        strategy = str(session.strategy)
+        self.label = strategy
+        asked: dict[str, Any] = {
+            "requests": plan.requests,
+            "sessions": plan.sessions,
+            "concurrency": width,
+            "strategy": strategy,
+            "kept_idle": _kept(session),
+            "burn_in": BURN_IN,
+            "min_saving_ms": 1e3 * min_saving_s,
+            "confidence": confidence,
+            **({"gate": True} if gate else {}),
+            **pace.stored(),
+            **({"http2": True} if session.http2 else {}),
+        }
+        if plan.session.kernel_timestamps:
+            asked["kernel_timestamps"] = True
+        self.plan = with_assertions(asked, self.command, assertions)
+        self.facts: Mapping[str, Any] = {
+            "strategy": strategy,
+            "concurrency": width,
+        }
+
+    @property
+    def most_requests(self) -> int:
+        """How many requests it sends, the burn-in included."""
+        return self._plan.requests + BURN_IN
+
+    def set_up(self, measurement: Measurement) -> Mapping[str, Any]:  # noqa: ARG002
+        """Send nothing: the burn-in belongs to the experiment."""
+        return {}
+
+    def measure(self, measurement: Measurement) -> None:
+        """Send all requests of the plan."""
+        end = run_bench(
+            self._plan,
+            measurement.stack,
+            measurement.request,
+            pacer=self._pace.pacer(),
+            record=measurement.record,
+        )
+        measurement.take(end)
+
+
+def _kept(session: SessionPlan) -> int:
+    """Return how many requests at once can find a connection that was kept open."""
+    if session.http2:  # one connection carries them all
+        return session.concurrency
+    return kept_idle(session.stack or "httpx", session.pool, session.concurrency)
+
+
+def _check_kernel_timestamps(session: SessionPlan) -> None:
+    if not session.kernel_timestamps:
+        return
+    # Its import would keep all others waiting.
+    from vestbench.kernel.timestamps import unsupported
+
+    if why := unsupported():
+        raise UsageError(f"--kernel-timestamps: {why}")
+    name = session.stack or "httpx"
+    if not find_stack(name).phases:
+        raise UsageError(f"--kernel-timestamps: {name} shows no wire window to compare")
+    if session.http2:
+        raise UsageError("--kernel-timestamps needs HTTP/1.1: not with --http2")
+    if session.strategy is Strategy.UNPOOLED:
+        raise UsageError(
+            "--kernel-timestamps needs subsequent requests: not with --unpooled, whose "
+            "answers come after session tickets"
+        )
+
+
+def _check_http2_burst(session: SessionPlan) -> None:
+    """Refuse concurrent requests over HTTP/2 where the stack mixes up their streams."""
+    name = session.stack or "httpx"
+    several = session.http2 and session.concurrency > 1
+    if several and not find_stack(name).http2_bursts:
+        raise UsageError(
+            f"--concurrency: HTTP/2 of {name} is not safe with several threads (its "
+            "streams share one state without a lock); use --stack reqwest"
+        )

@@ -1,0 +1,307 @@
+"""A bench run as tables, one picture and a verdict."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+from rich import box
+from rich.console import Group as Lines
+from rich.console import RenderableType
+from rich.table import Table
+from rich.text import Text
+
+from vestbench.model.run import Run
+from vestbench.model.strategy import Strategy
+from vestbench.report.sheet import ACCEPTANCE_STYLES, CaptionedTable, Figure, Sheet
+from vestbench.report.units import (
+    ABSENT,
+    fixed,
+    interval,
+    is_far,
+    median_of,
+    ms,
+    odds,
+    percent,
+    plain,
+    plural,
+    quantile_bound,
+    quantile_cell,
+)
+from vestbench.stats.decision import MedianSummary
+from vestbench.stats.evidence import CONFIDENCE_THRESHOLDS, projected_rounds
+from vestbench.studies.bench.summary import BenchSummary, summarise_bench
+from vestbench.studies.parts.asserted import asserted_of
+from vestbench.studies.parts.building import build_line
+from vestbench.studies.parts.conditions import (
+    conditions_table,
+    ending_lines,
+    failures_table,
+)
+from vestbench.studies.parts.footnotes import no_phases_note, quantile_notes
+from vestbench.studies.parts.groups import Metric, Why
+from vestbench.studies.parts.headline import saving_line
+from vestbench.studies.parts.kernel import kernel_lines
+from vestbench.studies.parts.route import is_relayed
+from vestbench.studies.parts.warnings import bench_warnings
+from vestbench.studies.parts.waterfall import Waterfall
+
+
+def bench_report(run: Run) -> Sheet:
+    """Return the whole report of a bench run."""
+    summary = summarise_bench(run)
+    parts: list[RenderableType] = [
+        _reuse_line(run, summary),
+        _groups_table(run, summary),
+        *(Text(note, style="dim") for note in _footnotes(run, summary)),
+    ]
+    saving = _saving_table(run, summary)
+    if saving is not None:
+        parts.append(saving)
+    failures = failures_table(run)
+    if failures is not None:
+        parts += ["", failures]
+    groups = (summary.cold, summary.subsequent)
+    if any(group.metric("client") for group in groups):
+        picture = Waterfall(groups, merged=is_relayed(run))
+        parts += ["", Figure("Median request by phase, to scale", picture)]
+    parts += ["", build_line(run)]
+    if summary.kernel is not None:
+        parts += ["", *kernel_lines(summary.kernel, run.plan["confidence"])]
+    return Sheet(
+        headline=tuple(_headline(run, summary)),
+        asserted=tuple(asserted_of(run)),
+        conditions=conditions_table(run),
+        parts=tuple(parts),
+        warnings=tuple(bench_warnings(run, summary)),
+    )
+
+
+def bench_brief(run: Run) -> RenderableType:
+    """Return the verdict of a bench run."""
+    return Lines(*_headline(run, summarise_bench(run)), *asserted_of(run))
+
+
+def _headline(run: Run, summary: BenchSummary) -> Iterator[Text]:
+    """Say in a sentence what was found, and in another whether it suffices."""
+    saving = summary.saving
+    if saving is None:
+        yield Text("No saving: ", "bold").append(_no_saving(run, summary), "not bold")
+    else:
+        yield saving_line(
+            run,
+            Text("Keeping the connection open saves "),
+            saving,
+            count=saving.rounds,
+            unit="session",
+            per=" per request",
+        )
+        if saving.rounds > 1 and summary.percent is not None:
+            yield _share_line(summary, summary.percent)
+    if summary.acceptance is not None:
+        yield _acceptance_line(run, summary)
+    yield from ending_lines(run)
+
+
+def _share_line(summary: BenchSummary, share: MedianSummary) -> Text:
+    trips = summary.round_trips
+    cold = f"{median_of(share)} % {interval(share.interval)} of a cold request"
+    line = Text(f"  or {cold}", "dim")
+    if trips is not None and is_far(summary.rtt_ms):
+        line.append(f", {median_of(trips, 2)} {interval(trips.interval, 2)}")
+        line.append(" round trips")
+    return line
+
+
+def _no_saving(run: Run, summary: BenchSummary) -> str:
+    if not run.samples:
+        return "no request got a response."
+    if run.plan["strategy"] == Strategy.UNPOOLED:
+        return "every request opened a connection, as asked (--unpooled)."
+    if not summary.reuse.reused:
+        return "no request reused a connection."
+    return "no session has both a cold and a subsequent request."
+
+
+def _acceptance_line(run: Run, summary: BenchSummary) -> Text:
+    """Return `saving ≥ 50 ms: PASS` with the evidence, or the reason."""
+    acceptance = summary.acceptance
+    if acceptance is None:
+        return Text("saving: not asked for")
+    line = Text(f"saving ≥ {run.plan['min_saving_ms']:g} ms: ")
+    line.append(str(acceptance), ACCEPTANCE_STYLES[acceptance])
+    detail = _because(run, summary)
+    return line.append(f"  {detail}") if detail else line
+
+
+def _because(run: Run, summary: BenchSummary) -> str:
+    saving, closure, reuse = summary.saving, summary.closure, summary.reuse
+    target = run.plan["min_saving_ms"]
+    if summary.why is Why.NOT_REUSED:
+        share = percent(reuse.expected - reuse.reused, reuse.expected)
+        return (
+            f"connections were not reused: {share} of the requests that should "
+            "have reused one opened a new one"
+        )
+    if saving is None:
+        return "there is no session to judge by"
+    if summary.why is Why.TOO_SHORT and closure and closure.expected is not None:
+        opening = closure.saving if closure.opening is None else closure.opening
+        return (
+            "the route is too short: opening a connection costs "
+            f"{plural(1 + closure.tls_round_trips, 'round trip')} of "
+            f"{ms(closure.rtt)} ms, about {ms(opening)} ms in all, "
+            f"so no client can save {target:g} ms here"
+        )
+    if summary.why is Why.FEW:
+        return f"{plural(saving.rounds, 'session')}, at least 12 are needed"
+    if summary.why is Why.CLOSE:
+        return (
+            f"{interval(saving.interval)} is too close to the target to tell: "
+            "change the target or accept"
+        )
+    if summary.why is Why.NOISY:
+        return (
+            f"{interval(saving.interval)} holds the target; {_projection(run, saving)}"
+        )
+    if summary.why is Why.UNRELIABLE:
+        return "too many subsequent requests failed"
+    votes = max(saving.votes_pass, saving.votes_fail)
+    sessions = plural(saving.rounds, "session")
+    return f"{votes} of {sessions}, evidence {odds(saving.evidence)}"
+
+
+def _projection(run: Run, saving: Any) -> str:
+    rounds = projected_rounds(
+        max(saving.votes_pass, saving.votes_fail),
+        saving.rounds,
+        CONFIDENCE_THRESHOLDS[run.plan["confidence"]],
+    )
+    if rounds is None:
+        return "more sessions will not settle it"
+    return f"about {rounds} sessions would settle it if the trend holds"
+
+
+def _reuse_line(run: Run, summary: BenchSummary) -> Text:
+    """Say how many requests were proved to reuse a connection."""
+    reuse = summary.reuse
+    opened = f"{plural(reuse.connections, 'connection')} for "
+    opened += plural(reuse.sessions, "session")
+    if not reuse.expected:
+        total = len(run.samples) + len(run.failures)
+        return Text(f"0 requests reused a connection, {opened}, {total} requests")
+    all_reused = reuse.reused == reuse.expected
+    line = Text()
+    bursts = reuse.bursts
+    if bursts is not None:
+        line.append(
+            f"{bursts.size} requests at once on a pool that keeps {bursts.kept}: "
+            f"{bursts.opened:g} opened a connection (median of "
+            f"{plural(bursts.bursts, 'burst')}); "
+        )
+    what = "subsequent requests reused their connection"
+    if bursts is not None:
+        what = "requests that could reuse a connection did"
+    line.append(
+        f"{reuse.reused} of {reuse.expected} {what}",
+        "green" if all_reused else "bold red",
+    )
+    line.append(f", {opened}")
+    counted = run.conclusion.get("server")
+    if counted:
+        line.append(
+            f"; the exchange counted {plain(counted['connections'])} connections and "
+            f"{plain(counted['requests'])} requests, burn-in included",
+            "dim",
+        )
+    return line
+
+
+def _groups_table(run: Run, summary: BenchSummary) -> Table:
+    """Return cold against subsequent: latency, phases, the client's own time."""
+    about = "Latency and phases, cold against subsequent"
+    table = CaptionedTable(about, box=box.SIMPLE_HEAD, padding=(0, 1), pad_edge=False)
+    table.add_column("ms", no_wrap=True)
+    level = f"{100 * run.plan['confidence']:g} %"
+    for heading in ("n", f"p50 [{level} CI]", "p90", "p99", "min", "max"):
+        table.add_column(heading, justify="right", no_wrap=True)
+    merged = is_relayed(run)
+    for group in (summary.cold, summary.subsequent):
+        head = Text(group.name, style="bold")
+        if not group.metrics:
+            table.add_row(head, "0", *[ABSENT] * 5)
+        else:
+            table.add_row(head)
+        for metric in group.metrics:
+            table.add_row(*_metric_row(metric, merged=merged))
+        table.add_section()
+    return table
+
+
+def _metric_row(metric: Metric, *, merged: bool) -> list[RenderableType]:
+    name = metric.name
+    if merged and name in ("connect", "tls"):
+        name += " *"
+    style = "bold" if name == "latency" else ""
+    return [
+        Text(f"  {name}", style),
+        str(metric.n),
+        Text(quantile_cell(metric.p50), style),
+        quantile_bound(metric.p90),
+        quantile_bound(metric.p99),
+        ms(metric.low),
+        ms(metric.high),
+    ]
+
+
+def _footnotes(run: Run, summary: BenchSummary) -> Iterator[str]:
+    yield "cold opened its connection, subsequent reused one: by proof, not by plan"
+    yield from no_phases_note(run)
+    shown = [
+        estimate
+        for group in (summary.cold, summary.subsequent)
+        for metric in group.metrics
+        for estimate in (metric.p90, metric.p99)
+    ]
+    yield from quantile_notes(shown, run.plan["confidence"])
+
+
+def _saving_table(run: Run, summary: BenchSummary) -> Table | None:
+    """Return the saving, what it is made of, and what the route lets one expect."""
+    closure, saving = summary.closure, summary.saving
+    if closure is None or saving is None:
+        return None
+    about = "The saving and what it is made of"
+    table = CaptionedTable(about, box=box.SIMPLE_HEAD, padding=(0, 1), pad_edge=False)
+    table.add_column("the saving and what it is made of", no_wrap=True)
+    for heading in ("ms", "share", "round trips"):
+        table.add_column(heading, justify="right", no_wrap=True)
+
+    def row(name: str, value: float | None, style: str = "") -> None:
+        if value is None:
+            return
+        share = ABSENT
+        if closure.saving:
+            share = f"{fixed(100 * value / closure.saving, 0)} %"
+        trips = ABSENT
+        if closure.rtt and is_far(closure.rtt):
+            trips = fixed(value / closure.rtt, 2)
+        table.add_row(*(Text(text, style) for text in (name, ms(value), share, trips)))
+
+    row("cold − subsequent", closure.saving, "bold")
+    row("  name resolution", closure.dns)
+    if is_relayed(run) and closure.opening is not None:
+        row("  TCP connect + TLS handshake *", closure.opening - (closure.dns or 0.0))
+    else:
+        row("  TCP connect", closure.connect)
+        row("  TLS handshake", closure.tls)
+    row("  residual", closure.residual)
+    for name in ("sign", "send", "wait", "receive", "client"):
+        row(f"    {name}", getattr(closure, name), "dim")
+    if closure.expected is not None:
+        table.add_section()
+        trips = plural(1 + closure.tls_round_trips, "round trip")
+        row(f"expected from the route: {trips}", closure.expected)
+        row("  handshake CPU on top", closure.handshake_cpu)
+        row("  computing on top, not separable", closure.beyond_round_trips)
+    return table

@@ -1,0 +1,298 @@
+"""What a bench run says: cold against subsequent, the saving, and why it is what it is.
+
+Everything here is derived from a `Run` and can be derived again from a stored one.
+"""
+
+from __future__ import annotations
+
+from array import array
+from collections import Counter
+from dataclasses import dataclass
+from math import inf, isfinite
+from statistics import median
+
+from vestbench.model.request import NS_PER_MS, Outcome, Role, Sample
+from vestbench.model.run import Run
+from vestbench.model.strategy import Strategy
+from vestbench.stats.bounds import Bounds, session_bounds
+from vestbench.stats.decision import (
+    Decision,
+    MedianSummary,
+    SavingSummary,
+    close_margin,
+    summarise,
+)
+from vestbench.stats.diagnostics import (
+    Plateau,
+    SynRetransmission,
+    plateau,
+    syn_retransmissions,
+)
+from vestbench.stats.evidence import MIN_ROUNDS
+from vestbench.studies.parts.breakdown import Breakdown, breakdown_of, too_short
+from vestbench.studies.parts.groups import (
+    MAX_NOT_REUSED,
+    Acceptance,
+    Group,
+    GroupTally,
+    Why,
+    disturbed_samples,
+    fails_too_often,
+    median_of_bounds,
+    side_of,
+)
+from vestbench.studies.parts.kernel_offsets import KernelOffsets, kernel_offsets
+from vestbench.studies.parts.once import once_for_each_run
+from vestbench.studies.parts.route import round_trip_ms
+
+# How many requests are looked at for signs of something unusual.
+_LOOKED_AT = 100_000
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Reuse:
+    """How often connections were opened and reused, by proof."""
+
+    sessions: int
+    connections: int  # opened by measured requests that got a response
+    expected: int  # requests that should have reused one
+    reused: int  # those of them that did
+    bursts: BurstReuse | None = None  # where more was sent at once than the pool keeps
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BurstReuse:
+    """What bursts on a pool that keeps fewer connections than they need do."""
+
+    size: int  # requests at once
+    kept: int  # idle connections that the pool keeps
+    bursts: int  # those that found a pool in use
+    opened: float  # connections that such a burst opens: the median
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BenchSummary:
+    """All that the tables of a bench run show."""
+
+    cold: Group
+    subsequent: Group
+    reuse: Reuse
+    failures: tuple[tuple[str, int], ...]  # kind and count
+    saving: SavingSummary | None  # ms; None when no session has both sorts
+    percent: MedianSummary | None  # of the cold request
+    round_trips: MedianSummary | None
+    closure: Breakdown | None
+    rtt_ms: float | None
+    acceptance: Acceptance | None  # None when nothing was pooled
+    why: Why
+    plateau: Plateau | None
+    syn_retransmissions: tuple[SynRetransmission, ...]
+    retransmits: int
+    resumed: int
+    disturbed: int
+    kernel: KernelOffsets | None  # None where no kernel timestamps were asked for
+
+
+@once_for_each_run
+def summarise_bench(run: Run) -> BenchSummary:
+    """Derive the summary of a bench run."""
+    confidence = float(run.plan["confidence"])
+    target = float(run.plan["min_saving_ms"])
+    tally = _Tally(run)
+    cold = tally.groups[False].group("cold", confidence)
+    subsequent = tally.groups[True].group("subsequent", confidence)
+    reuse = tally.reuse
+    rtt = round_trip_ms(run)
+    votes = tally.votes()
+    saving = percent = trips = None
+    if votes:
+        margin = close_margin(target)
+        saving = summarise(
+            [vote for _, vote in votes],
+            target=target,
+            confidence=confidence,
+            close=margin,
+        )
+        percent = median_of_bounds(
+            [_percent(first, vote) for first, vote in votes], confidence
+        )
+        if rtt:
+            in_trips = [Bounds(lo=v.lo / rtt, hi=v.hi / rtt) for _, v in votes]
+            trips = median_of_bounds(in_trips, confidence)
+    closure = breakdown_of(cold, subsequent, saving, rtt, tally.versions)
+    acceptance, why = _accept(run, reuse, saving, closure, target)
+    kinds = Counter(str(failure.kind) for failure in run.failures)
+    return BenchSummary(
+        cold=cold,
+        subsequent=subsequent,
+        reuse=reuse,
+        failures=tuple(sorted(kinds.items())),
+        saving=saving,
+        percent=percent,
+        round_trips=trips,
+        closure=closure,
+        rtt_ms=rtt,
+        acceptance=acceptance,
+        why=why,
+        plateau=plateau(tally.waits, floor_ms=cold.typical("wait")),
+        syn_retransmissions=syn_retransmissions(tally.connects, rtt_ms=rtt or 0.0),
+        retransmits=tally.retransmits,
+        resumed=tally.resumed,
+        disturbed=disturbed_samples(run),
+        kernel=kernel_offsets(run),
+    )
+
+
+class _Tally:
+    """What one pass over the outcomes of a run collects, however many there are."""
+
+    def __init__(self, run: Run) -> None:
+        self.groups = {False: GroupTally(), True: GroupTally()}
+        self.versions: set[str] = set()  # of TLS, on connections that were opened
+        self.waits = array("d")  # ms, of reused requests; the first of them
+        self.connects = array("d")  # ms, likewise
+        self.retransmits = 0
+        self.resumed = 0
+        # Latencies in ms by session; a connection's number, while its session lasts.
+        self._cold: dict[int, array[float]] = {}
+        self._later: dict[int, array[float]] = {}
+        self._sessions: set[int] = set()
+        self._known: set[int] = set()
+        self._connections = 0
+        self._expected = self._reused = 0
+        self._size = int(run.plan["concurrency"])
+        self._kept = int(run.plan.get("kept_idle", self._size))
+        # By session and number: requests of a burst, and those that reused nothing.
+        self._bursts: dict[tuple[int, int], list[int]] = {}
+        for sample in run.samples:
+            self._add(sample)
+        self._failures = run.failures
+        for failure in run.failures:
+            self.groups[side_of(failure)].fail()
+            self._sessions.add(failure.slot.session)
+            self._expect(failure)
+
+    def _add(self, sample: Sample) -> None:
+        self.groups[sample.reused].add(sample)
+        self._expect(sample)
+        session = sample.slot.session
+        if session not in self._sessions:
+            self._sessions.add(session)
+            self._known.clear()  # no session uses another's connections
+        if sample.connection not in self._known:
+            self._known.add(sample.connection)
+            self._connections += 1
+        latency_ms = sample.latency_ns / NS_PER_MS
+        if sample.reused:
+            self._later.setdefault(session, array("d")).append(latency_ms)
+            _note(self.waits, sample.wait_ns)
+        else:
+            if sample.slot.role is Role.COLD:
+                self._cold.setdefault(session, array("d")).append(latency_ms)
+            self.versions.add(sample.tls_version)
+            self.resumed += sample.resumed
+        _note(self.connects, sample.connect_ns)
+        self.retransmits += sample.retransmits or 0
+
+    def _expect(self, outcome: Outcome) -> None:
+        if outcome.slot.role is not Role.SUBSEQUENT:
+            return
+        self._expected += 1
+        self._reused += bool(outcome.reused)
+        if 0 < self._kept < self._size:
+            place = (outcome.slot.session, outcome.slot.index // self._size)
+            burst = self._bursts.setdefault(place, [0, 0])
+            burst[0] += 1
+            burst[1] += not outcome.reused
+
+    @property
+    def reuse(self) -> Reuse:
+        """How often connections were opened and reused."""
+        expected = self._expected
+        if self._bursts:
+            expected = sum(min(n, self._kept) for n, _ in self._bursts.values())
+        return Reuse(
+            sessions=len(self._sessions),
+            connections=self._connections,
+            expected=expected,
+            reused=min(self._reused, expected),
+            bursts=self._burst_reuse(),
+        )
+
+    def _burst_reuse(self) -> BurstReuse | None:
+        whole = [cold for n, cold in self._bursts.values() if n == self._size]
+        if not whole:
+            return None
+        return BurstReuse(
+            size=self._size,
+            kept=self._kept,
+            bursts=len(whole),
+            opened=float(median(whole)),
+        )
+
+    def votes(self) -> list[tuple[float, Bounds]]:
+        """Return, for each session, its cold latency and its saving as an interval."""
+        failed: dict[tuple[int, bool], list[float]] = {}
+        for failure in self._failures:
+            place = (failure.slot.session, side_of(failure))
+            failed.setdefault(place, []).append(failure.elapsed_ns / NS_PER_MS)
+        votes = []
+        for session in sorted(self._sessions):
+            cold_failed = failed.get((session, False), [])
+            cold = [*self._cold.get(session, ()), *cold_failed]
+            if not cold:
+                continue
+            later = [(value, True) for value in self._later.get(session, ())]
+            later += [(value, False) for value in failed.get((session, True), ())]
+            # Concurrent cold requests of a session count as one: their median.
+            first = median(cold)
+            bounds = session_bounds(first, not cold_failed, later)
+            if bounds is not None:
+                votes.append((first, bounds))
+        return votes
+
+
+def session_votes(run: Run) -> list[tuple[float, Bounds]]:
+    """Return, for each session, its cold latency and its saving, both in ms."""
+    return _Tally(run).votes()
+
+
+def _note(values: array[float], ns: int | None) -> None:
+    if ns is not None and len(values) < _LOOKED_AT:
+        values.append(ns / NS_PER_MS)
+
+
+def _percent(first: float, vote: Bounds) -> Bounds:
+    """Turn a session's saving into percent of its cold request."""
+    if first <= 0:
+        return Bounds(lo=-inf, hi=100.0)
+    low = 100 * vote.lo / first
+    return Bounds(lo=low, hi=100 * vote.hi / first if isfinite(vote.hi) else 100.0)
+
+
+def _accept(
+    run: Run,
+    reuse: Reuse,
+    saving: SavingSummary | None,
+    closure: Breakdown | None,
+    target: float,
+) -> tuple[Acceptance | None, Why]:
+    if run.plan["strategy"] == Strategy.UNPOOLED or not reuse.expected:
+        return None, Why.NONE
+    if reuse.reused < (1 - MAX_NOT_REUSED) * reuse.expected:
+        return Acceptance.INVALID, Why.NOT_REUSED
+    if saving is None:
+        return Acceptance.INVALID, Why.NO_COLD
+    if saving.rounds < MIN_ROUNDS:
+        return Acceptance.INCONCLUSIVE, Why.FEW
+    if saving.decision is Decision.FAIL:
+        short = too_short(closure, target)
+        return Acceptance.FAIL, Why.TOO_SHORT if short else Why.NONE
+    if saving.decision is Decision.CLOSE:
+        return Acceptance.INCONCLUSIVE, Why.CLOSE
+    if saving.decision is Decision.UNDECIDED:
+        return Acceptance.INCONCLUSIVE, Why.NOISY
+    failed = Counter(side_of(failure) for failure in run.failures)
+    if fails_too_often(failed[True], reuse.expected, failed[False]):
+        return Acceptance.INCONCLUSIVE, Why.UNRELIABLE
+    return Acceptance.PASS, Why.NONE

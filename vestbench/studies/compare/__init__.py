@@ -1,0 +1,1 @@
+"""Ways of connecting against each other, in rounds."""

@@ -1,0 +1,288 @@
+"""Arms against each other: one request of each per round, in an order drawn by lot.
+
+A candidate that keeps connections open gets a fresh pool in each round, opened by a
+request that is not measured (the primer). One connection kept for the whole run would
+make its own luck part of the result: noise that belongs to an arm and not to a moment
+breaks every statistic there is.
+"""
+
+from __future__ import annotations
+
+import random
+import time
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass, field, replace
+
+from vestbench.errors import UsageError
+from vestbench.model.client import PoolSettings, SessionPlan
+from vestbench.model.request import Outcome, Role, Slot
+from vestbench.model.strategy import Strategy
+from vestbench.running.ports import MakeRequest, Pacer, Session, Stack, StopRule
+
+# Discarded rounds before the first: name resolution, route, code paths. Three, so that
+# the route's round trip can be told from them.
+SETUP_ROUNDS = 3
+
+# The longest first. To end the primer's connection takes `resumed` up to 0.1 s.
+_PREPARED_IN_ORDER = (
+    Strategy.WARMED,
+    Strategy.RESUMED,
+    Strategy.HTTP2,
+    Strategy.POOLED,
+    Strategy.UNPOOLED,
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Arm:
+    """One way of connecting, by the name it has in this comparison."""
+
+    label: str
+    strategy: Strategy
+    stack: str = ""  # empty where there is only one
+    against: str = ""  # label of the control; empty is the comparison's
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ComparePlan:
+    """Which arms, in which rounds."""
+
+    arms: tuple[Arm, ...]
+    pool: PoolSettings
+    max_rounds: int  # in all, those of a run that is resumed included
+    seed: int
+    paired: bool = False  # each second round in the opposite order of the first
+    idle_s: float = 1.0  # between a warm-up and the measured request
+    warm_connections: int = 2
+    http2: bool = False  # offer HTTP/2 on every arm, not on `http2` alone
+    first_round: int = 0  # rounds that a resumed run has already
+    # The order of a round whose other half is still to come, in a resumed paired run.
+    half: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        """Refuse what cannot be compared."""
+        labels = [arm.label for arm in self.arms]
+        if len(labels) < 2 or len(set(labels)) < len(labels):
+            raise UsageError("a comparison needs two or more different arms")
+
+    def orders(self) -> random.Random:
+        """Return the source of the orders: seeded, and different after a resume."""
+        return random.Random(f"{self.seed}/{self.first_round}")
+
+
+@dataclass(slots=True, kw_only=True)
+class CompareEnd:
+    """What a comparison leaves besides its outcomes."""
+
+    build_ns: list[int] = field(default_factory=list)
+    built_by: list[str] = field(default_factory=list)  # the stack of each of these
+    notes: dict[str, None] = field(default_factory=dict)
+    unmeasured: int = 0  # primers and warm-up requests
+    stopped: str = ""  # why it ended before its judge or its rounds did
+
+
+# Takes the number of a round and its outcomes by label; True ends the run.
+Judge = Callable[[int, Mapping[str, Outcome]], bool]
+
+
+class Comparison:
+    """Carries out the rounds of a plan.
+
+    Args:
+        plan: What to do.
+        stack: Builds the clients.
+        make_request: Builds the measured request.
+        make_warm_up: Builds the venue's warm-up request.
+        pacer: Waits before each request, and before each burst of a warm-up.
+        sleep: Waits between a warm-up and what is measured after it.
+    """
+
+    def __init__(
+        self,
+        plan: ComparePlan,
+        stack: Stack,
+        make_request: MakeRequest,
+        make_warm_up: MakeRequest,
+        *,
+        pacer: Pacer,
+        sleep: Callable[[float], None] = time.sleep,
+    ) -> None:
+        self._plan = plan
+        self._stack = stack
+        self._make_request = make_request
+        self._make_warm_up = make_warm_up
+        self._pacer = pacer
+        self._sleep = sleep
+        self._stop = StopRule()
+        self._end = CompareEnd()
+
+    def set_up(self) -> list[Outcome]:
+        """Carry out the discarded rounds and return what they saw."""
+        outcomes: list[Outcome] = []
+        labels = tuple(arm.label for arm in self._plan.arms)
+        for _ in range(SETUP_ROUNDS):
+            if not self._stop.over():
+                outcomes += self._round(-1, labels).values()
+        self._end.build_ns.clear()
+        self._end.built_by.clear()
+        self._end.unmeasured = 0
+        return outcomes
+
+    def run(self, record: Callable[[Outcome], None], judge: Judge) -> CompareEnd:
+        """Carry out rounds until the judge, the plan or the venue ends them."""
+        rng = self._plan.orders()
+        labels = [arm.label for arm in self._plan.arms]
+        half: tuple[str, ...] = self._plan.half
+        for number in range(self._plan.first_round, self._plan.max_rounds):
+            if self._stop.over():
+                break
+            if half:
+                order, half = half[::-1], ()
+            else:
+                order = _draw(rng, labels)
+                half = order if self._plan.paired else ()
+            outcomes = self._round(number, order)
+            for label in order:
+                if label in outcomes:
+                    record(outcomes[label])
+            if len(outcomes) == len(labels) and judge(number, outcomes):
+                break
+        self._end.stopped = self._stop.reason
+        return self._end
+
+    def _round(self, number: int, order: Sequence[str]) -> dict[str, Outcome]:
+        """Prepare every arm, then send one request on each in the order given."""
+        outcomes: dict[str, Outcome] = {}
+        with ExitStack() as cleanup:
+            sessions = {}
+            # The longest preparation first, so that a primed connection is not left
+            # waiting for another arm's warm-up.
+            for arm in sorted(self._plan.arms, key=_preparation):
+                session = self._open(arm)
+                cleanup.callback(session.close)
+                sessions[arm.label] = session
+                if not self._stop.over():
+                    self._prepare(arm, session, number)
+            for index, label in enumerate(order):
+                if self._stop.over():
+                    break
+                self._pacer.wait()
+                slot = Slot(
+                    session=number, index=index, role=self._role(label), arm=label
+                )
+                outcome = sessions[label].send(self._make_request(), slot)
+                self._stop.notice(outcome)
+                outcomes[label] = outcome
+        return outcomes
+
+    def _open(self, arm: Arm) -> Session:
+        session = self._stack.open(
+            SessionPlan(
+                pool=self._plan.pool,
+                strategy=arm.strategy,
+                concurrency=(
+                    self._plan.warm_connections
+                    if arm.strategy is Strategy.WARMED
+                    else 1
+                ),
+                http2=self._plan.http2 or arm.strategy is Strategy.HTTP2,
+                stack=arm.stack,
+            )
+        )
+        self._end.build_ns.append(session.build_ns)
+        self._end.built_by.append(arm.stack)
+        self._end.notes.update(dict.fromkeys(session.notes))
+        return session
+
+    def _prepare(self, arm: Arm, session: Session, number: int) -> None:
+        if arm.strategy is Strategy.WARMED:
+            slots = [
+                Slot(session=number, index=index, role=Role.WARM_UP, arm=arm.label)
+                for index in range(self._plan.warm_connections)
+            ]
+            self._unmeasured(session, self._make_warm_up, slots)
+            if not self._stop.over():
+                self._sleep(self._plan.idle_s)
+        elif arm.strategy is not Strategy.UNPOOLED:
+            # Of `resumed` it brings the TLS session that the next connection resumes.
+            slots = [Slot(session=number, index=0, role=Role.PRIMER, arm=arm.label)]
+            self._unmeasured(session, self._make_request, slots)
+
+    def _unmeasured(
+        self, session: Session, make: MakeRequest, slots: Sequence[Slot]
+    ) -> None:
+        self._pacer.wait(len(slots))
+        for outcome in session.burst([make() for _ in slots], slots):
+            self._stop.notice(outcome)
+        self._end.unmeasured += len(slots)
+
+    def _role(self, label: str) -> Role:
+        strategy = next(a.strategy for a in self._plan.arms if a.label == label)
+        opens = strategy in (Strategy.UNPOOLED, Strategy.RESUMED)
+        return Role.COLD if opens else Role.SUBSEQUENT
+
+
+def _draw(rng: random.Random, labels: Sequence[str]) -> tuple[str, ...]:
+    """Draw an order: for two arms a fair coin, for more a uniform permutation."""
+    return tuple(rng.sample(list(labels), len(labels)))
+
+
+def _preparation(arm: Arm) -> int:
+    """Rank arms by when their preparation has to begin."""
+    return _PREPARED_IN_ORDER.index(arm.strategy)
+
+
+def name_arms(strategies: Sequence[Strategy]) -> tuple[Arm, ...]:
+    """Return arms with different labels: a strategy named twice gets a number."""
+    arms: list[Arm] = []
+    seen: dict[Strategy, int] = {}
+    for strategy in strategies:
+        seen[strategy] = seen.get(strategy, 0) + 1
+        count = seen[strategy]
+        label = str(strategy) if count == 1 else f"{strategy}-{count}"
+        arms.append(Arm(label=label, strategy=strategy))
+    return tuple(arms)
+
+
+def control_of(arms: Sequence[Arm], named: str = "") -> str:
+    """Return the label of the control: the one named, else `unpooled`, else the last.
+
+    Raises:
+        UsageError: There is no arm of that name.
+    """
+    labels = [arm.label for arm in arms]
+    if named:
+        if named not in labels:
+            known = ", ".join(labels)
+            raise UsageError(f"--control {named!r} is none of the arms: {known}")
+        return named
+    if Strategy.UNPOOLED in labels:
+        return str(Strategy.UNPOOLED)
+    return labels[-1]
+
+
+def on_stacks(
+    arms: Sequence[Arm], control: str, stacks: Sequence[str]
+) -> tuple[tuple[Arm, ...], str]:
+    """Return `arms` on each of several stacks, each against the control of its stack.
+
+    Totals of different stacks are not compared: they stop their clocks in different
+    places.
+
+    Returns:
+        The arms, and the label of the first stack's control.
+    """
+    if len(stacks) == 1:
+        return tuple(replace(arm, stack=stacks[0]) for arm in arms), control
+    found = tuple(
+        Arm(
+            label=f"{stack}/{arm.label}",
+            strategy=arm.strategy,
+            stack=stack,
+            against=f"{stack}/{control}",
+        )
+        for stack in stacks
+        for arm in arms
+    )
+    return found, f"{stacks[0]}/{control}"

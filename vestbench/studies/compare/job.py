@@ -1,0 +1,355 @@
+"""The job of `compare`: rounds of requests, looked at until they are decided."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from hashlib import sha256
+from pathlib import Path
+from typing import Any
+
+from vestbench.errors import InvalidRunError, UsageError, VenueError
+from vestbench.model.request import Outcome, Sample
+from vestbench.model.run import Run
+from vestbench.model.strategy import Strategy
+from vestbench.report import guarded
+from vestbench.report.units import interval, median_of
+from vestbench.results import load
+from vestbench.running.carry_out import Destination, Measurement
+from vestbench.running.facts import exchange_facts, link_facts, pool_facts
+from vestbench.running.pace import Pace
+from vestbench.stats.evidence import MAX_ROUNDS, MIN_ROUNDS
+from vestbench.studies.asserted import with_assertions
+from vestbench.studies.compare.experiment import (
+    SETUP_ROUNDS,
+    Arm,
+    ComparePlan,
+    Comparison,
+    control_of,
+    name_arms,
+    on_stacks,
+)
+from vestbench.studies.compare.judgement import Judgement
+from vestbench.studies.compare.rounds import Round, rounds_of
+from vestbench.studies.compare.sheet import progress_text
+from vestbench.studies.compare.summary import summarise_compare
+from vestbench.studies.parts.groups import Acceptance, Why
+from vestbench.studies.parts.route import theoretical_saving_ms
+from vestbench.venues import find_venue
+
+MORE_ROUNDS = 200  # at most, where nothing else is said
+_AUTO_SHARE = 0.8  # of what the route allows, for an automatic target
+_NO_LOOK_YET = 1_000_000  # as the first round with a look: beyond any there can be
+_MOST_ARMS = 6
+_MOST_ARMS_IN_ALL = 12
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Target:
+    """The saving to reach; exactly one of these, or neither for an automatic one.
+
+    An automatic target is 80 % of what the route allows, as the discarded rounds see
+    the route.
+    """
+
+    saving_s: float | None = None
+    percent: float | None = None  # of the control
+
+    def stored(self) -> dict[str, Any]:
+        """Return it as a part of a stored plan."""
+        if self.percent is not None:
+            return {"min_saving_percent": self.percent}
+        if self.saving_s is not None:
+            return {"min_saving_ms": 1e3 * self.saving_s}
+        return {"min_saving": "auto"}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Question:
+    """What is to be decided between which arms, and when."""
+
+    arms: tuple[Arm, ...]
+    control: str  # the label of an arm
+    target: Target
+    confidence: float = 0.95
+    question: str = "all"  # whether all candidates have to pass, or "any"
+    vote: str = "round"  # what has a vote: a "round" or a "pair" of rounds
+    idle_s: float = 1.0  # pause of a warmed client before its request
+    min_rounds: int = MIN_ROUNDS
+    max_rounds: int | None = None  # in all; None is 200 more
+    min_duration_s: float = 0.0
+
+
+def arms_of(
+    names: Sequence[str], control: str = "", stacks: Sequence[str] = ("httpx",)
+) -> tuple[tuple[Arm, ...], str]:
+    """Return the arms that `names` mean, and the label of the control.
+
+    On several stacks each name is an arm of each, against the control of its own stack.
+
+    Raises:
+        UsageError: A name is no strategy, they are too few or too many, or the control
+            is none of them.
+    """
+    known = ", ".join(Strategy)
+    for name in names:
+        if name not in list(Strategy):
+            raise UsageError(
+                f"{name!r} is no way of connecting: use {known}, or two result files"
+            )
+    if len(names) < 2:
+        raise UsageError(f"a comparison needs two or more of {known}")
+    if len(names) > _MOST_ARMS:
+        raise UsageError("more than six arms make rounds too long to be comparable")
+    if len(names) * len(stacks) > _MOST_ARMS_IN_ALL:
+        raise UsageError(
+            f"{len(names)} ways of connecting on {len(stacks)} stacks make rounds too "
+            f"long to be comparable: {_MOST_ARMS_IN_ALL} arms are the most"
+        )
+    arms = name_arms([Strategy(name) for name in names])
+    return on_stacks(arms, control_of(arms, control), stacks)
+
+
+class CompareJob:
+    """Joins a comparison to its verdict, its clock and who watches it.
+
+    Args:
+        question: What is to be decided.
+        destination: What is measured; part of what makes two runs the same experiment.
+        pace: How fast.
+        resume: The result of an undecided run to go on with; all its rounds count.
+        assertions: What else has to be so.
+
+    Raises:
+        UsageError: There are no rounds left to measure, `resume` is of another
+            experiment or decided, or an assertion is none.
+    """
+
+    command = "compare"
+
+    def __init__(
+        self,
+        question: Question,
+        destination: Destination,
+        pace: Pace,
+        *,
+        resume: Path | None = None,
+        assertions: Sequence[str] = (),
+    ) -> None:
+        self._arms = question.arms
+        self._pool = destination.pool
+        self._pace = pace
+        self._http2 = destination.http2
+        several = len(destination.stacks) > 1
+        first = [arm for arm in question.arms if arm.stack == question.arms[0].stack]
+        words = [arm.label.removeprefix(f"{arm.stack}/") for arm in first]
+        self.label = "-".join(["all", *words] if several else words)
+        each = " on each stack" if several else ""
+        self.facts: Mapping[str, Any] = {
+            "strategy": " against ".join(words) + each,
+            "concurrency": 1,
+        }
+        pairs = question.vote == "pair"
+        plan: dict[str, Any] = {
+            "arms": [_stored(arm) for arm in question.arms],
+            "control": question.control,
+            "question": question.question,
+            "vote": question.vote,
+            "idle_s": question.idle_s,
+            "warm_connections": max(1, destination.pool.max_idle),
+            "confidence": question.confidence,
+            "min_rounds": max(question.min_rounds, 2 * MIN_ROUNDS if pairs else 0),
+            **question.target.stored(),
+            **pace.stored(),
+            **({"http2": True} if destination.http2 else {}),
+        }
+        plan["identity"] = _identity(plan, destination)
+        self.earlier = None if resume is None else _earlier(resume, plan["identity"])
+        self._done = rounds_of(self.earlier) if self.earlier is not None else []
+        plan["max_rounds"] = _most(question, plan["min_rounds"], len(self._done))
+        plan["min_duration_s"] = question.min_duration_s
+        if resume is not None:
+            plan["resumed"] = str(resume)
+        self.plan = with_assertions(plan, self.command, assertions)
+        self._experiment: Comparison | None = None
+        self._judgement: Judgement | None = None
+        self._first_look = _NO_LOOK_YET
+
+    @property
+    def most_requests(self) -> int:
+        """How many requests it may send, the unmeasured ones included."""
+        unmeasured = {
+            Strategy.UNPOOLED: 0,
+            Strategy.WARMED: int(self.plan["warm_connections"]),
+        }
+        each = sum(1 + unmeasured.get(arm.strategy, 1) for arm in self._arms)
+        rounds = int(self.plan["max_rounds"]) - len(self._done)
+        return each * (rounds + SETUP_ROUNDS)
+
+    def set_up(self, measurement: Measurement) -> Mapping[str, Any]:
+        """Send the discarded rounds; they tell how far away the venue is."""
+        measurement.say("discarded rounds, to fill caches")
+        self._experiment = Comparison(
+            self._compare_plan(),
+            measurement.stack,
+            measurement.request,
+            measurement.warm_up_request,
+            pacer=self._pace.pacer(),
+        )
+        outcomes = self._experiment.set_up()
+        found = self._found(outcomes)
+        percent = "min_saving_percent" in self.plan
+        target = (
+            self.plan["min_saving_percent"]
+            if percent
+            else found.get("auto_target_ms", self.plan.get("min_saving_ms"))
+        )
+        if target is None:
+            raise VenueError(
+                "--min-saving auto: no request got through, so the route's round trip "
+                "is not known"
+            )
+        self._judgement = Judgement(self.plan, float(target), percent=percent)
+        if self.earlier is not None:
+            # A run that was killed does not say; its minimum may not have passed.
+            unknown = _NO_LOOK_YET if self.earlier.plan["min_duration_s"] else 0
+            found_look = self.earlier.conclusion.get("first_look", unknown)
+            self._first_look = int(found_look)
+        for old in self._done:
+            self._judgement.add(old, look=old.number + 1 >= self._first_look)
+        return found
+
+    def _compare_plan(self) -> ComparePlan:
+        half: tuple[str, ...] = ()
+        if self.plan["vote"] == "pair" and len(self._done) % 2:
+            last = self._done[-1].outcomes
+            half = tuple(sorted(last, key=lambda label: last[label].slot.index))
+        # After every number in use: an interrupted round has left outcomes as well.
+        old = self.earlier.outcomes if self.earlier is not None else ()
+        first = 1 + max((outcome.slot.session for outcome in old), default=-1)
+        return ComparePlan(
+            arms=self._arms,
+            pool=self._pool,
+            max_rounds=first + self.plan["max_rounds"] - len(self._done),
+            seed=self._pace.seed,
+            paired=self.plan["vote"] == "pair",
+            idle_s=self.plan["idle_s"],
+            warm_connections=self.plan["warm_connections"],
+            http2=self._http2,
+            first_round=first,
+            half=half,
+        )
+
+    def _found(self, outcomes: list[Outcome]) -> dict[str, float]:
+        """Settle an automatic target on the route as the discarded rounds saw it."""
+        if "min_saving" not in self.plan:
+            return {}
+        if self.earlier is not None:
+            return {"auto_target_ms": self.earlier.conditions["auto_target_ms"]}
+        samples = [outcome for outcome in outcomes if isinstance(outcome, Sample)]
+        saving = theoretical_saving_ms(samples, self.plan)
+        return {} if saving is None else {"auto_target_ms": _AUTO_SHARE * saving}
+
+    def measure(self, measurement: Measurement) -> None:
+        """Carry out rounds until they are decided."""
+        experiment, judgement = self._experiment, self._judgement
+        if experiment is None or judgement is None:
+            raise RuntimeError("a comparison is set up before it is measured")
+        begin = time.monotonic()
+        measurement.conclusion["first_look"] = self._first_look
+
+        def judge(number: int, outcomes: Mapping[str, Outcome]) -> bool:
+            waited = time.monotonic() - begin >= self.plan["min_duration_s"]
+            if waited and self._first_look == _NO_LOOK_YET:
+                self._first_look = number + 1
+                measurement.conclusion["first_look"] = self._first_look
+            look = number + 1 >= self._first_look
+            over = judgement.add(Round(number=number, outcomes=outcomes), look=look)
+            measurement.say(_standing(judgement))
+            return over
+
+        if not judgement.decided():
+            end = experiment.run(measurement.record, judge)
+            measurement.take(end)
+            measurement.conclusion["unmeasured"] = end.unmeasured
+            if len(set(end.built_by)) > 1:
+                measurement.conclusion["client_build_stacks"] = end.built_by
+        else:
+            measurement.stopped = "the rounds of the resumed run are decided already"
+
+
+def _stored(arm: Arm) -> dict[str, str]:
+    """Return an arm as it is stored in a plan."""
+    stored = {"label": arm.label, "strategy": str(arm.strategy), "stack": arm.stack}
+    return {**stored, "against": arm.against} if arm.against else stored
+
+
+def _standing(judgement: Judgement) -> str:
+    """Say where a comparison stands after a round."""
+    found = []
+    projections = []
+    for label, verdict in judgement.verdicts.items():
+        saving = verdict.state.saving
+        found.append((label, median_of(saving), interval(saving.interval)))
+        projections.append(judgement.projection(label))
+    known = [count for count in projections if count is not None]
+    most = max(known) if len(known) == len(projections) else None
+    return progress_text(judgement.rounds, found, most)
+
+
+def _identity(plan: Mapping[str, Any], destination: Destination) -> dict[str, Any]:
+    """Return what makes two runs the same experiment, so that one may be resumed."""
+    own = ("min_rounds", "max_rate", "seed")  # what may differ
+    venue = find_venue(destination.venue)
+    identity: dict[str, Any] = {
+        **{key: value for key, value in plan.items() if key not in own},
+        "venue": venue.name,
+        "endpoint": venue.endpoint(destination.endpoint).name,
+        "pool": pool_facts(destination.pool),
+        "sign_on_path": destination.access.on_path,
+    }
+    if venue.private_query:  # its name says nothing of the query
+        identity["url_digest"] = sha256(destination.venue.encode()).hexdigest()[:8]
+    if destination.is_simulated:
+        identity["link"] = (
+            {} if destination.link is None else link_facts(destination.link)
+        )
+        identity["exchange"] = exchange_facts(destination.exchange)
+    return identity
+
+
+def _earlier(path: Path, identity: Mapping[str, Any]) -> Run:
+    """Load the run to go on with, having checked that it is the same and undecided."""
+    run = load(path)
+    if run.command != "compare":
+        raise UsageError(f"--resume: {path} is a result of {run.command}")
+    stored = run.plan.get("identity", {})
+    if not isinstance(stored, Mapping):
+        raise InvalidRunError(f"{path} is damaged: its identity is no table")
+    differing = [key for key in identity if stored.get(key) != identity[key]]
+    if differing:
+        names = ", ".join(differing)
+        raise UsageError(
+            f"--resume: {path} was another experiment, it differs in {names}; "
+            "give the same options"
+        )
+    summary = guarded(lambda: summarise_compare(run))
+    if summary.acceptance is not Acceptance.INCONCLUSIVE:
+        raise UsageError(f"--resume: {path} is decided: {summary.acceptance}")
+    if any(pair.why is Why.CLOSE for pair in summary.pairs):
+        raise UsageError(
+            f"--resume: {path} ended because the saving is too close to the target; "
+            "more rounds cannot change that"
+        )
+    return run
+
+
+def _most(question: Question, least: int, done: int) -> int:
+    wanted = question.max_rounds
+    most = min(done + MORE_ROUNDS, MAX_ROUNDS) if wanted is None else wanted
+    if most <= done:
+        raise UsageError(f"--max-rounds {most}: the run has {done} rounds already")
+    if most < least:
+        raise UsageError(f"--max-rounds {most} is less than --min-rounds {least}")
+    return most

@@ -1,0 +1,104 @@
+"""The verdicts of a comparison while it goes on: when it is decided, or given up."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping
+from typing import Any, Literal
+
+from vestbench.model.request import Sample
+from vestbench.stats.decision import SavingSummary, close_margin
+from vestbench.stats.evidence import projected_rounds, threshold_of
+from vestbench.stats.sequential import SequentialVerdict, Verdict
+from vestbench.studies.compare.rounds import (
+    Round,
+    contradicts,
+    controls_of,
+    pair_confidence,
+    timed,
+    too_many,
+)
+
+# Rounds after which a run whose arms are not what they should be is given up.
+GIVE_UP_AFTER = 12
+
+
+def new_verdict(
+    plan: Mapping[str, Any], target: float, *, percent: bool
+) -> SequentialVerdict:
+    """Return the verdict of one pair, before its first round."""
+    vote: Literal["round", "pair"] = "pair" if plan["vote"] == "pair" else "round"
+    margin = float(plan["close"]) if "close" in plan else close_margin(target)
+    return SequentialVerdict(
+        target=target,
+        confidence=pair_confidence(plan),
+        min_rounds=int(plan["min_rounds"]),
+        max_rounds=int(plan["max_rounds"]),
+        close=margin,
+        vote=vote,
+        percent=percent,
+    )
+
+
+class Judgement:
+    """Watches a comparison as it goes, and says when it is decided.
+
+    Args:
+        plan: As it is stored.
+        target: The saving to reach, in ms or percent.
+        percent: Whether it is in percent.
+    """
+
+    def __init__(
+        self, plan: Mapping[str, Any], target: float, *, percent: bool
+    ) -> None:
+        self._plan = plan
+        self._controls = controls_of(plan)
+        self._strategies = {arm["label"]: arm["strategy"] for arm in plan["arms"]}
+        self.verdicts = {
+            label: new_verdict(plan, target, percent=percent)
+            for label in self._controls
+        }
+        self._answered: Counter[str] = Counter()
+        self._wrong: Counter[str] = Counter()
+        self.rounds = 0
+
+    def add(self, found: Round, *, look: bool = True) -> bool:
+        """Take a round into account and say whether the run can end."""
+        self.rounds += 1
+        for label, verdict in self.verdicts.items():
+            control = self._controls[label]
+            a, b = found.outcomes[control], found.outcomes[label]
+            first = found.control_first(control, label)
+            verdict.add(*timed(a), *timed(b), first, look=look)
+        for label, outcome in found.outcomes.items():
+            self._answered[label] += isinstance(outcome, Sample)
+            self._wrong[label] += contradicts(self._strategies[label], outcome)
+        return self.decided()
+
+    def decided(self) -> bool:
+        """Say whether the question is answered, or cannot be."""
+        if self.rounds >= GIVE_UP_AFTER and any(
+            too_many(self._wrong[label], self._answered[label])
+            for label in self._strategies
+        ):
+            return True
+        states = [verdict.state.verdict for verdict in self.verdicts.values()]
+        if self._plan["question"] == "any" and Verdict.PASS in states:
+            return True
+        return Verdict.RUNNING not in states
+
+    def projection(self, label: str) -> int | None:
+        """Return how many rounds in all would decide, if the trend holds."""
+        summary = self.verdicts[label].state.summary
+        return projection_of(summary, self._plan)
+
+
+def projection_of(summary: SavingSummary, plan: Mapping[str, Any]) -> int | None:
+    """Return how many rounds in all would decide; a pair of rounds has one vote."""
+    votes = projected_rounds(
+        max(summary.votes_pass, summary.votes_fail),
+        summary.rounds,
+        threshold_of(pair_confidence(plan)),
+    )
+    return votes * 2 if votes is not None and plan["vote"] == "pair" else votes

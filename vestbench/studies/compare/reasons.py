@@ -1,0 +1,116 @@
+"""Why a candidate of a comparison passed or not, in a sentence."""
+
+from __future__ import annotations
+
+from vestbench.model.run import Run
+from vestbench.model.strategy import Strategy
+from vestbench.report.units import ms, plural
+from vestbench.stats.decision import Decision
+from vestbench.studies.compare.summary import CompareSummary, PairSummary
+from vestbench.studies.parts.breakdown import Breakdown
+from vestbench.studies.parts.groups import Acceptance, Why
+
+
+def explanation(run: Run, summary: CompareSummary, pair: PairSummary) -> str:
+    """Return why the pair was accepted or not; empty where its figures say it."""
+    closure = pair.closure
+    if pair.why is Why.NOT_REUSED:
+        return _contradiction(summary, pair)
+    if pair.why is Why.NOISY:
+        return _undecided(run, summary, pair)
+    if pair.why is Why.TOO_SHORT and closure is not None:
+        return _too_short(closure)
+    if pair.why is Why.RELIABILITY:
+        return f"{pair.candidate} fails more often than {pair.control}"
+    if pair.why is Why.CLOSE:
+        return (
+            "the saving is too close to the target to tell: change the target, or "
+            "accept this"
+        )
+    if pair.why is Why.UNRELIABLE:
+        return "too many requests failed"
+    if pair.acceptance is Acceptance.FAIL:
+        return _no_saving(summary, pair)
+    return ""
+
+
+def _too_short(closure: Breakdown) -> str:
+    reachable = closure.expected or 0.0
+    if not closure.round_trips:
+        return (
+            "a resumed TLS 1.3 handshake has as many round trips as a full one: it "
+            "only saves computing"
+        )
+    crypto = ""
+    if closure.opening is not None:
+        crypto = f", {ms(closure.opening)} ms with crypto"
+    return (
+        f"the route is too short: {ms(reachable)} ms are all that the handshakes' "
+        f"{plural(closure.round_trips, 'round trip')} of {ms(closure.rtt)} ms cost"
+        f"{crypto}; --min-saving auto asks for 80 % of what the route allows"
+    )
+
+
+def _undecided(run: Run, summary: CompareSummary, pair: PairSummary) -> str:
+    needed = int(run.plan["min_rounds"])
+    if summary.acceptance is Acceptance.PASS:
+        return "not decided when another candidate passed, which ended the run"
+    if pair.rounds < needed:
+        return f"at least {needed} rounds are needed"
+    if pair.summary.decision is not Decision.UNDECIDED:
+        return "no verdict is given before --min-duration has passed"
+    early = run.interrupted or run.conclusion.get("stopped")
+    return f"{'not decided yet' if early else 'too noisy to tell'}; {_more(pair)}"
+
+
+def _no_saving(summary: CompareSummary, pair: PairSummary) -> str:
+    """Explain a failure that is no fault of anything: there was nothing to save."""
+    strategies = {arm.label: arm.strategy for arm in summary.arms}
+    if strategies[pair.candidate] == strategies[pair.control]:
+        return "both connect in the same way, so there is nothing to save"
+    ends = pair.saving.interval
+    if ends is not None and ends.high < 0:
+        return f"{pair.candidate} is slower than {pair.control}"
+    return ""
+
+
+def _more(pair: PairSummary) -> str:
+    if pair.projection is None:
+        return "at this rate more rounds will not settle it"
+    more = max(1, pair.projection - pair.rounds)
+    return (
+        f"about {plural(more, 'more round')} would settle it if the trend holds "
+        "(--resume)"
+    )
+
+
+def _contradiction(summary: CompareSummary, pair: PairSummary) -> str:
+    for arm in summary.arms:
+        if arm.valid or arm.label not in (pair.candidate, pair.control):
+            continue
+        answered = plural(arm.answered, "request")
+        if arm.strategy in (Strategy.UNPOOLED, Strategy.RESUMED) and arm.reused:
+            return (
+                f"{arm.label} reused a connection in {arm.reused} of {answered}, so it "
+                f"was not {arm.strategy}"
+            )
+        if arm.strategy == Strategy.UNPOOLED:
+            return (
+                f"{arm.label} resumed a TLS session in {arm.resumed} of {answered}, so "
+                "its handshakes were not full"
+            )
+        if arm.strategy == Strategy.RESUMED:
+            return (
+                f"{arm.label} resumed a TLS session in only {arm.resumed} of "
+                f"{answered}, so it was not resumed; the server may issue no tickets"
+            )
+        if arm.strategy == Strategy.HTTP2 and arm.reused == arm.answered:
+            return (
+                f"{arm.label} did not speak HTTP/2 in all of {answered}: the server "
+                "does not offer it"
+            )
+        return (
+            f"{arm.label} reused its connection in only {arm.reused} of {answered}, so "
+            f"it was not {arm.strategy}"
+        )
+    return ""

@@ -1,0 +1,321 @@
+"""A comparison as sentences, tables, warnings and one picture."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from math import inf, isfinite
+
+from rich import box
+from rich.console import Group as Lines
+from rich.console import RenderableType
+from rich.table import Table
+from rich.text import Text
+
+from vestbench.model.request import NS_PER_MS, Sample
+from vestbench.model.run import Run
+from vestbench.model.strategy import Strategy
+from vestbench.report.sheet import ACCEPTANCE_STYLES, CaptionedTable, Figure, Sheet
+from vestbench.report.stacks import (
+    NOT_SEPARABLE,
+    is_several,
+    strategies_table,
+    unhonoured_of,
+    unhonoured_table,
+)
+from vestbench.report.units import (
+    ABSENT,
+    fixed,
+    interval,
+    is_far,
+    median_of,
+    ms,
+    odds,
+    plain,
+    plural,
+    quantile_bound,
+    quantile_cell,
+)
+from vestbench.studies.compare.reasons import explanation
+from vestbench.studies.compare.rounds import rounds_of
+from vestbench.studies.compare.summary import (
+    ArmSummary,
+    CompareSummary,
+    PairSummary,
+    summarise_compare,
+)
+from vestbench.studies.parts.asserted import asserted_of
+from vestbench.studies.parts.breakdown import Breakdown
+from vestbench.studies.parts.building import build_line
+from vestbench.studies.parts.conditions import (
+    conditions_table,
+    ending_lines,
+    failures_table,
+)
+from vestbench.studies.parts.distribution import Distributions
+from vestbench.studies.parts.footnotes import no_phases_note, quantile_notes
+from vestbench.studies.parts.groups import PHASES, Acceptance
+from vestbench.studies.parts.route import is_relayed
+from vestbench.studies.parts.warnings import compare_warnings
+
+_PHYSICAL = {
+    0: "1 round trip (TCP)",
+    1: "2 round trips (TCP, TLS 1.3)",
+    2: "3 round trips (TCP, TLS 1.2)",
+}
+
+
+def compare_report(run: Run) -> Sheet:
+    """Return the whole report of a comparison."""
+    summary = summarise_compare(run)
+    parts: list[RenderableType] = [
+        _roles(summary),
+        _arms_table(run, summary),
+        *(Text(note, style="dim") for note in _footnotes(run, summary)),
+    ]
+    answered = any(arm.answered for arm in summary.arms)
+    if is_several(run):
+        parts += ["", *_stacks(run, summary)]
+    elif answered:
+        for pair in summary.pairs:
+            parts += ["", _phases_table(run, summary, pair)]
+    failures = failures_table(run)
+    if failures is not None:
+        parts += ["", failures]
+    if answered and not is_several(run):
+        parts += ["", Figure("Latency, one axis", _picture(run, summary))]
+    parts += ["", build_line(run)]
+    return Sheet(
+        headline=tuple(_headlines(run, summary)),
+        asserted=tuple(asserted_of(run)),
+        conditions=conditions_table(run),
+        parts=tuple(parts),
+        warnings=tuple(compare_warnings(run, summary)),
+    )
+
+
+def _stacks(run: Run, summary: CompareSummary) -> Iterator[RenderableType]:
+    yield strategies_table(run, summary)
+    note = (
+        "saved: against the control of the same stack; latencies of different stacks "
+        "are not comparable"
+    )
+    yield Text(note, style="dim")
+    if any(arm.answered and arm.network is None for arm in summary.arms):
+        note = f"{NOT_SEPARABLE}: the stack shows only the whole call"
+        yield Text(note, style="dim")
+    unhonoured = unhonoured_of(run)
+    if unhonoured:
+        yield ""
+        yield unhonoured_table(unhonoured)
+
+
+def compare_brief(run: Run) -> RenderableType:
+    """Return the verdicts of a comparison."""
+    return Lines(*_headlines(run, summarise_compare(run)), *asserted_of(run))
+
+
+def _target_text(summary: CompareSummary) -> str:
+    """Return the saving asked for: `≥ 50 ms`, `≥ 30 %`."""
+    unit = "%" if summary.percent_target else "ms"
+    return f"≥ {summary.target:.4g} {unit}"
+
+
+def _headlines(run: Run, summary: CompareSummary) -> Iterator[Text]:
+    for pair in summary.pairs:
+        yield from _sentence(run, summary, pair)
+    if len(summary.pairs) > 1:
+        asked = "any candidate" if run.plan["question"] == "any" else "all candidates"
+        line = Text(f"{asked} {_target_text(summary)}: ")
+        yield line.append(
+            str(summary.acceptance), ACCEPTANCE_STYLES[summary.acceptance]
+        )
+    yield from ending_lines(run)
+
+
+def _sentence(run: Run, summary: CompareSummary, pair: PairSummary) -> Iterator[Text]:
+    level = f"{100 * pair.confidence:g} % CI"
+    line = plain(pair.candidate)
+    invalid = pair.acceptance is Acceptance.INVALID
+    known = isfinite(pair.saving.median_lo) or isfinite(pair.saving.median_hi)
+    # No figure from one round is called a saving.
+    stated = known and pair.rounds > 1 and not invalid
+    if not stated:
+        line.append(": no saving can be stated, ")
+    else:
+        line.append(" saves ")
+        line.append(f"{median_of(pair.saving)} ms", "bold")
+        line.append(f" per request, {level} {interval(pair.saving.interval)}, ")
+    line.append(str(pair.acceptance), ACCEPTANCE_STYLES[pair.acceptance])
+    if not invalid:
+        line.append(f" against {_target_text(summary)}")
+    yield line.append(f" after {plural(pair.rounds, 'round')}")
+    reason = explanation(run, summary, pair)
+    if reason:
+        yield Text("  ").append_text(plain(reason))
+    if not stated:
+        return
+    detail = f"  {median_of(pair.percent)} % {interval(pair.percent.interval)} saved"
+    if pair.round_trips is not None and is_far(summary.rtt_ms):
+        trips = pair.round_trips
+        detail += f", {median_of(trips, 2)} {interval(trips.interval, 2)} round trips"
+    detail += (
+        f"; {pair.measured} measured requests in {summary.span_s:.0f} s, "
+        f"evidence {odds(pair.summary.evidence)}"
+    )
+    yield Text(detail, "dim")
+
+
+def _roles(summary: CompareSummary) -> Text:
+    if len({pair.control for pair in summary.pairs}) > 1:
+        return Text("Each candidate is compared with the control of its own stack")
+    names = ", ".join(plain(pair.candidate).plain for pair in summary.pairs)
+    role = "candidate is" if len(summary.pairs) == 1 else "candidates are"
+    line = Text("The control is ").append(plain(summary.control).plain, "bold")
+    return line.append(f", the {role} ").append(names, "bold")
+
+
+def _arms_table(run: Run, summary: CompareSummary) -> Table:
+    """Return the arms: what they took, and whether they were what they are called."""
+    # Two blanks between columns: with three, long runs do not fit into 80 columns.
+    about = "The arms: latency, failures and proof of reuse"
+    table = CaptionedTable(
+        about, box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0), pad_edge=False
+    )
+    table.add_column("arm, ms", overflow="fold")
+    level = f"{100 * run.plan['confidence']:g} %"
+    for heading in ("n", f"p50 [{level} CI]", "p90", "p99"):
+        table.add_column(heading, justify="right", no_wrap=True)
+    for heading in ("failed", "opened"):
+        table.add_column(heading, justify="right", no_wrap=True)
+    table.add_column("reused")
+    for arm in summary.arms:
+        label = plain(arm.label)
+        label.stylize("bold")
+        table.add_row(label, *_arm_cells(arm))
+    return table
+
+
+def _arm_cells(arm: ArmSummary) -> list[RenderableType]:
+    found = arm.group.metric("latency")
+    style = "green" if arm.valid else "bold red"
+    reused = Text(f"{arm.reused} of {arm.answered}", style)
+    if arm.resumed and not arm.reused:
+        reused.append(f", {arm.resumed} resumed")
+    if found is None:
+        return ["0", ABSENT, ABSENT, ABSENT, "0", "0", reused]
+    return [
+        str(found.n),
+        quantile_cell(found.p50),
+        quantile_bound(found.p90),
+        quantile_bound(found.p99),
+        str(sum(count for _, count in arm.failures)),
+        str(arm.connections),
+        reused,
+    ]
+
+
+def _footnotes(run: Run, summary: CompareSummary) -> Iterator[str]:
+    yield "opened or reused its connection: by proof, not by plan"
+    yield from no_phases_note(run)
+    metrics = [arm.group.metric("latency") for arm in summary.arms]
+    shown = [metric for metric in metrics if metric is not None]
+    yield from quantile_notes(
+        [found for m in shown for found in (m.p90, m.p99) if found.low != inf],
+        run.plan["confidence"],
+    )
+
+
+def _phases_table(run: Run, summary: CompareSummary, pair: PairSummary) -> Table:
+    """Return the median of each phase in both arms, and what the saving is made of."""
+    about = f"The saving by phase, {plain(pair.candidate).plain} against the control"
+    table = CaptionedTable(about, box=box.SIMPLE_HEAD, padding=(0, 1), pad_edge=False)
+    table.add_column("median, ms")  # wrapped rather than cropped
+    for heading in (pair.control, pair.candidate, "saved", "round trips"):
+        table.add_column(plain(heading), justify="right", no_wrap=True)
+    groups = {arm.label: arm.group for arm in summary.arms}
+    control, candidate = groups[pair.control], groups[pair.candidate]
+    closure = pair.closure
+    rtt = closure.rtt if closure is not None else None
+
+    def trips(value: float) -> str:
+        return fixed(value / rtt, 2) if rtt and is_far(rtt) else ABSENT
+
+    merged = is_relayed(run)
+    # A phase is absent on a reused connection; but every answer was waited for.
+    both = control.metric("wait") is not None and candidate.metric("wait") is not None
+    for name in (*PHASES, "client"):
+        a, b = control.typical(name), candidate.typical(name)
+        if a is None and b is None:
+            continue
+        saved = (a or 0.0) - (b or 0.0)
+        change = (ms(saved, signed=True), trips(saved)) if both else (ABSENT, ABSENT)
+        mark = " *" if merged and name in ("connect", "tls") else ""
+        table.add_row(name + mark, ms(a), ms(b), *change)
+    if closure is None:
+        return table
+    table.add_section()
+    strategies = {arm.label: arm.strategy for arm in summary.arms}
+    ways = (strategies[pair.control], strategies[pair.candidate])
+    for name, value, style in _closure_rows(closure, *ways):
+        cells = (name, "", "", ms(value, signed=True), trips(value))
+        table.add_row(*(Text(cell, style) for cell in cells))
+    return table
+
+
+def _closure_rows(
+    closure: Breakdown, control: str, candidate: str
+) -> Iterator[tuple[str, float, str]]:
+    yield "saving, median of rounds", closure.saving, "bold"
+    if closure.opening is not None and closure.residual is not None:
+        yield "  name resolution, TCP and TLS", closure.opening, ""
+        yield "  residual", closure.residual, ""
+    if closure.expected is not None:
+        limit = _physical_limit(closure, control, candidate)
+        if closure.dns is not None:
+            limit = "name resolution, " + limit
+        yield f"physical limit: {limit}", closure.expected, ""
+    if closure.beyond_round_trips is not None:
+        yield (
+            "  beyond it: computing, not separable without phases",
+            closure.beyond_round_trips,
+            "",
+        )
+
+
+def _physical_limit(closure: Breakdown, control: str, candidate: str) -> str:
+    trips = plural(closure.round_trips, "round trip")
+    if candidate == Strategy.RESUMED:
+        if not closure.round_trips:
+            return "no round trip (a resumed TLS 1.3 handshake saves computing)"
+        return f"{trips} (of the TLS 1.2 handshake)"
+    if control == Strategy.RESUMED:
+        return f"{trips} (TCP, resumed TLS)"
+    return _PHYSICAL[closure.tls_round_trips]
+
+
+def _picture(run: Run, summary: CompareSummary) -> Distributions:
+    latencies: dict[str, list[float]] = {arm.label: [] for arm in summary.arms}
+    for found in rounds_of(run):
+        for label, outcome in found.outcomes.items():
+            latency = inf
+            if isinstance(outcome, Sample):
+                latency = outcome.latency_ns / NS_PER_MS
+            latencies[label].append(latency)
+    return Distributions(latencies)
+
+
+def progress_text(
+    rounds: int, found: list[tuple[str, str, str]], projection: int | None
+) -> str:
+    """Return the line that is shown while a comparison runs.
+
+    Args:
+        rounds: Carried out so far.
+        found: For each candidate its label, median saving and interval.
+        projection: Rounds in all that would decide; None where none will.
+    """
+    parts = [plural(rounds, "round")]
+    parts += [f"{label} {saving} ms {ends}" for label, saving, ends in found]
+    if projection is not None and projection > rounds:
+        parts.append(f"about {projection - rounds} more")
+    return "  ".join(parts)

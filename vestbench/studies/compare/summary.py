@@ -1,0 +1,367 @@
+"""What a comparison says: a verdict for each candidate, and why it is what it is.
+
+Everything here is derived from a `Run` and can be derived again from a stored one: the
+rounds are played through the same sequential verdict that stopped the run.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from math import inf, isfinite
+from statistics import median
+
+from vestbench.model.request import NS_PER_MS, Failure, Sample
+from vestbench.model.run import Run
+from vestbench.stats.bounds import Bounds, saving_bounds
+from vestbench.stats.decision import MedianSummary, SavingSummary
+from vestbench.stats.diagnostics import (
+    MedianMismatch,
+    OrderEffect,
+    Plateau,
+    SignAgreement,
+    SynRetransmission,
+    lag1_sign_agreement,
+    median_mismatch,
+    order_effect,
+    plateau,
+    syn_retransmissions,
+)
+from vestbench.stats.sequential import Reason, State, Verdict
+from vestbench.studies.compare.judgement import new_verdict, projection_of
+from vestbench.studies.compare.rounds import (
+    Round,
+    contradicts,
+    controls_of,
+    first_look,
+    pair_confidence,
+    rounds_of,
+    target_of,
+    timed,
+    too_many,
+)
+from vestbench.studies.parts.breakdown import Breakdown, breakdown_of, too_short
+from vestbench.studies.parts.groups import (
+    Acceptance,
+    Group,
+    Why,
+    disturbed_samples,
+    group_of,
+    median_of_bounds,
+)
+from vestbench.studies.parts.once import once_for_each_run
+from vestbench.studies.parts.route import (
+    opening_round_trips,
+    round_trip_ms,
+    tls_round_trips,
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ArmSummary:
+    """One arm: its distribution, its failures, and whether it did what it is called."""
+
+    label: str
+    strategy: str
+    stack: str
+    group: Group
+    requests: int
+    connections: int  # opened by its measured requests
+    reused: int  # measured requests that were proved to reuse a connection
+    answered: int  # measured requests that got a response
+    failures: tuple[tuple[str, int], ...]  # kind and count
+    network: float | None  # median of all phases together, ms; None without phases
+    resumed: int  # measured requests whose connection resumed a TLS session
+    valid: bool  # False if it was not what it is called, such as pooled
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PairSummary:
+    """One candidate against the control."""
+
+    candidate: str
+    control: str
+    acceptance: Acceptance
+    why: Why
+    confidence: float  # of the verdict and of every interval here
+    rounds: int
+    measured: int  # requests of the two arms in these rounds
+    summary: SavingSummary  # in the unit of the target
+    saving: MedianSummary  # ms
+    percent: MedianSummary
+    round_trips: MedianSummary | None
+    closure: Breakdown | None
+    projection: int | None  # rounds in all that would decide, if the trend holds
+    undetermined: int  # rounds that failures leave without a vote
+    order: OrderEffect | None
+    agreement: SignAgreement | None
+    mismatch: MedianMismatch | None
+    plateau: Plateau | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CompareSummary:
+    """All that the report of a comparison shows."""
+
+    control: str  # of the first stack, where there are several
+    arms: tuple[ArmSummary, ...]
+    pairs: tuple[PairSummary, ...]
+    acceptance: Acceptance  # of the question: all candidates, or any
+    rtt_ms: float | None
+    target: float
+    percent_target: bool
+    span_s: float  # from the first measured request to the last
+    syn_retransmissions: tuple[SynRetransmission, ...]
+    retransmits: int
+    disturbed: int
+
+
+@once_for_each_run
+def summarise_compare(run: Run) -> CompareSummary:
+    """Derive the summary of a comparison."""
+    rounds = rounds_of(run)
+    arms = tuple(_arm(run, arm, rounds) for arm in run.plan["arms"])
+    target, percent = target_of(run)
+    rtt = round_trip_ms(run)
+    by_label = {arm.label: arm for arm in arms}
+    pairs = tuple(
+        _pair(run, rounds, by_label[control], by_label[label], (target, percent), rtt)
+        for label, control in controls_of(run.plan).items()
+    )
+    connects = [
+        s.connect_ns / NS_PER_MS for s in run.samples if s.connect_ns is not None
+    ]
+    starts = [outcome.start_ns for outcome in run.outcomes]
+    return CompareSummary(
+        control=str(run.plan["control"]),
+        arms=arms,
+        pairs=pairs,
+        acceptance=overall([pair.acceptance for pair in pairs], run.plan["question"]),
+        rtt_ms=rtt,
+        target=target,
+        percent_target=percent,
+        span_s=(max(starts) - min(starts)) / 1e9 if starts else 0.0,
+        syn_retransmissions=syn_retransmissions(connects, rtt_ms=rtt or 0.0),
+        retransmits=sum(sample.retransmits or 0 for sample in run.samples),
+        disturbed=disturbed_samples(run),
+    )
+
+
+def _arm(run: Run, arm: Mapping[str, str], rounds: Sequence[Round]) -> ArmSummary:
+    outcomes = [found.outcomes[arm["label"]] for found in rounds]
+    samples = [outcome for outcome in outcomes if isinstance(outcome, Sample)]
+    failures = [outcome for outcome in outcomes if isinstance(outcome, Failure)]
+    strategy = arm["strategy"]
+    network = [s.network_ns / NS_PER_MS for s in samples if s.network_ns is not None]
+    wrong = sum(contradicts(strategy, sample) for sample in samples)
+    kinds = Counter(str(failure.kind) for failure in failures)
+    return ArmSummary(
+        label=arm["label"],
+        strategy=strategy,
+        stack=str(arm.get("stack", run.conditions.get("stack", ""))),
+        group=group_of(arm["label"], samples, failures, run.plan["confidence"]),
+        requests=len(outcomes),
+        connections=sum(not sample.reused for sample in samples),
+        reused=sum(sample.reused for sample in samples),
+        answered=len(samples),
+        failures=tuple(sorted(kinds.items())),
+        network=median(network) if network else None,
+        resumed=sum(sample.resumed for sample in samples),
+        valid=not too_many(wrong, len(samples)),
+    )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Played:
+    """What the rounds of a pair gave until it was decided."""
+
+    state: State
+    bounds: Sequence[Bounds]  # of each round's saving, in ms
+    savings: Sequence[float]  # of the rounds in which both requests succeeded, in ms
+    orders: Sequence[bool]  # of the same rounds: whether the control was first
+
+
+def _play(
+    run: Run,
+    rounds: Sequence[Round],
+    control: str,
+    candidate: str,
+    asked: tuple[float, bool],
+) -> _Played:
+    """Play the rounds through the verdict that stopped the run."""
+    target, percent = asked
+    verdict = new_verdict(run.plan, target, percent=percent)
+    look_from = first_look(run)
+    savings: list[float] = []
+    orders: list[bool] = []
+    bounds: list[Bounds] = []
+    for found in rounds:
+        if verdict.state.verdict is not Verdict.RUNNING:
+            break
+        a, b = found.outcomes[control], found.outcomes[candidate]
+        first = found.control_first(control, candidate)
+        verdict.add(*timed(a), *timed(b), first, look=found.number + 1 >= look_from)
+        bounds.append(saving_bounds(*timed(a), *timed(b)))
+        if isinstance(a, Sample) and isinstance(b, Sample):
+            savings.append((a.latency_ns - b.latency_ns) / NS_PER_MS)
+            orders.append(first)
+    return _Played(
+        state=verdict.finish(), bounds=bounds, savings=savings, orders=orders
+    )
+
+
+def _pair(
+    run: Run,
+    rounds: Sequence[Round],
+    control: ArmSummary,
+    candidate: ArmSummary,
+    asked: tuple[float, bool],
+    rtt: float | None,
+) -> PairSummary:
+    played = _play(run, rounds, control.label, candidate.label, asked)
+    state, savings = played.state, played.savings
+    confidence = pair_confidence(run.plan)
+    rounds = rounds[: state.rounds]
+    closure = None
+    if state.rounds > 1:  # no figure from one round is called a saving
+        closure = _closure(run, control, candidate, state.saving, rtt)
+    valid = control.valid and candidate.valid
+    acceptance, why = _accept(state, closure, asked, valid=valid)
+    interval = state.saving.interval
+    width = interval.high - interval.low if interval else inf
+    in_trips = (
+        [Bounds(lo=b.lo / rtt, hi=b.hi / rtt) for b in played.bounds] if rtt else []
+    )
+    waits = _waits(rounds, candidate.label)
+    return PairSummary(
+        candidate=candidate.label,
+        control=control.label,
+        acceptance=acceptance,
+        why=why,
+        confidence=confidence,
+        rounds=state.rounds,
+        measured=2 * state.rounds,
+        summary=state.summary,
+        saving=state.saving,
+        percent=state.percent,
+        round_trips=(median_of_bounds(in_trips, confidence) if in_trips else None),
+        closure=closure,
+        projection=projection_of(state.summary, run.plan),
+        undetermined=state.summary.rounds
+        - state.summary.votes_pass
+        - state.summary.votes_fail,
+        order=(
+            order_effect(
+                savings, played.orders, target=_in_ms(asked, rounds, control.label)
+            )
+            if savings
+            else None
+        ),
+        agreement=lag1_sign_agreement(savings) if savings else None,
+        mismatch=_mismatch(rounds, control.label, candidate.label, width),
+        plateau=plateau(waits, floor_ms=control.group.typical("wait")),
+    )
+
+
+def _closure(
+    run: Run,
+    control: ArmSummary,
+    candidate: ArmSummary,
+    saving: MedianSummary,
+    rtt: float | None,
+) -> Breakdown | None:
+    """Return what the saving should be made of; None where there is none to explain.
+
+    There is none if an arm has no answer or is not what it is called. What the route
+    allows to save is only defined where the control opens connections, and the
+    candidate does not, or with fewer round trips or less computing.
+    """
+    if not control.answered or not candidate.answered:
+        return None
+    if not control.valid or not candidate.valid:
+        return None
+    arms = (control.label, candidate.label)
+    opened = [s for s in run.samples if not s.reused and s.slot.arm in arms]
+    versions = {sample.tls_version for sample in opened}
+    tls = tls_round_trips(versions)
+    trips = opening_round_trips(control.strategy, tls)
+    saved = trips - opening_round_trips(candidate.strategy, tls)
+    closure = breakdown_of(
+        control.group, candidate.group, saving, rtt, versions, round_trips=saved
+    )
+    defined = trips and saved >= 0 and control.strategy != candidate.strategy
+    if closure is None or defined:
+        return closure
+    return replace(closure, expected=None)
+
+
+def _in_ms(asked: tuple[float, bool], rounds: Sequence[Round], control: str) -> float:
+    """Return the target in ms; one in percent is a share of the typical control."""
+    target, percent = asked
+    if not percent:
+        return target
+    latencies = [
+        outcome.latency_ns / NS_PER_MS
+        for outcome in (found.outcomes[control] for found in rounds)
+        if isinstance(outcome, Sample)
+    ]
+    return target / 100 * median(latencies)
+
+
+def _waits(rounds: Sequence[Round], label: str) -> list[float]:
+    outcomes = [found.outcomes[label] for found in rounds]
+    waits = [o.wait_ns for o in outcomes if isinstance(o, Sample)]
+    return [ns / NS_PER_MS for ns in waits if ns is not None]
+
+
+def _mismatch(
+    rounds: Sequence[Round], control: str, candidate: str, width: float
+) -> MedianMismatch | None:
+    """Compare the difference of the arms' medians with the median difference."""
+    both = [
+        (a.latency_ns / NS_PER_MS, b.latency_ns / NS_PER_MS)
+        for found in rounds
+        if isinstance(a := found.outcomes[control], Sample)
+        and isinstance(b := found.outcomes[candidate], Sample)
+    ]
+    if not both or not isfinite(width):
+        return None
+    first, second = zip(*both, strict=True)
+    return median_mismatch(first, second, interval_width=width)
+
+
+def _accept(
+    state: State,
+    closure: Breakdown | None,
+    asked: tuple[float, bool],
+    *,
+    valid: bool,
+) -> tuple[Acceptance, Why]:
+    target, percent = asked
+    if not valid:
+        return Acceptance.INVALID, Why.NOT_REUSED
+    if state.verdict is Verdict.PASS:
+        return Acceptance.PASS, Why.NONE
+    if state.verdict is Verdict.FAIL:
+        if state.reason is Reason.RELIABILITY:
+            return Acceptance.FAIL, Why.RELIABILITY
+        short = not percent and too_short(closure, target)
+        return Acceptance.FAIL, Why.TOO_SHORT if short else Why.NONE
+    return Acceptance.INCONCLUSIVE, {
+        Reason.CLOSE: Why.CLOSE,
+        Reason.UNRELIABLE: Why.UNRELIABLE,
+    }.get(state.reason, Why.NOISY)
+
+
+def overall(found: Sequence[Acceptance], question: str) -> Acceptance:
+    """Answer the question for all pairs; a run that is invalid answers nothing."""
+    if Acceptance.INVALID in found:
+        return Acceptance.INVALID
+    if question == "any" and Acceptance.PASS in found:
+        return Acceptance.PASS
+    if question != "any" and Acceptance.FAIL in found:
+        return Acceptance.FAIL
+    if Acceptance.INCONCLUSIVE in found:
+        return Acceptance.INCONCLUSIVE
+    return Acceptance.FAIL if Acceptance.FAIL in found else Acceptance.PASS

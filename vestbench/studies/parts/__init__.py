@@ -1,0 +1,1 @@
+"""Pieces that the summaries and sheets of several studies share."""

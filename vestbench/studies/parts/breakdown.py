@@ -1,0 +1,130 @@
+"""What a saving should be made of, and whether the route allows it."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from dataclasses import dataclass
+from math import isfinite
+
+from vestbench.stats.decision import MedianSummary
+from vestbench.studies.parts.groups import Group
+from vestbench.studies.parts.route import tls_round_trips
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Breakdown:
+    """The saving beside what it should be made of. All values in ms.
+
+    Of a stack that shows no phases only the saving and what is expected are known.
+    """
+
+    saving: float
+    dns: float | None
+    connect: float | None
+    tls: float | None
+    send: float | None  # this and the next three: None where phases are not known
+    wait: float | None
+    receive: float | None
+    client: float | None
+    rtt: float | None  # the route's, by the kernel's account of each handshake
+    tls_round_trips: int  # of the control's handshake
+    round_trips: int  # that the candidate saves, TCP's included
+    expected: float | None  # these round trips, and name resolution
+    sign: float | None = None  # None where no request was signed inside the clock
+
+    @property
+    def has_phases(self) -> bool:
+        """True where the saving can be taken apart."""
+        return self.wait is not None
+
+    @property
+    def opening(self) -> float | None:
+        """What opening the connection took: name resolution, TCP and TLS."""
+        if not self.has_phases:
+            return None
+        return (self.dns or 0) + (self.connect or 0) + (self.tls or 0)
+
+    @property
+    def residual(self) -> float | None:
+        """What opening the connection does not explain."""
+        opening = self.opening
+        return None if opening is None else self.saving - opening
+
+    @property
+    def handshake_cpu(self) -> float | None:
+        """What the handshakes took beyond their round trips.
+
+        TCP and TLS together, because a relayed link charges all to TLS.
+        """
+        if self.rtt is None or self.tls is None:
+            return None
+        return (self.connect or 0.0) + self.tls - self.round_trips * self.rtt
+
+    @property
+    def beyond_round_trips(self) -> float | None:
+        """What the round trips do not explain, where nothing finer is known."""
+        if self.has_phases or self.expected is None:
+            return None
+        return self.saving - self.expected
+
+
+def breakdown_of(
+    control: Group,
+    candidate: Group,
+    saving: MedianSummary | None,
+    rtt: float | None,
+    tls_versions: Collection[str],
+    *,
+    round_trips: int | None = None,
+) -> Breakdown | None:
+    """Return what the saving should be made of; None where there is no saving.
+
+    Args:
+        control: The requests that open connections.
+        candidate: Those that are to save that.
+        saving: Of the candidate, in ms.
+        rtt: Round-trip time of the route in ms, where it is known.
+        tls_versions: Of the connections that were opened; empty is without TLS.
+        round_trips: That are saved; by default all of a full handshake.
+    """
+    if saving is None or not isfinite(saving.median_lo):
+        return None
+    trips = tls_round_trips(tls_versions)
+    saved = 1 + trips if round_trips is None else round_trips
+    known = control.typical("wait") is not None or candidate.typical("wait") is not None
+
+    def change(name: str) -> float | None:
+        if not known:
+            return None
+        return (control.typical(name) or 0.0) - (candidate.typical(name) or 0.0)
+
+    def opening(name: str) -> float | None:
+        absent = control.typical(name) is None and candidate.typical(name) is None
+        return None if absent else change(name)
+
+    dns = opening("dns")
+    return Breakdown(
+        saving=saving.median_lo,
+        dns=dns,
+        connect=opening("connect"),
+        tls=opening("tls"),
+        send=change("send"),
+        wait=change("wait"),
+        receive=change("receive"),
+        client=change("client"),
+        rtt=rtt,
+        tls_round_trips=trips,
+        round_trips=saved,
+        expected=None if rtt is None else saved * rtt + (dns or 0.0),
+        sign=opening("sign"),
+    )
+
+
+def too_short(closure: Breakdown | None, target: float) -> bool:
+    """Say whether the handshakes' round trips and crypto are less than the target."""
+    if closure is None or closure.expected is None:
+        return False
+    computing = (
+        closure.handshake_cpu if closure.has_phases else closure.beyond_round_trips
+    )
+    return closure.expected + max(0.0, computing or 0.0) < target

@@ -1,0 +1,193 @@
+"""Groups of requests by phase, and the words for what a run says of its saving."""
+
+from __future__ import annotations
+
+from bisect import bisect_left
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+from math import ceil, inf
+
+from vestbench.model.request import NS_PER_MS, Failure, Role, Sample
+from vestbench.model.run import Run
+from vestbench.stats.bounds import Bounds
+from vestbench.stats.decision import MedianSummary, summarise
+from vestbench.stats.distribution import Distribution
+from vestbench.stats.quantiles import QuantileEstimate, estimate
+
+# Above this share of requests that should have reused a connection and did not, the
+# pool did not do its work, and no saving of it can be stated.
+MAX_NOT_REUSED = 0.05
+
+# Of the requests of a candidate, above which no PASS is given.
+MAX_FAILED = 0.05
+
+PHASES = ("sign", "dns", "connect", "tls", "send", "wait", "receive")
+
+
+class Acceptance(StrEnum):
+    """What a run says of the saving that is asked for."""
+
+    PASS = "PASS"  # noqa: S105
+    FAIL = "FAIL"
+    INCONCLUSIVE = "INCONCLUSIVE"
+    INVALID = "INVALID"
+
+
+class Why(StrEnum):
+    """The reason of an acceptance, where its name does not say it."""
+
+    NONE = ""
+    TOO_SHORT = "route-too-short"  # failed: no client could save so much here
+    FEW = "too-few-sessions"
+    CLOSE = "close"
+    NOISY = "noisy"
+    UNRELIABLE = "unreliable"
+    RELIABILITY = "reliability"  # failed: the candidate fails more often
+    NOT_REUSED = "not-reused"
+    NO_COLD = "no-cold-request"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Metric:
+    """The distribution of one duration over the requests of a group, in ms."""
+
+    name: str
+    n: int
+    p50: QuantileEstimate
+    p90: QuantileEstimate
+    p99: QuantileEstimate
+    low: float
+    high: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Group:
+    """Requests that opened their connection, or that reused one: by proof."""
+
+    name: str
+    metrics: tuple[Metric, ...]  # latency first, then the phases that occurred, client
+    failures: int
+
+    def metric(self, name: str) -> Metric | None:
+        """Return the metric called `name`, if there are values for it."""
+        return next((metric for metric in self.metrics if metric.name == name), None)
+
+    def typical(self, name: str) -> float | None:
+        """Return the median of the metric called `name`, in ms, if there is one."""
+        metric = self.metric(name)
+        return None if metric is None else metric.p50.point
+
+
+class GroupTally:
+    """Takes the requests of a group one by one, and keeps distributions of them."""
+
+    def __init__(self) -> None:
+        self._values = {name: Distribution() for name in ("latency", *PHASES, "client")}
+        self._failures = 0
+
+    def add(self, sample: Sample) -> None:
+        """Take a request that was answered."""
+        values = self._values
+        values["latency"].add(sample.latency_ns / NS_PER_MS)
+        for phase in PHASES:
+            ns = getattr(sample, phase + "_ns")
+            if ns is not None:
+                values[phase].add(ns / NS_PER_MS)
+        client_ns = sample.client_ns
+        if client_ns is not None:
+            values["client"].add(client_ns / NS_PER_MS)
+
+    def fail(self) -> None:
+        """Take a request that failed.
+
+        It took longer than anything: it counts as infinite, not as absent.
+        """
+        self._values["latency"].add(inf)
+        self._failures += 1
+
+    def group(self, name: str, confidence: float) -> Group:
+        """Return the distributions of the latency and of each phase that occurred."""
+        found = {what: values for what, values in self._values.items() if len(values)}
+        return Group(
+            name=name,
+            metrics=tuple(metric(w, values, confidence) for w, values in found.items()),
+            failures=self._failures,
+        )
+
+
+def group_of(
+    name: str,
+    samples: Iterable[Sample],
+    failures: Sequence[Failure],
+    confidence: float,
+) -> Group:
+    """Return the distributions of the latency and of each phase that occurred."""
+    tally = GroupTally()
+    for sample in samples:
+        tally.add(sample)
+    for _ in failures:
+        tally.fail()
+    return tally.group(name, confidence)
+
+
+def side_of(failure: Failure) -> bool:
+    """Say to which group a failure belongs: proof first, the plan where there is none.
+
+    Without a connection nothing was reused, but a request whose reconnect was refused
+    is still one that the pool should have served.
+    """
+    if failure.reused is not None:
+        return failure.reused
+    return failure.slot.role is Role.SUBSEQUENT
+
+
+def metric(
+    name: str, values: Iterable[float] | Distribution, confidence: float
+) -> Metric:
+    """Return the distribution of `values`, in ms; failures are infinite.
+
+    Raises:
+        ValueError: There are no values.
+    """
+    if not isinstance(values, Distribution):
+        values = Distribution(values)
+    if not len(values):
+        raise ValueError(f"there is no {name} to show")
+    return Metric(
+        name=name,
+        n=len(values),
+        p50=estimate(values, 0.5, confidence),
+        p90=estimate(values, 0.9, confidence),
+        p99=estimate(values, 0.99, confidence),
+        low=values.low,
+        high=values.high,
+    )
+
+
+def median_of_bounds(bounds: Sequence[Bounds], confidence: float) -> MedianSummary:
+    """Return the median of `bounds` and its interval, without a verdict."""
+    found = summarise(bounds, target=0.0, confidence=confidence)
+    return MedianSummary(
+        median_lo=found.median_lo, median_hi=found.median_hi, interval=found.interval
+    )
+
+
+def disturbed_samples(run: Run) -> int:
+    """Count the samples during which the emulated link delivered a packet late."""
+    link = run.conclusion.get("link", {})
+    late = sorted(float(at) for at in link.get("late_at_ms", ()))
+    if not late:
+        return 0
+    count = 0
+    for sample in run.samples:
+        begin = sample.start_ns / NS_PER_MS
+        after = bisect_left(late, begin)
+        if after < len(late) and late[after] <= begin + sample.latency_ns / NS_PER_MS:
+            count += 1
+    return count
+
+
+def fails_too_often(failed: int, requests: int, failed_control: int) -> bool:
+    """Say whether a candidate fails too often for its saving to be worth anything."""
+    return failed > max(1, ceil(MAX_FAILED * requests), failed_control)

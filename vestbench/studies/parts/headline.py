@@ -1,0 +1,37 @@
+"""The sentence in which a report says what was saved."""
+
+from __future__ import annotations
+
+from rich.text import Text
+
+from vestbench.model.run import Run
+from vestbench.report.units import interval, median_of, plural
+from vestbench.stats.decision import MedianSummary
+
+
+def saving_line(
+    run: Run,
+    subject: Text,
+    saving: MedianSummary,
+    *,
+    count: int,
+    unit: str,
+    per: str = "",
+) -> Text:
+    """Return `subject` with the saving, or that none can be stated.
+
+    Args:
+        run: Of which it is.
+        subject: The sentence as far as the figure.
+        saving: In ms.
+        count: Of what the saving is the median: one gives no saving.
+        unit: What was counted, in the singular.
+        per: What follows the figure.
+    """
+    if count == 1:  # a figure from n = 1 is never called a saving
+        line = Text(f"No saving can be stated from 1 {unit}", "bold")
+        return line.append(f"; it differed by {median_of(saving)} ms.", "not bold")
+    level = f"{100 * run.plan['confidence']:g} % CI"
+    line = subject.append(f"{median_of(saving)} ms", "bold")
+    line.append(f"{per} ({level} {interval(saving.interval)}, ")
+    return line.append(f"median of {plural(count, unit)})")

@@ -1,0 +1,79 @@
+"""What the measuring host adds to the wire window, in words and as a table."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from rich import box
+from rich.console import RenderableType
+from rich.table import Table
+from rich.text import Text
+
+from vestbench.report.sheet import CaptionedTable
+from vestbench.report.units import ms, plural, quantile_bound, quantile_cell
+from vestbench.studies.parts.groups import Metric
+from vestbench.studies.parts.kernel_offsets import KernelOffsets
+
+_ROWS = {
+    "before": "first write to departure",
+    "after": "arrival to the read",
+    "both": "both",
+}
+
+
+def kernel_lines(found: KernelOffsets, confidence: float) -> Iterator[RenderableType]:
+    """Say what was found, and show how it is spread."""
+    level = f"{100 * confidence:g} % CI"
+    if found.both is None:
+        yield Text(
+            "No kernel timestamps came back: this host's network device, or what "
+            "emulates it, gives none",
+            "yellow",
+        )
+        return
+    line = Text("This host adds ")
+    middle = found.both.p50
+    line.append(f"{ms(middle.point)} ms", "bold")
+    line.append(" to the wire window, which is send and wait (")
+    if middle.low is not None and middle.high is not None:
+        line.append(f"{level} [{ms(middle.low)}, {ms(middle.high)}], ")
+    line.append(f"median of {plural(found.stamped, 'request')} by the kernel's ")
+    yield line.append("timestamps)")
+    yield _table(found, level)
+    yield Text(
+        "looking at the stamps costs time too, which is in it and in the latencies "
+        "above; a run without --kernel-timestamps has no such cost",
+        "dim",
+    )
+    missing = found.requests - found.stamped
+    if missing:
+        yield Text(
+            f"not counted: {plural(missing, 'request')} without both stamps, such as "
+            "the first on a connection of TLS 1.3, whose tickets arrive before the "
+            "answer",
+            "dim",
+        )
+
+
+def _table(found: KernelOffsets, level: str) -> Table:
+    about = "What this host adds to the wire window"
+    table = CaptionedTable(about, box=box.SIMPLE_HEAD, padding=(0, 1), pad_edge=False)
+    table.add_column("what this host adds, ms", no_wrap=True)
+    for heading in ("n", f"p50 [{level}]", "p90", "p99", "min", "max"):
+        table.add_column(heading, justify="right", no_wrap=True)
+    for row in (found.before, found.after, found.both):
+        if row is not None:
+            table.add_row(*_cells(row))
+    return table
+
+
+def _cells(row: Metric) -> list[str]:
+    return [
+        _ROWS[row.name],
+        str(row.n),
+        quantile_cell(row.p50),
+        quantile_bound(row.p90),
+        quantile_bound(row.p99),
+        ms(row.low),
+        ms(row.high),
+    ]

@@ -1,0 +1,35 @@
+"""What is derived from a run is derived once.
+
+The result file, the tables, each assertion and each export ask for the summary of the
+same run, and to go through a million requests takes seconds.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import wraps
+from typing import TypeVar
+from weakref import ref
+
+from vestbench.model.run import Run
+
+T = TypeVar("T")
+
+
+def once_for_each_run(derive: Callable[[Run], T]) -> Callable[[Run], T]:
+    """Keep what `derive` returned for the run that it was last called with.
+
+    A run does not change, but to compare two takes as long as to go through them, so
+    the very same object it has to be. It is not kept alive.
+    """
+    latest: tuple[ref[Run], T] | None = None
+
+    @wraps(derive)
+    def derived(run: Run) -> T:
+        nonlocal latest
+        known = latest
+        if known is None or known[0]() is not run:
+            known = latest = (ref(run), derive(run))
+        return known[1]
+
+    return derived

@@ -1,0 +1,98 @@
+"""What the route costs: its round trip, and how many of them open a connection."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from statistics import median
+from typing import Any
+
+from vestbench.model.request import NS_PER_MS, Sample
+from vestbench.model.run import Run
+from vestbench.model.strategy import Strategy
+from vestbench.stats.distribution import Distribution
+from vestbench.stats.quantiles import quantile
+from vestbench.studies.compare.rounds import controls_of
+from vestbench.studies.parts.once import once_for_each_run
+
+# Round trips of a full handshake; every version before 1.3 needs two.
+_TLS_TRIPS = {"": 0, "TLSv1.3": 1}
+
+
+def is_relayed(run: Run) -> bool:
+    """Say whether a relay made the delay: TCP ends there, before the delay begins."""
+    return bool(run.conditions.get("link", {}).get("engine") == "relay")
+
+
+@once_for_each_run
+def round_trip_ms(run: Run) -> float | None:
+    """Return the route's round-trip time in ms: the median over connections opened.
+
+    The kernel's estimate from the TCP handshake where it gives one, otherwise the
+    connect phase, which is the same round trip seen from Python. Of a relayed link
+    both see the loopback only, so it is what was asked for.
+    """
+    kernel, connects = Distribution(), Distribution()
+    opened = 0
+    for sample in run.samples:
+        if sample.reused:
+            continue
+        opened += 1
+        if sample.syn_rtt_us is not None:
+            kernel.add(sample.syn_rtt_us / 1000)
+        if sample.connect_ns is not None:
+            connects.add(sample.connect_ns / NS_PER_MS)
+    if is_relayed(run):
+        return float(run.conditions["link"]["rtt_ms"]) if opened else None
+    known = kernel if len(kernel) else connects
+    return quantile(known, 0.5) if len(known) else None
+
+
+def tls_round_trips(versions: Iterable[str]) -> int:
+    """Return the round trips of a full handshake of the oldest of `versions`."""
+    return max((_TLS_TRIPS.get(version, 2) for version in versions), default=0)
+
+
+def opening_round_trips(strategy: str, tls: int) -> int:
+    """Return the round trips that opening a connection costs this strategy.
+
+    A resumed handshake takes one round trip in TLS 1.3 (RFC 8446, 2.2) and one in TLS
+    1.2 (RFC 5246, 7.3).
+    """
+    if strategy == Strategy.UNPOOLED:
+        return 1 + tls
+    if strategy == Strategy.RESUMED:
+        return 1 + min(1, tls)
+    return 0
+
+
+def theoretical_saving_ms(
+    samples: Sequence[Sample], plan: Mapping[str, Any] | None = None
+) -> float | None:
+    """Return what the route allows to save: the round trips of opening a connection.
+
+    Args:
+        samples: Requests of which some opened connections.
+        plan: Of a comparison; with it, the fewest round trips that one of its
+            candidates saves, if it saves any. Without, those of a full handshake.
+
+    Returns:
+        Milliseconds, or None where no connection was opened.
+    """
+    opened = [sample for sample in samples if not sample.reused]
+    trips = [s.syn_rtt_us / 1000 for s in opened if s.syn_rtt_us is not None]
+    trips = trips or [s.connect_ns / NS_PER_MS for s in opened if s.connect_ns]
+    if not trips:
+        return None
+    tls = tls_round_trips(s.tls_version for s in opened)
+    saved = _saved_round_trips(plan, tls) if plan is not None else []
+    return min(saved, default=1 + tls) * median(trips)
+
+
+def _saved_round_trips(plan: Mapping[str, Any], tls: int) -> list[int]:
+    """Return the round trips that each candidate saves, of those that save any."""
+    ways = {arm["label"]: arm["strategy"] for arm in plan["arms"]}
+    saved = [
+        opening_round_trips(ways[control], tls) - opening_round_trips(ways[label], tls)
+        for label, control in controls_of(plan).items()
+    ]
+    return [trips for trips in saved if trips > 0]

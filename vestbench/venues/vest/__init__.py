@@ -1,0 +1,1 @@
+"""Vest: its endpoints, accounts, orders and signatures."""

@@ -1,0 +1,232 @@
+"""An account as a run uses it: what has to be asked first, then request by request."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator
+from decimal import Decimal
+
+from vestbench.errors import UsageError
+from vestbench.model.request import RequestSpec
+from vestbench.venues.base import Endpoint, Venue
+from vestbench.venues.vest import answers as vest_answers
+from vestbench.venues.vest.credentials import Credentials
+from vestbench.venues.vest.orders import (
+    RECV_WINDOW_MS,
+    Instrument,
+    far_limit_order,
+)
+from vestbench.venues.vest.path_signer import PathSigner
+from vestbench.venues.vest.private import (
+    ACCOUNT,
+    LEVERAGE,
+    ORDER,
+    Nonces,
+    VestRequests,
+)
+
+SYMBOL = "BTC-PERP"
+# The longest that the exchange takes.
+_LONGEST_WINDOW_MS = 60_000
+# A price that is older is asked for again before it bounds an order.
+_FRESH_MS = 60_000
+_MOST_TIMES = 10_000
+
+# A request, and what takes the body of its answer.
+Question = tuple[RequestSpec, Callable[[bytes], None]]
+
+
+class Account:
+    """Builds requests for an account, and learns from answers what they need.
+
+    Args:
+        venue: `sim`, `vest` or `vest-dev`.
+        credentials: Of the account. Without an API key it has to be registered.
+        now_ms: The clock of the requests, in Unix time.
+        request_timeout_s: Orders are taken for at least so long after they were signed.
+        max_orders: How many orders are built at most; None is no limit.
+        on_path: Leave signing to whoever sends, with `signer`.
+        clock: For what signing takes, in nanoseconds.
+
+    Raises:
+        UsageError: The credentials do not fit the venue, or each other.
+
+    Attributes:
+        sign_ns: What it took to build each request that was signed here, of the
+            first 10,000.
+        orders: How many orders were built.
+        last_nonce: The nonce of the last order.
+    """
+
+    def __init__(
+        self,
+        venue: Venue,
+        credentials: Credentials,
+        *,
+        now_ms: Callable[[], int],
+        request_timeout_s: float = 10.0,
+        max_orders: int | None = None,
+        on_path: bool = False,
+        clock: Callable[[], int] = time.perf_counter_ns,
+    ) -> None:
+        self._venue = venue
+        self._given = credentials.for_venue(venue.name)
+        self._now_ms = now_ms
+        self._window_ms = round(
+            min(max(RECV_WINDOW_MS, 1e3 * request_timeout_s), _LONGEST_WINDOW_MS)
+        )
+        self._max_orders = max_orders
+        self._on_path = on_path
+        self._clock = clock
+        self._nonces = Nonces()
+        self._instrument: Instrument | None = None
+        self._price: Decimal | None = None
+        self._priced_ms = 0
+        self._leverage: int | None = None
+        self.sign_ns: list[int] = []
+        self.orders = 0
+        self.last_nonce = 0
+        self._take(self._given)
+
+    @property
+    def registers(self) -> bool:
+        """True where the account can register, because there is a primary key."""
+        return self._given.primary_key is not None
+
+    @property
+    def group(self) -> int | None:
+        """The account group, once it is known."""
+        return self._credentials.account_group
+
+    def signer(self) -> PathSigner:
+        """Return what signs on the path.
+
+        Raises:
+            UsageError: The signing key is not given.
+        """
+        return PathSigner(self._given.need("signing_key"))
+
+    def forget(self) -> None:
+        """Be again as before the first answer, for another start of the bot."""
+        self._take(self._given)
+
+    # What has to be asked.
+
+    def outdated(self, endpoint: Endpoint) -> bool:
+        """Say whether `questions` have to be asked again before the next request."""
+        age_ms = self._now_ms() - self._priced_ms
+        return endpoint == ORDER and not 0 <= age_ms <= _FRESH_MS
+
+    def questions(self, endpoint: Endpoint) -> Iterator[Question]:
+        """Yield what has to be asked before requests to `endpoint` can be built.
+
+        The answer to each must be taken before the next one is built.
+
+        Raises:
+            UsageError: A key that is needed is not given.
+        """
+        if endpoint.private and self._credentials.api_key is None:
+            yield self.registration()
+        if endpoint == ORDER:
+            info = self._venue.endpoint("exchange-info")
+            yield self._public(info), self._take_instrument
+            yield self._public(self._venue.endpoint("ticker")), self._take_price
+        if endpoint == LEVERAGE:
+            yield self.request(ACCOUNT), self._take_leverage
+
+    def registration(self) -> Question:
+        """Return the request to `/register`, signed, and what takes its answer."""
+        spec = self._timed(lambda: self._requests.register(now_ms=self._now_ms()))
+        return spec, self.take_registration
+
+    def _public(self, endpoint: Endpoint) -> RequestSpec:
+        return self._venue.request(endpoint, now_ms=self._now_ms())
+
+    def _take(self, credentials: Credentials) -> None:
+        self._credentials = credentials
+        self._requests = VestRequests(
+            self._venue,
+            credentials,
+            nonces=self._nonces,
+            recv_window_ms=self._window_ms,
+            on_path=self._on_path,
+        )
+
+    def take_registration(self, body: bytes) -> None:
+        """Learn the API key and the account group from the answer to `/register`.
+
+        Raises:
+            VenueError: The answer cannot be used.
+        """
+        self._take(vest_answers.registration(body, self._given))
+
+    def _take_instrument(self, body: bytes) -> None:
+        self._instrument = vest_answers.instrument(body, SYMBOL)
+
+    def _take_price(self, body: bytes) -> None:
+        self._price = vest_answers.ticker_price(body, SYMBOL)
+        self._priced_ms = self._now_ms()
+
+    def _take_leverage(self, body: bytes) -> None:
+        self._leverage = vest_answers.leverage(body, SYMBOL)
+
+    # Requests.
+
+    def request(self, endpoint: Endpoint) -> RequestSpec:
+        """Build the next request to `endpoint`, signed unless that is left to others.
+
+        An order is the smallest one, fill or kill, at half the price that the ticker
+        had; a cancel is of an order that cannot exist; a leverage is the one that the
+        account has already.
+
+        Raises:
+            UsageError: A key that it needs is not given, or there were orders enough.
+        """
+        if endpoint.signed and not self._on_path:
+            return self._timed(lambda: self._build(endpoint))
+        return self._build(endpoint)
+
+    def _build(self, endpoint: Endpoint) -> RequestSpec:
+        if not endpoint.private:
+            return self._public(endpoint)
+        now_ms = self._now_ms()
+        if endpoint == ORDER:
+            return self._order(now_ms)
+        if endpoint == LEVERAGE:
+            if self._leverage is None:
+                raise RuntimeError("the account's leverage has not been asked for")
+            return self._requests.leverage(SYMBOL, self._leverage, now_ms=now_ms)
+        return self._requests.request(endpoint, now_ms=now_ms)
+
+    def _order(self, now_ms: int) -> RequestSpec:
+        if self._instrument is None or self._price is None:
+            raise RuntimeError("the ticker has not been asked for")
+        if self._max_orders is not None and self.orders >= self._max_orders:
+            raise UsageError(f"--max-orders {self._max_orders}: so many have been sent")
+        self.orders += 1
+        self.last_nonce = self._requests.next_nonce(now_ms)
+        order = far_limit_order(
+            self._instrument, self._price, time_ms=now_ms, nonce=self.last_nonce
+        )
+        return self._requests.order(order)
+
+    def last_order(self) -> RequestSpec:
+        """Build the request that tells what became of the last order."""
+        return self._requests.orders(now_ms=self._now_ms(), nonce=self.last_nonce)
+
+    def described(self) -> str:
+        """Say what an order is; empty as long as that is not known."""
+        if self._instrument is None or self._price is None:
+            return ""
+        order = far_limit_order(self._instrument, self._price, time_ms=0, nonce=0)
+        return (
+            f"LIMIT FOK buy {order.size} {SYMBOL} at {order.limit_price}, "
+            f"market {self._price}"
+        )
+
+    def _timed(self, build: Callable[[], RequestSpec]) -> RequestSpec:
+        begin = self._clock()
+        spec = build()
+        if len(self.sign_ns) < _MOST_TIMES:
+            self.sign_ns.append(self._clock() - begin)
+        return spec

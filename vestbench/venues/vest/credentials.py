@@ -1,0 +1,284 @@
+"""The keys of a Vest account: where they come from, and how they stay unseen.
+
+No message of this module repeats a value that it was given. The environment and the
+venue are arguments; only `cli` knows the real ones.
+"""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, fields, replace
+from typing import Any, Never
+
+from vestbench.errors import UsageError
+from vestbench.venues.secret import Secret
+from vestbench.venues.vest import signing
+from vestbench.venues.vest.signing import (
+    DEVELOPMENT_CONTRACT,
+    PRODUCTION_CONTRACT,
+)
+
+# A proof made for the simulator must not be worth anything in production, not even
+# when somebody makes it with a real key.
+CONTRACTS = {
+    "sim": DEVELOPMENT_CONTRACT,
+    "vest": PRODUCTION_CONTRACT,
+    "vest-dev": DEVELOPMENT_CONTRACT,
+}
+ACCOUNT_GROUPS = 10
+_LONGEST_API_KEY = 1024
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, repr=False)
+class Credentials:
+    """What is known of an account; `None` is what nobody has said.
+
+    It does not leave the process: it cannot be pickled, and its secrets go into headers
+    and bodies of a `RequestSpec` only.
+    """
+
+    primary_key: Secret | None = None  # owns the account; needed to register only
+    signing_key: Secret | None = None  # signs orders on its behalf
+    api_key: Secret | None = None  # what `/register` answered
+    account_group: int | None = None  # likewise; 0 to 9
+    primary_address: str | None = None  # lower case
+    contract: str | None = None  # of the environment that the keys are for
+
+    def __repr__(self) -> str:
+        known = [
+            each.name for each in fields(self) if getattr(self, each.name) is not None
+        ]
+        return f"Credentials({', '.join(known) or 'nothing'} given)"
+
+    def __copy__(self) -> Credentials:
+        return self
+
+    def __deepcopy__(self, memo: object) -> Credentials:
+        return self
+
+    def __reduce__(self) -> Never:
+        raise TypeError("credentials cannot be pickled")
+
+    def over(self, other: Credentials) -> Credentials:
+        """Return these, and what only `other` has."""
+        given = {
+            each.name: value
+            for each in fields(self)
+            if (value := getattr(self, each.name)) is not None
+        }
+        return replace(other, **given)
+
+    def registered(self, api_key: str, account_group: int) -> Credentials:
+        """Return these with what `/register` answered.
+
+        Raises:
+            UsageError: The answer is not usable.
+        """
+        given = parse(
+            {"api_key": api_key, "account_group": str(account_group)},
+            {"api_key": "the API key", "account_group": "the account group"},
+        )
+        return given.over(self)
+
+    def for_venue(self, venue: str) -> Credentials:
+        """Return these made out to a venue, checked against what they say.
+
+        Where both the primary key and its address are given, they must belong together
+        (the first such check imports `eth_account`).
+
+        Raises:
+            UsageError: The venue has no account here, the keys are for another
+                environment, or the address is not that of the primary key.
+        """
+        contract = contract_of(venue)
+        if self.contract is not None and self.contract != contract:
+            raise UsageError(
+                f"the keys are not for venue {venue}: "
+                f"{VARIABLES['contract']} (or `production` in the keys file) says so"
+            )
+        address = self.primary_address
+        if (
+            address is not None
+            and self.primary_key is not None
+            and signing.address_of(self.primary_key) != address
+        ):
+            raise UsageError(
+                f"{VARIABLES['primary_address']} is not the address of "
+                f"{VARIABLES['primary_key']}: they belong to different accounts"
+            )
+        return replace(self, contract=contract)
+
+    def need(self, name: str) -> Secret:
+        """Return the secret of that name.
+
+        Raises:
+            UsageError: It is not given.
+        """
+        secret = getattr(self, name)
+        if not isinstance(secret, Secret):
+            raise UsageError(
+                f"no {name.replace('_', ' ').replace('api', 'API')}: "
+                f"set {VARIABLES[name]}, or name a file with --keys"
+            )
+        return secret
+
+
+def has_accounts(venue: str) -> bool:
+    """Say whether a venue has signed requests here."""
+    return venue in CONTRACTS
+
+
+def contract_of(venue: str) -> str:
+    """Return the contract that proofs for a venue are made out to.
+
+    Raises:
+        UsageError: The venue has no signed requests here.
+    """
+    if not has_accounts(venue):
+        known = ", ".join(CONTRACTS)
+        raise UsageError(f"venue {venue} has no account here: use {known}")
+    return CONTRACTS[venue]
+
+
+def random_credentials(
+    *,
+    contract: str = CONTRACTS["sim"],
+    token: Callable[[int], bytes] = secrets.token_bytes,
+) -> Credentials:
+    """Return throw-away keys for one run: a primary and a signing key, nothing else."""
+    primary, signing_key = random_key(token), random_key(token)
+    return Credentials(
+        primary_key=primary,
+        signing_key=signing_key,
+        primary_address=signing.address_of(primary),
+        contract=contract,
+    )
+
+
+def random_key(token: Callable[[int], bytes] = secrets.token_bytes) -> Secret:
+    """Return a new private key.
+
+    Args:
+        token: Returns that many random bytes, fit for secrets.
+    """
+    while True:
+        key = Secret("0x" + token(32).hex())
+        if signing.is_private_key(key):  # all but one in 2**128 are
+            return key
+
+
+# The variables of the bot; empty ones count as not set.
+VARIABLES = {
+    "primary_key": "VEST_PRIMARY_KEY",
+    "signing_key": "VEST_SIGNING_KEY",
+    "api_key": "VEST_API_KEY",
+    "account_group": "VEST_ACCOUNT_GROUP",
+    "primary_address": "VEST_PRIMARY_ADDR",
+    "contract": "VEST_PRODUCTION",
+}
+
+
+def from_environment(environment: Mapping[str, str]) -> Credentials:
+    """Return what the `VEST_…` variables of `environment` say.
+
+    Raises:
+        UsageError: One of them cannot be used; the message names it, not its value.
+    """
+    texts = {
+        name: environment[variable]
+        for name, variable in VARIABLES.items()
+        if environment.get(variable)
+    }
+    return parse(texts, VARIABLES)
+
+
+def from_prompt(name: str, text: str) -> Credentials:
+    """Return what the user typed for `name`, one of `VARIABLES`.
+
+    Raises:
+        UsageError: It cannot be used.
+    """
+    return parse({name: text}, {name: f"the {name.replace('_', ' ')} that was typed"})
+
+
+def parse(texts: Mapping[str, str], sources: Mapping[str, str]) -> Credentials:
+    """Return credentials from texts.
+
+    Args:
+        texts: By name of the field; `contract` is true for production, false for
+            development.
+        sources: How each is called in messages.
+
+    Raises:
+        UsageError: A text cannot be used. The message never contains it.
+    """
+    values: dict[str, Any] = {}
+    for name in texts:
+        values[name], problem = _PARSERS[name](texts[name])
+        if problem:
+            raise UsageError(f"{sources[name]} {problem}")
+    return Credentials(**values)
+
+
+# Each returns the value, or why there is none: a message is put together where the
+# text is no local variable.
+_Parsed = tuple[Any, str]
+
+
+def _parse_key(text: str) -> _Parsed:
+    if problem := _bad_characters(text):
+        return None, problem
+    digits = text.lower().removeprefix("0x")
+    if len(digits) != 64 or digits.strip("0123456789abcdef"):
+        return None, "is not a private key: 64 hex digits, with or without 0x"
+    key = Secret("0x" + digits)
+    if not signing.is_private_key(key):
+        return None, "is not a private key: the number is out of range"
+    return key, ""
+
+
+def _parse_api_key(text: str) -> _Parsed:
+    if problem := _bad_characters(text):
+        return None, problem
+    if not 0 < len(text) <= _LONGEST_API_KEY:
+        return None, f"is not an API key: 1 to {_LONGEST_API_KEY} characters"
+    return Secret(text), ""
+
+
+def _parse_group(text: str) -> _Parsed:
+    if len(text) != 1 or text not in "0123456789":
+        return None, f"is not an account group: 0 to {ACCOUNT_GROUPS - 1}"
+    return int(text), ""
+
+
+def _parse_address(text: str) -> _Parsed:
+    if not signing.is_address(text):
+        return None, "is not an address: 0x and 40 hex digits"
+    return text.lower(), ""
+
+
+def _parse_production(text: str) -> _Parsed:
+    said = {"true": True, "1": True, "false": False, "0": False}.get(text.lower())
+    if said is None:
+        return None, "must be true or false"
+    return (PRODUCTION_CONTRACT if said else DEVELOPMENT_CONTRACT), ""
+
+
+def _bad_characters(text: str) -> str:
+    # They would end up in a header, and the error of the HTTP library shows the value.
+    if not text.isascii():
+        return "holds a character beyond ASCII"
+    if not text.isprintable():
+        return "holds a control character, such as a line break"
+    return "holds a space" if " " in text else ""
+
+
+_PARSERS: Mapping[str, Callable[[str], _Parsed]] = {
+    "primary_key": _parse_key,
+    "signing_key": _parse_key,
+    "api_key": _parse_api_key,
+    "account_group": _parse_group,
+    "primary_address": _parse_address,
+    "contract": _parse_production,
+}

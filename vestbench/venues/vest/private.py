@@ -1,0 +1,256 @@
+"""The endpoints of Vest that need an account, and the requests to them.
+
+A request is complete when it is built, signature and all: build it before the clock
+runs. To see what signing costs, leave it to whoever sends it (`on_path`). Only these
+requests hold secrets, in headers and bodies, which `RequestSpec` does not show.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from threading import Lock
+from urllib.parse import urlencode
+
+from vestbench.model.request import RequestSpec
+from vestbench.venues.base import Endpoint, Venue, by_name
+from vestbench.venues.vest import signing
+from vestbench.venues.vest.credentials import Credentials, contract_of
+from vestbench.venues.vest.orders import (
+    RECV_WINDOW_MS,
+    Cancel,
+    Order,
+    Unsigned,
+    json_body,
+    safe_cancel,
+    signed_body,
+)
+
+# For how long the bot asks that its signing key be registered.
+REGISTRATION_MS = 7 * 24 * 3600 * 1000
+_ETHEREUM = 0  # `networkType`
+_JSON = ("content-type", "application/json")
+_ROUTING = "xrestservermm"
+
+REGISTER = Endpoint(
+    name="register", method="POST", path="/register", private=True, signed=True
+)
+ACCOUNT = Endpoint(
+    name="account", method="GET", path="/account", stamped=True, private=True
+)
+NONCE = Endpoint(
+    name="nonce", method="GET", path="/account/nonce", stamped=True, private=True
+)
+LISTEN_KEY = Endpoint(
+    name="listen-key", method="POST", path="/account/listenKey", private=True
+)
+# Moves no balance, but changes margins and what is liquidated when: not read-only.
+LEVERAGE = Endpoint(
+    name="leverage",
+    method="POST",
+    path="/account/leverage",
+    private=True,
+    moves_money=True,
+)
+ORDER = Endpoint(
+    name="order",
+    method="POST",
+    path="/orders",
+    private=True,
+    signed=True,
+    moves_money=True,
+)
+# By default of an order that does not exist; "not found" is the answer wanted. With
+# which status it comes is not documented. A refused key (401, 403) or too many
+# requests (429) are failures here as everywhere.
+CANCEL = Endpoint(
+    name="cancel",
+    method="POST",
+    path="/orders/cancel",
+    private=True,
+    signed=True,
+    accept=(200, 400, 404),
+)
+ORDERS = Endpoint(
+    name="orders", method="GET", path="/orders", stamped=True, private=True
+)
+
+# What `--endpoint` may name where there are keys. `account` needs no key to be a
+# warm-up (`vest.py`); here it does, and only success counts.
+PRIVATE_ENDPOINTS = by_name(ACCOUNT, NONCE, LISTEN_KEY, LEVERAGE, ORDER, CANCEL, ORDERS)
+
+
+class Nonces:
+    """Numbers that no order of this process has used: the time, as Vest recommends.
+
+    Where the clock has not advanced, or went back, it is one more than the last.
+    """
+
+    def __init__(self, *, after: int = -1) -> None:
+        """Start above `after`, such as the `lastNonce` of the account."""
+        self._last = after
+        self._lock = Lock()
+
+    def next(self, now_ms: int) -> int:
+        """Return the nonce for a request built at `now_ms` (Unix time)."""
+        with self._lock:
+            self._last = max(now_ms, self._last + 1)
+            return self._last
+
+
+class VestRequests:
+    """Builds the requests of one account. Sends nothing, and reads no clock."""
+
+    def __init__(
+        self,
+        venue: Venue,
+        credentials: Credentials,
+        *,
+        nonces: Nonces | None = None,
+        recv_window_ms: int = RECV_WINDOW_MS,
+        on_path: bool = False,
+    ) -> None:
+        """Check that the credentials are for the venue.
+
+        Args:
+            venue: `sim`, `vest` or `vest-dev`.
+            credentials: Of the account; what a request needs is asked for then.
+            nonces: Shared by all who send for this account.
+            recv_window_ms: How long after it was built the exchange takes an order; a
+                longer one lets it be signed earlier.
+            on_path: Leave orders and cancels unsigned, for a `PathSigner`.
+
+        Raises:
+            UsageError: The credentials do not fit the venue, or each other.
+        """
+        self._venue = venue
+        self._credentials = credentials.for_venue(venue.name)
+        self._nonces = nonces or Nonces()
+        self._recv_window_ms = recv_window_ms
+        self._on_path = on_path
+
+    def register(self, *, now_ms: int, expiry_ms: int | None = None) -> RequestSpec:
+        """Ask for an API key for the signing key, for the bot's 7 days by default.
+
+        Raises:
+            UsageError: The primary key or the signing key is not given.
+        """
+        primary = self._credentials.need("primary_key")
+        contract = contract_of(self._venue.name)
+        signer = signing.address_of(self._credentials.need("signing_key"))
+        expiry_ms = now_ms + REGISTRATION_MS if expiry_ms is None else expiry_ms
+        proof = signing.registration_proof(primary, signer, expiry_ms, contract)
+        body = {
+            "signingAddr": signer,
+            "primaryAddr": signing.address_of(primary),
+            "signature": proof,
+            "expiryTime": expiry_ms,
+            "networkType": _ETHEREUM,
+        }
+        return replace(
+            self._venue.request(REGISTER, now_ms=now_ms),
+            headers=(*self._routing(), _JSON),
+            body=json_body(body),
+        )
+
+    def account(self, *, now_ms: int) -> RequestSpec:
+        """Ask for balances and positions.
+
+        Raises:
+            UsageError: The API key is not given; so do all that follow.
+        """
+        return self._keyed(ACCOUNT, now_ms)
+
+    def nonce(self, *, now_ms: int) -> RequestSpec:
+        """Ask for the last nonce of the account."""
+        return self._keyed(NONCE, now_ms)
+
+    def listen_key(self, *, now_ms: int, method: str = "POST") -> RequestSpec:
+        """Ask for a listen key; with `PUT` extend it, with `DELETE` close it."""
+        return self._keyed(replace(LISTEN_KEY, method=method), now_ms)
+
+    def leverage(self, symbol: str, value: int, *, now_ms: int) -> RequestSpec:
+        """Set the leverage of a symbol."""
+        body = json_body({"time": now_ms, "symbol": symbol, "value": value})
+        return self._keyed(LEVERAGE, now_ms, body)
+
+    def orders(self, *, now_ms: int, **filters: str | int) -> RequestSpec:
+        """List orders.
+
+        Args:
+            now_ms: Unix time.
+            filters: `id`, `nonce`, `symbol`, `orderType`, `status`, `startTime`,
+                `endTime`, `limit`, as the API calls them.
+        """
+        query = urlencode(filters)
+        path = ORDERS.path + ("?" + query if query else "")
+        return self._keyed(replace(ORDERS, path=path), now_ms)
+
+    def request(self, endpoint: Endpoint, *, now_ms: int) -> RequestSpec:
+        """Build the request to an endpoint that wants no more than the account.
+
+        Raises:
+            UsageError: A key that it needs is not given.
+            ValueError: It is one of those that want more, `leverage` or `order`.
+        """
+        if endpoint == CANCEL:
+            return self.cancel(now_ms=now_ms)
+        if endpoint in (ACCOUNT, NONCE, LISTEN_KEY, ORDERS):
+            return self._keyed(endpoint, now_ms)
+        raise ValueError(f"{endpoint.name} wants more than an account")
+
+    def next_nonce(self, now_ms: int) -> int:
+        """Return a nonce for an order that is built elsewhere."""
+        return self._nonces.next(now_ms)
+
+    def order(self, order: Order) -> RequestSpec:
+        """Sign and place an order. It may move money.
+
+        Raises:
+            UsageError: The signing key or the API key is not given.
+        """
+        return self._signed(ORDER, order)
+
+    def cancel(self, *, now_ms: int, order_id: str = "") -> RequestSpec:
+        """Sign and ask to cancel an order: without an id, one that cannot exist.
+
+        Raises:
+            UsageError: The signing key or the API key is not given.
+        """
+        nonce = self._nonces.next(now_ms)
+        if not order_id:
+            return self._signed(CANCEL, safe_cancel(time_ms=now_ms, nonce=nonce))
+        cancel = Cancel(time_ms=now_ms, nonce=nonce, order_id=order_id)
+        return self._signed(CANCEL, cancel)
+
+    def _signed(self, endpoint: Endpoint, order: Order | Cancel) -> RequestSpec:
+        key = self._credentials.need("signing_key")
+        window_ms = self._recv_window_ms
+        if self._on_path:
+            unsigned = Unsigned(order=order, recv_window_ms=window_ms)
+            return self._keyed(endpoint, order.time_ms, unsigned=unsigned)
+        body = signed_body(order, key, recv_window_ms=window_ms)
+        return self._keyed(endpoint, order.time_ms, body)
+
+    def _keyed(
+        self,
+        endpoint: Endpoint,
+        now_ms: int,
+        body: bytes = b"",
+        unsigned: Unsigned | None = None,
+    ) -> RequestSpec:
+        key = self._credentials.need("api_key")
+        headers = (*self._routing(), ("X-API-KEY", key.reveal()))
+        return replace(
+            self._venue.request(endpoint, now_ms=now_ms),
+            headers=(*headers, _JSON) if body or unsigned else headers,
+            body=body,
+            unsigned=unsigned,
+        )
+
+    def _routing(self) -> tuple[tuple[str, str], ...]:
+        """Return the venue's headers, routed to the account's group once known."""
+        group = self._credentials.account_group
+        if group is None:
+            return self._venue.headers
+        others = tuple(each for each in self._venue.headers if each[0] != _ROUTING)
+        return ((_ROUTING, f"restserver{group}"), *others)
