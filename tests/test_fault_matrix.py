@@ -48,8 +48,8 @@ from tests.support.servers import (
 )
 from vestbench.model.request import Failure, FailureKind
 from vestbench.model.run import Run
-from vestbench.results import load
 from vestbench.running import carry_out as run
+from vestbench.studies.registry import load_run
 from vestbench.workers import remote
 from vestbench.workers.remote import RemoteStack, RemoteStacks
 
@@ -102,7 +102,7 @@ def measure(url: str, *words: str) -> tuple[Result, Run]:
     assert [path.name for path in Path().glob("run*")] == ["run.toml"]
     again = vestbench("report", "run.toml")
     assert again.exit_code == 0, again.output
-    return result, load(Path("run.toml"))
+    return result, load_run(Path("run.toml"))
 
 
 def labels(run: Run) -> set[str]:

@@ -21,7 +21,7 @@ from tests.conftest import GUARD
 from tests.support.command import PATIENCE_S, run, started, vestbench
 from tests.support.servers import ScriptedServer, Visit, free_port, has_ipv6, keep_alive
 from vestbench.model.run import Run
-from vestbench.results import load
+from vestbench.studies.registry import load_run
 
 PLAN = ("-n", "12", "--sessions", "3", "--rate", "10000", "--seed", "1")
 LOOPBACK = ("--rtt", "0ms", "--processing", "0ms")
@@ -78,7 +78,7 @@ def resolving(answers: Sequence[Sequence[str]]) -> str:
 def measured(url: str, *words: str, code: int = 0) -> Run:
     result = vestbench("bench", "--venue", url, *PLAN, "-o", "run.toml", *words)
     assert result.exit_code == code, result.output
-    return load(Path("run.toml"))
+    return load_run(Path("run.toml"))
 
 
 def remotes(stored: Run) -> list[str]:
@@ -219,7 +219,7 @@ def eventually(holds: Callable[[], bool]) -> None:
 
 def stored_so_far() -> Run | None:
     partial = Path("run.toml.partial")
-    return load(partial) if partial.exists() and partial.stat().st_size else None
+    return load_run(partial) if partial.exists() and partial.stat().st_size else None
 
 
 def test_a_server_that_is_killed_and_started_again_costs_what_it_missed() -> None:
@@ -244,7 +244,7 @@ def test_a_server_that_is_killed_and_started_again_costs_what_it_missed() -> Non
             bench.send_signal(signal.SIGINT)
             _, errors = bench.communicate(timeout=PATIENCE_S)
 
-    stored = load(Path("run.toml"))
+    stored = load_run(Path("run.toml"))
     assert bench.returncode == 130, errors
     # Those that were under way, or in the queue, were cut off; the others found nobody.
     kinds = {str(failure.kind) for failure in stored.failures}
@@ -285,7 +285,7 @@ def test_a_run_that_is_told_to_wait_keeps_what_it_has() -> None:
     (failure,) = stored.failures
     assert (str(failure.kind), failure.retry_after_s) == ("rate-limited", 7.0)
     assert len(stored.samples) == 4
-    assert "429 with Retry-After" in stored.conclusion["stopped"]
+    assert "429 with Retry-After" in stored.conclusion.stopped
     assert server.requests == 4 + 4 + 1
 
 
@@ -311,14 +311,14 @@ def test_nothing_measured_depends_on_the_wall_clock(
 
     done = run("bench", *PLAN[:4], *LOOPBACK, "-o", "run.toml")
 
-    stored = load(Path("run.toml"))
+    stored = load_run(Path("run.toml"))
     assert done.returncode == 0, done.stderr
     assert len(stored.samples) == 12
     starts = [sample.start_ns for sample in stored.samples]
     assert starts == sorted(starts)
     longest_s = max(sample.latency_ns for sample in stored.samples) / 1e9
     assert longest_s < DAY_S / 2
-    assert 0 < stored.conclusion["duration_s"] < DAY_S / 2
+    assert 0 < stored.conclusion.duration_s < DAY_S / 2
     assert [sample.reused for sample in stored.samples] == 3 * [False, *3 * [True]]
 
 
@@ -341,7 +341,7 @@ def test_a_file_that_may_not_grow_ends_the_run_with_what_it_holds() -> None:
         "it holds what was measured until then",
     ]
     assert "Ended early: cannot write run.toml.partial" in done.stdout
-    assert load(Path("run.toml.partial")).samples
+    assert load_run(Path("run.toml.partial")).samples
     assert not Path("run.toml").exists()
 
 
@@ -381,7 +381,7 @@ def test_a_full_disk_ends_the_run_with_what_it_holds() -> None:
 
     assert done.returncode == 2, done.stderr
     assert "run.toml.partial: no space left on device" in done.stderr
-    assert load(Path("back", "run.toml.partial")).samples
+    assert load_run(Path("back", "run.toml.partial")).samples
 
 
 @needs_a_mount
@@ -415,7 +415,7 @@ def test_runs_that_start_at_the_same_moment_have_a_file_each() -> None:
     assert [process.returncode for process in both] == [0, 0], said
     files = {json.loads(out)["file"] for out, _ in said}
     assert len(files) == 2
-    assert all(len(load(Path(file)).samples) == 12 for file in files)
+    assert all(len(load_run(Path(file)).samples) == 12 for file in files)
     assert sorted(map(str, Path("results").iterdir())) == sorted(files)
 
 
@@ -433,7 +433,7 @@ def test_a_name_that_is_taken_meanwhile_is_not_insisted_on(
         result = vestbench("bench", "--venue", server.url, *PLAN)
 
     assert result.exit_code == 0, result.output
-    assert len(load(Path("two.toml")).samples) == 12
+    assert len(load_run(Path("two.toml")).samples) == 12
     assert Path("one.toml.partial").read_text() == "of another run"
 
 
@@ -448,7 +448,7 @@ def test_a_second_run_into_the_same_file_is_refused_and_the_first_unharmed() -> 
     assert second.exit_code == 2
     assert "run.toml.partial exists: another run writes it" in one_line(second.stderr)
     assert first.returncode == 0, errors
-    assert len(load(Path("run.toml")).samples) == 40
+    assert len(load_run(Path("run.toml")).samples) == 40
 
 
 # --- descriptors ---------------------------------------------------------------------
@@ -483,7 +483,7 @@ def test_connections_that_find_no_descriptor_are_failures_like_others() -> None:
         plan = ("-n", "80", "--sessions", "1", "-c", "40")
         done = run("bench", *plan, *words, before=limited(resource.RLIMIT_NOFILE, 24))
 
-    stored = load(Path("run.toml"))
+    stored = load_run(Path("run.toml"))
     assert done.returncode == 0, done.stderr
     assert {(str(f.kind), f.detail) for f in stored.failures} == {
         ("connect", "too many open files")

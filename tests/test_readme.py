@@ -20,10 +20,10 @@ from tests.support.paths import ROOT
 from vestbench.cli import app
 from vestbench.config import SETTINGS, parse_duration
 from vestbench.errors import ExitCode
-from vestbench.report import show_brief
 from vestbench.report.units import ms
-from vestbench.results import load
 from vestbench.studies.bench.summary import summarise_bench
+from vestbench.studies.registry import load_run
+from vestbench.studies.shown import show_brief
 from vestbench.venues import find_venue
 
 README = (ROOT / "README.md").read_text(encoding="utf-8")
@@ -200,7 +200,7 @@ def test_every_path_that_is_mentioned_exists() -> None:
     "file", sorted(set(re.findall(r"results/[\w-]+ms\.toml", README)))
 )
 def test_what_is_quoted_of_a_stored_run_is_what_it_says(file: str) -> None:
-    run = load(ROOT / file)
+    run = load_run(ROOT / file)
     console = Console(width=100, file=StringIO(), force_terminal=False)
     console.print(show_brief(run))
     assert isinstance(console.file, StringIO)

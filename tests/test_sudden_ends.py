@@ -17,7 +17,7 @@ from tests.support.sudden import (
     eventually,
     marked,
 )
-from vestbench.results import load
+from vestbench.studies.registry import load_run
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="there is no /proc")
 
@@ -81,7 +81,7 @@ def test_of_a_run_that_loses_a_process_nothing_is_left_but_what_it_measured(
         assert errors.count("error: ") == 1, errors
         assert errors.splitlines()[-1].startswith(tuple(why.split("|"))), errors
     (left,) = (tmp_path / "results").glob("run.toml*")
-    assert load(left).samples
+    assert load_run(left).samples
     others = {path.name for path in left.parent.iterdir()} - {left.name}
     assert others <= {"run.csv"}  # no beginning of it, as nothing was written yet
 

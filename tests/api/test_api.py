@@ -28,10 +28,10 @@ from vestbench.model.request import Role, Slot
 from vestbench.model.run import Run
 from vestbench.model.simulated import ExchangeSpec, LinkSpec
 from vestbench.model.strategy import Strategy
-from vestbench.results import load
 from vestbench.running.carry_out import Destination, Measurement
 from vestbench.running.pace import Pace
 from vestbench.studies.parts.groups import Acceptance
+from vestbench.studies.registry import load_run
 
 # Loopback: no link to start, and a few milliseconds a request.
 QUICK: Mapping[str, Any] = {
@@ -70,7 +70,7 @@ def test_another_stack_measures_the_same(stack: str) -> None:
     result = bench(requests=40, stack=stack, assertions=["reused == 100%"], **QUICK)
 
     assert result.passed, result.report()
-    assert result.run.conditions["stack"] == stack
+    assert result.run.conditions.stack == stack
 
 
 def test_every_stack_compares_with_its_own_control() -> None:
@@ -80,7 +80,7 @@ def test_every_stack_compares_with_its_own_control() -> None:
 
     versions = {s.http_version for s in result.run.samples if "http2" in s.slot.arm}
     assert versions == {"HTTP/2"}
-    assert len(result.assertions) == len(result.run.plan["arms"]) / 2 >= 2
+    assert len(result.assertions) == len(result.run.plan.arms) / 2 >= 2
 
 
 def test_assertions_alone_ask_for_no_saving() -> None:
@@ -153,7 +153,7 @@ def test_a_result_is_kept_where_it_is_asked_for(tmp_path: Path) -> None:
 
     assert result.path is not None
     assert result.path.parent == tmp_path / "kept"
-    assert load(result.path).samples == result.run.samples
+    assert load_run(result.path).samples == result.run.samples
 
 
 def test_only_an_undecided_comparison_can_be_gone_on_with(tmp_path: Path) -> None:
@@ -297,9 +297,9 @@ def test_the_link_is_emulated_as_it_is_asked_for() -> None:
     plain = bench(requests=24, rtt="10ms", seed=3)
     full = bench(requests=24, link=LinkSpec(rtt_ms=12.0, seed=5), seed=3)
 
-    assert plain.run.conditions["link"]["rtt_ms"] == 10.0
-    assert plain.run.conditions["link"]["seed"] == 3
-    assert full.run.conditions["link"]["rtt_ms"] == 12.0
+    assert plain.run.conditions.link["rtt_ms"] == 10.0
+    assert plain.run.conditions.link["seed"] == 3
+    assert full.run.conditions.link["rtt_ms"] == 12.0
 
 
 # The exchange alone

@@ -19,21 +19,15 @@ from tests.support.records import (
     sessions,
     warm_up_run,
 )
-from vestbench.assertions.judge import (
-    AssertionResult,
-    assertions_of,
-    check_assertions,
-    judge,
-    verdict_of,
-    worst,
-)
+from vestbench.assertions.judge import AssertionResult, worst
 from vestbench.errors import InvalidRunError, UsageError
 from vestbench.model.request import Outcome, Role
 from vestbench.model.run import Run
 from vestbench.model.strategy import Strategy
-from vestbench.report import show_brief, show_run
+from vestbench.studies.judging import assertions_of, check_assertions, judge, verdict_of
 from vestbench.studies.parts.asserted import assertions_table
 from vestbench.studies.parts.groups import Acceptance
+from vestbench.studies.shown import show_brief, show_run
 
 PASS, FAIL = Acceptance.PASS, Acceptance.FAIL
 INCONCLUSIVE, INVALID = Acceptance.INCONCLUSIVE, Acceptance.INVALID
@@ -463,7 +457,7 @@ def test_the_control_saves_nothing_and_neither_does_an_unpooled_run() -> None:
 
 def test_the_steps_of_a_start_are_groups() -> None:
     run = connect_run(starts(12))
-    step = str(run.plan["steps"][0])
+    step = str(run.plan.steps[0])
 
     assert outcome(run, f"{step}.failures == 0") is PASS
     assert outcome(run, f"{step}.max <= 0.001ms") is FAIL

@@ -60,7 +60,7 @@ from vestbench.running.ports import Pacer
 from vestbench.simulator.venue import SimulatedVenue
 from vestbench.stats.quantiles import estimate
 from vestbench.stats.shares import share_interval
-from vestbench.studies.compare.experiment import ComparePlan, Comparison, name_arms
+from vestbench.studies.compare.experiment import CompareSchedule, Comparison, name_arms
 from vestbench.studies.compare.judgement import Judgement
 from vestbench.studies.compare.rounds import Round
 from vestbench.venues.vest.public import vest
@@ -179,7 +179,9 @@ def compare_once(route: Route, *, cycle: int, seed: int, first: bool) -> Trial:
     judgement = Judgement(plan, target, percent=False)
     venue = vest("sim", route.sim.base_url())
     comparison = Comparison(
-        ComparePlan(arms=arms, pool=PoolSettings(), max_rounds=MAX_ROUNDS, seed=seed),
+        CompareSchedule(
+            arms=arms, pool=PoolSettings(), max_rounds=MAX_ROUNDS, seed=seed
+        ),
         route.stack,
         lambda: venue.request(venue.endpoint(), now_ms=0),
         lambda: venue.request(venue.warm_up, now_ms=0),

@@ -29,7 +29,7 @@ from rich.table import Table
 from tests.bench.figures import FEWEST, at_least, carry_out, figure, in_turns
 from tests.bench.stored import positive
 from vestbench.model.request import NS_PER_MS, NS_PER_S
-from vestbench.results import load
+from vestbench.studies.registry import load_run
 
 ROUNDS = 8
 REQUESTS = 2000
@@ -67,7 +67,7 @@ def run_once(folder: Path, requests: int, seed: int) -> Cost:
         if program.returncode:
             message = f"vestbench in {folder} failed: status {program.returncode}"
             raise RuntimeError(message)
-        run = load(path)
+        run = load_run(path)
         spans = [(s.start_ns, s.start_ns + s.latency_ns) for s in run.samples]
     return cost(spans, seconds, usage.ru_utime + usage.ru_stime)
 

@@ -39,7 +39,7 @@ from vestbench.model.strategy import Strategy
 from vestbench.running.ports import Pacer
 from vestbench.simulator.venue import SimulatedVenue
 from vestbench.stats.evidence import MAX_ROUNDS, MIN_ROUNDS
-from vestbench.studies.compare.experiment import ComparePlan, Comparison, name_arms
+from vestbench.studies.compare.experiment import CompareSchedule, Comparison, name_arms
 from vestbench.studies.compare.judgement import Judgement
 from vestbench.studies.compare.rounds import Round
 from vestbench.venues.base import Venue
@@ -87,7 +87,7 @@ class Designs:
         }
         judgement = Judgement(plan, TARGET_MS, percent=False)
         comparison = Comparison(
-            ComparePlan(
+            CompareSchedule(
                 arms=arms, pool=PoolSettings(), max_rounds=MAX_ROUNDS, seed=seed
             ),
             self._stack,

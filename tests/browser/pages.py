@@ -17,7 +17,7 @@ import pytest
 from tests.browser.devtools import Browser, find_browser
 from tests.support.documents import HOSTILE, RUNS, document, hostile
 from vestbench.report.exports import document_of, found_in
-from vestbench.results import load
+from vestbench.studies.registry import load_run
 
 ROOT = Path(__file__).parents[2]
 REFERENCES = ("bench", "compare", "warmup")
@@ -39,7 +39,7 @@ def pages(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
     folder = tmp_path_factory.mktemp("pages")
     texts = {name: document(make(), "html") for name, make in RUNS.items()}
     for name in REFERENCES:
-        run = load(ROOT / "results" / f"reference-{name}-30ms.toml")
+        run = load_run(ROOT / "results" / f"reference-{name}-30ms.toml")
         texts[f"reference-{name}"] = "".join(document_of(found_in(run, ""), "html"))
     for name, text in texts.items():
         (folder / f"{name}.html").write_text(text, encoding="utf-8")

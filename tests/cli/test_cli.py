@@ -15,7 +15,7 @@ import pytest
 from tests.support.command import vestbench
 from tests.support.servers import ScriptedServer
 from vestbench import __version__
-from vestbench.results import load
+from vestbench.studies.registry import load_run
 
 COMMANDS = (
     *("bench", "warmup", "serve", "report", "gate", "history", "trend"),
@@ -238,7 +238,7 @@ def test_no_answer_at_all_is_one_line_and_exit_code_4() -> None:
     assert "connect: connection refused" in result.stderr
     assert result.stderr.count("\n") == 1
     (path,) = _stored()
-    assert load(path).failures
+    assert load_run(path).failures
 
 
 def test_a_damaged_result_is_exit_code_5() -> None:
@@ -293,7 +293,7 @@ def test_an_interrupted_run_keeps_and_shows_what_was_measured(
 
     assert process.returncode == 130, errors
     assert "Interrupted: this is what was measured until then." in shown
-    run = load(Path("run.toml"))
+    run = load_run(Path("run.toml"))
     assert run.interrupted
     assert run.samples
     assert not partial.exists()
@@ -308,7 +308,7 @@ def test_a_killed_run_leaves_a_file_that_loads() -> None:
         process.kill()
         process.communicate(timeout=60)
 
-    assert load(partial).samples
+    assert load_run(partial).samples
     assert vestbench("report", str(partial)).exit_code == 0
 
 

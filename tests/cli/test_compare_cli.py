@@ -34,12 +34,11 @@ from vestbench.model.request import (
 from vestbench.model.run import Run
 from vestbench.model.simulated import ExchangeSpec, LinkSpec
 from vestbench.model.strategy import Strategy
-from vestbench.results import load
 from vestbench.running.ports import Pacer, Session, Stack
 from vestbench.simulator.venue import SimulatedVenue
 from vestbench.stacks.httpx_stack import HttpxStack
 from vestbench.stats.sequential import Verdict
-from vestbench.studies.compare.experiment import ComparePlan, Comparison, name_arms
+from vestbench.studies.compare.experiment import CompareSchedule, Comparison, name_arms
 from vestbench.studies.compare.judgement import Judgement
 from vestbench.studies.compare.rounds import Round, rounds_of
 from vestbench.studies.compare.summary import (
@@ -49,6 +48,7 @@ from vestbench.studies.compare.summary import (
 )
 from vestbench.studies.parts.groups import Acceptance, Why
 from vestbench.studies.parts.route import theoretical_saving_ms
+from vestbench.studies.registry import load_run
 from vestbench.venues.vest.public import vest
 from vestbench.workers.remote import RemoteStack
 
@@ -78,7 +78,7 @@ def _flat(text: str) -> str:
 
 
 def _read(name: str) -> tuple[Run, CompareSummary]:
-    run = load(Path(name))
+    run = load_run(Path(name))
     return run, summarise_compare(run)
 
 
@@ -201,7 +201,7 @@ def test_auto_asks_for_four_fifths_of_what_the_route_allows(
     assert route_ms is not None
     assert route_ms >= 20 - EARLY_MS
     run, summary = _read("run.toml")
-    assert summary.target == run.conditions["auto_target_ms"]
+    assert summary.target == run.conditions.auto_target_ms
     assert summary.target == pytest.approx(0.8 * route_ms)
     assert f"against ≥ {summary.target:.4g} ms" in result.stdout
 
@@ -318,7 +318,7 @@ def test_three_arms_are_measured_in_the_same_rounds() -> None:
     # Of two warm-up requests the second may be so late that it finds the first's.
     assert 3 * rounds < server["connections"] <= 4 * rounds
     # In any order: each arm was first, and last, in some round.
-    run = load(Path(document["file"]))
+    run = load_run(Path(document["file"]))
     places = {(sample.slot.arm, sample.slot.index) for sample in run.samples}
     assert len(places) >= 7
 
@@ -441,7 +441,7 @@ def test_an_undecided_run_says_so_and_goes_on_where_it_was() -> None:
     assert all(sample.start_ns >= end for sample in after.samples[count:])
     assert [found.number for found in rounds] == list(range(len(rounds)))
     assert (summary.target, summary.percent_target) == (0.1, False)
-    assert after.plan["identity"] == before.plan["identity"]
+    assert after.plan.identity == before.plan.identity
     assert vestbench("report", "b.toml").stdout == again.stdout
 
 
@@ -482,7 +482,7 @@ def test_an_undecided_run_is_continued_to_its_decision(undecided: Path) -> None:
     assert result.exit_code == 0, result.output
     run, summary = _read("end.toml")
     assert _only(summary).rounds == len(rounds_of(run)) >= 13
-    assert run.plan["resumed"] == str(undecided)
+    assert run.plan.resumed == str(undecided)
     assert vestbench("report", "end.toml").stdout == result.stdout
 
 
@@ -608,7 +608,7 @@ def _edited(shown: Shown, name: str, pattern: str, text: str) -> str:
 
 def _slower(shown: Shown, name: str, by_ms: float) -> str:
     """Write a copy of a result whose pooled arm took longer."""
-    run = load(shown.path)
+    run = load_run(shown.path)
     slower = [
         replace(sample, latency_ns=sample.latency_ns + round(by_ms * 1e6))
         if sample.slot.arm == "pooled"
@@ -755,7 +755,7 @@ def _judged(seed: int, in_ten: int) -> tuple[Verdict, list[Outcome]]:
             HttpxStack(sim.ca_pem), resets.get(), _lost_rounds(seed, in_ten)
         )
         comparison = Comparison(
-            ComparePlan(arms=arms, pool=PoolSettings(), max_rounds=60, seed=seed),
+            CompareSchedule(arms=arms, pool=PoolSettings(), max_rounds=60, seed=seed),
             stack,
             lambda: venue.request(venue.endpoint(), now_ms=0),
             lambda: venue.request(venue.warm_up, now_ms=0),

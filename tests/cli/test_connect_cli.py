@@ -22,7 +22,7 @@ from tests.support.servers import ScriptedServer, tls_pair
 from vestbench.cli import app
 from vestbench.errors import ExitCode
 from vestbench.model.request import Role
-from vestbench.results import load
+from vestbench.studies.registry import load_run
 from vestbench.venues.vest.keys_file import load as load_keys
 from vestbench.venues.vest.signing import address_of
 
@@ -64,7 +64,7 @@ def test_connect_shows_each_step_and_keeps_the_result(
     for step in ("warm-up", "register", "listen key", "account", "safe cancel"):
         assert re.search(rf"^ {step}  .*\d", result.stdout, re.MULTILINE)
     assert "4 of 4 starts got through to their last step" in result.stdout
-    run = load(path)
+    run = load_run(path)
     assert run.failures == ()
     assert len(run.samples) == 2 * (5 + 4)
     assert {s.status for s in run.samples if s.slot.index == 4} == {400}
@@ -73,7 +73,7 @@ def test_connect_shows_each_step_and_keeps_the_result(
 def test_connect_opens_one_connection_a_start_with_or_without_a_warm_up(
     shown: tuple[Result, Path],
 ) -> None:
-    opened = [s for s in load(shown[1]).samples if not s.reused]
+    opened = [s for s in load_run(shown[1]).samples if not s.reused]
 
     assert [s.slot.role for s in opened].count(Role.COLD) == 2
     assert [s.slot.role for s in opened].count(Role.WARM_UP) == 2
@@ -124,7 +124,7 @@ def test_with_an_api_key_alone_nothing_is_registered(
     assert result.exit_code == 0, result.output
     assert asked.count("POST", "/register") == 0
     assert asked.count("POST", "/orders/cancel") == 4
-    steps = load(Path("run.toml")).plan["steps"]
+    steps = load_run(Path("run.toml")).plan.steps
     assert steps == ["listen-key", "account", "cancel"]
 
 
@@ -175,8 +175,8 @@ def test_a_venue_without_accounts_is_warmed_up_and_asked_once(
 
     assert result.exit_code == 0, result.output
     assert asked == 3 * (2 + 1)
-    run = load(Path("run.toml"))
-    assert run.plan["steps"] == ["get"]
+    run = load_run(Path("run.toml"))
+    assert run.plan.steps == ["get"]
     assert "4 of 4 starts got through to their last step" in result.stdout
 
 

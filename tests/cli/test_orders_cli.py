@@ -17,7 +17,7 @@ from tests.support.machine import demand
 from tests.support.records import known
 from vestbench.cli import app
 from vestbench.errors import ExitCode
-from vestbench.results import load
+from vestbench.studies.registry import load_run
 
 QUICK = ("--rtt", "0ms", "--processing", "0ms")
 REAL = ("--venue", "vest-dev", "--rate", "1000")
@@ -47,12 +47,12 @@ def test_each_endpoint_with_an_account_is_measured_on_sim(endpoint: str) -> None
     result = vestbench("bench", *words, *QUICK, "--quiet")
 
     assert result.exit_code == 0, result.output
-    run = load(Path("run.toml"))
+    run = load_run(Path("run.toml"))
     assert (len(run.samples), len(run.failures)) == (12, 0)
     assert {sample.status for sample in run.samples} == {
         400 if endpoint == "cancel" else 200
     }
-    assert run.conditions["endpoint"] == endpoint
+    assert run.conditions.endpoint == endpoint
     assert all(sample.sign_ns is None for sample in run.samples)
 
 
@@ -71,7 +71,7 @@ def test_orders_are_looked_up_and_what_became_of_them_is_shown() -> None:
     )
 
     assert result.exit_code == 0, result.output
-    orders = load(Path("r.toml")).conclusion["orders"]
+    orders = load_run(Path("r.toml")).conclusion.orders
     assert (orders["sent"], orders["filled"]) == (16, 0)
     assert orders["states"] == {"REJECTED": 16}
     assert "16 sent: LIMIT FOK buy 0.0001 BTC-PERP at " in result.stdout
@@ -86,7 +86,7 @@ def test_signing_on_the_path_is_a_phase_of_its_own(endpoint: str) -> None:
     result = vestbench("bench", *words, *QUICK)
 
     assert result.exit_code == 0, result.output
-    run = load(Path("run.toml"))
+    run = load_run(Path("run.toml"))
     assert len(run.samples) == 12
     for sample in run.samples:
         assert sample.sign_ns is not None
@@ -109,7 +109,7 @@ def test_signed_requests_are_compared() -> None:
         "compare", "pooled", "unpooled", *words, *QUICK, "-o", "run.toml"
     )
 
-    run = load(Path("run.toml"))
+    run = load_run(Path("run.toml"))
     assert run.failures == ()
     assert {sample.status for sample in run.samples} == {400}
     assert result.exit_code in (0, 3), result.output  # so small a saving is no FAIL
@@ -121,7 +121,7 @@ def test_a_warm_up_may_be_for_an_order() -> None:
     result = vestbench("warmup", *words, *QUICK, "-o", "run.toml")
 
     assert result.exit_code == 0, result.output
-    run = load(Path("run.toml"))
+    run = load_run(Path("run.toml"))
     signed = {str(s.slot.role) for s in run.samples if s.sign_ns is not None}
     assert signed == {"cold", "subsequent"}
 
@@ -180,9 +180,9 @@ def test_the_safe_cancel_needs_no_permission(
         result = vestbench("bench", *REAL, *words)
 
     assert result.exit_code == 0, result.output
-    run = load(Path("run.toml"))
+    run = load_run(Path("run.toml"))
     assert (len(run.samples), len(run.failures)) == (12, 0)
-    assert run.conditions["simulated"] is False
+    assert run.conditions.simulated is False
 
 
 @pytest.mark.parametrize(
@@ -204,7 +204,7 @@ def test_another_answer_to_the_safe_cancel_is_a_failure(
 
     assert result.exit_code == ExitCode.UNREACHABLE
     assert said in result.stderr
-    assert len(load(Path("run.toml")).failures) == 12
+    assert len(load_run(Path("run.toml")).failures) == 12
 
 
 @pytest.mark.parametrize("endpoint", ["order", "leverage"])
@@ -326,9 +326,9 @@ def test_a_fill_in_the_middle_keeps_what_was_measured(
     assert result.exit_code == ExitCode.FILLED
     assert paths.count("POST", "/orders") == 10
     assert "FILLED: 1 order had an effect on the market" in result.stdout
-    run = load(Path("run.toml"))
+    run = load_run(Path("run.toml"))
     assert len(run.samples) == 5
-    assert run.conclusion["orders"]["states"] == {"FILLED": 1, "REJECTED": 9}
+    assert run.conclusion.orders["states"] == {"FILLED": 1, "REJECTED": 9}
 
 
 def test_without_keys_a_real_venue_is_not_even_asked(

@@ -12,8 +12,8 @@ from tests.support.command import vestbench
 from tests.support.machine import demand
 from vestbench.model.request import Sample
 from vestbench.model.run import Run
-from vestbench.results import load
 from vestbench.studies.compare.summary import summarise_compare
+from vestbench.studies.registry import load_run
 
 QUICK = ("--rtt", "0ms", "--processing", "0ms")
 NAMES = ["httpx", "httpx2", "reqwest"]
@@ -23,7 +23,7 @@ def measured(tmp_path: Path, *words: str) -> tuple[Result, Run]:
     path = tmp_path / "run.toml"
     result = vestbench(words[0], *QUICK, *words[1:], "--output", str(path))
     assert path.exists(), result.output
-    return result, load(path)
+    return result, load_run(path)
 
 
 def test_the_stacks_are_compared_in_the_same_rounds(tmp_path: Path) -> None:
@@ -53,8 +53,8 @@ def test_the_stacks_are_compared_in_the_same_rounds(tmp_path: Path) -> None:
         assert sample.reused is (way == "pooled")
         if not sample.reused:
             assert sample.resumed is (way == "resumed")
-    assert run.conditions["stack"] == "httpx, httpx2, reqwest"
-    assert set(run.conditions["clients"]) == set(NAMES)
+    assert run.conditions.stack == "httpx, httpx2, reqwest"
+    assert set(run.conditions.clients) == set(NAMES)
     assert run.label == "all-pooled-unpooled-resumed"
     assert "not separable" in result.stdout
     assert "first TLS handshake on top" in result.stdout
@@ -65,13 +65,13 @@ def test_a_bench_on_another_stack_is_stored_as_such(tmp_path: Path, stack: str) 
     result, run = measured(tmp_path, "bench", "-n", "12", "--stack", stack)
 
     assert result.exit_code == 0, result.output
-    assert run.conditions["stack"] == stack
+    assert run.conditions.stack == stack
     assert f"{stack} {run.conditions['versions'][stack]}" in result.stdout
     reused = [sample.reused for sample in run.samples]
-    assert reused.count(False) == run.plan["sessions"]
-    server = run.conclusion["server"]
-    assert server["requests"] == 12 + run.plan["burn_in"]
-    assert server["connections"] == run.plan["sessions"] + 2
+    assert reused.count(False) == run.plan.sessions
+    server = run.conclusion.server
+    assert server["requests"] == 12 + run.plan.burn_in
+    assert server["connections"] == run.plan.sessions + 2
 
 
 def test_a_burst_on_the_pool_of_the_bot_is_told_in_numbers(tmp_path: Path) -> None:
@@ -83,7 +83,7 @@ def test_a_burst_on_the_pool_of_the_bot_is_told_in_numbers(tmp_path: Path) -> No
     )
 
     assert result.exit_code == 0, result.output
-    assert run.plan["kept_idle"] == 2
+    assert run.plan.kept_idle == 2
     text = "8 requests at once on a pool that keeps 2: 6 opened a connection"
     assert text in result.stdout
     assert "closes idle connections" not in result.stdout
@@ -125,8 +125,8 @@ def _savings(path: Path) -> tuple[list[tuple[str, float, float, float]], Result]
     words = ("compare", "pooled", "unpooled", "--stack", "all", "--rtt", "20ms")
     bounds = ("--min-saving", "10ms", "--min-rounds", "14", "--max-rounds", "14")
     result = vestbench(*words, *bounds, "--output", str(path))
-    run = load(path)
-    if run.conditions["link"]["engine"] == "relay":
+    run = load_run(path)
+    if run.conditions.link["engine"] == "relay":
         pytest.skip("no packet link on this machine")
     found = []
     for pair in summarise_compare(run).pairs:
@@ -170,8 +170,8 @@ def test_resuming_tls_1_2_saves_its_second_round_trip_over_the_link(
         path = tmp_path / f"{attempt}.toml"
         result = vestbench(*words, *bounds, "--output", str(path))
         assert result.exit_code in (0, 1, 3), result.output
-        run = load(path)
-        if run.conditions["link"]["engine"] == "relay":
+        run = load_run(path)
+        if run.conditions.link["engine"] == "relay":
             pytest.skip("no packet link on this machine")
         (pair,) = summarise_compare(run).pairs
         assert pair.closure is not None

@@ -29,9 +29,9 @@ from vestbench.history.series import Entry, Series, entry_of, series_of
 from vestbench.history.sheet import sparkline, trend_report
 from vestbench.model.request import Outcome, Role
 from vestbench.model.run import Run
-from vestbench.report.machine import summary
-from vestbench.results import result_path
+from vestbench.results.naming import result_path
 from vestbench.studies.parts.groups import Acceptance
+from vestbench.studies.stored import summary_of
 
 GOLDEN = DATA / "format-1.toml"
 
@@ -64,7 +64,7 @@ def entries(*runs: Run) -> list[Entry]:
 
 def stored(folder: Path, run: Run) -> Path:
     path = result_path(folder, run.command, run.label, run.started)
-    return store(run, path, summary(run))
+    return store(run, path, summary_of(run))
 
 
 def shown(what: RenderableType, width: int = 120) -> str:

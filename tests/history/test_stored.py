@@ -255,7 +255,7 @@ def test_the_order_in_which_arms_were_named_is_no_difference() -> None:
     then = saving_run(spread(60.0))
     now = saving_run(spread(60.0), arms={"unpooled": "unpooled", "pooled": "pooled"})
 
-    assert then.conditions["strategy"] != now.conditions["strategy"]
+    assert then.conditions.strategy != now.conditions.strategy
     assert compared(then, now).notable == ()
 
 

@@ -32,11 +32,11 @@ from vestbench.kernel.timestamps import (
 from vestbench.model.client import SessionPlan
 from vestbench.model.request import Sample
 from vestbench.model.run import Run
-from vestbench.results import load
 from vestbench.stacks.httpx_stack import HttpxStack
 from vestbench.studies.bench.sheet import bench_report
 from vestbench.studies.bench.summary import summarise_bench
 from vestbench.studies.parts.kernel_offsets import kernel_offsets
+from vestbench.studies.registry import load_run
 
 SO_TIMESTAMPING = 37
 
@@ -488,10 +488,10 @@ def test_bench_stores_and_shows_them(
     again = vestbench("report", "run.toml")
 
     assert result.exit_code == 0, result.output
-    run, document = load(Path("run.toml")), json.loads(result.stdout)
+    run, document = load_run(Path("run.toml")), json.loads(result.stdout)
     subsequent = [each for each in run.samples if each.reused]
     assert all(each.kernel_receive_ns is not None for each in subsequent)
-    assert run.plan["kernel_timestamps"] is True
+    assert run.plan.kernel_timestamps is True
     assert document["summary"]["kernel"]["stamped"] == len(subsequent) == 20
     assert "This host adds" in again.stdout
     assert "not counted: 20 requests" in again.stdout

@@ -12,10 +12,10 @@ from rich.table import Table
 from rich.text import Text
 
 from tests.support.documents import HOSTILE, RUNS, document, hostile
-from vestbench.assertions.judge import assertions_of
-from vestbench.report import show_run
 from vestbench.report.markdown import escaped
+from vestbench.studies.judging import assertions_of
 from vestbench.studies.parts.conditions import label
+from vestbench.studies.shown import show_run
 
 # What GitHub adds to CommonMark and we use; raw HTML is allowed there, so it is here.
 GFM = MarkdownIt("commonmark").enable(["table", "strikethrough"])

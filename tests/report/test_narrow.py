@@ -8,9 +8,9 @@ import pytest
 from rich.table import Table
 
 from tests.support.documents import RUNS
-from vestbench.report import show_run
 from vestbench.report.sheet import FoldingTable
 from vestbench.report.text import as_text
+from vestbench.studies.shown import show_run
 
 WIDE = 400
 

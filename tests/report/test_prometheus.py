@@ -11,9 +11,9 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from tests.studies.compare.test_compare_report import percent_run
 from tests.support.documents import HOSTILE, RUNS, document, hostile
-from vestbench.assertions.judge import assertions_of
 from vestbench.model.run import Run
 from vestbench.studies.compare.summary import summarise_compare
+from vestbench.studies.judging import assertions_of
 from vestbench.studies.parts.conditions import label
 
 

@@ -17,7 +17,7 @@ from tests.support.documents import HOSTILE, RUNS, document, hostile
 from tests.support.paths import ROOT
 from vestbench.cli import app
 from vestbench.report import machine
-from vestbench.results import load
+from vestbench.studies.registry import load_run
 
 QUICK = ("--rtt", "0ms", "--processing", "0ms", "--json")
 
@@ -56,7 +56,7 @@ def test_the_document_of_every_run_is_valid(name: str) -> None:
     "path", sorted((ROOT / "results").glob("reference-*.toml")), ids=lambda p: p.stem
 )
 def test_the_documents_of_the_reference_runs_are_valid(path: Path) -> None:
-    assert errors(json.loads(document(load(path), "json"))) == []
+    assert errors(json.loads(document(load_run(path), "json"))) == []
 
 
 @pytest.mark.parametrize(

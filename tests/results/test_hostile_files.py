@@ -32,7 +32,8 @@ from tests.support.records import bench_run, compare_run, failure, sessions, war
 from vestbench.config import SETTINGS
 from vestbench.errors import ExitCode, VenueError
 from vestbench.model.run import Run
-from vestbench.results import load, reading
+from vestbench.results import reading
+from vestbench.studies.registry import load_run
 
 PROPERTY = settings(
     deadline=None,
@@ -435,4 +436,4 @@ def test_blocks_as_they_are_written_are_read_whatever_they_have_in_common(
 ) -> None:
     path = write(tmp_path / "run.toml.partial", claiming(stored["bench"], 256, 3))
 
-    assert len(load(path).samples) == 3 * 256
+    assert len(load_run(path).samples) == 3 * 256

@@ -24,8 +24,10 @@ from tests.support.records import STARTED, bench_run, failure, sample, sessions
 from vestbench.errors import InvalidRunError, UsageError
 from vestbench.model.request import Failure, FailureKind, Outcome, Role, Sample, Slot
 from vestbench.model.run import Run
-from vestbench.report.machine import summary
-from vestbench.results import FORMAT, RunWriter, load, result_path
+from vestbench.results.naming import FORMAT, result_path
+from vestbench.results.writing import RunWriter
+from vestbench.studies.registry import load_run
+from vestbench.studies.stored import summary_of
 
 PROPERTY = settings(deadline=None, derandomize=True)
 GOLDEN = DATA / "format-1.toml"
@@ -142,7 +144,7 @@ def test_what_is_written_is_what_is_loaded(
     )
 
     with TemporaryDirectory() as folder:
-        loaded = load(write(run, Path(folder) / "run.toml"))
+        loaded = load_run(write(run, Path(folder) / "run.toml"))
 
     assert loaded == run
 
@@ -152,7 +154,7 @@ def test_more_outcomes_than_a_block_holds_keep_their_order(path: Path) -> None:
     failed = [failure(n % 7, n, elapsed=n / 1000) for n in range(300)]
     run = bench_run([*some, *failed])
 
-    loaded = load(write(run, path))
+    loaded = load_run(write(run, path))
 
     assert loaded == run
     assert len(tomllib.loads(path.read_text())["samples"]) == 3
@@ -170,7 +172,7 @@ def test_samples_and_failures_that_alternate_keep_their_order(path: Path) -> Non
         writer.flush()
     writer.finish(run.conclusion, {})
 
-    assert load(path) == run
+    assert load_run(path) == run
 
 
 def test_the_start_is_kept_as_a_moment_whatever_its_time_zone(path: Path) -> None:
@@ -178,7 +180,7 @@ def test_the_start_is_kept_as_a_moment_whatever_its_time_zone(path: Path) -> Non
     writer = RunWriter(path, command="bench", label="x", plan={}, started=east)
     writer.finish({}, {})
 
-    loaded = load(path)
+    loaded = load_run(path)
 
     assert loaded.started == STARTED
     assert loaded.started.utcoffset() == timedelta(0)
@@ -187,7 +189,7 @@ def test_the_start_is_kept_as_a_moment_whatever_its_time_zone(path: Path) -> Non
 def test_a_summary_is_in_the_file_for_human_readers(path: Path) -> None:
     run = bench_run(sessions([100.0] * 12))
 
-    write(run, path, summary(run))
+    write(run, path, summary_of(run))
 
     stored = tomllib.loads(path.read_text())["summary"]
     assert stored["acceptance"] == "PASS"
@@ -218,7 +220,7 @@ def test_a_column_that_only_some_runs_have_is_left_out_of_the_others(
     assert not [name for name in plain if name.startswith("kernel")]
     assert block["kernel_send_ms"] == [0.040123, 0.000007]
     assert block["kernel_receive_ms"][0] == -0.00025
-    assert load(path).samples == run.samples
+    assert load_run(path).samples == run.samples
 
 
 def test_what_signing_took_is_a_column_only_where_something_was_signed(
@@ -233,13 +235,13 @@ def test_what_signing_took_is_a_column_only_where_something_was_signed(
 
     assert "sign_ms" not in without
     assert block["sign_ms"][0] == 6.0
-    assert [s.sign_ns for s in load(mixed).samples] == [6_000_000, None]
+    assert [s.sign_ns for s in load_run(mixed).samples] == [6_000_000, None]
 
 
 def test_a_text_that_no_file_can_hold_is_replaced_rather_than_lost(path: Path) -> None:
     write(bench_run([failure(detail="no such host \udcff.example")]), path)
 
-    assert load(path).failures[0].detail == "no such host ?.example"
+    assert load_run(path).failures[0].detail == "no such host ?.example"
 
 
 # --- as it goes ----------------------------------------------------------------------
@@ -258,7 +260,7 @@ def test_outcomes_are_on_disk_within_a_second(path: Path) -> None:
     for moment in (100.2, 100.9, 100.99, 101.0, 101.5, 102.0):
         now[0] = moment
         writer.add(sample(len(seen)))
-        seen.append(len(load(partial_of(path)).samples))
+        seen.append(len(load_run(partial_of(path)).samples))
     writer.close()
 
     assert seen == [0, 0, 0, 4, 4, 6]
@@ -270,7 +272,7 @@ def test_a_full_block_is_on_disk_at_once(path: Path) -> None:
     writer.conditions(run.conditions)
     for number in range(300):
         writer.add(sample(number))
-    found = load(partial_of(path))
+    found = load_run(partial_of(path))
     writer.close()
 
     assert len(found.samples) == 256
@@ -288,7 +290,7 @@ def test_a_killed_run_loads_with_what_was_flushed_and_is_interrupted(
             writer.flush()
     writer.close()  # as the end of the process does, but for what is still waiting
 
-    found = load(partial_of(path))
+    found = load_run(partial_of(path))
 
     assert found.samples == run.samples[:10]
     assert found.interrupted
@@ -302,7 +304,7 @@ def test_a_run_killed_before_its_first_request_loads(path: Path) -> None:
     writer = writer_of(run, path)
     writer.close()
 
-    found = load(partial_of(path))
+    found = load_run(partial_of(path))
 
     assert found.interrupted
     assert (found.samples, found.failures, found.conditions) == ((), (), {})
@@ -324,7 +326,7 @@ def test_a_block_torn_by_a_kill_or_a_full_disk_costs_that_block_only(
 
     for end in range(start + 1, len(whole) - 1, 5):
         partial_of(path).write_bytes(whole[:end])
-        found = load(partial_of(path))
+        found = load_run(partial_of(path))
         assert found.samples == run.samples[:10]
         assert found.interrupted
 
@@ -337,8 +339,8 @@ def test_a_torn_conclusion_is_no_conclusion(path: Path) -> None:
 
     for end in range(whole.index(b"[conclusion]"), whole.index(b"[summary]"), 5):
         torn.write_bytes(whole[:end])
-        assert load(torn).interrupted
-        assert load(torn).samples == run.samples
+        assert load_run(torn).interrupted
+        assert load_run(torn).samples == run.samples
 
 
 def test_a_run_killed_just_before_it_got_its_name_is_whole(path: Path) -> None:
@@ -346,7 +348,7 @@ def test_a_run_killed_just_before_it_got_its_name_is_whole(path: Path) -> None:
     write(run, path, {"n": 1})
     os.replace(path, partial_of(path))
 
-    assert load(partial_of(path)) == run
+    assert load_run(partial_of(path)) == run
 
 
 class Interrupted:
@@ -395,7 +397,7 @@ def test_an_interruption_anywhere_in_writing_neither_loses_nor_doubles_a_request
     except KeyboardInterrupt:
         writer.finish(run.conclusion, {})
 
-    stored = load(path)
+    stored = load_run(path)
     assert stored.samples == run.samples
     assert stored.failures == run.failures
     assert not stored.interrupted
@@ -426,7 +428,7 @@ def test_folders_are_made(tmp_path: Path) -> None:
 
     write(bench_run([sample()]), path)
 
-    assert load(path).samples
+    assert load_run(path).samples
 
 
 def test_a_folder_is_no_result(path: Path) -> None:
@@ -610,11 +612,11 @@ def test_a_file_that_cannot_be_renamed_is_said(
 
 
 def test_the_first_public_format_loads() -> None:
-    run = load(GOLDEN)
+    run = load_run(GOLDEN)
 
     assert (run.command, run.label, run.started) == ("bench", "pooled", STARTED)
-    assert run.plan["requests"] == 6
-    assert run.conditions["pool"]["max_idle"] == 2
+    assert run.plan.requests == 6
+    assert run.conditions.pool["max_idle"] == 2
     assert [(s.slot.session, s.slot.index) for s in run.samples] == [
         (0, 0),
         (0, 1),
@@ -669,11 +671,11 @@ def test_the_first_public_format_loads() -> None:
 
 
 def test_the_first_public_format_is_still_what_is_written(path: Path) -> None:
-    run = load(GOLDEN)
+    run = load_run(GOLDEN)
 
     write(run, path)
 
-    assert load(path) == run
+    assert load_run(path) == run
     assert f"format = {FORMAT}\n" in GOLDEN.read_text()
 
 
@@ -682,7 +684,7 @@ def test_a_newer_format_asks_for_an_upgrade(path: Path, version: int) -> None:
     path.write_text(f"format = {version}\nwhat_is_new = true\n")
 
     with pytest.raises(InvalidRunError) as refusal:
-        load(path)
+        load_run(path)
 
     assert str(refusal.value) == (
         f"{path} has format {version}, this version reads up to {FORMAT}: "
@@ -692,13 +694,13 @@ def test_a_newer_format_asks_for_an_upgrade(path: Path, version: int) -> None:
 
 def refused(path: Path) -> str:
     with pytest.raises(InvalidRunError) as refusal:
-        load(path)
+        load_run(path)
     return str(refusal.value)
 
 
 def loaded_or_refused(path: Path) -> Run | str:
     try:
-        return load(path)
+        return load_run(path)
     except InvalidRunError as error:
         return str(error)
 
@@ -749,7 +751,7 @@ def test_a_damaged_file_is_refused_with_the_place(
     path.write_text(edited(old, new))
 
     with pytest.raises(InvalidRunError, match=why) as refusal:
-        load(path)
+        load_run(path)
 
     assert str(refusal.value).startswith(f"{path} is damaged: ")
 
@@ -799,14 +801,14 @@ def test_a_truncated_file_is_refused(path: Path) -> None:
 
 def test_a_file_that_is_not_there_is_a_wrong_argument(path: Path) -> None:
     with pytest.raises(UsageError) as refusal:
-        load(path)
+        load_run(path)
 
     assert str(refusal.value) == f"cannot read {path}: no such file or directory"
 
 
 def test_a_folder_cannot_be_read(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match=r"cannot read .*: is a directory"):
-        load(tmp_path)
+        load_run(tmp_path)
 
 
 positions = st.integers(0, len(GOLDEN.read_bytes()) - 1)

@@ -15,8 +15,9 @@ from tests.support.paths import DATA
 from tests.support.records import bench_run, failure, sample, store
 from vestbench.errors import InvalidRunError
 from vestbench.model.run import Run
-from vestbench.results import load, reading
+from vestbench.results import reading
 from vestbench.spool import HELD
+from vestbench.studies.registry import load_run
 from vestbench.toml_file import parse
 
 GOLDEN = (DATA / "format-1.toml").read_text()
@@ -25,7 +26,7 @@ GOLDEN = (DATA / "format-1.toml").read_text()
 def whole(path: Path) -> Run:
     """Read a result that is parsed at once."""
     with patch.object(reading, "_pieces", side_effect=reading._EntangledError):
-        return load(path)
+        return load_run(path)
 
 
 def both_ways(text: str) -> tuple[Run | str, Run | str]:
@@ -107,7 +108,7 @@ def test_no_more_than_a_block_is_parsed_at_once(tmp_path: Path) -> None:
         return parse(data)
 
     with patch.object(reading, "parse", watched):
-        run = load(path)
+        run = load_run(path)
 
     assert len(run.samples) == 256 * blocks > HELD
     assert len(sizes) == blocks + 2  # what is before them, and what follows
@@ -119,7 +120,7 @@ def test_of_a_long_run_only_the_first_requests_are_held(tmp_path: Path) -> None:
     failures = [failure(index=HELD + 3000)]
     path = store(bench_run([*outcomes, *failures]), tmp_path / "run.toml")
 
-    run = load(path)
+    run = load_run(path)
 
     assert not isinstance(run.samples, tuple)
     assert list(run.samples) == outcomes

@@ -20,7 +20,7 @@ from vestbench.stacks.httpx_stack import HttpxStack
 from vestbench.studies.bench.experiment import (
     BURN_IN,
     BURN_IN_SESSIONS,
-    BenchPlan,
+    BenchSchedule,
     run_bench,
 )
 from vestbench.venues import Venue
@@ -49,7 +49,7 @@ def _bench(
     pool: PoolSettings | None = None,
     concurrency: int = 1,
 ) -> tuple[list[Outcome], ExchangeCounters]:
-    plan = BenchPlan(
+    plan = BenchSchedule(
         session=SessionPlan(
             pool=pool or PoolSettings(), strategy=strategy, concurrency=concurrency
         ),

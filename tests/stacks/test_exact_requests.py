@@ -27,11 +27,11 @@ from vestbench import __version__
 from vestbench.errors import UsageError
 from vestbench.model.request import Failure, FailureKind, RequestSpec, Sample
 from vestbench.model.strategy import Strategy
-from vestbench.results import load
 from vestbench.running.pace import POLITE_BUDGET, check_budget, polite_rate
 from vestbench.running.ports import Pacer
 from vestbench.stacks.httpx_stack import HttpxStack
 from vestbench.studies.bench.experiment import BURN_IN
+from vestbench.studies.registry import load_run
 from vestbench.venues import Venue, find_venue
 from vestbench.venues.paradex import paradex
 from vestbench.venues.vest.public import vest
@@ -362,7 +362,7 @@ def test_bench_sends_what_was_asked_for_and_nothing_else(
     routed = {} if venue == "paradex" else {"xrestservermm": "restserver0"}
     sent = Received("GET", target, exact_headers(httpserver, **routed), b"")
     assert received(httpserver) == (BURN_IN + 12) * [sent]
-    conditions = load(Path("run.toml")).conditions
+    conditions = load_run(Path("run.toml")).conditions
     assert conditions["url"] == httpserver.url_for("") + target.removeprefix("/")
     assert conditions["venue"] == venue
     assert conditions["simulated"] is False
@@ -432,7 +432,7 @@ def test_a_status_on_all_requests_is_one_line_and_exit_code_4(
     assert "(12 of 12 requests)" in result.stderr
     (path,) = Path("results").iterdir()
     assert str(path) in result.stderr
-    run = load(path)
+    run = load_run(path)
     assert (len(run.samples), len(run.failures)) == (0, 12)
     # The discarded requests end with the first that fails.
     assert [r.target for r in received(httpserver)] == 13 * ["/here"]
@@ -450,7 +450,7 @@ def test_a_status_on_some_requests_is_counted_in_a_table(
     assert result.exit_code == 0, result.output
     assert failures_shown(result) == {"status": 5}
     assert f"HTTP {status} " in result.stdout
-    run = load(Path("run.toml"))
+    run = load_run(Path("run.toml"))
     assert (len(run.samples), len(run.failures)) == (7, 5)
     assert {failure.status for failure in run.failures} == {status}
     targets = [request.target for request in received(httpserver)]
@@ -490,7 +490,7 @@ def test_a_429_with_retry_after_ends_the_run_politely(
     assert f"{said} (429 with Retry-After)" in shown
     assert failures_shown(result) == {"rate-limited": 1}
     assert len(received(httpserver)) == BURN_IN + 8  # nothing after the refusal
-    run = load(Path("run.toml"))
+    run = load_run(Path("run.toml"))
     assert (len(run.samples), len(run.failures)) == (7, 1)
     assert not run.interrupted
     assert vestbench("report", "run.toml").stdout == result.stdout

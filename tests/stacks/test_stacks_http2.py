@@ -14,7 +14,6 @@ from tests.support.servers import SLOT, plan
 from vestbench.model.request import Sample
 from vestbench.model.simulated import ExchangeSpec
 from vestbench.model.strategy import Strategy
-from vestbench.results import load
 from vestbench.simulator.exchange_process import (
     Behaviour,
     ExchangeCounters,
@@ -22,6 +21,7 @@ from vestbench.simulator.exchange_process import (
 )
 from vestbench.stacks.registry import STACKS, load_stack
 from vestbench.studies.compare.summary import summarise_compare
+from vestbench.studies.registry import load_run
 from vestbench.venues.vest.public import vest
 
 NAMES = [info.name for info in STACKS]
@@ -228,7 +228,7 @@ def test_http2_is_compared_from_the_command_line(tmp_path: Path) -> None:
     )
 
     assert result.exit_code in (0, 1, 3), result.output  # valid, fast or not
-    run = load(path)
+    run = load_run(path)
     for sample in run.samples:
         shared = sample.slot.arm.endswith("http2")
         assert sample.http_version == ("HTTP/2" if shared else "HTTP/1.1")
@@ -245,8 +245,8 @@ def test_a_bot_that_is_built_with_http2_speaks_it_on_every_arm(tmp_path: Path) -
     )
 
     assert result.exit_code == 0, result.output
-    run = load(path)
+    run = load_run(path)
     assert {sample.http_version for sample in run.samples} == {"HTTP/2"}
-    assert run.plan["http2"] is True
-    assert run.plan["kept_idle"] == 4
+    assert run.plan.http2 is True
+    assert run.plan.kept_idle == 4
     assert "closes idle connections" not in result.stdout

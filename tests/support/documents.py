@@ -58,7 +58,7 @@ def with_label(run: Run, label: str, old: str = "pooled") -> Run:
     outcomes = [renamed(outcome) for outcome in run.outcomes]
     arms = [
         {**arm, "label": label if arm["label"] == old else arm["label"]}
-        for arm in run.plan["arms"]
+        for arm in run.plan.arms
     ]
     return replace(
         run,

@@ -8,7 +8,7 @@ from rich.cells import cell_len
 from rich.console import Console, RenderableType
 
 from vestbench.model.run import Run
-from vestbench.report import show_run
+from vestbench.studies.shown import show_run
 
 
 def written(shown: RenderableType, width: int = 120, *, colour: bool = False) -> str:

@@ -17,9 +17,13 @@ from vestbench.model.request import (
     Sample,
     Slot,
 )
-from vestbench.model.run import Run
+from vestbench.model.run import Conclusion, Conditions, Run, RunOf
 from vestbench.model.strategy import Strategy
-from vestbench.results import RunWriter
+from vestbench.results.validation import validated
+from vestbench.results.writing import RunWriter
+from vestbench.studies.bench.plan import BenchPlan, BenchRun
+from vestbench.studies.compare.plan import ComparePlan, CompareRun
+from vestbench.studies.starts.plan import WarmUpPlan, WarmUpRun
 
 STARTED = datetime(2026, 3, 1, 10, 15, tzinfo=UTC)
 
@@ -243,6 +247,22 @@ def _merged(
     return {key: value for key, value in merged.items() if value is not None}
 
 
+def conditions_of(*changes: Mapping[str, Any] | None) -> Conditions:
+    """Return the conditions of a run on the simulated exchange, changed."""
+    found: Mapping[str, Any] = CONDITIONS
+    for each in changes:
+        found = _merged(found, each)
+    return validated(found, Conditions, "conditions")
+
+
+def conclusion_of(*changes: Mapping[str, Any] | None) -> Conclusion:
+    """Return the conclusion of a run on the simulated exchange, changed."""
+    found: Mapping[str, Any] = CONCLUSION
+    for each in changes:
+        found = _merged(found, each)
+    return validated(found, Conclusion, "conclusion")
+
+
 def bench_run(
     outcomes: Iterable[Outcome] = (),
     *,
@@ -250,22 +270,22 @@ def bench_run(
     plan: Mapping[str, Any] | None = None,
     conditions: Mapping[str, Any] | None = None,
     conclusion: Mapping[str, Any] | None = None,
-) -> Run:
+) -> BenchRun:
     """Return a bench run of `outcomes` against the simulated exchange.
 
     The mappings change single keys of the defaults; None takes one away.
     """
     found = list(outcomes)
     name = str(strategy)
-    return Run(
+    return RunOf(
         command="bench",
         label=name,
         started=STARTED,
-        plan=_merged({**PLAN, "strategy": name}, plan),
-        conditions=_merged({**CONDITIONS, "strategy": name}, conditions),
+        plan=validated(_merged({**PLAN, "strategy": name}, plan), BenchPlan, "plan"),
+        conditions=conditions_of({"strategy": name}, conditions),
         samples=tuple(o for o in found if isinstance(o, Sample)),
         failures=tuple(o for o in found if isinstance(o, Failure)),
-        conclusion=_merged(CONCLUSION, conclusion),
+        conclusion=conclusion_of(conclusion),
     )
 
 
@@ -280,7 +300,7 @@ REAL: Mapping[str, Any] = {
 REAL_END: Mapping[str, Any] = {"server": None, "link": None}
 
 
-def real_run(outcomes: Iterable[Outcome] = (), **changes: Any) -> Run:
+def real_run(outcomes: Iterable[Outcome] = (), **changes: Any) -> BenchRun:
     """Return a bench run of `outcomes` against a venue on the internet."""
     return bench_run(outcomes, conditions=REAL, conclusion=REAL_END, **changes)
 
@@ -289,7 +309,7 @@ def warm_up_run(
     outcomes: Iterable[Outcome] = (),
     *,
     conclusion: Mapping[str, Any] | None = None,
-) -> Run:
+) -> WarmUpRun:
     """Return a warm-up run of `outcomes` against the simulated exchange."""
     found = list(outcomes)
     plan = {
@@ -302,15 +322,15 @@ def warm_up_run(
         "confidence": 0.95,
         "seed": 7,
     }
-    return Run(
+    return RunOf(
         command="warmup",
         label="warmed",
         started=STARTED,
-        plan=plan,
-        conditions={**CONDITIONS, "strategy": "warmed against not warmed"},
+        plan=validated(plan, WarmUpPlan, "plan"),
+        conditions=conditions_of({"strategy": "warmed against not warmed"}),
         samples=tuple(o for o in found if isinstance(o, Sample)),
         failures=tuple(o for o in found if isinstance(o, Failure)),
-        conclusion=_merged(CONCLUSION, conclusion),
+        conclusion=conclusion_of(conclusion),
     )
 
 
@@ -338,7 +358,7 @@ def compare_run(
     plan: Mapping[str, Any] | None = None,
     conditions: Mapping[str, Any] | None = None,
     conclusion: Mapping[str, Any] | None = None,
-) -> Run:
+) -> CompareRun:
     """Return a comparison of `arms`, labels and strategies, by these outcomes.
 
     Without `arms`, of pooled against unpooled.
@@ -347,15 +367,19 @@ def compare_run(
     named = arms or {"pooled": "pooled", "unpooled": "unpooled"}
     table = [{"label": label, "strategy": kind} for label, kind in named.items()]
     against = " against ".join(named)
-    return Run(
+    return RunOf(
         command="compare",
         label="-".join(named),
         started=STARTED,
-        plan=_merged({**COMPARE_PLAN, "arms": table, "control": control}, plan),
-        conditions=_merged({**CONDITIONS, "strategy": against}, conditions),
+        plan=validated(
+            _merged({**COMPARE_PLAN, "arms": table, "control": control}, plan),
+            ComparePlan,
+            "plan",
+        ),
+        conditions=conditions_of({"strategy": against}, conditions),
         samples=tuple(o for o in found if isinstance(o, Sample)),
         failures=tuple(o for o in found if isinstance(o, Failure)),
-        conclusion=_merged({**CONCLUSION, "first_look": 1}, conclusion),
+        conclusion=conclusion_of({"first_look": 1}, conclusion),
     )
 
 

@@ -15,7 +15,7 @@ from pathlib import Path
 
 from tests.support.command import PATIENCE_S, started
 from vestbench.errors import ExitCode
-from vestbench.results import load
+from vestbench.studies.registry import load_run
 
 # A short run: a second or so from start to end on a quiet machine.
 REQUESTS = 150
@@ -220,7 +220,7 @@ def _check_file(output: Path, code: int, requests: int, said: str) -> None:
     left = sorted(output.parent.glob("run.toml*"))
     assert len(left) <= 1, said
     for path in left:
-        stored = load(path)
+        stored = load_run(path)
         outcomes = len(stored.outcomes)
         whole = not stored.interrupted and code == ExitCode.OK
         assert outcomes == requests if whole else outcomes <= requests, said

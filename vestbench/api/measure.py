@@ -18,7 +18,7 @@ from vestbench.running.carry_out import Destination, Job, carry_out, place_resul
 from vestbench.running.pace import POLITE_BUDGET, Pace, check_budget, polite_rate
 from vestbench.running.stacks import stacks_for
 from vestbench.stacks.registry import ALL
-from vestbench.studies.bench.experiment import BenchPlan, sessions_for
+from vestbench.studies.bench.experiment import BenchSchedule, sessions_for
 from vestbench.studies.bench.job import BenchJob
 from vestbench.studies.compare.job import CompareJob, Question, arms_of
 from vestbench.venues import SIMULATED
@@ -85,7 +85,7 @@ def bench(
     strategy = Strategy.POOLED if pooled else Strategy.UNPOOLED
     if min_saving is not None and not pooled:
         raise UsageError("min_saving needs subsequent requests: not with pooled=False")
-    plan = BenchPlan(
+    plan = BenchSchedule(
         session=SessionPlan(
             pool=destination.pool,
             strategy=strategy,

@@ -5,14 +5,15 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-from vestbench.assertions.judge import AssertionResult, assertions_of, verdict_of
+from vestbench.assertions.judge import AssertionResult
 from vestbench.history.series import entry_of
 from vestbench.model.run import Run
-from vestbench.report import show_run
 from vestbench.report.text import as_text
 from vestbench.stats.decision import MedianSummary
+from vestbench.studies.judging import assertions_of, verdict_of
 from vestbench.studies.parts.asserted import sentence_of
 from vestbench.studies.parts.groups import Acceptance
+from vestbench.studies.shown import show_run
 
 
 @dataclass(frozen=True, slots=True, repr=False)

@@ -229,15 +229,14 @@ def _compare_stored(
     from vestbench.cli.console import busy, stdout
     from vestbench.history.stored import compare_stored
     from vestbench.history.stored_sheet import stored_report
-    from vestbench.report import guarded
-    from vestbench.results import load
+    from vestbench.studies.registry import load_run
 
     if len(words) != 2 or not all(_is_file(word) for word in words):
         raise UsageError("stored results are compared two at a time, then and now")
     paths = [Path(word) for word in words]
     with busy(f"comparing {paths[0]} and {paths[1]}"):
-        then, now = (load(path) for path in paths)
-        found = guarded(lambda: compare_stored(then, now, confidence=confidence))
+        then, now = (load_run(path) for path in paths)
+        found = compare_stored(then, now, confidence=confidence)
     if found.differing and not force:
         names = ", ".join(found.differing)
         raise UsageError(

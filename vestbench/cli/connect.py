@@ -55,9 +55,9 @@ def connect(
     from vestbench.cli import measuring as m
     from vestbench.cli.settings import is_real, settings_here
     from vestbench.model.client import SessionPlan
+    from vestbench.studies.registry import study_of
     from vestbench.studies.starts.connect_experiment import ConnectPlan
     from vestbench.studies.starts.connect_job import ConnectJob, steps_of
-    from vestbench.studies.starts.connect_summary import summarise_connect
     from vestbench.venues import find_venue
     from vestbench.venues.vest.credentials import has_accounts
 
@@ -99,7 +99,7 @@ def connect(
         gated=bool(asserting.asserted),
         asserting=asserting,
     )
-    if not any(summarise_connect(run).completed):
+    if not any(study_of(run).summarise(run).completed):
         raise typer.Exit(ExitCode.UNREACHABLE)
     if asserting.asserted:
         raise m.gate_exit(run, asserting)

@@ -41,7 +41,7 @@ def gate(
     from vestbench.cli.exports import Exports
     from vestbench.cli.measuring import exit_code
     from vestbench.history.gate_sheet import gate_brief, gate_report
-    from vestbench.results import load
+    from vestbench.studies.registry import load_run
 
     asserting.check()
     if len(files) > 1:
@@ -52,7 +52,7 @@ def gate(
         judged = []
         for path in files:
             with busy(f"judging {path}"):
-                judged.append(_judge(str(path), load(path), texts))
+                judged.append(_judge(str(path), load_run(path), texts))
         verdict = worst([found.verdict for found in judged])
         code = exit_code(verdict, asserting.on_inconclusive)
         if json:
@@ -76,22 +76,19 @@ def gate(
 
 
 def _judge(file: str, run: Run, texts: list[str]) -> Judged:
-    from vestbench.assertions.judge import (
+    from vestbench.history.gate_sheet import Judged
+    from vestbench.studies.judging import (
         assertions_of,
         check_assertions,
         judge,
         verdict_of,
     )
-    from vestbench.history.gate_sheet import Judged
-    from vestbench.report import guarded
 
-    def results() -> Any:
-        if not texts:
-            return assertions_of(run)
-        return judge(run, check_assertions(texts, run.command, run.plan))
-
-    found = guarded(results)
-    verdict = guarded(lambda: verdict_of(run, found))
+    if texts:
+        found = judge(run, check_assertions(texts, run.command, run.plan))
+    else:
+        found = assertions_of(run)
+    verdict = verdict_of(run, found)
     if verdict is None:
         raise UsageError(f"{file} was asked nothing: say what with --assert")
     return Judged(file=file, run=run, results=found, verdict=verdict)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-from functools import partial
 from json import dumps
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -84,8 +83,7 @@ def _entries(folder: Path) -> tuple[dict[str, Entry], dict[str, str]]:
     """Return the runs in `folder` by their file, oldest first, and what is none."""
     from vestbench.cli.console import busy
     from vestbench.history.series import entry_of
-    from vestbench.report import guarded
-    from vestbench.results import load
+    from vestbench.studies.registry import load_run
 
     entries: dict[str, Entry] = {}
     unreadable: dict[str, str] = {}
@@ -98,7 +96,7 @@ def _entries(folder: Path) -> tuple[dict[str, Entry], dict[str, str]]:
             continue
         try:
             with busy(f"reading {path}"):
-                entries[str(path)] = guarded(partial(entry_of, load(path)))
+                entries[str(path)] = entry_of(load_run(path))
         except (InvalidRunError, UsageError) as error:
             unreadable[str(path)] = str(error)
     oldest_first = sorted(entries.items(), key=lambda found: found[1].started)

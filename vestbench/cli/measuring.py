@@ -175,14 +175,14 @@ def run_and_show(
 def _show(measured: Measured, output: OutputOptions) -> None:
     # What tables are made with is imported after the run.
     if output.json:
-        from vestbench.report.machine import document
+        from vestbench.studies.shown import document
 
         text = json.dumps(document(measured.run, str(measured.path)), indent=2)
         typer.echo(text)
         return
-    from vestbench.report import brief_of, report_of
+    from vestbench.studies.shown import show_brief, show_run
 
-    stdout().print((brief_of if output.quiet else report_of)(measured.run))
+    stdout().print((show_brief if output.quiet else show_run)(measured.run))
     if not output.quiet:
         text = f"result: {measured.path}"
         stderr().print(text, style="dim", markup=False, highlight=False)
@@ -196,7 +196,7 @@ def show_log() -> None:
 
 def gate_exit(run: Run, options: AssertOptions) -> typer.Exit:
     """Return the exit that says what `run` makes of what it was asked."""
-    from vestbench.assertions.judge import assertions_of, verdict_of
+    from vestbench.studies.judging import assertions_of, verdict_of
 
     verdict = verdict_of(run, assertions_of(run)) or "INVALID"
     return typer.Exit(exit_code(verdict, options.on_inconclusive))

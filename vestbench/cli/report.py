@@ -46,18 +46,18 @@ def report(
     """
     from vestbench.cli.console import busy, stdout
     from vestbench.cli.exports import Exports
-    from vestbench.report import machine_document, show_brief, show_run
-    from vestbench.results import load
+    from vestbench.studies.registry import load_run
+    from vestbench.studies.shown import document, show_brief, show_run
 
     with busy(f"reading {file}"):
-        run = load(file)
+        run = load_run(file)
     with Exports(documents, taken=file, has_json=json, quiet=quiet) as exports:
         if json:
             from json import dumps
 
             with busy(_SUMMARISING):
-                document = machine_document(run, str(file))
-            typer.echo(dumps(document, indent=2))
+                found = document(run, str(file))
+            typer.echo(dumps(found, indent=2))
         elif not exports.prints:
             with busy(_SUMMARISING):
                 shown = (show_brief if quiet else show_run)(run)

@@ -11,17 +11,15 @@ from dataclasses import dataclass
 from datetime import datetime
 from statistics import median
 
-from vestbench.history.stored import FEWEST, savings_ms, what_is_compared
+from vestbench.history.stored import FEWEST
 from vestbench.model.run import Run
 from vestbench.stats.decision import MedianSummary
 from vestbench.stats.trend import ChangePoint, Newest, change_points, newest_run
-from vestbench.studies.bench.summary import summarise_bench
-from vestbench.studies.compare.summary import summarise_compare
+from vestbench.studies.base import Saving
+from vestbench.studies.parts.conditions import link_parts
 from vestbench.studies.parts.groups import Acceptance
-from vestbench.studies.parts.quantities import COMPARING
 from vestbench.studies.parts.route import is_relayed, round_trip_ms
-from vestbench.studies.starts.connect_summary import summarise_connect
-from vestbench.studies.starts.warmup_summary import summarise_warm_up
+from vestbench.studies.registry import study_of
 
 # Below this a round trip is no measure: what computing takes is many times as much.
 SHORTEST_ROUTE_MS = 1.0
@@ -70,22 +68,22 @@ class Series:
 def entry_of(run: Run) -> Entry:
     """Return what a run found, in a line."""
     conditions = run.conditions
-    n, saving, acceptance = _finding(run)
-    level, unit = _level(run, acceptance)
+    found = study_of(run).saving(run)
+    level, unit = _level(run, found)
     return Entry(
         started=run.started,
         command=run.command,
         label=run.label,
-        venue=str(conditions.get("venue", "")),
-        endpoint=str(conditions.get("endpoint", "")),
-        stack=str(conditions.get("stack", "")),
-        host=str(conditions.get("host", "")),
-        simulated=bool(conditions.get("simulated", False)),
+        venue=conditions.venue,
+        endpoint=conditions.endpoint,
+        stack=conditions.stack,
+        host=conditions.host,
+        simulated=bool(conditions.simulated),
         link=_link(run),
-        compared=what_is_compared(run),
-        n=n,
-        saving=saving,
-        acceptance=acceptance,
+        compared=found.compared,
+        n=found.n,
+        saving=found.median,
+        acceptance=found.acceptance,
         level=level,
         unit=unit,
     )
@@ -114,28 +112,7 @@ def _series(entries: Sequence[Entry]) -> Series:
     )
 
 
-def _finding(run: Run) -> tuple[int, MedianSummary | None, Acceptance | None]:
-    if run.command == "compare":
-        found = summarise_compare(run)
-        pair = found.pairs[0]
-        stated = pair.acceptance is not Acceptance.INVALID and pair.rounds > 1
-        return pair.rounds, pair.saving if stated else None, found.acceptance
-    if run.command == "bench":
-        bench = summarise_bench(run)
-        n = bench.saving.rounds if bench.saving is not None else 0
-        return n, bench.saving if n > 1 else None, bench.acceptance
-    if run.command == "connect":
-        steps = summarise_connect(run).steps
-        if not steps or steps[0].rounds < 2:
-            return 0, None, None
-        return steps[0].rounds, steps[0].saving, None
-    if run.command != "warmup":
-        return len(run.outcomes), None, None
-    warm_up = summarise_warm_up(run)
-    return warm_up.rounds, warm_up.saving if warm_up.rounds > 1 else None, None
-
-
-def _level(run: Run, acceptance: Acceptance | None) -> tuple[float | None, str]:
+def _level(run: Run, found: Saving) -> tuple[float | None, str]:
     """Return the saving that may be compared with other runs', and its unit.
 
     There is none of an invalid run: what it calls pooled was not.
@@ -143,21 +120,18 @@ def _level(run: Run, acceptance: Acceptance | None) -> tuple[float | None, str]:
     rtt = round_trip_ms(run)
     in_trips = rtt is not None and rtt >= SHORTEST_ROUTE_MS
     unit = "round trips" if in_trips else "ms"
-    savings = savings_ms(run) if run.command in COMPARING else []
-    if acceptance is Acceptance.INVALID or len(savings) < FEWEST:
+    invalid = found.acceptance is Acceptance.INVALID
+    if invalid or not found.in_series or len(found.each) < FEWEST:
         return None, unit
-    return median(savings) / (rtt if in_trips and rtt else 1.0), unit
+    return median(found.each) / (rtt if in_trips and rtt else 1.0), unit
 
 
 def _link(run: Run) -> str:
-    if not run.conditions.get("simulated", False):
+    if not run.conditions.simulated:
         return ""
-    link = run.conditions.get("link", {})
-    parts = [f"RTT {link.get('rtt_ms', 0):g} ms"]
-    for name, unit in (("jitter_ms", " ms"), ("loss", ""), ("drift_ms_per_s", " ms/s")):
-        if link.get(name):
-            parts.append(f"{name.split('_')[0]} {link[name]:g}{unit}")
+    link, exchange = run.conditions.link, run.conditions.exchange
+    parts = [f"RTT {link.rtt_ms if link is not None else 0:g} ms", *link_parts(link)]
     if is_relayed(run):
         parts.append("relay")
-    parts.append(f"TLS {run.conditions.get('exchange', {}).get('tls', '?')}")
+    parts.append(f"TLS {exchange.tls if exchange is not None else '?'}")
     return ", ".join(parts)

@@ -12,11 +12,10 @@ from dataclasses import dataclass
 from statistics import median
 from typing import Any
 
-from vestbench.model.request import NS_PER_MS, Sample
 from vestbench.model.run import Run
 from vestbench.stats.shift import BaselineVerdict, compare_with_baseline
-from vestbench.studies.compare.rounds import rounds_of
 from vestbench.studies.parts.route import round_trip_ms
+from vestbench.studies.registry import study_of
 
 MARGIN = 0.10  # of the median saving then
 
@@ -51,7 +50,8 @@ class StoredComparison:
 
 def compare_stored(then: Run, now: Run, *, confidence: float) -> StoredComparison:
     """Compare the savings of two stored runs."""
-    both = [savings_ms(run) for run in (then, now)]
+    found = [study_of(run).saving(run) for run in (then, now)]
+    both = [saving.each for saving in found]
     trips = [round_trip_ms(run) for run in (then, now)]
     in_trips = all(trips)
     scaled = [
@@ -75,13 +75,13 @@ def compare_stored(then: Run, now: Run, *, confidence: float) -> StoredCompariso
 
 
 def _side(
-    run: Run, savings_ms: list[float], scaled: list[float], rtt: float | None
+    run: Run, savings_ms: Sequence[float], scaled: Sequence[float], rtt: float | None
 ) -> StoredSide | None:
     if not savings_ms:
         return None
     return StoredSide(
         started=f"{run.started:%Y-%m-%d %H:%M} UTC",
-        host=str(run.conditions.get("host", "")),
+        host=run.conditions.host,
         n=len(savings_ms),
         failures=len(run.failures),
         median_saving=median(scaled),
@@ -98,51 +98,11 @@ def _differences(then: Run, now: Run, names: Sequence[str]) -> tuple[str, ...]:
 def _facts(run: Run) -> Mapping[str, Any]:
     conditions = run.conditions
     return {
-        "venue": conditions.get("venue"),
-        "endpoint": conditions.get("endpoint"),
-        "stack": conditions.get("stack"),
-        "host": conditions.get("host"),
+        "venue": conditions.venue,
+        "endpoint": conditions.endpoint,
+        "stack": conditions.stack,
+        "host": conditions.host,
         "command": run.command,
-        "strategy": what_is_compared(run),
+        "strategy": study_of(run).saving(run).compared,
         "TLS version": {sample.tls_version for sample in run.samples},
     }
-
-
-def what_is_compared(run: Run) -> str:
-    """Return what a run compares; the order in which it was asked for is no matter."""
-    if run.command == "compare":
-        return " against ".join(_compared(run))
-    return str(run.conditions.get("strategy"))
-
-
-def _compared(run: Run) -> tuple[str, str]:
-    """Return the labels of the first candidate of a comparison and of its control."""
-    control = str(run.plan["control"])
-    labels = [str(arm["label"]) for arm in run.plan["arms"]]
-    return next((label for label in labels if label != control), control), control
-
-
-def savings_ms(run: Run) -> list[float]:
-    """Return the savings of a run, one a session or round.
-
-    Of a comparison with several candidates, those of the first.
-    """
-    if run.command == "compare":
-        candidate, control = _compared(run)
-        pairs = [(f.outcomes[control], f.outcomes[candidate]) for f in rounds_of(run)]
-        return [
-            (a.latency_ns - b.latency_ns) / NS_PER_MS
-            for a, b in pairs
-            if isinstance(a, Sample) and isinstance(b, Sample)
-        ]
-    cold: dict[int, list[float]] = {}
-    later: dict[int, list[float]] = {}
-    for sample in run.samples:
-        side = later if sample.reused else cold
-        latency_ms = sample.latency_ns / NS_PER_MS
-        side.setdefault(sample.slot.session, []).append(latency_ms)
-    return [
-        median(cold[place]) - median(later[place])
-        for place in sorted(cold)
-        if place in later
-    ]

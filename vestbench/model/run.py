@@ -1,27 +1,224 @@
-"""One execution: the only source of truth for tables, pictures and verdicts."""
+"""One execution: the only source of truth for tables, pictures and verdicts.
+
+What was asked for (the plan), what was known before the first request (the
+conditions) and what was known at the end (the conclusion) are records whose fields are
+the keys of a result file, in its order. A field that has its default is left out of
+the file, so the default of a field always means: not there, or not known.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
+from typing import (
+    TYPE_CHECKING,
+    Annotated,
+    Any,
+    Generic,
+    Literal,
+    TypeAlias,
+    TypeVar,
+)
+
+from msgspec import Meta, Struct, to_builtins
 
 from vestbench.model.request import Failure, Outcome, Sample
 
+Count: TypeAlias = Annotated[int, Meta(ge=0)]
+# Numbers of a file may be enormous, and would make nonsense of all that is computed.
+Duration: TypeAlias = Annotated[float, Meta(ge=0, le=9e9)]
+Share: TypeAlias = Annotated[float, Meta(ge=0, le=1)]
+# Those that there is a table of exact thresholds for.
+Confidence: TypeAlias = Annotated[
+    float, Meta(extra_json_schema={"enum": [0.9, 0.95, 0.99]})
+]
+Finite: TypeAlias = Annotated[float, Meta(ge=-9e9, le=9e9)]
 
-@dataclass(frozen=True, slots=True, kw_only=True, weakref_slot=True)
-class Run:
-    """One execution: the only source of truth for tables, pictures and verdicts."""
+
+Engine: TypeAlias = Literal["packet", "tun", "relay"]
+TlsVersion: TypeAlias = Literal["1.2", "1.3"]
+
+
+class Stored(
+    Struct, frozen=True, kw_only=True, omit_defaults=True, forbid_unknown_fields=True
+):
+    """A record that stands in a result file."""
+
+    def stored(self) -> dict[str, Any]:
+        """Return it as nested plain values, without the fields that have defaults."""
+        plain: dict[str, Any] = to_builtins(self)
+        return plain
+
+
+class Plan(Stored, frozen=True, kw_only=True):
+    """What was asked for. Each study has a plan of its own, with these among others."""
+
+    if TYPE_CHECKING:  # a base class with fields would put them before all others
+        confidence: float
+        interval_s: float  # mean pause between requests
+        max_rate: float  # requests a second at most; 0 is no limit
+        seed: int
+        http2: bool
+        assertions: tuple[str, ...]
+
+    def __post_init__(self) -> None:
+        """Refuse a confidence that no verdict is made for.
+
+        Raises:
+            ValueError: It is none of 0.9, 0.95 and 0.99.
+        """
+        if self.confidence not in (0.9, 0.95, 0.99):
+            raise ValueError(f"confidence: {self.confidence} is not 0.9, 0.95 or 0.99")
+
+
+# --- before the first request --------------------------------------------------------
+
+
+class Pool(Stored, frozen=True, kw_only=True):
+    """The five settings of the pool."""
+
+    max_idle: Count
+    idle_timeout_s: Duration
+    tcp_keepalive_s: Duration
+    connect_timeout_s: Duration
+    request_timeout_s: Duration
+
+
+class Link(Stored, frozen=True, kw_only=True):
+    """The emulated link; absent without one."""
+
+    engine: Engine
+    rtt_ms: Duration
+    jitter_ms: Duration
+    loss: Share
+    drift_ms_per_s: Finite
+    seed: Count
+    refusals: tuple[str, ...]
+
+
+class Exchange(Stored, frozen=True, kw_only=True):
+    """The simulated exchange; absent on a real venue."""
+
+    tls: TlsVersion
+    processing_ms: Duration
+    idle_timeout_s: Duration
+    max_requests: Count
+    http2: bool = False
+    tickets: bool = True
+    order_processing_ms: Duration | None = None
+
+
+class Client(Stored, frozen=True, kw_only=True):
+    """What a stack costs before its first request."""
+
+    tls_context_ms: Duration | None = None  # the one in use, built once
+    default_context_ms: Duration | None = None  # one with the usual trust store
+    first_handshake_ms: Duration | None = None  # of the process, beyond the second
+
+
+class Conditions(Stored, frozen=True, kw_only=True):
+    """What was known before the first request; all defaults if a run was killed before.
+
+    A run that was not killed has all fields but those that can be None.
+    """
+
+    venue: str = ""
+    simulated: bool | None = None
+    endpoint: str = ""
+    method: str = ""
+    url: str = ""
+    strategy: str = ""
+    concurrency: Count = 0
+    stack: str = ""
+    tls_context_ms: Duration | None = None  # as of `Client`, where there is one stack
+    default_context_ms: Duration | None = None
+    first_handshake_ms: Duration | None = None
+    host: str = ""
+    kernel: str = ""
+    machine: str = ""
+    cpus: Annotated[int, Meta(ge=0)] | None = None
+    load: float | None = None  # of the machine; -1 where there is no such figure
+    signing: Literal["before the clock", "on the path"] | None = None
+    auto_target_ms: Duration | None = None
+    pool: Pool | None = None
+    versions: Mapping[str, str] = {}
+    clients: Mapping[str, Client] = {}  # by stack, where there are several
+    unhonoured: Mapping[str, Mapping[str, str]] = {}  # settings, likewise
+    exchange: Exchange | None = None
+    link: Link | None = None
+
+
+# --- at the end ----------------------------------------------------------------------
+
+
+class Orders(Stored, frozen=True, kw_only=True):
+    """The orders that were sent, and what became of them."""
+
+    sent: Count
+    what: str
+    filled: Count
+    states: Mapping[str, Count]
+
+
+class Server(Stored, frozen=True, kw_only=True):
+    """What the simulated exchange counted."""
+
+    connections: Count
+    requests: Count
+
+
+class LinkEnd(Stored, frozen=True, kw_only=True):
+    """What the emulated link did; its times are from the run's start."""
+
+    kernel_rtt_before_ms: tuple[float, ...]  # TCP_INFO of five connects
+    kernel_rtt_after_ms: tuple[float, ...]
+    compensation_us: Finite
+    packets: Count
+    dropped: Count  # asked for
+    overflow: Count  # not asked for
+    congestion_control: str
+    mtu: Count
+    disturbed: str  # the reason, or empty
+    late_at_ms: tuple[Finite, ...]
+    late_by_ms: tuple[Finite, ...]
+    late_us: tuple[Finite, Finite, Finite, Finite] | None = None  # p50, p90, p99, max
+
+
+class Conclusion(Stored, frozen=True, kw_only=True):
+    """What was known at the end; only `interrupted` if a run was killed."""
+
+    interrupted: bool  # the run ended before its plan did, by a signal
+    stopped: str | None = None  # why it ended early; empty when it did not
+    first_look: Count | None = None  # of a comparison: the first round with a verdict
+    client_build_ms: tuple[Duration, ...] | None = None
+    notes: tuple[str, ...] | None = None  # settings that a stack could not honour
+    unmeasured: Count | None = None  # of a comparison: primers, warm-up requests
+    client_build_stacks: tuple[str, ...] = ()  # of these builds, where they are several
+    sign_ms: tuple[Duration, ...] = ()
+    duration_s: Duration | None = None
+    orders: Orders | None = None
+    server: Server | None = None
+    link: LinkEnd | None = None
+
+
+KILLED = Conclusion(interrupted=True)
+
+P = TypeVar("P", bound=Plan, covariant=True)
+
+
+@dataclass(frozen=True, kw_only=True)
+class RunOf(Generic[P]):
+    """One execution of a study whose plans are of the type `P`."""
 
     command: str
     label: str
     started: datetime
-    plan: Mapping[str, Any]  # what was asked for
-    conditions: Mapping[str, Any]  # what was known before the first request
+    plan: P
+    conditions: Conditions
     samples: Sequence[Sample]  # a tuple, or a `Spool` of too many for memory
     failures: Sequence[Failure]
-    conclusion: Mapping[str, Any]  # what was known at the end
+    conclusion: Conclusion
 
     @property
     def outcomes(self) -> tuple[Outcome, ...]:
@@ -31,4 +228,7 @@ class Run:
     @property
     def interrupted(self) -> bool:
         """True when the run ended before its plan did, by a signal."""
-        return bool(self.conclusion.get("interrupted", False))
+        return self.conclusion.interrupted
+
+
+Run: TypeAlias = RunOf[Plan]  # of any study

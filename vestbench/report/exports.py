@@ -6,15 +6,16 @@ import json
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
-from vestbench.assertions.judge import AssertionResult, assertions_of, verdict_of
+from vestbench.assertions.judge import AssertionResult
 from vestbench.model.run import Run
-from vestbench.report import guarded, machine_document, show_run
 from vestbench.report.html.page import html_page
 from vestbench.report.junit import Undecided, junit_of
 from vestbench.report.markdown import markdown_of
 from vestbench.report.prometheus import prometheus_of
 from vestbench.report.requests import rows_as_csv
 from vestbench.report.sheet import Sheet
+from vestbench.studies.judging import assertions_of, verdict_of
+from vestbench.studies.shown import document, show_run
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -43,7 +44,7 @@ def _csv(found: Found) -> Iterator[str]:
 
 
 def _json(found: Found) -> Iterator[str]:
-    yield json.dumps(machine_document(found.run, found.file), indent=2) + "\n"
+    yield json.dumps(document(found.run, found.file), indent=2) + "\n"
 
 
 def _junit(found: Found) -> Iterator[str]:
@@ -78,22 +79,13 @@ def found_in(
         file: Where its requests are stored.
         results: What was asserted; None is what the run's own plan asks for.
         undecided: What an assertion that is not decided counts as.
-
-    Raises:
-        InvalidRunError: The run holds something that no run of ours would.
     """
     sheet = show_run(run)
     if results is None:
-        results = guarded(lambda: assertions_of(run))
+        results = assertions_of(run)
     return Found(run=run, file=file, sheet=sheet, results=results, undecided=undecided)
 
 
 def document_of(found: Found, name: str) -> Iterator[str]:
-    """Yield the document of the format called `name`, piece by piece.
-
-    Raises:
-        InvalidRunError: The run holds something that no run of ours would.
-    """
-    pieces = FORMATS[name](found)
-    while (piece := guarded(lambda: next(pieces, None))) is not None:
-        yield piece
+    """Return the document of the format called `name`, piece by piece."""
+    return FORMATS[name](found)

@@ -61,13 +61,13 @@ def junit_of(
         "failures": str(kinds.count("failure")),
         "errors": str(kinds.count("error")),
     }
-    duration = _seconds(float(run.conclusion.get("duration_s", 0.0)))
+    duration = _seconds(run.conclusion.duration_s or 0.0)
     suite.attrib.update(
         counts,
         skipped=str(kinds.count("skipped")),
         time=duration,
         timestamp=f"{run.started:%Y-%m-%dT%H:%M:%S}",
-        hostname=_clean(str(run.conditions.get("host", ""))),
+        hostname=_clean(run.conditions.host),
     )
     root = Element("testsuites", counts, name="vestbench", time=duration)
     root.append(suite)
@@ -106,11 +106,11 @@ def _properties(suite: Element, run: Run) -> None:
     conditions = run.conditions
     facts = {
         "conditions": label(run),
-        "venue": conditions.get("venue", ""),
-        "endpoint": conditions.get("endpoint", ""),
-        "stack": conditions.get("stack", ""),
-        "seed": run.plan.get("seed", ""),
-        "version": conditions.get("versions", {}).get("vestbench", ""),
+        "venue": conditions.venue,
+        "endpoint": conditions.endpoint,
+        "stack": conditions.stack,
+        "seed": run.plan.seed,
+        "version": conditions.versions.get("vestbench", ""),
     }
     for name, value in facts.items():
         SubElement(properties, "property", name=name, value=_clean(str(value)))

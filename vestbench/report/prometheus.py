@@ -16,8 +16,8 @@ from vestbench.model.run import Run
 from vestbench.studies.parts.conditions import label
 from vestbench.studies.parts.groups import Acceptance, Group
 from vestbench.studies.parts.route import round_trip_ms
-from vestbench.studies.parts.settling import settlings_of
 from vestbench.studies.parts.sides import groups_in
+from vestbench.studies.registry import study_of
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -30,8 +30,8 @@ def prometheus_of(run: Run, results: Sequence[AssertionResult]) -> str:
     """Return all metrics of a run."""
     common = {
         "command": run.command,
-        "venue": str(run.conditions.get("venue", "")),
-        "endpoint": str(run.conditions.get("endpoint", "")),
+        "venue": run.conditions.venue,
+        "endpoint": run.conditions.endpoint,
         "conditions": label(run),
     }
     lines: list[str] = []
@@ -51,7 +51,7 @@ _Family = tuple[str, str, list[_Point]]  # name, what it is, values
 
 
 def _metrics(run: Run, results: Sequence[AssertionResult]) -> Iterator[_Family]:
-    groups = groups_in(run)
+    groups = groups_in(study_of(run).sides(run), run.plan.confidence)
     yield _info(run)
     yield (
         "vestbench_run_start_timestamp_seconds",
@@ -83,11 +83,11 @@ def _metrics(run: Run, results: Sequence[AssertionResult]) -> Iterator[_Family]:
 def _info(run: Run) -> _Family:
     conditions = run.conditions
     labels = {
-        "stack": str(conditions.get("stack", "")),
-        "strategy": str(conditions.get("strategy", "")),
-        "simulated": str(bool(conditions.get("simulated", False))).lower(),
-        "host": str(conditions.get("host", "")),
-        "version": str(conditions.get("versions", {}).get("vestbench", "")),
+        "stack": conditions.stack,
+        "strategy": conditions.strategy,
+        "simulated": str(conditions.simulated).lower(),
+        "host": conditions.host,
+        "version": str(conditions.versions.get("vestbench", "")),
     }
     about = "What was measured, and by what; always 1."
     return "vestbench_run_info", about, [_Point(labels=labels, value=1.0)]
@@ -136,7 +136,7 @@ def _failures(run: Run) -> _Family:
 def _savings(run: Run) -> Iterator[_Family]:
     """Yield the median saving and the ends of its interval, where there are enough."""
     found: dict[str, list[_Point]] = {}
-    for course in settlings_of(run):
+    for course in study_of(run).settlings(run):
         if len(course.steps) < 2:  # a figure from n = 1 is never called a saving
             continue
         last = course.steps[-1].found

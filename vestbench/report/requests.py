@@ -45,7 +45,7 @@ def rows_as_csv(run: Run) -> Iterator[str]:
 
     The first column is the conditions: a figure without them says nothing.
     """
-    conditions = _harmless(f"{run.conditions.get('venue', '')}, {label(run)}")
+    conditions = _harmless(f"{run.conditions.venue}, {label(run)}")
     names = ["conditions", *(column.name for column in COLUMNS)]
     rows = ([conditions, *_cells(outcome)] for outcome in in_order(run))
     return map(_line, chain([names], rows))

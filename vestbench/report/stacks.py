@@ -11,18 +11,18 @@ from rich.table import Table
 from rich.text import Text
 
 from vestbench.model.client import StackAbility
-from vestbench.model.run import Run
 from vestbench.report.sheet import CaptionedTable
 from vestbench.report.units import ABSENT, interval, median_of, ms, plain, quantile_cell
+from vestbench.studies.compare.plan import CompareRun
 from vestbench.studies.compare.summary import ArmSummary, CompareSummary
 from vestbench.studies.parts.groups import Acceptance
 
 NOT_SEPARABLE = "not separable"
 
 
-def is_several(run: Run) -> bool:
+def is_several(run: CompareRun) -> bool:
     """Say whether a comparison was made on more than one stack."""
-    return len({arm.get("stack", "") for arm in run.plan["arms"]}) > 1
+    return len({arm.stack for arm in run.plan.arms}) > 1
 
 
 def stacks_report(abilities: Sequence[StackAbility]) -> RenderableType:
@@ -82,16 +82,16 @@ def unhonoured_table(unhonoured: Iterable[tuple[str, str, str]]) -> Table:
     return table
 
 
-def unhonoured_of(run: Run) -> list[tuple[str, str, str]]:
+def unhonoured_of(run: CompareRun) -> list[tuple[str, str, str]]:
     """Return the settings that a stack of `run` does not honour."""
     return [
         (stack, setting, why)
-        for stack, settings in run.conditions.get("unhonoured", {}).items()
+        for stack, settings in run.conditions.unhonoured.items()
         for setting, why in settings.items()
     ]
 
 
-def strategies_table(run: Run, summary: CompareSummary) -> Table:
+def strategies_table(run: CompareRun, summary: CompareSummary) -> Table:
     """Return each way of connecting on each stack: latency, its parts, saving.
 
     What is saved is against the control of the same stack: libraries stop their clocks
@@ -101,7 +101,7 @@ def strategies_table(run: Run, summary: CompareSummary) -> Table:
     table = CaptionedTable(about, box=box.SIMPLE_HEAD, padding=(0, 1), pad_edge=False)
     table.add_column("stack", no_wrap=True)
     table.add_column("strategy", no_wrap=True)
-    level = f"{100 * run.plan['confidence']:g} %"
+    level = f"{100 * run.plan.confidence:g} %"
     for heading in (
         f"p50, ms [{level} CI]",
         "network",

@@ -16,9 +16,3 @@ what was measured until then is on disk in a file that loads:
 
 While it grows it is called `NAME.toml.partial`.
 """
-
-from vestbench.results.naming import FORMAT, result_path
-from vestbench.results.reading import load
-from vestbench.results.writing import RunWriter, TakenError
-
-__all__ = ["FORMAT", "RunWriter", "TakenError", "load", "result_path"]

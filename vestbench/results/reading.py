@@ -6,13 +6,14 @@ import re
 from collections.abc import Iterable, Iterator
 from datetime import datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 from vestbench.errors import InvalidRunError, UsageError, reason_of
 from vestbench.model.request import Failure, Sample
-from vestbench.model.run import Run
+from vestbench.model.run import Conclusion, Conditions, Plan, Run
 from vestbench.results.columns import FAILURE, SAMPLE, outcomes_of, size_of
 from vestbench.results.naming import FORMAT, PARTIAL
+from vestbench.results.validation import validated
 from vestbench.spool import Spool
 from vestbench.toml_file import parse, read_bounded
 
@@ -20,8 +21,30 @@ _MAX_OUTCOMES = 2_000_000  # in a file
 _MAX_BYTES = 256 * 2**20  # of such a file
 
 
-def load(path: Path) -> Run:
-    """Read a run, finished or not.
+class Decoder(Protocol):
+    """What has to be known of studies to read a run of one."""
+
+    def plan(self, command: str) -> type[Plan]:
+        """Return the type of the plans of a command.
+
+        Raises:
+            InvalidRunError: There is no such command.
+        """
+
+    def check(self, run: Run) -> None:
+        """Refuse a run whose parts do not fit together.
+
+        Raises:
+            ValueError: They do not.
+        """
+
+
+def load(path: Path, decoder: Decoder) -> Run:
+    """Read a run, finished or not, and check it: whoever gets it may trust it.
+
+    Args:
+        path: Of its file.
+        decoder: What knows of the study that it is a run of.
 
     Raises:
         UsageError: There is no such file, or it may not be read, or there is no room on
@@ -38,14 +61,14 @@ def load(path: Path) -> Run:
         # Every write ends with an empty line: what follows the last one was cut off.
         del data[data.rfind(b"\n\n") + 2 :]
     try:
-        return _run(path, _pieces(data), len(data))
+        return _run(path, _pieces(data), len(data), decoder)
     except _EntangledError:
         pass  # read as a whole, it says what is wrong with it, or nothing is
     try:
         document = parse(data)
     except ValueError as error:
         raise InvalidRunError(f"{path} is not a result file: {error}") from error
-    return _run(path, [document], len(data))
+    return _run(path, [document], len(data), decoder)
 
 
 # --- cutting -------------------------------------------------------------------------
@@ -93,7 +116,9 @@ def _piece(text: bytearray, kind: str | None) -> dict[str, Any]:
 # --- assembling ----------------------------------------------------------------------
 
 
-def _run(path: Path, pieces: Iterable[dict[str, Any]], size: int) -> Run:
+def _run(
+    path: Path, pieces: Iterable[dict[str, Any]], size: int, decoder: Decoder
+) -> Run:
     """Return the run that a document of `size` bytes is in pieces.
 
     Raises:
@@ -110,7 +135,9 @@ def _run(path: Path, pieces: Iterable[dict[str, Any]], size: int) -> Run:
             document |= piece
             _check_kind(path, document)
             outcomes.take(blocks)
-        return _assembled(path, document, outcomes)
+        run = _assembled(path, document, outcomes, decoder)
+        decoder.check(run)
+        return run
     except KeyError as error:
         raise InvalidRunError(f"{path} is damaged: {error} is missing") from error
     except (ValueError, TypeError) as error:
@@ -174,7 +201,9 @@ _TOP = {
 }
 
 
-def _assembled(path: Path, document: dict[str, Any], outcomes: _Outcomes) -> Run:
+def _assembled(
+    path: Path, document: dict[str, Any], outcomes: _Outcomes, decoder: Decoder
+) -> Run:
     for key, value in document.items():
         if key not in _TOP:
             raise ValueError(f"unknown key {key!r}")
@@ -190,9 +219,11 @@ def _assembled(path: Path, document: dict[str, Any], outcomes: _Outcomes) -> Run
         command=document["command"],
         label=document["label"],
         started=document["started"],
-        plan=document["plan"],
-        conditions=document.get("conditions", {}),
+        plan=validated(document["plan"], decoder.plan(document["command"]), "plan"),
+        conditions=validated(document.get("conditions", {}), Conditions, "conditions"),
         samples=outcomes.samples.settled(),
         failures=outcomes.failures.settled(),
-        conclusion=document.get("conclusion", {"interrupted": True}),
+        conclusion=validated(
+            document.get("conclusion", {"interrupted": True}), Conclusion, "conclusion"
+        ),
     )

@@ -15,6 +15,7 @@ import tomli_w
 
 from vestbench.errors import UsageError, reason_of
 from vestbench.model.request import Failure, Outcome, Sample
+from vestbench.model.run import Conclusion, Conditions, Plan
 from vestbench.results.columns import FAILURE, SAMPLE, block_of
 from vestbench.results.naming import FORMAT, partial_of
 
@@ -24,6 +25,10 @@ _FLUSH_EVERY_S = 1.0
 
 def _text(table: Mapping[str, Any], head: str = "") -> str:
     return head + tomli_w.dumps(table, indent=0) + "\n"
+
+
+def _end(conclusion: Conclusion, summary: Mapping[str, Any]) -> str:
+    return _text({"conclusion": conclusion.stored()}) + _text({"summary": summary})
 
 
 class TakenError(UsageError):
@@ -47,7 +52,7 @@ class RunWriter:
         *,
         command: str,
         label: str,
-        plan: Mapping[str, Any],
+        plan: Plan,
         started: datetime,
         clock: Callable[[], float] = monotonic,
     ) -> None:
@@ -82,7 +87,7 @@ class RunWriter:
         head = _text({"format": FORMAT, "command": command, "label": label})
         head += _text({"started": started.astimezone(UTC)})
         try:
-            self._write(head + _text({"plan": plan}))
+            self._write(head + _text({"plan": plan.stored()}))
         except UsageError:
             self.discard()
             raise
@@ -92,9 +97,9 @@ class RunWriter:
         """How many outcomes it was given, an interrupted `add` not included."""
         return self._taken + len(self._waiting)
 
-    def conditions(self, conditions: Mapping[str, Any]) -> None:
+    def conditions(self, conditions: Conditions) -> None:
         """Write what is known before the first request."""
-        self._write(_text({"conditions": conditions}))
+        self._write(_text({"conditions": conditions.stored()}))
 
     def add(self, outcome: Outcome) -> None:
         """Take one outcome; it is on disk within a second."""
@@ -108,10 +113,10 @@ class RunWriter:
         self._flushed = self._clock()
         self._write("")
 
-    def finish(self, conclusion: Mapping[str, Any], summary: Mapping[str, Any]) -> Path:
+    def finish(self, conclusion: Conclusion, summary: Mapping[str, Any]) -> Path:
         """Write the end, and give the file its name; again, after an interruption."""
         if not self._file.closed:
-            self._write(_text({"conclusion": conclusion}) + _text({"summary": summary}))
+            self._write(_end(conclusion, summary))
         try:
             self._file.close()
             if self.partial.exists():

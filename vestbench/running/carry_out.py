@@ -10,14 +10,24 @@ from contextlib import ExitStack, closing
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol, cast
 
 from vestbench.errors import VenueError, VestbenchError
 from vestbench.model.client import PoolSettings, StackFacts
 from vestbench.model.request import NS_PER_MS, Failure, Outcome, RequestSpec, Sample
-from vestbench.model.run import Run
+from vestbench.model.run import (
+    Conclusion,
+    Conditions,
+    Engine,
+    Link,
+    LinkEnd,
+    Plan,
+    Run,
+    Server,
+)
 from vestbench.model.simulated import ExchangeSpec, LinkReport, LinkSpec
-from vestbench.results import RunWriter, TakenError, result_path
+from vestbench.results.naming import result_path
+from vestbench.results.writing import RunWriter, TakenError
 from vestbench.running.access import Access, check_access
 from vestbench.running.facts import exchange_facts, link_facts, pool_facts, stack_facts
 from vestbench.spool import Spool
@@ -96,8 +106,8 @@ class Measurement:
         """Keep what an experiment left besides its outcomes."""
         self.stopped = end.stopped
         builds = [ns / NS_PER_MS for ns in end.build_ns]
-        self.conclusion["client_build_ms"] = builds
-        self.conclusion["notes"] = list(end.notes)
+        self.conclusion["client_build_ms"] = tuple(builds)
+        self.conclusion["notes"] = tuple(end.notes)
 
     def request(self) -> RequestSpec:
         """Build the next request to the endpoint that is measured."""
@@ -126,8 +136,8 @@ class Job(Protocol):
         """What distinguishes the run in a file name."""
 
     @property
-    def plan(self) -> Mapping[str, Any]:
-        """What is asked for, as it is stored; its `seed` is the link's too."""
+    def plan(self) -> Plan:
+        """What is asked for; its `seed` is the link's too."""
 
     @property
     def facts(self) -> Mapping[str, Any]:
@@ -146,6 +156,9 @@ class Job(Protocol):
 
     def measure(self, measurement: Measurement) -> None:
         """Send the requests that are measured."""
+
+    def summary(self, run: Run) -> Mapping[str, Any]:
+        """Return what the run found, as plain values, for whoever reads its file."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -279,10 +292,10 @@ class _Execution:
             label=self._job.label,
             started=self._started,
             plan=self._job.plan,
-            conditions=self._conditions,
+            conditions=Conditions(**self._conditions),
             samples=self._samples.settled(),
             failures=self._failures.settled(),
-            conclusion=self._conclusion,
+            conclusion=Conclusion(**self._conclusion),
         )
 
     def _is_empty(self) -> bool:
@@ -305,10 +318,6 @@ class _Execution:
 
     def _end(self, run: Run, failure: VestbenchError | None) -> Measured:
         """Write the end of `run`, whatever it was that ended it."""
-        # With statistics and tables it takes longer to import than all else; nothing of
-        # it is needed before the first request.
-        from vestbench.report.machine import summary
-
         path = self._writer.path
         if self._is_empty():
             self._writer.discard()
@@ -321,7 +330,7 @@ class _Execution:
         try:
             if self._latest is not None and self._writer.taken < self._kept:
                 self._writer.add(self._latest)  # which an interruption kept from it
-            self._writer.finish(run.conclusion, summary(run))
+            self._writer.finish(run.conclusion, self._job.summary(run))
         except VestbenchError as error:  # such as a full disk: still show the tables
             self._writer.close()
             path = self._writer.partial
@@ -367,7 +376,7 @@ class _Execution:
                 measurement.trader, measurement.stack = trader, trader.stack
             self._conditions.update(self._conditions_of(measurement, facts, sim))
             self._conditions.update(self._job.set_up(measurement))
-            self._writer.conditions(self._conditions)
+            self._writer.conditions(Conditions(**self._conditions))
             before = sim.counters() if sim is not None else None
             try:
                 self._job.measure(measurement)
@@ -378,10 +387,10 @@ class _Execution:
                 self._conclusion["stopped"] = measurement.stopped
             if sim is not None and before is not None:
                 after = sim.counters()
-                self._conclusion["server"] = {
-                    "connections": after.connections - before.connections,
-                    "requests": after.requests - before.requests,
-                }
+                self._conclusion["server"] = Server(
+                    connections=after.connections - before.connections,
+                    requests=after.requests - before.requests,
+                )
                 if measurement.trader is not None:
                     measurement.trader.close()
                 stack.close()
@@ -444,15 +453,15 @@ class _Execution:
         if sim is not None:
             conditions["exchange"] = exchange_facts(self._destination.exchange)
         if sim is not None and link is not None:
-            conditions["link"] = {
-                "engine": sim.engine,
+            conditions["link"] = Link(
+                engine=cast(Engine, sim.engine),
                 **link_facts(link),
-                "seed": link.seed,
-                "refusals": [
+                seed=link.seed,
+                refusals=tuple(
                     f"{refusal.engine}: {refusal.step}: {refusal.code}"
                     for refusal in sim.refusals
-                ],
-            }
+                ),
+            )
         return conditions
 
 
@@ -479,25 +488,23 @@ def _end_ns(outcome: Outcome) -> int:
     return outcome.start_ns + taken
 
 
-def _link_end(report: LinkReport, origin_ns: int) -> dict[str, Any]:
+def _link_end(report: LinkReport, origin_ns: int) -> LinkEnd:
     """Return the link's own account as it is stored: times from the run's origin."""
     events = report.late_events
-    end: dict[str, Any] = {
-        "kernel_rtt_before_ms": list(report.kernel_rtt_before_ms),
-        "kernel_rtt_after_ms": list(report.kernel_rtt_after_ms),
-        "compensation_us": report.compensation_us,
-        "packets": report.packets,
-        "dropped": report.dropped,
-        "overflow": report.overflow,
-        "congestion_control": report.congestion_control,
-        "mtu": report.mtu,
-        "disturbed": report.disturbed,
-        "late_at_ms": [round((at - origin_ns) / NS_PER_MS, 3) for at, _ in events],
-        "late_by_ms": [round(late / NS_PER_MS, 3) for _, late in events],
-    }
-    if report.late_us is not None:
-        end["late_us"] = list(report.late_us)
-    return end
+    return LinkEnd(
+        kernel_rtt_before_ms=tuple(report.kernel_rtt_before_ms),
+        kernel_rtt_after_ms=tuple(report.kernel_rtt_after_ms),
+        compensation_us=report.compensation_us,
+        packets=report.packets,
+        dropped=report.dropped,
+        overflow=report.overflow,
+        congestion_control=report.congestion_control,
+        mtu=report.mtu,
+        disturbed=report.disturbed,
+        late_at_ms=tuple(round((at - origin_ns) / NS_PER_MS, 3) for at, _ in events),
+        late_by_ms=tuple(round(late / NS_PER_MS, 3) for _, late in events),
+        late_us=report.late_us,
+    )
 
 
 def _nothing_got_through(run: Run, path: Path) -> VenueError:
@@ -507,5 +514,5 @@ def _nothing_got_through(run: Run, path: Path) -> VenueError:
         kinds[text] = kinds.get(text, 0) + 1
     total = len(run.failures)
     why = "; ".join(f"{text} ({n} of {total} requests)" for text, n in kinds.items())
-    url = run.conditions.get("url", run.conditions.get("venue"))
+    url = run.conditions.url or run.conditions.venue
     return VenueError(f"no usable response from {url}: {why}; details in {path}")

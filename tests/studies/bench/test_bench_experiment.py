@@ -21,7 +21,7 @@ from vestbench.model.strategy import Strategy
 from vestbench.running.ports import Pacer, RunEnd, StopRule
 from vestbench.studies.bench.experiment import (
     BURN_IN,
-    BenchPlan,
+    BenchSchedule,
     run_bench,
     sessions_for,
 )
@@ -35,15 +35,15 @@ def bench_plan(
     *,
     concurrency: int = 1,
     strategy: Strategy = Strategy.POOLED,
-) -> BenchPlan:
+) -> BenchSchedule:
     session = SessionPlan(
         pool=PoolSettings(), strategy=strategy, concurrency=concurrency
     )
-    return BenchPlan(session=session, requests=requests, sessions=sessions)
+    return BenchSchedule(session=session, requests=requests, sessions=sessions)
 
 
 def run(
-    plan: BenchPlan, stack: FakeStack, pacer: Pacer | None = None
+    plan: BenchSchedule, stack: FakeStack, pacer: Pacer | None = None
 ) -> tuple[RunEnd, list[Outcome]]:
     recorded: list[Outcome] = []
     end = run_bench(

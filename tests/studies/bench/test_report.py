@@ -32,15 +32,15 @@ from vestbench.errors import InvalidRunError
 from vestbench.model.request import FailureKind, Outcome, Role, Sample
 from vestbench.model.run import Run
 from vestbench.model.strategy import Strategy
-from vestbench.report import show_brief, show_run
-from vestbench.report.machine import document, summary
 from vestbench.report.settings import settings_table
 from vestbench.report.units import interval, ms, percent, plain, plural
-from vestbench.results import load
 from vestbench.stats.decision import Interval
 from vestbench.studies.parts.groups import PHASES, Group, metric
 from vestbench.studies.parts.waterfall import Waterfall
+from vestbench.studies.registry import load_run
+from vestbench.studies.shown import document, show_brief, show_run
 from vestbench.studies.starts.warmup_experiment import NOT_WARMED, WARMED
+from vestbench.studies.stored import summary_of
 
 # --- the runs that are shown ---------------------------------------------------------
 
@@ -264,9 +264,9 @@ def test_no_line_is_longer_than_the_terminal_and_none_is_cropped(
 @pytest.mark.parametrize("name", RUNS)
 def test_a_stored_run_is_shown_identically(name: str, tmp_path: Path) -> None:
     run = RUNS[name]()
-    path = store(run, tmp_path / "run.toml", summary(run))
+    path = store(run, tmp_path / "run.toml", summary_of(run))
 
-    assert rendered(load(path)) == rendered(run)
+    assert rendered(load_run(path)) == rendered(run)
 
 
 def test_the_widest_table_fits_into_eighty_columns() -> None:
@@ -769,7 +769,7 @@ def test_the_json_document_has_no_number_that_json_lacks(name: str) -> None:
 
 @pytest.mark.parametrize("name", RUNS)
 def test_the_summary_can_be_written_as_toml(name: str) -> None:
-    found = summary(RUNS[name]())
+    found = summary_of(RUNS[name]())
 
     text = tomli_w.dumps(found)
 

@@ -23,7 +23,7 @@ from vestbench.studies.compare.experiment import (
     SETUP_ROUNDS,
     Arm,
     CompareEnd,
-    ComparePlan,
+    CompareSchedule,
     Comparison,
     control_of,
     name_arms,
@@ -37,9 +37,9 @@ ALL = (UNPOOLED, POOLED, WARMED)
 MEASURED = (Role.COLD, Role.SUBSEQUENT)
 
 
-def plan(strategies: Sequence[Strategy] = TWO, **fields: object) -> ComparePlan:
+def plan(strategies: Sequence[Strategy] = TWO, **fields: object) -> CompareSchedule:
     defaults: dict[str, object] = {"max_rounds": 12, "seed": 7, "pool": PoolSettings()}
-    return ComparePlan(
+    return CompareSchedule(
         arms=name_arms(strategies),
         **{**defaults, **fields},  # type: ignore[arg-type]
     )
@@ -50,7 +50,7 @@ class Recorder:
 
     def __init__(
         self,
-        plan: ComparePlan,
+        plan: CompareSchedule,
         script: Script = ok,
         *,
         pacer: Pacer | None = None,
@@ -93,7 +93,7 @@ class Recorder:
         return [tuple(found[number]) for number in sorted(found)]
 
 
-def ran(plan: ComparePlan, script: Script = ok, **options: object) -> Recorder:
+def ran(plan: CompareSchedule, script: Script = ok, **options: object) -> Recorder:
     recorder = Recorder(plan, script, **options)  # type: ignore[arg-type]
     recorder.run()
     return recorder
@@ -623,7 +623,7 @@ def test_a_control_that_is_none_of_the_arms_is_refused() -> None:
 )
 def test_a_plan_needs_two_different_arms(arms: tuple[Arm, ...]) -> None:
     with pytest.raises(UsageError, match="two or more different arms"):
-        ComparePlan(arms=arms, pool=PoolSettings(), max_rounds=12, seed=1)
+        CompareSchedule(arms=arms, pool=PoolSettings(), max_rounds=12, seed=1)
 
 
 def test_what_the_fake_stack_answers_is_what_a_pool_would() -> None:

@@ -28,13 +28,13 @@ from tests.support.records import (
 )
 from vestbench.model.request import FailureKind, Outcome, Role, Sample
 from vestbench.model.run import Run
-from vestbench.report import machine_document, show_brief, show_run
-from vestbench.report.machine import summary
-from vestbench.results import load
 from vestbench.stats.quantiles import histogram
 from vestbench.studies.compare.sheet import progress_text
 from vestbench.studies.parts import distribution as pictures
 from vestbench.studies.parts.distribution import Distributions
+from vestbench.studies.registry import load_run
+from vestbench.studies.shown import document, show_brief, show_run
+from vestbench.studies.stored import summary_of
 
 PROPERTY = settings(deadline=None, derandomize=True)
 
@@ -370,9 +370,9 @@ def test_the_widest_comparison_fits_into_eighty_columns() -> None:
 @pytest.mark.parametrize("name", RUNS)
 def test_a_stored_comparison_is_shown_identically(name: str, tmp_path: Path) -> None:
     run = RUNS[name]()
-    path = store(run, tmp_path / "run.toml", summary(run))
+    path = store(run, tmp_path / "run.toml", summary_of(run))
 
-    assert rendered(load(path)) == rendered(run)
+    assert rendered(load_run(path)) == rendered(run)
 
 
 @pytest.mark.parametrize("name", RUNS)
@@ -809,17 +809,17 @@ def test_the_picture_holds_the_requests_of_whole_rounds() -> None:
 def test_the_json_document_has_no_number_that_json_lacks(name: str) -> None:
     run = RUNS[name]()
 
-    text = json.dumps(machine_document(run, "results/run.toml"), allow_nan=False)
+    text = json.dumps(document(run, "results/run.toml"), allow_nan=False)
 
     found = json.loads(text)
     assert found["command"] == "compare"
     assert found["summary"]["acceptance"]
-    assert len(found["summary"]["pairs"]) == len(run.plan["arms"]) - 1
+    assert len(found["summary"]["pairs"]) == len(run.plan.arms) - 1
 
 
 @pytest.mark.parametrize("name", RUNS)
 def test_the_summary_can_be_written_as_toml(name: str) -> None:
-    found = summary(RUNS[name]())
+    found = summary_of(RUNS[name]())
 
     text = tomli_w.dumps(found)
 
@@ -827,7 +827,7 @@ def test_the_summary_can_be_written_as_toml(name: str) -> None:
 
 
 def test_the_json_document_holds_the_verdict() -> None:
-    found = machine_document(passing_run(), "")["summary"]
+    found = document(passing_run(), "")["summary"]
 
     pair = found["pairs"][0]
     assert (found["acceptance"], pair["acceptance"]) == ("PASS", "PASS")

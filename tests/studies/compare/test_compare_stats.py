@@ -320,7 +320,7 @@ def comparisons(draw: st.DrawFn) -> Run:
 @given(run=comparisons())
 def test_a_run_is_judged_alike_as_it_goes_and_when_it_is_loaded(run: Run) -> None:
     judgement = judgement_of(run)
-    first_look = run.conclusion["first_look"]
+    first_look = run.conclusion.first_look
     rounds = rounds_of(run)
     seen: list[Outcome] = []
     over = False
@@ -359,7 +359,7 @@ def test_a_run_is_judged_alike_as_it_goes_and_when_it_is_loaded(run: Run) -> Non
     if over and rounds:
         whole_run = summarise_compare(run)
         valid = all(arm.valid for arm in (*summary.arms, *whole_run.arms))
-        if valid and run.plan["question"] == "all":
+        if valid and run.plan.question == "all":
             assert whole_run.acceptance is summary.acceptance
 
 

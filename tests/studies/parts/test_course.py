@@ -16,12 +16,11 @@ from tests.studies.compare.test_compare_report import (
 )
 from tests.support.documents import RUNS
 from tests.support.records import bench_run, compare_run, sample
+from tests.support.studies import groups_in, latencies_in, settlings_of
 from vestbench.model.run import Run
 from vestbench.stats.decision import MedianSummary, summarise
 from vestbench.studies.bench.summary import summarise_bench
 from vestbench.studies.compare.summary import summarise_compare
-from vestbench.studies.parts.settling import settlings_of
-from vestbench.studies.parts.sides import groups_in, latencies_in
 from vestbench.studies.starts.warmup_summary import summarise_warm_up
 
 

@@ -15,7 +15,7 @@ from vestbench.model.request import Outcome, Sample
 from vestbench.model.simulated import ExchangeSpec, LinkSpec
 from vestbench.running.ports import Pacer
 from vestbench.simulator.venue import SimulatedVenue
-from vestbench.studies.bench.experiment import BenchPlan, run_bench
+from vestbench.studies.bench.experiment import BenchSchedule, run_bench
 from vestbench.venues.vest.public import vest
 from vestbench.workers.remote import RemoteStack
 
@@ -34,7 +34,7 @@ def _median_ms(values: list[int | None]) -> float:
 
 
 def _measure(rtt_ms: float, tls: str) -> list[Sample]:
-    plan = BenchPlan(
+    plan = BenchSchedule(
         session=SessionPlan(pool=PoolSettings()),
         requests=2 * SESSIONS,
         sessions=SESSIONS,

@@ -10,9 +10,10 @@ from weakref import ref
 from tests.support.records import bench_run, sessions
 from vestbench.model.request import Sample
 from vestbench.model.run import Run
-from vestbench.report.machine import document, summary
 from vestbench.studies.bench.sheet import bench_brief
 from vestbench.studies.parts.once import once_for_each_run
+from vestbench.studies.shown import document
+from vestbench.studies.stored import summary_of
 
 
 class Derivation:
@@ -76,7 +77,7 @@ def test_the_file_the_tables_and_the_document_go_through_the_requests_once() -> 
     samples = Walked(sessions([100.0 + number for number in range(20)]))
     run = replace(bench_run(), samples=samples)
 
-    summary(run)  # what the file ends with
+    summary_of(run)  # what the file ends with
     walks = samples.walks
     bench_brief(run)
     document(run, "run.toml")

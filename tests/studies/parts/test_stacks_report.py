@@ -20,13 +20,13 @@ from tests.support.records import (
 )
 from vestbench.model.request import Outcome, Role, Sample
 from vestbench.model.run import Run
-from vestbench.results import load
 from vestbench.studies.bench.summary import BurstReuse, summarise_bench
 from vestbench.studies.compare.rounds import contradicts
 from vestbench.studies.compare.summary import PairSummary, summarise_compare
 from vestbench.studies.parts.breakdown import too_short
 from vestbench.studies.parts.groups import Acceptance, Why
 from vestbench.studies.parts.route import theoretical_saving_ms
+from vestbench.studies.registry import load_run
 
 WAYS = ("pooled", "unpooled", "warmed", "resumed", "http2")
 STACKS = ("httpx", "httpx2", "reqwest")
@@ -201,7 +201,7 @@ def test_a_stored_run_is_shown_identically(name: str, tmp_path: Path) -> None:
 
     path = store(run, tmp_path / "run.toml")
 
-    assert rendered(load(path)) == rendered(run)
+    assert rendered(load_run(path)) == rendered(run)
 
 
 # --- an arm is what it is called ---

@@ -12,8 +12,7 @@ from rich.console import Console
 from tests.support.records import CONCLUSION, CONDITIONS, STARTED, failure, sample
 from vestbench.model.request import FailureKind, Outcome, Role, Sample
 from vestbench.model.run import Run
-from vestbench.report import show_brief, show_run
-from vestbench.report.machine import document
+from vestbench.studies.shown import document, show_brief, show_run
 from vestbench.studies.starts.connect_summary import (
     ConnectSummary,
     StepSummary,

@@ -31,9 +31,10 @@ from vestbench.studies.parts.conditions import label
 from vestbench.studies.parts.distribution import Distributions
 from vestbench.studies.parts.groups import Acceptance
 from vestbench.studies.parts.route import is_relayed
-from vestbench.studies.parts.settling import Settling, settlings_of
+from vestbench.studies.parts.settling import Settling
 from vestbench.studies.parts.sides import groups_in, latencies_in
 from vestbench.studies.parts.waterfall import Waterfall
+from vestbench.studies.registry import study_of
 
 _WIDE, _NARROW = 720.0, 320.0  # of pictures, in pixels
 
@@ -151,20 +152,22 @@ def _section(heading: str, *content: Markup | Iterator[Markup | None]) -> Markup
 
 
 def _pictures(run: Run, conditions: str) -> Iterator[Markup]:
-    rows = Waterfall(groups_in(run), merged=is_relayed(run)).rows()
+    study = study_of(run)
+    groups = groups_in(study.sides(run), run.plan.confidence)
+    rows = Waterfall(groups, merged=is_relayed(run)).rows()
     figure = _figure(
         lambda width: waterfall(rows, width, conditions), _legend(), conditions
     )
     if figure is not None:
         yield _section("Where the time goes", figure)
-    arms = Distributions(latencies_in(run)).arms
+    arms = Distributions(latencies_in(study.sides(run))).arms
     about = "One axis for all; a higher bar is more requests."
     figure = _figure(
         lambda width: distributions(arms, width, conditions), about, conditions
     )
     if figure is not None:
         yield _section("How latencies spread", figure)
-    for course in settlings_of(run):
+    for course in study.settlings(run):
         figure = _settled(course, conditions)
         if figure is not None:
             named = f": {course.candidate}" if course.candidate else ""
@@ -211,7 +214,7 @@ def _figure(draw: Draw, about: str, conditions: str) -> Markup | None:
 
 
 def _footer(run: Run, conditions: str) -> Markup:
-    version = run.conditions.get("versions", {}).get("vestbench", "?")
+    version = run.conditions.versions.get("vestbench", "?")
     return tag(
         "footer",
         tag("p", f"Measured by vestbench {version}: {conditions}."),

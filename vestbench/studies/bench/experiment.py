@@ -19,7 +19,7 @@ BURN_IN = BURN_IN_SESSIONS * BURN_IN_REQUESTS
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class BenchPlan:
+class BenchSchedule:
     """How many requests, spread how."""
 
     session: SessionPlan
@@ -60,7 +60,7 @@ def sessions_for(requests: int, concurrency: int, strategy: Strategy) -> int:
 
 
 def run_bench(
-    plan: BenchPlan,
+    plan: BenchSchedule,
     stack: Stack,
     make_request: MakeRequest,
     *,
@@ -97,7 +97,7 @@ def run_bench(
 
 
 def _burn_in(
-    plan: BenchPlan, stack: Stack, make_request: MakeRequest, pacer: Pacer
+    plan: BenchSchedule, stack: Stack, make_request: MakeRequest, pacer: Pacer
 ) -> str:
     """Send the discarded requests, and return why not to go on, if so.
 
@@ -121,7 +121,7 @@ def _burn_in(
 
 
 def _session(
-    plan: BenchPlan,
+    plan: BenchSchedule,
     session: Session,
     number: int,
     bursts: list[int],

@@ -12,8 +12,9 @@ from vestbench.model.strategy import Strategy
 from vestbench.running.carry_out import Measurement
 from vestbench.running.pace import Pace
 from vestbench.stacks.registry import find_stack, kept_idle
-from vestbench.studies.asserted import with_assertions
-from vestbench.studies.bench.experiment import BURN_IN, BenchPlan, run_bench
+from vestbench.studies.bench.experiment import BURN_IN, BenchSchedule, run_bench
+from vestbench.studies.bench.plan import BenchPlan
+from vestbench.studies.judging import with_assertions
 
 
 class BenchJob:
@@ -37,7 +38,7 @@ class BenchJob:
 
     def __init__(
         self,
-        plan: BenchPlan,
+        plan: BenchSchedule,
         pace: Pace,
         *,
         min_saving_s: float,
@@ -52,21 +53,20 @@ class BenchJob:
         session, width = plan.session, plan.session.concurrency
         strategy = str(session.strategy)
         self.label = strategy
-        asked: dict[str, Any] = {
-            "requests": plan.requests,
-            "sessions": plan.sessions,
-            "concurrency": width,
-            "strategy": strategy,
-            "kept_idle": _kept(session),
-            "burn_in": BURN_IN,
-            "min_saving_ms": 1e3 * min_saving_s,
-            "confidence": confidence,
-            **({"gate": True} if gate else {}),
+        asked = BenchPlan(
+            requests=plan.requests,
+            sessions=plan.sessions,
+            concurrency=width,
+            strategy=strategy,
+            kept_idle=_kept(session),
+            burn_in=BURN_IN,
+            min_saving_ms=1e3 * min_saving_s,
+            confidence=confidence,
+            gate=gate,
             **pace.stored(),
-            **({"http2": True} if session.http2 else {}),
-        }
-        if plan.session.kernel_timestamps:
-            asked["kernel_timestamps"] = True
+            http2=session.http2,
+            kernel_timestamps=session.kernel_timestamps,
+        )
         self.plan = with_assertions(asked, self.command, assertions)
         self.facts: Mapping[str, Any] = {
             "strategy": strategy,
@@ -92,6 +92,13 @@ class BenchJob:
             record=measurement.record,
         )
         measurement.take(end)
+
+    def summary(self, run: Run) -> Mapping[str, Any]:
+        """Return what the run found, as plain values, for whoever reads its file."""
+        # Its import would keep the first request waiting.
+        from vestbench.studies.stored import summary_of
+
+        return summary_of(run)
 
 
 def _kept(session: SessionPlan) -> int:

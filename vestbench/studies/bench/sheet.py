@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 from rich import box
@@ -11,7 +11,7 @@ from rich.console import RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from vestbench.model.run import Run
+from vestbench.assertions.judge import AssertionResult
 from vestbench.model.strategy import Strategy
 from vestbench.report.sheet import ACCEPTANCE_STYLES, CaptionedTable, Figure, Sheet
 from vestbench.report.units import (
@@ -23,15 +23,15 @@ from vestbench.report.units import (
     ms,
     odds,
     percent,
-    plain,
     plural,
     quantile_bound,
     quantile_cell,
 )
 from vestbench.stats.decision import MedianSummary
 from vestbench.stats.evidence import CONFIDENCE_THRESHOLDS, projected_rounds
+from vestbench.studies.bench.plan import BenchRun
 from vestbench.studies.bench.summary import BenchSummary, summarise_bench
-from vestbench.studies.parts.asserted import asserted_of
+from vestbench.studies.parts.asserted import asserted_part
 from vestbench.studies.parts.building import build_line
 from vestbench.studies.parts.conditions import (
     conditions_table,
@@ -47,7 +47,7 @@ from vestbench.studies.parts.warnings import bench_warnings
 from vestbench.studies.parts.waterfall import Waterfall
 
 
-def bench_report(run: Run) -> Sheet:
+def bench_report(run: BenchRun, asserted: Sequence[AssertionResult]) -> Sheet:
     """Return the whole report of a bench run."""
     summary = summarise_bench(run)
     parts: list[RenderableType] = [
@@ -67,22 +67,22 @@ def bench_report(run: Run) -> Sheet:
         parts += ["", Figure("Median request by phase, to scale", picture)]
     parts += ["", build_line(run)]
     if summary.kernel is not None:
-        parts += ["", *kernel_lines(summary.kernel, run.plan["confidence"])]
+        parts += ["", *kernel_lines(summary.kernel, run.plan.confidence)]
     return Sheet(
         headline=tuple(_headline(run, summary)),
-        asserted=tuple(asserted_of(run)),
+        asserted=tuple(asserted_part(asserted)),
         conditions=conditions_table(run),
         parts=tuple(parts),
         warnings=tuple(bench_warnings(run, summary)),
     )
 
 
-def bench_brief(run: Run) -> RenderableType:
+def bench_brief(run: BenchRun, asserted: Sequence[AssertionResult]) -> RenderableType:
     """Return the verdict of a bench run."""
-    return Lines(*_headline(run, summarise_bench(run)), *asserted_of(run))
+    return Lines(*_headline(run, summarise_bench(run)), *asserted_part(asserted))
 
 
-def _headline(run: Run, summary: BenchSummary) -> Iterator[Text]:
+def _headline(run: BenchRun, summary: BenchSummary) -> Iterator[Text]:
     """Say in a sentence what was found, and in another whether it suffices."""
     saving = summary.saving
     if saving is None:
@@ -113,30 +113,30 @@ def _share_line(summary: BenchSummary, share: MedianSummary) -> Text:
     return line
 
 
-def _no_saving(run: Run, summary: BenchSummary) -> str:
+def _no_saving(run: BenchRun, summary: BenchSummary) -> str:
     if not run.samples:
         return "no request got a response."
-    if run.plan["strategy"] == Strategy.UNPOOLED:
+    if run.plan.strategy == Strategy.UNPOOLED:
         return "every request opened a connection, as asked (--unpooled)."
     if not summary.reuse.reused:
         return "no request reused a connection."
     return "no session has both a cold and a subsequent request."
 
 
-def _acceptance_line(run: Run, summary: BenchSummary) -> Text:
+def _acceptance_line(run: BenchRun, summary: BenchSummary) -> Text:
     """Return `saving ≥ 50 ms: PASS` with the evidence, or the reason."""
     acceptance = summary.acceptance
     if acceptance is None:
         return Text("saving: not asked for")
-    line = Text(f"saving ≥ {run.plan['min_saving_ms']:g} ms: ")
+    line = Text(f"saving ≥ {run.plan.min_saving_ms:g} ms: ")
     line.append(str(acceptance), ACCEPTANCE_STYLES[acceptance])
     detail = _because(run, summary)
     return line.append(f"  {detail}") if detail else line
 
 
-def _because(run: Run, summary: BenchSummary) -> str:
+def _because(run: BenchRun, summary: BenchSummary) -> str:
     saving, closure, reuse = summary.saving, summary.closure, summary.reuse
-    target = run.plan["min_saving_ms"]
+    target = run.plan.min_saving_ms
     if summary.why is Why.NOT_REUSED:
         share = percent(reuse.expected - reuse.reused, reuse.expected)
         return (
@@ -171,18 +171,18 @@ def _because(run: Run, summary: BenchSummary) -> str:
     return f"{votes} of {sessions}, evidence {odds(saving.evidence)}"
 
 
-def _projection(run: Run, saving: Any) -> str:
+def _projection(run: BenchRun, saving: Any) -> str:
     rounds = projected_rounds(
         max(saving.votes_pass, saving.votes_fail),
         saving.rounds,
-        CONFIDENCE_THRESHOLDS[run.plan["confidence"]],
+        CONFIDENCE_THRESHOLDS[run.plan.confidence],
     )
     if rounds is None:
         return "more sessions will not settle it"
     return f"about {rounds} sessions would settle it if the trend holds"
 
 
-def _reuse_line(run: Run, summary: BenchSummary) -> Text:
+def _reuse_line(run: BenchRun, summary: BenchSummary) -> Text:
     """Say how many requests were proved to reuse a connection."""
     reuse = summary.reuse
     opened = f"{plural(reuse.connections, 'connection')} for "
@@ -207,22 +207,22 @@ def _reuse_line(run: Run, summary: BenchSummary) -> Text:
         "green" if all_reused else "bold red",
     )
     line.append(f", {opened}")
-    counted = run.conclusion.get("server")
-    if counted:
+    counted = run.conclusion.server
+    if counted is not None:
         line.append(
-            f"; the exchange counted {plain(counted['connections'])} connections and "
-            f"{plain(counted['requests'])} requests, burn-in included",
+            f"; the exchange counted {counted.connections} connections and "
+            f"{counted.requests} requests, burn-in included",
             "dim",
         )
     return line
 
 
-def _groups_table(run: Run, summary: BenchSummary) -> Table:
+def _groups_table(run: BenchRun, summary: BenchSummary) -> Table:
     """Return cold against subsequent: latency, phases, the client's own time."""
     about = "Latency and phases, cold against subsequent"
     table = CaptionedTable(about, box=box.SIMPLE_HEAD, padding=(0, 1), pad_edge=False)
     table.add_column("ms", no_wrap=True)
-    level = f"{100 * run.plan['confidence']:g} %"
+    level = f"{100 * run.plan.confidence:g} %"
     for heading in ("n", f"p50 [{level} CI]", "p90", "p99", "min", "max"):
         table.add_column(heading, justify="right", no_wrap=True)
     merged = is_relayed(run)
@@ -254,7 +254,7 @@ def _metric_row(metric: Metric, *, merged: bool) -> list[RenderableType]:
     ]
 
 
-def _footnotes(run: Run, summary: BenchSummary) -> Iterator[str]:
+def _footnotes(run: BenchRun, summary: BenchSummary) -> Iterator[str]:
     yield "cold opened its connection, subsequent reused one: by proof, not by plan"
     yield from no_phases_note(run)
     shown = [
@@ -263,10 +263,10 @@ def _footnotes(run: Run, summary: BenchSummary) -> Iterator[str]:
         for metric in group.metrics
         for estimate in (metric.p90, metric.p99)
     ]
-    yield from quantile_notes(shown, run.plan["confidence"])
+    yield from quantile_notes(shown, run.plan.confidence)
 
 
-def _saving_table(run: Run, summary: BenchSummary) -> Table | None:
+def _saving_table(run: BenchRun, summary: BenchSummary) -> Table | None:
     """Return the saving, what it is made of, and what the route lets one expect."""
     closure, saving = summary.closure, summary.saving
     if closure is None or saving is None:

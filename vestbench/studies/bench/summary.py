@@ -12,7 +12,6 @@ from math import inf, isfinite
 from statistics import median
 
 from vestbench.model.request import NS_PER_MS, Outcome, Role, Sample
-from vestbench.model.run import Run
 from vestbench.model.strategy import Strategy
 from vestbench.stats.bounds import Bounds, session_bounds
 from vestbench.stats.decision import (
@@ -29,6 +28,7 @@ from vestbench.stats.diagnostics import (
     syn_retransmissions,
 )
 from vestbench.stats.evidence import MIN_ROUNDS
+from vestbench.studies.bench.plan import BenchRun
 from vestbench.studies.parts.breakdown import Breakdown, breakdown_of, too_short
 from vestbench.studies.parts.groups import (
     MAX_NOT_REUSED,
@@ -94,10 +94,10 @@ class BenchSummary:
 
 
 @once_for_each_run
-def summarise_bench(run: Run) -> BenchSummary:
+def summarise_bench(run: BenchRun) -> BenchSummary:
     """Derive the summary of a bench run."""
-    confidence = float(run.plan["confidence"])
-    target = float(run.plan["min_saving_ms"])
+    confidence = run.plan.confidence
+    target = run.plan.min_saving_ms
     tally = _Tally(run)
     cold = tally.groups[False].group("cold", confidence)
     subsequent = tally.groups[True].group("subsequent", confidence)
@@ -139,14 +139,14 @@ def summarise_bench(run: Run) -> BenchSummary:
         retransmits=tally.retransmits,
         resumed=tally.resumed,
         disturbed=disturbed_samples(run),
-        kernel=kernel_offsets(run),
+        kernel=kernel_offsets(run) if run.plan.kernel_timestamps else None,
     )
 
 
 class _Tally:
     """What one pass over the outcomes of a run collects, however many there are."""
 
-    def __init__(self, run: Run) -> None:
+    def __init__(self, run: BenchRun) -> None:
         self.groups = {False: GroupTally(), True: GroupTally()}
         self.versions: set[str] = set()  # of TLS, on connections that were opened
         self.waits = array("d")  # ms, of reused requests; the first of them
@@ -160,8 +160,8 @@ class _Tally:
         self._known: set[int] = set()
         self._connections = 0
         self._expected = self._reused = 0
-        self._size = int(run.plan["concurrency"])
-        self._kept = int(run.plan.get("kept_idle", self._size))
+        self._size = run.plan.concurrency
+        self._kept = self._size if run.plan.kept_idle is None else run.plan.kept_idle
         # By session and number: requests of a burst, and those that reused nothing.
         self._bursts: dict[tuple[int, int], list[int]] = {}
         for sample in run.samples:
@@ -252,7 +252,7 @@ class _Tally:
         return votes
 
 
-def session_votes(run: Run) -> list[tuple[float, Bounds]]:
+def session_votes(run: BenchRun) -> list[tuple[float, Bounds]]:
     """Return, for each session, its cold latency and its saving, both in ms."""
     return _Tally(run).votes()
 
@@ -271,13 +271,13 @@ def _percent(first: float, vote: Bounds) -> Bounds:
 
 
 def _accept(
-    run: Run,
+    run: BenchRun,
     reuse: Reuse,
     saving: SavingSummary | None,
     closure: Breakdown | None,
     target: float,
 ) -> tuple[Acceptance | None, Why]:
-    if run.plan["strategy"] == Strategy.UNPOOLED or not reuse.expected:
+    if run.plan.strategy == Strategy.UNPOOLED or not reuse.expected:
         return None, Why.NONE
     if reuse.reused < (1 - MAX_NOT_REUSED) * reuse.expected:
         return Acceptance.INVALID, Why.NOT_REUSED

@@ -45,7 +45,7 @@ class Arm:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class ComparePlan:
+class CompareSchedule:
     """Which arms, in which rounds."""
 
     arms: tuple[Arm, ...]
@@ -100,7 +100,7 @@ class Comparison:
 
     def __init__(
         self,
-        plan: ComparePlan,
+        plan: CompareSchedule,
         stack: Stack,
         make_request: MakeRequest,
         make_warm_up: MakeRequest,

@@ -7,33 +7,40 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from hashlib import sha256
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
-from vestbench.errors import InvalidRunError, UsageError, VenueError
+from msgspec.structs import replace
+
+from vestbench.errors import UsageError, VenueError
 from vestbench.model.request import Outcome, Sample
 from vestbench.model.run import Run
 from vestbench.model.strategy import Strategy
-from vestbench.report import guarded
 from vestbench.report.units import interval, median_of
-from vestbench.results import load
 from vestbench.running.carry_out import Destination, Measurement
 from vestbench.running.facts import exchange_facts, link_facts, pool_facts
 from vestbench.running.pace import Pace
 from vestbench.stats.evidence import MAX_ROUNDS, MIN_ROUNDS
-from vestbench.studies.asserted import with_assertions
 from vestbench.studies.compare.experiment import (
     SETUP_ROUNDS,
     Arm,
-    ComparePlan,
+    CompareSchedule,
     Comparison,
     control_of,
     name_arms,
     on_stacks,
 )
 from vestbench.studies.compare.judgement import Judgement
-from vestbench.studies.compare.rounds import Round, rounds_of
+from vestbench.studies.compare.plan import (
+    Asking,
+    ComparePlan,
+    CompareRun,
+    PlannedArm,
+    Vote,
+)
+from vestbench.studies.compare.rounds import Round, rounds_of, target_of
 from vestbench.studies.compare.sheet import progress_text
 from vestbench.studies.compare.summary import summarise_compare
+from vestbench.studies.judging import with_assertions
 from vestbench.studies.parts.groups import Acceptance, Why
 from vestbench.studies.parts.route import theoretical_saving_ms
 from vestbench.venues import find_venue
@@ -151,27 +158,28 @@ class CompareJob:
             "concurrency": 1,
         }
         pairs = question.vote == "pair"
-        plan: dict[str, Any] = {
-            "arms": [_stored(arm) for arm in question.arms],
-            "control": question.control,
-            "question": question.question,
-            "vote": question.vote,
-            "idle_s": question.idle_s,
-            "warm_connections": max(1, destination.pool.max_idle),
-            "confidence": question.confidence,
-            "min_rounds": max(question.min_rounds, 2 * MIN_ROUNDS if pairs else 0),
+        plan = ComparePlan(
+            arms=tuple(_stored(arm) for arm in question.arms),
+            control=question.control,
+            question=cast(Asking, question.question),
+            vote=cast(Vote, question.vote),
+            idle_s=question.idle_s,
+            warm_connections=max(1, destination.pool.max_idle),
+            confidence=question.confidence,
+            min_rounds=max(question.min_rounds, 2 * MIN_ROUNDS if pairs else 0),
             **question.target.stored(),
             **pace.stored(),
-            **({"http2": True} if destination.http2 else {}),
-        }
-        plan["identity"] = _identity(plan, destination)
-        self.earlier = None if resume is None else _earlier(resume, plan["identity"])
+            http2=destination.http2,
+            max_rounds=MAX_ROUNDS,
+            min_duration_s=question.min_duration_s,
+            resumed="" if resume is None else str(resume),
+        )
+        identity = _identity(plan, destination)
+        self.earlier = None if resume is None else _earlier(resume, identity)
         self._done = rounds_of(self.earlier) if self.earlier is not None else []
-        plan["max_rounds"] = _most(question, plan["min_rounds"], len(self._done))
-        plan["min_duration_s"] = question.min_duration_s
-        if resume is not None:
-            plan["resumed"] = str(resume)
-        self.plan = with_assertions(plan, self.command, assertions)
+        most = _most(question, plan.min_rounds, len(self._done))
+        plan = replace(plan, identity=identity, max_rounds=most)
+        self.plan: ComparePlan = with_assertions(plan, self.command, assertions)
         self._experiment: Comparison | None = None
         self._judgement: Judgement | None = None
         self._first_look = _NO_LOOK_YET
@@ -181,17 +189,17 @@ class CompareJob:
         """How many requests it may send, the unmeasured ones included."""
         unmeasured = {
             Strategy.UNPOOLED: 0,
-            Strategy.WARMED: int(self.plan["warm_connections"]),
+            Strategy.WARMED: self.plan.warm_connections,
         }
         each = sum(1 + unmeasured.get(arm.strategy, 1) for arm in self._arms)
-        rounds = int(self.plan["max_rounds"]) - len(self._done)
+        rounds = self.plan.max_rounds - len(self._done)
         return each * (rounds + SETUP_ROUNDS)
 
     def set_up(self, measurement: Measurement) -> Mapping[str, Any]:
         """Send the discarded rounds; they tell how far away the venue is."""
         measurement.say("discarded rounds, to fill caches")
         self._experiment = Comparison(
-            self._compare_plan(),
+            self._schedule(),
             measurement.stack,
             measurement.request,
             measurement.warm_up_request,
@@ -199,43 +207,41 @@ class CompareJob:
         )
         outcomes = self._experiment.set_up()
         found = self._found(outcomes)
-        percent = "min_saving_percent" in self.plan
-        target = (
-            self.plan["min_saving_percent"]
-            if percent
-            else found.get("auto_target_ms", self.plan.get("min_saving_ms"))
-        )
+        plan = self.plan
+        percent = plan.min_saving_percent is not None
+        target = plan.min_saving_percent if percent else plan.min_saving_ms
+        target = found.get("auto_target_ms", target)
         if target is None:
             raise VenueError(
                 "--min-saving auto: no request got through, so the route's round trip "
                 "is not known"
             )
-        self._judgement = Judgement(self.plan, float(target), percent=percent)
+        self._judgement = Judgement(plan, target, percent=percent)
         if self.earlier is not None:
             # A run that was killed does not say; its minimum may not have passed.
-            unknown = _NO_LOOK_YET if self.earlier.plan["min_duration_s"] else 0
-            found_look = self.earlier.conclusion.get("first_look", unknown)
-            self._first_look = int(found_look)
+            unknown = _NO_LOOK_YET if self.earlier.plan.min_duration_s else 0
+            known = self.earlier.conclusion.first_look
+            self._first_look = unknown if known is None else known
         for old in self._done:
             self._judgement.add(old, look=old.number + 1 >= self._first_look)
         return found
 
-    def _compare_plan(self) -> ComparePlan:
+    def _schedule(self) -> CompareSchedule:
         half: tuple[str, ...] = ()
-        if self.plan["vote"] == "pair" and len(self._done) % 2:
+        if self.plan.vote == "pair" and len(self._done) % 2:
             last = self._done[-1].outcomes
             half = tuple(sorted(last, key=lambda label: last[label].slot.index))
         # After every number in use: an interrupted round has left outcomes as well.
         old = self.earlier.outcomes if self.earlier is not None else ()
         first = 1 + max((outcome.slot.session for outcome in old), default=-1)
-        return ComparePlan(
+        return CompareSchedule(
             arms=self._arms,
             pool=self._pool,
-            max_rounds=first + self.plan["max_rounds"] - len(self._done),
+            max_rounds=first + self.plan.max_rounds - len(self._done),
             seed=self._pace.seed,
-            paired=self.plan["vote"] == "pair",
-            idle_s=self.plan["idle_s"],
-            warm_connections=self.plan["warm_connections"],
+            paired=self.plan.vote == "pair",
+            idle_s=self.plan.idle_s,
+            warm_connections=self.plan.warm_connections,
             http2=self._http2,
             first_round=first,
             half=half,
@@ -243,10 +249,10 @@ class CompareJob:
 
     def _found(self, outcomes: list[Outcome]) -> dict[str, float]:
         """Settle an automatic target on the route as the discarded rounds saw it."""
-        if "min_saving" not in self.plan:
+        if self.plan.min_saving is None:
             return {}
         if self.earlier is not None:
-            return {"auto_target_ms": self.earlier.conditions["auto_target_ms"]}
+            return {"auto_target_ms": target_of(self.earlier)[0]}
         samples = [outcome for outcome in outcomes if isinstance(outcome, Sample)]
         saving = theoretical_saving_ms(samples, self.plan)
         return {} if saving is None else {"auto_target_ms": _AUTO_SHARE * saving}
@@ -260,7 +266,7 @@ class CompareJob:
         measurement.conclusion["first_look"] = self._first_look
 
         def judge(number: int, outcomes: Mapping[str, Outcome]) -> bool:
-            waited = time.monotonic() - begin >= self.plan["min_duration_s"]
+            waited = time.monotonic() - begin >= self.plan.min_duration_s
             if waited and self._first_look == _NO_LOOK_YET:
                 self._first_look = number + 1
                 measurement.conclusion["first_look"] = self._first_look
@@ -278,11 +284,22 @@ class CompareJob:
         else:
             measurement.stopped = "the rounds of the resumed run are decided already"
 
+    def summary(self, run: Run) -> Mapping[str, Any]:
+        """Return what the run found, as plain values, for whoever reads its file."""
+        # Its import would keep the first request waiting.
+        from vestbench.studies.stored import summary_of
 
-def _stored(arm: Arm) -> dict[str, str]:
+        return summary_of(run)
+
+
+def _stored(arm: Arm) -> PlannedArm:
     """Return an arm as it is stored in a plan."""
-    stored = {"label": arm.label, "strategy": str(arm.strategy), "stack": arm.stack}
-    return {**stored, "against": arm.against} if arm.against else stored
+    return PlannedArm(
+        label=arm.label,
+        strategy=str(arm.strategy),
+        stack=arm.stack,
+        against=arm.against,
+    )
 
 
 def _standing(judgement: Judgement) -> str:
@@ -298,15 +315,19 @@ def _standing(judgement: Judgement) -> str:
     return progress_text(judgement.rounds, found, most)
 
 
-def _identity(plan: Mapping[str, Any], destination: Destination) -> dict[str, Any]:
+# What may differ in a run that is continued.
+_ITS_OWN = ("min_rounds", "max_rate", "seed", "max_rounds", "min_duration_s", "resumed")
+
+
+def _identity(plan: ComparePlan, destination: Destination) -> dict[str, Any]:
     """Return what makes two runs the same experiment, so that one may be resumed."""
-    own = ("min_rounds", "max_rate", "seed")  # what may differ
     venue = find_venue(destination.venue)
     identity: dict[str, Any] = {
-        **{key: value for key, value in plan.items() if key not in own},
+        **{key: v for key, v in plan.stored().items() if key not in _ITS_OWN},
+        "arms": [arm.stored() for arm in plan.arms],
         "venue": venue.name,
         "endpoint": venue.endpoint(destination.endpoint).name,
-        "pool": pool_facts(destination.pool),
+        "pool": pool_facts(destination.pool).stored(),
         "sign_on_path": destination.access.on_path,
     }
     if venue.private_query:  # its name says nothing of the query
@@ -315,18 +336,20 @@ def _identity(plan: Mapping[str, Any], destination: Destination) -> dict[str, An
         identity["link"] = (
             {} if destination.link is None else link_facts(destination.link)
         )
-        identity["exchange"] = exchange_facts(destination.exchange)
+        identity["exchange"] = exchange_facts(destination.exchange).stored()
     return identity
 
 
-def _earlier(path: Path, identity: Mapping[str, Any]) -> Run:
+def _earlier(path: Path, identity: Mapping[str, Any]) -> CompareRun:
     """Load the run to go on with, having checked that it is the same and undecided."""
-    run = load(path)
-    if run.command != "compare":
-        raise UsageError(f"--resume: {path} is a result of {run.command}")
-    stored = run.plan.get("identity", {})
-    if not isinstance(stored, Mapping):
-        raise InvalidRunError(f"{path} is damaged: its identity is no table")
+    # It knows all studies; only a run that is continued needs it.
+    from vestbench.studies.registry import load_run
+
+    loaded = load_run(path)
+    if not isinstance(loaded.plan, ComparePlan):
+        raise UsageError(f"--resume: {path} is a result of {loaded.command}")
+    run = cast(CompareRun, loaded)
+    stored = run.plan.identity
     differing = [key for key in identity if stored.get(key) != identity[key]]
     if differing:
         names = ", ".join(differing)
@@ -334,7 +357,7 @@ def _earlier(path: Path, identity: Mapping[str, Any]) -> Run:
             f"--resume: {path} was another experiment, it differs in {names}; "
             "give the same options"
         )
-    summary = guarded(lambda: summarise_compare(run))
+    summary = summarise_compare(run)
     if summary.acceptance is not Acceptance.INCONCLUSIVE:
         raise UsageError(f"--resume: {path} is decided: {summary.acceptance}")
     if any(pair.why is Why.CLOSE for pair in summary.pairs):

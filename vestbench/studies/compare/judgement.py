@@ -3,17 +3,15 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping
-from typing import Any, Literal
 
 from vestbench.model.request import Sample
 from vestbench.stats.decision import SavingSummary, close_margin
 from vestbench.stats.evidence import projected_rounds, threshold_of
 from vestbench.stats.sequential import SequentialVerdict, Verdict
+from vestbench.studies.compare.plan import ComparePlan, controls_of
 from vestbench.studies.compare.rounds import (
     Round,
     contradicts,
-    controls_of,
     pair_confidence,
     timed,
     too_many,
@@ -24,18 +22,16 @@ GIVE_UP_AFTER = 12
 
 
 def new_verdict(
-    plan: Mapping[str, Any], target: float, *, percent: bool
+    plan: ComparePlan, target: float, *, percent: bool
 ) -> SequentialVerdict:
     """Return the verdict of one pair, before its first round."""
-    vote: Literal["round", "pair"] = "pair" if plan["vote"] == "pair" else "round"
-    margin = float(plan["close"]) if "close" in plan else close_margin(target)
     return SequentialVerdict(
         target=target,
         confidence=pair_confidence(plan),
-        min_rounds=int(plan["min_rounds"]),
-        max_rounds=int(plan["max_rounds"]),
-        close=margin,
-        vote=vote,
+        min_rounds=plan.min_rounds,
+        max_rounds=plan.max_rounds,
+        close=close_margin(target),
+        vote=plan.vote,
         percent=percent,
     )
 
@@ -49,12 +45,10 @@ class Judgement:
         percent: Whether it is in percent.
     """
 
-    def __init__(
-        self, plan: Mapping[str, Any], target: float, *, percent: bool
-    ) -> None:
+    def __init__(self, plan: ComparePlan, target: float, *, percent: bool) -> None:
         self._plan = plan
         self._controls = controls_of(plan)
-        self._strategies = {arm["label"]: arm["strategy"] for arm in plan["arms"]}
+        self._strategies = {arm.label: arm.strategy for arm in plan.arms}
         self.verdicts = {
             label: new_verdict(plan, target, percent=percent)
             for label in self._controls
@@ -84,7 +78,7 @@ class Judgement:
         ):
             return True
         states = [verdict.state.verdict for verdict in self.verdicts.values()]
-        if self._plan["question"] == "any" and Verdict.PASS in states:
+        if self._plan.question == "any" and Verdict.PASS in states:
             return True
         return Verdict.RUNNING not in states
 
@@ -94,11 +88,11 @@ class Judgement:
         return projection_of(summary, self._plan)
 
 
-def projection_of(summary: SavingSummary, plan: Mapping[str, Any]) -> int | None:
+def projection_of(summary: SavingSummary, plan: ComparePlan) -> int | None:
     """Return how many rounds in all would decide; a pair of rounds has one vote."""
     votes = projected_rounds(
         max(summary.votes_pass, summary.votes_fail),
         summary.rounds,
         threshold_of(pair_confidence(plan)),
     )
-    return votes * 2 if votes is not None and plan["vote"] == "pair" else votes
+    return votes * 2 if votes is not None and plan.vote == "pair" else votes

@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from vestbench.model.run import Run
 from vestbench.model.strategy import Strategy
 from vestbench.report.units import ms, plural
 from vestbench.stats.decision import Decision
+from vestbench.studies.compare.plan import CompareRun
 from vestbench.studies.compare.summary import CompareSummary, PairSummary
 from vestbench.studies.parts.breakdown import Breakdown
 from vestbench.studies.parts.groups import Acceptance, Why
 
 
-def explanation(run: Run, summary: CompareSummary, pair: PairSummary) -> str:
+def explanation(run: CompareRun, summary: CompareSummary, pair: PairSummary) -> str:
     """Return why the pair was accepted or not; empty where its figures say it."""
     closure = pair.closure
     if pair.why is Why.NOT_REUSED:
@@ -51,15 +51,15 @@ def _too_short(closure: Breakdown) -> str:
     )
 
 
-def _undecided(run: Run, summary: CompareSummary, pair: PairSummary) -> str:
-    needed = int(run.plan["min_rounds"])
+def _undecided(run: CompareRun, summary: CompareSummary, pair: PairSummary) -> str:
+    needed = run.plan.min_rounds
     if summary.acceptance is Acceptance.PASS:
         return "not decided when another candidate passed, which ended the run"
     if pair.rounds < needed:
         return f"at least {needed} rounds are needed"
     if pair.summary.decision is not Decision.UNDECIDED:
         return "no verdict is given before --min-duration has passed"
-    early = run.interrupted or run.conclusion.get("stopped")
+    early = run.interrupted or run.conclusion.stopped
     return f"{'not decided yet' if early else 'too noisy to tell'}; {_more(pair)}"
 
 

@@ -5,11 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from math import inf
-from typing import Any
 
 from vestbench.model.request import NS_PER_MS, Outcome, Sample
-from vestbench.model.run import Run
 from vestbench.model.strategy import Strategy
+from vestbench.studies.compare.plan import ComparePlan, CompareRun
 from vestbench.studies.parts.groups import MAX_NOT_REUSED
 
 # Answered requests of an arm that may contradict its strategy before the run is
@@ -30,9 +29,9 @@ class Round:
         return first.slot.index < second.slot.index
 
 
-def rounds_of(run: Run) -> list[Round]:
+def rounds_of(run: CompareRun) -> list[Round]:
     """Return the rounds in which every arm has an outcome, in their order."""
-    labels = [arm["label"] for arm in run.plan["arms"]]
+    labels = [arm.label for arm in run.plan.arms]
     found: dict[int, dict[str, Outcome]] = {}
     for outcome in run.outcomes:
         found.setdefault(outcome.slot.session, {})[outcome.slot.arm] = outcome
@@ -43,27 +42,31 @@ def rounds_of(run: Run) -> list[Round]:
     ]
 
 
-def target_of(run: Run) -> tuple[float, bool]:
+def target_of(run: CompareRun) -> tuple[float, bool]:
     """Return the saving that is asked for, and whether it is in percent.
 
     `--min-saving auto` is settled when the route is known, so it is in the conditions.
     """
-    if "min_saving_percent" in run.plan:
-        return float(run.plan["min_saving_percent"]), True
-    if "min_saving_ms" in run.plan:
-        return float(run.plan["min_saving_ms"]), False
-    return float(run.conditions["auto_target_ms"]), False
+    plan = run.plan
+    if plan.min_saving_percent is not None:
+        return plan.min_saving_percent, True
+    found = plan.min_saving_ms
+    if found is None:
+        found = run.conditions.auto_target_ms
+    if found is None:  # which no run has that was read, or set up
+        raise ValueError("the automatic target was never settled")
+    return found, False
 
 
-def pair_confidence(plan: Mapping[str, Any]) -> float:
+def pair_confidence(plan: ComparePlan) -> float:
     """Return the confidence that the verdict of each pair needs.
 
     When any of several candidates may pass, each has to be surer: 1 - 0.05 / m, for
     which the next confidence of the table, 99 %, serves up to five.
     """
-    if plan["question"] == "any" and len(plan["arms"]) > 2:
+    if plan.question == "any" and len(plan.arms) > 2:
         return 0.99
-    return float(plan["confidence"])
+    return plan.confidence
 
 
 def timed(outcome: Outcome) -> tuple[float, bool]:
@@ -86,27 +89,18 @@ def contradicts(strategy: str, outcome: Outcome) -> bool:
     return not outcome.reused
 
 
-def control_of(plan: Mapping[str, Any], arm: Mapping[str, Any]) -> str:
-    """Return the label of what `arm` is compared with: the control of its own stack."""
-    return str(arm.get("against", plan["control"]))
-
-
-def controls_of(plan: Mapping[str, Any]) -> dict[str, str]:
-    """Return the label of each candidate with that of its control."""
-    controls = {arm["label"]: control_of(plan, arm) for arm in plan["arms"]}
-    return {label: control for label, control in controls.items() if label != control}
-
-
 def too_many(contradictions: int, answered: int) -> bool:
     """Say whether an arm contradicted its name too often to be called by it."""
     return contradictions > max(_FEW_ENOUGH, MAX_NOT_REUSED * answered)
 
 
-def first_look(run: Run) -> float:
+def first_look(run: CompareRun) -> float:
     """Return the first round, counted from 1, on which a verdict was allowed.
 
     A run that was killed does not say. If it had a minimum duration, that may not have
     passed, and then no round was looked at.
     """
-    unknown = inf if run.plan.get("min_duration_s") else 0
-    return float(run.conclusion.get("first_look", unknown))
+    known = run.conclusion.first_look
+    if known is None:
+        return inf if run.plan.min_duration_s else 0
+    return known

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from math import inf, isfinite
 
 from rich import box
@@ -11,8 +11,8 @@ from rich.console import RenderableType
 from rich.table import Table
 from rich.text import Text
 
+from vestbench.assertions.judge import AssertionResult
 from vestbench.model.request import NS_PER_MS, Sample
-from vestbench.model.run import Run
 from vestbench.model.strategy import Strategy
 from vestbench.report.sheet import ACCEPTANCE_STYLES, CaptionedTable, Figure, Sheet
 from vestbench.report.stacks import (
@@ -35,6 +35,7 @@ from vestbench.report.units import (
     quantile_bound,
     quantile_cell,
 )
+from vestbench.studies.compare.plan import CompareRun
 from vestbench.studies.compare.reasons import explanation
 from vestbench.studies.compare.rounds import rounds_of
 from vestbench.studies.compare.summary import (
@@ -43,7 +44,7 @@ from vestbench.studies.compare.summary import (
     PairSummary,
     summarise_compare,
 )
-from vestbench.studies.parts.asserted import asserted_of
+from vestbench.studies.parts.asserted import asserted_part
 from vestbench.studies.parts.breakdown import Breakdown
 from vestbench.studies.parts.building import build_line
 from vestbench.studies.parts.conditions import (
@@ -64,7 +65,7 @@ _PHYSICAL = {
 }
 
 
-def compare_report(run: Run) -> Sheet:
+def compare_report(run: CompareRun, asserted: Sequence[AssertionResult]) -> Sheet:
     """Return the whole report of a comparison."""
     summary = summarise_compare(run)
     parts: list[RenderableType] = [
@@ -86,14 +87,14 @@ def compare_report(run: Run) -> Sheet:
     parts += ["", build_line(run)]
     return Sheet(
         headline=tuple(_headlines(run, summary)),
-        asserted=tuple(asserted_of(run)),
+        asserted=tuple(asserted_part(asserted)),
         conditions=conditions_table(run),
         parts=tuple(parts),
         warnings=tuple(compare_warnings(run, summary)),
     )
 
 
-def _stacks(run: Run, summary: CompareSummary) -> Iterator[RenderableType]:
+def _stacks(run: CompareRun, summary: CompareSummary) -> Iterator[RenderableType]:
     yield strategies_table(run, summary)
     note = (
         "saved: against the control of the same stack; latencies of different stacks "
@@ -109,9 +110,11 @@ def _stacks(run: Run, summary: CompareSummary) -> Iterator[RenderableType]:
         yield unhonoured_table(unhonoured)
 
 
-def compare_brief(run: Run) -> RenderableType:
+def compare_brief(
+    run: CompareRun, asserted: Sequence[AssertionResult]
+) -> RenderableType:
     """Return the verdicts of a comparison."""
-    return Lines(*_headlines(run, summarise_compare(run)), *asserted_of(run))
+    return Lines(*_headlines(run, summarise_compare(run)), *asserted_part(asserted))
 
 
 def _target_text(summary: CompareSummary) -> str:
@@ -120,11 +123,11 @@ def _target_text(summary: CompareSummary) -> str:
     return f"≥ {summary.target:.4g} {unit}"
 
 
-def _headlines(run: Run, summary: CompareSummary) -> Iterator[Text]:
+def _headlines(run: CompareRun, summary: CompareSummary) -> Iterator[Text]:
     for pair in summary.pairs:
         yield from _sentence(run, summary, pair)
     if len(summary.pairs) > 1:
-        asked = "any candidate" if run.plan["question"] == "any" else "all candidates"
+        asked = "any candidate" if run.plan.question == "any" else "all candidates"
         line = Text(f"{asked} {_target_text(summary)}: ")
         yield line.append(
             str(summary.acceptance), ACCEPTANCE_STYLES[summary.acceptance]
@@ -132,7 +135,9 @@ def _headlines(run: Run, summary: CompareSummary) -> Iterator[Text]:
     yield from ending_lines(run)
 
 
-def _sentence(run: Run, summary: CompareSummary, pair: PairSummary) -> Iterator[Text]:
+def _sentence(
+    run: CompareRun, summary: CompareSummary, pair: PairSummary
+) -> Iterator[Text]:
     level = f"{100 * pair.confidence:g} % CI"
     line = plain(pair.candidate)
     invalid = pair.acceptance is Acceptance.INVALID
@@ -174,7 +179,7 @@ def _roles(summary: CompareSummary) -> Text:
     return line.append(f", the {role} ").append(names, "bold")
 
 
-def _arms_table(run: Run, summary: CompareSummary) -> Table:
+def _arms_table(run: CompareRun, summary: CompareSummary) -> Table:
     """Return the arms: what they took, and whether they were what they are called."""
     # Two blanks between columns: with three, long runs do not fit into 80 columns.
     about = "The arms: latency, failures and proof of reuse"
@@ -182,7 +187,7 @@ def _arms_table(run: Run, summary: CompareSummary) -> Table:
         about, box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0), pad_edge=False
     )
     table.add_column("arm, ms", overflow="fold")
-    level = f"{100 * run.plan['confidence']:g} %"
+    level = f"{100 * run.plan.confidence:g} %"
     for heading in ("n", f"p50 [{level} CI]", "p90", "p99"):
         table.add_column(heading, justify="right", no_wrap=True)
     for heading in ("failed", "opened"):
@@ -214,18 +219,18 @@ def _arm_cells(arm: ArmSummary) -> list[RenderableType]:
     ]
 
 
-def _footnotes(run: Run, summary: CompareSummary) -> Iterator[str]:
+def _footnotes(run: CompareRun, summary: CompareSummary) -> Iterator[str]:
     yield "opened or reused its connection: by proof, not by plan"
     yield from no_phases_note(run)
     metrics = [arm.group.metric("latency") for arm in summary.arms]
     shown = [metric for metric in metrics if metric is not None]
     yield from quantile_notes(
         [found for m in shown for found in (m.p90, m.p99) if found.low != inf],
-        run.plan["confidence"],
+        run.plan.confidence,
     )
 
 
-def _phases_table(run: Run, summary: CompareSummary, pair: PairSummary) -> Table:
+def _phases_table(run: CompareRun, summary: CompareSummary, pair: PairSummary) -> Table:
     """Return the median of each phase in both arms, and what the saving is made of."""
     about = f"The saving by phase, {plain(pair.candidate).plain} against the control"
     table = CaptionedTable(about, box=box.SIMPLE_HEAD, padding=(0, 1), pad_edge=False)
@@ -293,7 +298,7 @@ def _physical_limit(closure: Breakdown, control: str, candidate: str) -> str:
     return _PHYSICAL[closure.tls_round_trips]
 
 
-def _picture(run: Run, summary: CompareSummary) -> Distributions:
+def _picture(run: CompareRun, summary: CompareSummary) -> Distributions:
     latencies: dict[str, list[float]] = {arm.label: [] for arm in summary.arms}
     for found in rounds_of(run):
         for label, outcome in found.outcomes.items():

@@ -7,14 +7,13 @@ rounds are played through the same sequential verdict that stopped the run.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from math import inf, isfinite
 from statistics import median
 
 from vestbench.model.request import NS_PER_MS, Failure, Sample
-from vestbench.model.run import Run
-from vestbench.stats.bounds import Bounds, saving_bounds
+from vestbench.stats.bounds import Bounds, percent_bounds, saving_bounds
 from vestbench.stats.decision import MedianSummary, SavingSummary
 from vestbench.stats.diagnostics import (
     MedianMismatch,
@@ -30,10 +29,10 @@ from vestbench.stats.diagnostics import (
 )
 from vestbench.stats.sequential import Reason, State, Verdict
 from vestbench.studies.compare.judgement import new_verdict, projection_of
+from vestbench.studies.compare.plan import CompareRun, PlannedArm, controls_of
 from vestbench.studies.compare.rounds import (
     Round,
     contradicts,
-    controls_of,
     first_look,
     pair_confidence,
     rounds_of,
@@ -56,6 +55,7 @@ from vestbench.studies.parts.route import (
     round_trip_ms,
     tls_round_trips,
 )
+from vestbench.studies.parts.settling import Settling, Step
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -118,10 +118,10 @@ class CompareSummary:
 
 
 @once_for_each_run
-def summarise_compare(run: Run) -> CompareSummary:
+def summarise_compare(run: CompareRun) -> CompareSummary:
     """Derive the summary of a comparison."""
     rounds = rounds_of(run)
-    arms = tuple(_arm(run, arm, rounds) for arm in run.plan["arms"])
+    arms = tuple(_arm(run, arm, rounds) for arm in run.plan.arms)
     target, percent = target_of(run)
     rtt = round_trip_ms(run)
     by_label = {arm.label: arm for arm in arms}
@@ -134,10 +134,10 @@ def summarise_compare(run: Run) -> CompareSummary:
     ]
     starts = [outcome.start_ns for outcome in run.outcomes]
     return CompareSummary(
-        control=str(run.plan["control"]),
+        control=run.plan.control,
         arms=arms,
         pairs=pairs,
-        acceptance=overall([pair.acceptance for pair in pairs], run.plan["question"]),
+        acceptance=overall([pair.acceptance for pair in pairs], run.plan.question),
         rtt_ms=rtt,
         target=target,
         percent_target=percent,
@@ -148,19 +148,19 @@ def summarise_compare(run: Run) -> CompareSummary:
     )
 
 
-def _arm(run: Run, arm: Mapping[str, str], rounds: Sequence[Round]) -> ArmSummary:
-    outcomes = [found.outcomes[arm["label"]] for found in rounds]
+def _arm(run: CompareRun, arm: PlannedArm, rounds: Sequence[Round]) -> ArmSummary:
+    outcomes = [found.outcomes[arm.label] for found in rounds]
     samples = [outcome for outcome in outcomes if isinstance(outcome, Sample)]
     failures = [outcome for outcome in outcomes if isinstance(outcome, Failure)]
-    strategy = arm["strategy"]
+    strategy = arm.strategy
     network = [s.network_ns / NS_PER_MS for s in samples if s.network_ns is not None]
     wrong = sum(contradicts(strategy, sample) for sample in samples)
     kinds = Counter(str(failure.kind) for failure in failures)
     return ArmSummary(
-        label=arm["label"],
+        label=arm.label,
         strategy=strategy,
-        stack=str(arm.get("stack", run.conditions.get("stack", ""))),
-        group=group_of(arm["label"], samples, failures, run.plan["confidence"]),
+        stack=arm.stack or run.conditions.stack,
+        group=group_of(arm.label, samples, failures, run.plan.confidence),
         requests=len(outcomes),
         connections=sum(not sample.reused for sample in samples),
         reused=sum(sample.reused for sample in samples),
@@ -183,7 +183,7 @@ class _Played:
 
 
 def _play(
-    run: Run,
+    run: CompareRun,
     rounds: Sequence[Round],
     control: str,
     candidate: str,
@@ -212,7 +212,7 @@ def _play(
 
 
 def _pair(
-    run: Run,
+    run: CompareRun,
     rounds: Sequence[Round],
     control: ArmSummary,
     candidate: ArmSummary,
@@ -265,7 +265,7 @@ def _pair(
 
 
 def _closure(
-    run: Run,
+    run: CompareRun,
     control: ArmSummary,
     candidate: ArmSummary,
     saving: MedianSummary,
@@ -352,6 +352,41 @@ def _accept(
         Reason.CLOSE: Why.CLOSE,
         Reason.UNRELIABLE: Why.UNRELIABLE,
     }.get(state.reason, Why.NOISY)
+
+
+def settlings_of(run: CompareRun) -> tuple[Settling, ...]:
+    """Return how the saving of each candidate settled."""
+    controls = controls_of(run.plan).items()
+    return tuple(_settling(run, control, label) for label, control in controls)
+
+
+def _settling(run: CompareRun, control: str, candidate: str) -> Settling:
+    target, percent = target_of(run)
+    verdict = new_verdict(run.plan, target, percent=percent)
+    look_from = first_look(run)
+    said: Callable[..., Bounds] = percent_bounds if percent else saving_bounds
+    steps = []
+    for found in rounds_of(run):
+        if verdict.state.verdict is not Verdict.RUNNING:
+            break
+        a, b = found.outcomes[control], found.outcomes[candidate]
+        first = found.control_first(control, candidate)
+        verdict.add(*timed(a), *timed(b), first, look=found.number + 1 >= look_from)
+        state = verdict.state
+        steps.append(
+            Step(
+                bounds=said(*timed(a), *timed(b)),
+                found=state.percent if percent else state.saving,
+            )
+        )
+    return Settling(
+        candidate=candidate,
+        each="round",
+        unit="%" if percent else "ms",
+        target=target,
+        confidence=pair_confidence(run.plan),
+        steps=tuple(steps),
+    )
 
 
 def overall(found: Sequence[Acceptance], question: str) -> Acceptance:

@@ -10,7 +10,6 @@ from rich.console import RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from vestbench.model.run import Run
 from vestbench.report.sheet import ACCEPTANCE_STYLES, CaptionedTable
 from vestbench.report.units import ABSENT, fixed, plain
 
@@ -18,15 +17,9 @@ if TYPE_CHECKING:
     from vestbench.assertions.judge import AssertionResult
 
 
-def asserted_of(run: Run) -> list[RenderableType]:
-    """Return the assertions that `run` was to meet; nothing if it had none."""
-    texts = [str(text) for text in run.plan.get("assertions", ())]
-    if not texts:
-        return []
-    # It knows the summaries of all commands, so nobody else waits for the import.
-    from vestbench.assertions.judge import judge
-
-    return ["", assertions_table(judge(run, texts))]
+def asserted_part(results: Sequence[AssertionResult]) -> list[RenderableType]:
+    """Return the assertions that a plan holds, as they were judged, if it holds any."""
+    return ["", assertions_table(results)] if results else []
 
 
 def sentence_of(result: AssertionResult) -> str:

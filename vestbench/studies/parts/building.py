@@ -20,20 +20,20 @@ _CLIENT_COSTS = {
 def build_line(run: Run) -> Text:
     """Return what building the client cost, outside every saving."""
     parts = []
-    context = run.conditions.get("tls_context_ms")
+    context = run.conditions.tls_context_ms
     if context is not None:
         parts.append(f"TLS context {ms(context)} ms, once")
     parts += _build_parts(run)
-    first = run.conditions.get("first_handshake_ms")
+    first = run.conditions.first_handshake_ms
     if first is not None:
         parts.append(f"first TLS handshake of the process {ms(first)} ms more, once")
-    usual = run.conditions.get("default_context_ms")
+    usual = run.conditions.default_context_ms
     if usual is not None:
         parts.append(
             f"a TLS context with the usual trust store would be {ms(usual)} ms"
         )
-    for stack, costs in run.conditions.get("clients", {}).items():
-        found = [f"{_CLIENT_COSTS[k]} {ms(v)} ms" for k, v in costs.items()]
+    for stack, costs in run.conditions.clients.items():
+        found = [f"{_CLIENT_COSTS[k]} {ms(v)} ms" for k, v in costs.stored().items()]
         if found:
             parts.append(f"{plain(stack)}: {', '.join(found)}")
     known = "; ".join(parts) or ABSENT
@@ -42,8 +42,8 @@ def build_line(run: Run) -> Text:
 
 def _build_parts(run: Run) -> Iterator[str]:
     """Word what building a client object took, of each stack by itself."""
-    builds = run.conclusion.get("client_build_ms", [])
-    owners = run.conclusion.get("client_build_stacks") or [""] * len(builds)
+    builds = run.conclusion.client_build_ms or ()
+    owners = run.conclusion.client_build_stacks or [""] * len(builds)
     by_stack: dict[str, list[float]] = {}
     for owner, taken in zip(owners, builds, strict=True):
         by_stack.setdefault(owner, []).append(taken)

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from statistics import median
-from typing import Any
 
 from rich.table import Table
 from rich.text import Text
 
 from vestbench.model.request import Failure
-from vestbench.model.run import Run
+from vestbench.model.run import Conditions, Link, LinkEnd, Orders, Pool, Run
 from vestbench.report.sheet import CaptionedTable
 from vestbench.report.units import ABSENT, ms, plain, plural, quantile_cell
 from vestbench.stats.quantiles import estimate
@@ -20,30 +19,39 @@ from vestbench.studies.parts.route import is_relayed, round_trip_ms
 def label(run: Run) -> str:
     """Say in a few words whether a run was simulated, and how far away it was."""
     conditions = run.conditions
-    if not conditions.get("simulated", False):
+    if not conditions.simulated:
         remotes = sorted({sample.remote for sample in run.samples})
         return ", ".join(remotes[:3]) or "not reached"
-    link = conditions.get("link")
-    if not link:
+    link = conditions.link
+    if link is None:
         return "simulated exchange on loopback, no link"
-    if link["engine"] == "relay":
+    if link.engine == "relay":
         return (
-            f"simulated in user space, RTT {link['rtt_ms']:g} ms: "
+            f"simulated in user space, RTT {link.rtt_ms:g} ms: "
             "the TCP handshake is charged to TLS"
         )
-    return f"simulated link, RTT {link['rtt_ms']:g} ms"
+    return f"simulated link, RTT {link.rtt_ms:g} ms"
+
+
+def link_parts(link: Link | None) -> Iterator[str]:
+    """Yield what a link does besides delaying, such as `loss 0.01`."""
+    if link is None:
+        return
+    for name, unit in (("jitter_ms", " ms"), ("loss", ""), ("drift_ms_per_s", " ms/s")):
+        if value := getattr(link, name):
+            yield f"{name.split('_')[0]} {value:g}{unit}"
 
 
 def ending_lines(run: Run) -> Iterator[Text]:
     """Say so if `run` did not end by itself, and above all if an order was filled."""
-    filled = run.conclusion.get("orders", {}).get("filled")
-    if filled:
-        line = Text("FILLED: ", "bold red").append(plural(int(filled), "order"))
+    orders = run.conclusion.orders
+    if orders is not None and orders.filled:
+        line = Text("FILLED: ", "bold red").append(plural(orders.filled, "order"))
         yield line.append(" had an effect on the market; look at the account")
     if run.interrupted:
         yield Text("Interrupted: this is what was measured until then.", "bold yellow")
-    elif run.conclusion.get("stopped"):
-        stopped = plain(run.conclusion["stopped"])
+    elif run.conclusion.stopped:
+        stopped = plain(run.conclusion.stopped)
         yield Text("Ended early: ", "bold yellow").append_text(stopped)
 
 
@@ -64,56 +72,53 @@ def conditions_table(run: Run) -> Table:
 
 def _rows(run: Run) -> Iterator[tuple[str, str | Text]]:
     conditions = run.conditions
-    place = Text.assemble(plain(conditions.get("venue", ABSENT)), "  ")
-    style = "bold magenta" if conditions.get("simulated") else "bold"
+    place = Text.assemble(plain(conditions.venue or ABSENT), "  ")
+    style = "bold magenta" if conditions.simulated else "bold"
     place.append(plain(label(run)).plain, style)
     yield "venue", place
-    url = f"{conditions.get('method', '')} {conditions.get('url', '')}"
+    url = f"{conditions.method} {conditions.url}"
     yield "request", url.strip() or ABSENT
     yield "client", _client(conditions)
-    if "signing" in conditions:
+    if conditions.signing is not None:
         yield "signing", _signing(run)
-    if "orders" in run.conclusion:
-        yield "orders", _orders(run.conclusion["orders"])
+    if run.conclusion.orders is not None:
+        yield "orders", _orders(run.conclusion.orders)
     yield "connection", _connection(run)
-    yield "pool", _pool(conditions.get("pool", {}))
+    yield "pool", _pool(conditions.pool)
     yield "round trip", _round_trip(run)
-    link = conditions.get("link")
-    if link:
-        yield "link", _link(link, run.conclusion.get("link", {}))
+    if conditions.link is not None:
+        yield "link", _link(conditions.link, run.conclusion.link)
     yield "host", _host(conditions)
     yield "run", _when(run)
 
 
-def _client(conditions: Mapping[str, Any]) -> str:
-    versions = conditions.get("versions", {})
-    stacks = str(conditions.get("stack", ABSENT)).split(", ")
+def _client(conditions: Conditions) -> str:
+    versions = conditions.versions
+    stacks = (conditions.stack or ABSENT).split(", ")
     parts = [
         *(f"{stack} {versions.get(stack, '')}".strip() for stack in stacks),
-        str(conditions.get("strategy", "")),
-        f"concurrency {conditions.get('concurrency', 1)}",
+        conditions.strategy,
+        f"concurrency {conditions.concurrency or 1}",
     ]
     return ", ".join(part for part in parts if part)
 
 
 def _signing(run: Run) -> str:
     """Say where requests were signed, and what that cost where it is no phase."""
-    where = str(run.conditions["signing"])
-    costs = [float(cost) for cost in run.conclusion.get("sign_ms", ())]
+    where, costs = run.conditions.signing, run.conclusion.sign_ms
     if run.samples and run.samples[0].sign_ns is not None:
         return f"{where}: the phase `sign`"
     if not costs:
-        return where
-    found = estimate(costs, 0.5, float(run.plan["confidence"]))
+        return str(where)
+    found = estimate(costs, 0.5, run.plan.confidence)
     times = "time" if len(costs) == 1 else "times"
     return f"{where}: {quantile_cell(found)} ms, {len(costs)} {times}, in no figure"
 
 
-def _orders(orders: Mapping[str, Any]) -> str:
+def _orders(orders: Orders) -> str:
     """Say what was ordered, and what became of it."""
-    states = orders.get("states", {})
-    became = ", ".join(f"{count} {state}" for state, count in states.items())
-    return f"{orders['sent']} sent: {orders['what']}; looked up: {became}"
+    became = ", ".join(f"{count} {state}" for state, count in orders.states.items())
+    return f"{orders.sent} sent: {orders.what}; looked up: {became}"
 
 
 def _connection(run: Run) -> str:
@@ -126,14 +131,14 @@ def _connection(run: Run) -> str:
     return "; ".join(sorted(kinds))
 
 
-def _pool(pool: Mapping[str, Any]) -> str:
-    if not pool:
+def _pool(pool: Pool | None) -> str:
+    if pool is None:
         return ABSENT
     return (
-        f"max_idle {pool['max_idle']}, idle_timeout {pool['idle_timeout_s']:g} s, "
-        f"tcp_keepalive {pool['tcp_keepalive_s']:g} s, "
-        f"connect_timeout {pool['connect_timeout_s']:g} s, "
-        f"request_timeout {pool['request_timeout_s']:g} s"
+        f"max_idle {pool.max_idle}, idle_timeout {pool.idle_timeout_s:g} s, "
+        f"tcp_keepalive {pool.tcp_keepalive_s:g} s, "
+        f"connect_timeout {pool.connect_timeout_s:g} s, "
+        f"request_timeout {pool.request_timeout_s:g} s"
     )
 
 
@@ -149,51 +154,50 @@ def _round_trip(run: Run) -> str:
     return f"{ms(rtt)} ms {source}, median of {plural(opened, 'handshake')}"
 
 
-def _link(link: Mapping[str, Any], end: Mapping[str, Any]) -> str:
-    parts = [f"engine {link['engine']}"]
-    for name, unit in (("jitter_ms", " ms"), ("loss", ""), ("drift_ms_per_s", " ms/s")):
-        if link.get(name):
-            parts.append(f"{name.split('_')[0]} {link[name]:g}{unit}")
-    if end.get("kernel_rtt_before_ms"):
-        before = median(end["kernel_rtt_before_ms"])
-        after = median(end.get("kernel_rtt_after_ms") or [before])
-        parts.append(f"self-check {ms(before)} ms before, {ms(after)} ms after")
-    if end.get("packets"):
-        parts.append(f"{end['packets']} packets")
-    if end.get("late_us"):
-        parts.append(f"late p99 {end['late_us'][2] / 1000:.2f} ms")
-    if end.get("congestion_control"):
-        parts.append(str(end["congestion_control"]))
-    return ", ".join(parts)
+def _link(link: Link, end: LinkEnd | None) -> str:
+    return ", ".join([f"engine {link.engine}", *link_parts(link), *_link_end(end)])
 
 
-def _host(conditions: Mapping[str, Any]) -> str:
-    if "host" not in conditions:
+def _link_end(end: LinkEnd | None) -> Iterator[str]:
+    if end is None:
+        return
+    if end.kernel_rtt_before_ms:
+        before = median(end.kernel_rtt_before_ms)
+        after = median(end.kernel_rtt_after_ms or [before])
+        yield f"self-check {ms(before)} ms before, {ms(after)} ms after"
+    if end.packets:
+        yield f"{end.packets} packets"
+    if end.late_us is not None:
+        yield f"late p99 {end.late_us[2] / 1000:.2f} ms"
+    if end.congestion_control:
+        yield end.congestion_control
+
+
+def _host(conditions: Conditions) -> str:
+    if not conditions.host:
         return ABSENT
-    versions = conditions.get("versions", {})
+    versions = conditions.versions
+    cpus = "?" if conditions.cpus is None else conditions.cpus
     return (
-        f"{conditions.get('host', ABSENT)}, {conditions.get('kernel', '')}, "
-        f"{conditions.get('cpus', '?')} CPUs, Python {versions.get('python', '?')}, "
+        f"{conditions.host}, {conditions.kernel}, "
+        f"{cpus} CPUs, Python {versions.get('python', '?')}, "
         f"{', '.join(_tls_libraries(versions))}"
     )
 
 
-def _tls_libraries(versions: Mapping[str, Any]) -> Iterator[str]:
+def _tls_libraries(versions: Mapping[str, str]) -> Iterator[str]:
     if "openssl" in versions or "rustls" not in versions:
-        yield str(versions.get("openssl", ""))
+        yield versions.get("openssl", "")
     if "rustls" in versions:
         yield f"rustls {versions['rustls']}"
 
 
 def _when(run: Run) -> str:
     parts = [f"{run.started:%Y-%m-%d %H:%M:%S} UTC"]
-    if "duration_s" in run.conclusion:
-        parts.append(f"{run.conclusion['duration_s']:.1f} s")
-    if "seed" in run.plan:
-        parts.append(f"seed {run.plan['seed']}")
-    parts.append(
-        f"vestbench {run.conditions.get('versions', {}).get('vestbench', '?')}"
-    )
+    if run.conclusion.duration_s is not None:
+        parts.append(f"{run.conclusion.duration_s:.1f} s")
+    parts.append(f"seed {run.plan.seed}")
+    parts.append(f"vestbench {run.conditions.versions.get('vestbench', '?')}")
     return ", ".join(parts)
 
 

@@ -12,7 +12,7 @@ from vestbench.stats.quantiles import QuantileEstimate, samples_needed
 def no_phases_note(run: Run) -> Iterator[str]:
     """Say so of a stack that shows no phases."""
     if run.samples and all(sample.wait_ns is None for sample in run.samples):
-        stack = plain(run.conditions.get("stack", "this stack")).plain
+        stack = plain(run.conditions.stack or "this stack").plain
         yield f"{stack} shows only the whole call: its phases are not known"
 
 

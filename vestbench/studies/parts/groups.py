@@ -175,8 +175,8 @@ def median_of_bounds(bounds: Sequence[Bounds], confidence: float) -> MedianSumma
 
 def disturbed_samples(run: Run) -> int:
     """Count the samples during which the emulated link delivered a packet late."""
-    link = run.conclusion.get("link", {})
-    late = sorted(float(at) for at in link.get("late_at_ms", ()))
+    link = run.conclusion.link
+    late = sorted(link.late_at_ms) if link is not None else []
     if not late:
         return 0
     count = 0

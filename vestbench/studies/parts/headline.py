@@ -31,7 +31,7 @@ def saving_line(
     if count == 1:  # a figure from n = 1 is never called a saving
         line = Text(f"No saving can be stated from 1 {unit}", "bold")
         return line.append(f"; it differed by {median_of(saving)} ms.", "not bold")
-    level = f"{100 * run.plan['confidence']:g} % CI"
+    level = f"{100 * run.plan.confidence:g} % CI"
     line = subject.append(f"{median_of(saving)} ms", "bold")
     line.append(f"{per} ({level} {interval(saving.interval)}, ")
     return line.append(f"median of {plural(count, unit)})")

@@ -25,10 +25,8 @@ class KernelOffsets:
     both: Metric | None
 
 
-def kernel_offsets(run: Run) -> KernelOffsets | None:
-    """Return what the kernel's timestamps say; None for a run that asked for none."""
-    if not run.plan.get("kernel_timestamps", False):
-        return None
+def kernel_offsets(run: Run) -> KernelOffsets:
+    """Return what the kernel's timestamps say of a run that asked for them."""
     before, after, both = Distribution(), Distribution(), Distribution()
     for sample in run.samples:
         send_ns, receive_ns = sample.kernel_send_ns, sample.kernel_receive_ns
@@ -36,7 +34,7 @@ def kernel_offsets(run: Run) -> KernelOffsets | None:
             before.add(send_ns / NS_PER_MS)
             after.add(receive_ns / NS_PER_MS)
             both.add((send_ns + receive_ns) / NS_PER_MS)
-    confidence = float(run.plan["confidence"])
+    confidence = run.plan.confidence
 
     def found(name: str, values: Distribution) -> Metric | None:
         return metric(name, values, confidence) if len(values) else None

@@ -13,19 +13,20 @@ from weakref import ref
 
 from vestbench.model.run import Run
 
+R = TypeVar("R", bound=Run)
 T = TypeVar("T")
 
 
-def once_for_each_run(derive: Callable[[Run], T]) -> Callable[[Run], T]:
+def once_for_each_run(derive: Callable[[R], T]) -> Callable[[R], T]:
     """Keep what `derive` returned for the run that it was last called with.
 
     A run does not change, but to compare two takes as long as to go through them, so
     the very same object it has to be. It is not kept alive.
     """
-    latest: tuple[ref[Run], T] | None = None
+    latest: tuple[ref[R], T] | None = None
 
     @wraps(derive)
-    def derived(run: Run) -> T:
+    def derived(run: R) -> T:
         nonlocal latest
         known = latest
         if known is None or known[0]() is not run:

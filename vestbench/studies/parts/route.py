@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from statistics import median
-from typing import Any
 
 from vestbench.model.request import NS_PER_MS, Sample
 from vestbench.model.run import Run
 from vestbench.model.strategy import Strategy
 from vestbench.stats.distribution import Distribution
 from vestbench.stats.quantiles import quantile
-from vestbench.studies.compare.rounds import controls_of
+from vestbench.studies.compare.plan import ComparePlan, controls_of
 from vestbench.studies.parts.once import once_for_each_run
 
 # Round trips of a full handshake; every version before 1.3 needs two.
@@ -20,7 +19,8 @@ _TLS_TRIPS = {"": 0, "TLSv1.3": 1}
 
 def is_relayed(run: Run) -> bool:
     """Say whether a relay made the delay: TCP ends there, before the delay begins."""
-    return bool(run.conditions.get("link", {}).get("engine") == "relay")
+    link = run.conditions.link
+    return link is not None and link.engine == "relay"
 
 
 @once_for_each_run
@@ -41,8 +41,9 @@ def round_trip_ms(run: Run) -> float | None:
             kernel.add(sample.syn_rtt_us / 1000)
         if sample.connect_ns is not None:
             connects.add(sample.connect_ns / NS_PER_MS)
-    if is_relayed(run):
-        return float(run.conditions["link"]["rtt_ms"]) if opened else None
+    link = run.conditions.link
+    if link is not None and link.engine == "relay":
+        return link.rtt_ms if opened else None
     known = kernel if len(kernel) else connects
     return quantile(known, 0.5) if len(known) else None
 
@@ -66,7 +67,7 @@ def opening_round_trips(strategy: str, tls: int) -> int:
 
 
 def theoretical_saving_ms(
-    samples: Sequence[Sample], plan: Mapping[str, Any] | None = None
+    samples: Sequence[Sample], plan: ComparePlan | None = None
 ) -> float | None:
     """Return what the route allows to save: the round trips of opening a connection.
 
@@ -88,9 +89,9 @@ def theoretical_saving_ms(
     return min(saved, default=1 + tls) * median(trips)
 
 
-def _saved_round_trips(plan: Mapping[str, Any], tls: int) -> list[int]:
+def _saved_round_trips(plan: ComparePlan, tls: int) -> list[int]:
     """Return the round trips that each candidate saves, of those that save any."""
-    ways = {arm["label"]: arm["strategy"] for arm in plan["arms"]}
+    ways = {arm.label: arm.strategy for arm in plan.arms}
     saved = [
         opening_round_trips(ways[control], tls) - opening_round_trips(ways[label], tls)
         for label, control in controls_of(plan).items()

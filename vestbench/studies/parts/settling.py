@@ -5,26 +5,12 @@ Played again from the stored requests, through what decided while the run was on
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
-from vestbench.model.request import Role
-from vestbench.model.run import Run
-from vestbench.stats.bounds import Bounds, percent_bounds, saving_bounds
+from vestbench.stats.bounds import Bounds
 from vestbench.stats.decision import MedianSummary, Ranked
 from vestbench.stats.evidence import threshold_of, votes_needed
-from vestbench.stats.sequential import Verdict
-from vestbench.studies.bench.summary import session_votes
-from vestbench.studies.compare.judgement import new_verdict
-from vestbench.studies.compare.rounds import (
-    controls_of,
-    first_look,
-    pair_confidence,
-    rounds_of,
-    target_of,
-    timed,
-)
-from vestbench.studies.starts.warmup_summary import round_savings
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -47,24 +33,10 @@ class Settling:
     steps: tuple[Step, ...]
 
 
-def settlings_of(run: Run) -> tuple[Settling, ...]:
-    """Return the settling of each saving of `run`; empty for one that has none."""
-    if run.command == "compare":
-        controls = controls_of(run.plan).items()
-        return tuple(_pair(run, control, label) for label, control in controls)
-    if run.command == "warmup":
-        cold, warmed = (
-            [outcome for outcome in run.outcomes if outcome.slot.role is role]
-            for role in (Role.COLD, Role.SUBSEQUENT)
-        )
-        return (_plain(run, "round", round_savings(cold, warmed)),)
-    if "min_saving_ms" not in run.plan:
-        return ()
-    return (_plain(run, "session", [vote for _, vote in session_votes(run)]),)
-
-
-def _plain(run: Run, each: str, bounds: Sequence[Bounds]) -> Settling:
-    confidence = float(run.plan["confidence"])
+def settled(
+    each: str, bounds: Sequence[Bounds], target_ms: float, confidence: float
+) -> Settling:
+    """Return how the median of `bounds` settled, in ms, where there is one saving."""
     threshold = threshold_of(confidence)
     ranked = Ranked()
     steps = []
@@ -76,36 +48,7 @@ def _plain(run: Run, each: str, bounds: Sequence[Bounds]) -> Settling:
         candidate="",
         each=each,
         unit="ms",
-        target=float(run.plan["min_saving_ms"]),
+        target=target_ms,
         confidence=confidence,
-        steps=tuple(steps),
-    )
-
-
-def _pair(run: Run, control: str, candidate: str) -> Settling:
-    target, percent = target_of(run)
-    verdict = new_verdict(run.plan, target, percent=percent)
-    look_from = first_look(run)
-    said: Callable[..., Bounds] = percent_bounds if percent else saving_bounds
-    steps = []
-    for found in rounds_of(run):
-        if verdict.state.verdict is not Verdict.RUNNING:
-            break
-        a, b = found.outcomes[control], found.outcomes[candidate]
-        first = found.control_first(control, candidate)
-        verdict.add(*timed(a), *timed(b), first, look=found.number + 1 >= look_from)
-        state = verdict.state
-        steps.append(
-            Step(
-                bounds=said(*timed(a), *timed(b)),
-                found=state.percent if percent else state.saving,
-            )
-        )
-    return Settling(
-        candidate=candidate,
-        each="round",
-        unit="%" if percent else "ms",
-        target=target,
-        confidence=pair_confidence(run.plan),
         steps=tuple(steps),
     )

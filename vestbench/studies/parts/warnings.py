@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from vestbench.model.run import Run
 from vestbench.report.units import ms, plain, plural
+from vestbench.studies.compare.plan import CompareRun
 from vestbench.studies.parts.breakdown import Breakdown
 from vestbench.studies.parts.route import is_relayed
 
@@ -60,18 +61,18 @@ def bench_warnings(run: Run, summary: BenchSummary) -> Iterator[str]:
 
 
 def _why_not_reused(run: Run) -> str:
-    pool = run.conditions.get("pool", {})
-    if pool.get("max_idle") == 0:
+    pool = run.conditions.pool
+    if pool is not None and pool.max_idle == 0:
         return "the pool keeps no idle connection (--pool-max-idle 0)"
-    if run.plan.get("interval_s", 0) > pool.get("idle_timeout_s", 60):
+    if pool is not None and run.plan.interval_s > pool.idle_timeout_s:
         return (
-            f"the interval of {run.plan['interval_s']:g} s is beyond the pool's idle "
-            f"timeout of {pool['idle_timeout_s']:g} s"
+            f"the interval of {run.plan.interval_s:g} s is beyond the pool's idle "
+            f"timeout of {pool.idle_timeout_s:g} s"
         )
     return "the server closed it, or its idle time had passed"
 
 
-def compare_warnings(run: Run, summary: CompareSummary) -> Iterator[str]:
+def compare_warnings(run: CompareRun, summary: CompareSummary) -> Iterator[str]:
     """Word what is unusual about a comparison."""
     for pair in summary.pairs:
         yield from _pair_warnings(run, summary, pair)
@@ -90,7 +91,7 @@ def compare_warnings(run: Run, summary: CompareSummary) -> Iterator[str]:
 
 
 def _pair_warnings(
-    run: Run, summary: CompareSummary, pair: PairSummary
+    run: CompareRun, summary: CompareSummary, pair: PairSummary
 ) -> Iterator[str]:
     name = pair.candidate
     control = next(arm for arm in summary.arms if arm.label == pair.control)
@@ -106,7 +107,7 @@ def _pair_warnings(
             f"{name}: failures leave {plural(pair.undetermined, 'round')} of "
             f"{pair.rounds} without a vote"
         )
-    if pair.order is not None and pair.order.warns and run.plan["vote"] != "pair":
+    if pair.order is not None and pair.order.warns and run.plan.vote != "pair":
         yield (
             f"{name}: who goes first matters by {ms(abs(pair.order.effect_ms))} ms; "
             "--vote pair cancels that"
@@ -132,12 +133,13 @@ def _pair_warnings(
 
 def notes_of(run: Run) -> Iterator[str]:
     """Return what was noted while the run went on."""
-    for note in run.conclusion.get("notes", []):
+    for note in run.conclusion.notes or ():
         yield plain(note).plain
 
 
 def _retransmits_warning(run: Run, count: int) -> Iterator[str]:
-    if count and not run.conditions.get("link", {}).get("loss"):
+    link = run.conditions.link
+    if count and not (link is not None and link.loss):
         yield f"{plural(count, 'segment')} had to be sent again"
 
 
@@ -166,16 +168,17 @@ def residual_warning(closure: Breakdown | None) -> Iterator[str]:
 
 def link_warnings(run: Run, disturbed: int) -> Iterator[str]:
     """Word what went wrong with the emulated link."""
-    reason = run.conclusion.get("link", {}).get("disturbed")
-    if reason:
-        yield f"the emulated link was disturbed: {plain(reason).plain}"
+    end = run.conclusion.link
+    if end is not None and end.disturbed:
+        yield f"the emulated link was disturbed: {plain(end.disturbed).plain}"
     if disturbed:
         yield (
             f"{plural(disturbed, 'sample')} of {len(run.samples)} met a packet that "
             "the emulated link delivered more than 0.2 ms late; they are kept"
         )
     if is_relayed(run):
-        refusals = run.conditions.get("link", {}).get("refusals", [])
+        link = run.conditions.link
+        refusals = link.refusals if link is not None else ()
         why = "; ".join(plain(refusal).plain for refusal in refusals)
         yield (
             "* no packet link on this machine, so the TCP handshake is charged to TLS: "

@@ -9,7 +9,8 @@ from vestbench.model.run import Run
 from vestbench.running.asking import TRIES
 from vestbench.running.carry_out import Destination, Measurement
 from vestbench.running.pace import Pace
-from vestbench.studies.asserted import with_assertions
+from vestbench.studies.judging import with_assertions
+from vestbench.studies.starts import plan as stored
 from vestbench.studies.starts.connect_experiment import ConnectPlan, Starter, Step
 from vestbench.venues import find_venue
 from vestbench.venues.vest.account import Account
@@ -47,12 +48,12 @@ class ConnectJob:
         self._plan = plan
         self._pace = pace
         self._steps = list(steps)
-        asked = {
-            "rounds": plan.rounds,
-            "steps": self._steps,
-            "confidence": confidence,
+        asked = stored.ConnectPlan(
+            rounds=plan.rounds,
+            steps=tuple(self._steps),
+            confidence=confidence,
             **pace.stored(),
-        }
+        )
         self.plan = with_assertions(asked, self.command, assertions)
         self.facts: Mapping[str, Any] = {
             "strategy": "starts, warmed up against not",
@@ -94,6 +95,13 @@ class ConnectJob:
             record=measurement.record,
         )
         measurement.take(starter.run())
+
+    def summary(self, run: Run) -> Mapping[str, Any]:
+        """Return what the run found, as plain values, for whoever reads its file."""
+        # Its import would keep the first request waiting.
+        from vestbench.studies.stored import summary_of
+
+        return summary_of(run)
 
 
 def steps_of(destination: Destination) -> tuple[str, ...]:

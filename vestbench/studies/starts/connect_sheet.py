@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from math import isfinite
 
 from rich import box
@@ -11,7 +11,7 @@ from rich.console import RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from vestbench.model.run import Run
+from vestbench.assertions.judge import AssertionResult
 from vestbench.report.sheet import CaptionedTable, Sheet
 from vestbench.report.units import (
     ABSENT,
@@ -24,7 +24,7 @@ from vestbench.report.units import (
     quantile_cell,
 )
 from vestbench.stats.decision import MedianSummary
-from vestbench.studies.parts.asserted import asserted_of
+from vestbench.studies.parts.asserted import asserted_part
 from vestbench.studies.parts.conditions import ending_lines
 from vestbench.studies.parts.groups import Metric
 from vestbench.studies.parts.headline import saving_line
@@ -34,12 +34,13 @@ from vestbench.studies.starts.connect_summary import (
     summarise_connect,
 )
 from vestbench.studies.starts.parts import starts_sheet
+from vestbench.studies.starts.plan import ConnectRun
 
 # What a step is called where its name does not say it.
 _TITLES = {"listen-key": "listen key", "cancel": "safe cancel"}
 
 
-def connect_report(run: Run) -> Sheet:
+def connect_report(run: ConnectRun, asserted: Sequence[AssertionResult]) -> Sheet:
     """Return the whole report of a connect run."""
     summary = summarise_connect(run)
     found: list[RenderableType] = [
@@ -47,15 +48,17 @@ def connect_report(run: Run) -> Sheet:
         _table(run, summary),
         *(Text(note, style="dim") for note in _footnotes(run, summary)),
     ]
-    return starts_sheet(run, _headline(run, summary), found)
+    return starts_sheet(run, _headline(run, summary), found, asserted)
 
 
-def connect_brief(run: Run) -> RenderableType:
+def connect_brief(
+    run: ConnectRun, asserted: Sequence[AssertionResult]
+) -> RenderableType:
     """Return the finding of a connect run."""
-    return Lines(*_headline(run, summarise_connect(run)), *asserted_of(run))
+    return Lines(*_headline(run, summarise_connect(run)), *asserted_part(asserted))
 
 
-def _headline(run: Run, summary: ConnectSummary) -> Iterator[Text]:
+def _headline(run: ConnectRun, summary: ConnectSummary) -> Iterator[Text]:
     first = summary.steps[0] if summary.steps else None
     if first is None or first.saving is None:
         yield Text("No saving: no round has both starts.", "bold")
@@ -66,7 +69,7 @@ def _headline(run: Run, summary: ConnectSummary) -> Iterator[Text]:
     yield from ending_lines(run)
 
 
-def _completed_line(run: Run, summary: ConnectSummary) -> Text:
+def _completed_line(run: ConnectRun, summary: ConnectSummary) -> Text:
     whole = summary.whole
     begun = sum(each.n for each in (whole.not_warmed, whole.warmed) if each)
     done = sum(summary.completed)
@@ -78,17 +81,17 @@ def _completed_line(run: Run, summary: ConnectSummary) -> Text:
     )
     if tried:
         line.append(f"; {plural(tried, 'step')} had to be tried again")
-    counted = run.conclusion.get("server")
-    if counted:
+    counted = run.conclusion.server
+    if counted is not None:
         line.append(
-            f"; the exchange counted {plain(counted['connections'])} connections and "
-            f"{plain(counted['requests'])} requests, the discarded starts included",
+            f"; the exchange counted {counted.connections} connections and "
+            f"{counted.requests} requests, the discarded starts included",
             "dim",
         )
     return line
 
 
-def _table(run: Run, summary: ConnectSummary) -> Table:
+def _table(run: ConnectRun, summary: ConnectSummary) -> Table:
     table = CaptionedTable(
         "The start, step by step",
         box=box.SIMPLE_HEAD,
@@ -96,7 +99,7 @@ def _table(run: Run, summary: ConnectSummary) -> Table:
         pad_edge=False,
     )
     table.add_column("step, ms", overflow="fold")
-    level = f"{100 * run.plan['confidence']:g} %"
+    level = f"{100 * run.plan.confidence:g} %"
     for heading in ("without a warm-up", "after one"):
         table.add_column(heading, justify="right", no_wrap=True)
     table.add_column(f"saved [{level} CI]", justify="right", no_wrap=True)
@@ -135,13 +138,13 @@ def _cell(found: Metric | None) -> str:
     return ABSENT if found is None else quantile_cell(found.p50)
 
 
-def _footnotes(run: Run, summary: ConnectSummary) -> Iterator[str]:
-    level = f"{100 * run.plan['confidence']:g} %"
+def _footnotes(run: ConnectRun, summary: ConnectSummary) -> Iterator[str]:
+    level = f"{100 * run.plan.confidence:g} %"
     yield (
-        f"medians [{level} CI] of {plural(int(run.plan['rounds']), 'round')}; opened: "
+        f"medians [{level} CI] of {plural(run.plan.rounds, 'round')}; opened: "
         "steps that opened a connection, without a warm-up : after one, by proof"
     )
-    if "cancel" in run.plan["steps"]:
+    if "cancel" in run.plan.steps:
         yield (
             "register and the safe cancel are signed; there is no order to cancel, so "
             "3017 is the answer wanted"

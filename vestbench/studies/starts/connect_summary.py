@@ -7,12 +7,12 @@ from dataclasses import dataclass
 from math import inf
 
 from vestbench.model.request import NS_PER_MS, Outcome, Sample
-from vestbench.model.run import Run
 from vestbench.stats.bounds import Bounds, saving_bounds
 from vestbench.stats.decision import MedianSummary
 from vestbench.studies.parts.groups import Metric, median_of_bounds, metric
 from vestbench.studies.parts.once import once_for_each_run
 from vestbench.studies.parts.route import round_trip_ms
+from vestbench.studies.starts.plan import ConnectRun
 
 # The arms, by the labels that outcomes have.
 WARMED = "warmed"
@@ -70,10 +70,10 @@ _Times = Mapping[int, _Took]  # by round
 
 
 @once_for_each_run
-def summarise_connect(run: Run) -> ConnectSummary:
+def summarise_connect(run: ConnectRun) -> ConnectSummary:
     """Derive the summary of a connect run."""
-    names = [str(name) for name in run.plan["steps"]]
-    confidence = float(run.plan["confidence"])
+    names = [str(name) for name in run.plan.steps]
+    confidence = run.plan.confidence
     steps = []
     times: dict[str, list[_Times]] = {NOT_WARMED: [], WARMED: []}
     for place, name in enumerate(names, start=1):
@@ -101,7 +101,7 @@ def summarise_connect(run: Run) -> ConnectSummary:
     )
 
 
-def _tried(run: Run, arm: str, place: int) -> dict[int, list[Outcome]]:
+def _tried(run: ConnectRun, arm: str, place: int) -> dict[int, list[Outcome]]:
     """Return the tries of one step by round, in the order in which they were made."""
     found: dict[int, list[Outcome]] = {}
     for outcome in sorted(run.outcomes, key=lambda outcome: outcome.start_ns):

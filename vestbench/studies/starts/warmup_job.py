@@ -8,7 +8,8 @@ from typing import Any
 from vestbench.model.run import Run
 from vestbench.running.carry_out import Measurement
 from vestbench.running.pace import Pace
-from vestbench.studies.asserted import with_assertions
+from vestbench.studies.judging import with_assertions
+from vestbench.studies.starts import plan as stored
 from vestbench.studies.starts.warmup_experiment import WarmUpPlan, run_warm_up
 
 
@@ -41,15 +42,15 @@ class WarmUpJob:
     ) -> None:
         self._plan = plan
         self._pace = pace
-        asked: dict[str, Any] = {
-            "rounds": plan.rounds,
-            "connections": plan.connections,
-            "strategy": "warmed",
-            "min_saving_ms": 1e3 * min_saving_s,
-            "confidence": confidence,
+        asked = stored.WarmUpPlan(
+            rounds=plan.rounds,
+            connections=plan.connections,
+            strategy="warmed",
+            min_saving_ms=1e3 * min_saving_s,
+            confidence=confidence,
             **pace.stored(),
-            **({"http2": True} if plan.session.http2 else {}),
-        }
+            http2=plan.session.http2,
+        )
         self.plan = with_assertions(asked, self.command, assertions)
         self.facts: Mapping[str, Any] = {
             "strategy": "warmed against not warmed",
@@ -81,3 +82,10 @@ class WarmUpJob:
             record=measurement.record,
         )
         measurement.take(end)
+
+    def summary(self, run: Run) -> Mapping[str, Any]:
+        """Return what the run found, as plain values, for whoever reads its file."""
+        # Its import would keep the first request waiting.
+        from vestbench.studies.stored import summary_of
+
+        return summary_of(run)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from rich import box
 from rich.console import Group as Lines
@@ -10,19 +10,20 @@ from rich.console import RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from vestbench.model.run import Run
+from vestbench.assertions.judge import AssertionResult
 from vestbench.report.sheet import CaptionedTable, Sheet
 from vestbench.report.units import ms, percent, plural, quantile_bound, quantile_cell
-from vestbench.studies.parts.asserted import asserted_of
+from vestbench.studies.parts.asserted import asserted_part
 from vestbench.studies.parts.conditions import ending_lines
 from vestbench.studies.parts.footnotes import quantile_notes
 from vestbench.studies.parts.groups import Metric
 from vestbench.studies.parts.headline import saving_line
 from vestbench.studies.starts.parts import starts_sheet
+from vestbench.studies.starts.plan import WarmUpRun
 from vestbench.studies.starts.warmup_summary import WarmUpSummary, summarise_warm_up
 
 
-def warm_up_report(run: Run) -> Sheet:
+def warm_up_report(run: WarmUpRun, asserted: Sequence[AssertionResult]) -> Sheet:
     """Return the whole report of a warm-up run."""
     summary = summarise_warm_up(run)
     found: list[RenderableType] = [
@@ -30,15 +31,17 @@ def warm_up_report(run: Run) -> Sheet:
         _table(run, summary),
         *(Text(note, style="dim") for note in _footnotes(run, summary)),
     ]
-    return starts_sheet(run, _headline(run, summary), found)
+    return starts_sheet(run, _headline(run, summary), found, asserted)
 
 
-def warm_up_brief(run: Run) -> RenderableType:
+def warm_up_brief(
+    run: WarmUpRun, asserted: Sequence[AssertionResult]
+) -> RenderableType:
     """Return the finding of a warm-up run."""
-    return Lines(*_headline(run, summarise_warm_up(run)), *asserted_of(run))
+    return Lines(*_headline(run, summarise_warm_up(run)), *asserted_part(asserted))
 
 
-def _headline(run: Run, summary: WarmUpSummary) -> Iterator[Text]:
+def _headline(run: WarmUpRun, summary: WarmUpSummary) -> Iterator[Text]:
     saving = summary.saving
     if saving is None:
         yield Text("No saving: there is no round with both starts.", "bold")
@@ -64,11 +67,11 @@ def _reuse_line(summary: WarmUpSummary) -> Text:
     )
 
 
-def _table(run: Run, summary: WarmUpSummary) -> Table:
+def _table(run: WarmUpRun, summary: WarmUpSummary) -> Table:
     about = "The first request, with and without a warm-up"
     table = CaptionedTable(about, box=box.SIMPLE_HEAD, padding=(0, 1), pad_edge=False)
     table.add_column("first request, ms", no_wrap=True)
-    level = f"{100 * run.plan['confidence']:g} %"
+    level = f"{100 * run.plan.confidence:g} %"
     for heading in ("n", f"p50 [{level} CI]", "p90", "min", "max"):
         table.add_column(heading, justify="right", no_wrap=True)
     rows = (
@@ -82,10 +85,10 @@ def _table(run: Run, summary: WarmUpSummary) -> Table:
     return table
 
 
-def _footnotes(run: Run, summary: WarmUpSummary) -> Iterator[str]:
+def _footnotes(run: WarmUpRun, summary: WarmUpSummary) -> Iterator[str]:
     found = (summary.not_warmed, summary.warmed, summary.warm_up)
     shown = [metric.p90 for metric in found if metric is not None]
-    return quantile_notes(shown, run.plan["confidence"])
+    return quantile_notes(shown, run.plan.confidence)
 
 
 def _cells(found: Metric) -> list[str]:

@@ -6,12 +6,12 @@ from dataclasses import dataclass
 from math import inf
 
 from vestbench.model.request import NS_PER_MS, Outcome, Role, Sample
-from vestbench.model.run import Run
 from vestbench.stats.bounds import Bounds, percent_bounds, saving_bounds
 from vestbench.stats.decision import MedianSummary, SavingSummary, summarise
 from vestbench.studies.parts.groups import Metric, median_of_bounds, metric
 from vestbench.studies.parts.once import once_for_each_run
 from vestbench.studies.parts.route import round_trip_ms
+from vestbench.studies.starts.plan import WarmUpRun
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -31,9 +31,9 @@ class WarmUpSummary:
 
 
 @once_for_each_run
-def summarise_warm_up(run: Run) -> WarmUpSummary:
+def summarise_warm_up(run: WarmUpRun) -> WarmUpSummary:
     """Derive the summary of a warm-up run."""
-    confidence = float(run.plan["confidence"])
+    confidence = run.plan.confidence
     outcomes = run.outcomes
     by_role = {
         role: [outcome for outcome in outcomes if outcome.slot.role is role]
@@ -48,7 +48,7 @@ def summarise_warm_up(run: Run) -> WarmUpSummary:
     bounds = round_savings(by_role[Role.COLD], by_role[Role.SUBSEQUENT])
     saving = percent = trips = None
     if bounds:
-        target = float(run.plan["min_saving_ms"])
+        target = run.plan.min_saving_ms
         saving = summarise(bounds, target=target, confidence=confidence)
         shares = [percent_bounds(*_timed(a), *_timed(b)) for a, b in pairs]
         percent = median_of_bounds(shares, confidence)

@@ -1,0 +1,82 @@
+"""What is known of a quantity, with its interval: what an assertion is decided on."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from math import inf
+
+from vestbench.stats.decision import MedianSummary
+from vestbench.stats.shares import share_interval
+from vestbench.studies.parts.groups import Acceptance
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Estimate:
+    """What is known of a quantity, in the unit that it is asked for in."""
+
+    value: float | None = None  # the point estimate; None where there is none
+    low: float = -inf  # the ends of its interval, infinite where they are open
+    high: float = inf
+    n: int = 0  # how many requests, sessions or rounds it rests on
+    needed: int = 0  # how many would close the interval; 0 if that is no matter of n
+    # What there is to say whatever the interval is, and why.
+    settled: tuple[Acceptance, str] | None = None
+    unreliable: bool = False  # the candidate fails too often for its saving to pass
+
+
+def invalid(why: str) -> Estimate:
+    """Return what is known where nothing can be: no figure, only why."""
+    return Estimate(settled=(Acceptance.INVALID, why))
+
+
+def counted(count: int, total: int) -> Estimate:
+    """Return a count as a fact of this run."""
+    return Estimate(value=count, low=count, high=count, n=total)
+
+
+def share(count: int, total: int, confidence: float, *, exact: bool) -> Estimate:
+    """Return a share in percent.
+
+    Args:
+        count: The requests in question.
+        total: The requests in all.
+        confidence: Of the interval.
+        exact: Whether it is the share of these requests, a fact; otherwise they are a
+            sample of those to come.
+    """
+    if not total:
+        return invalid("there was no such request")
+    value = 100 * count / total
+    low, high = value, value
+    if not exact:
+        ends = share_interval(count, total, confidence)
+        low, high = 100 * ends[0], 100 * ends[1]
+    return Estimate(value=value, low=low, high=high, n=total)
+
+
+def of_median(
+    found: MedianSummary | None, rounds: int, least: int, *, unreliable: bool
+) -> Estimate:
+    """Return a median saving with the interval that verdicts use.
+
+    That interval holds at every look from the 12th round on, so it may be held against
+    any value, whatever the run itself was to reach.
+
+    Args:
+        found: The median in the unit that is asked for, if there is one.
+        rounds: How many rounds or sessions it rests on.
+        least: How many of them a verdict needs.
+        unreliable: Whether the candidate fails too often for its saving to pass.
+    """
+    if found is None:
+        return invalid("there is no saving in this unit")
+    exact = found.median_lo == found.median_hi
+    few = f"at least {least} rounds or sessions are needed"
+    return Estimate(
+        value=found.median_lo if exact else None,
+        low=found.interval.low if found.interval is not None else -inf,
+        high=found.interval.high if found.interval is not None else inf,
+        n=rounds,
+        settled=(Acceptance.INCONCLUSIVE, few) if rounds < least else None,
+        unreliable=unreliable,
+    )

@@ -1,0 +1,118 @@
+"""What a study is: one kind of question, its plan, what is concluded, how it is shown.
+
+Whoever has a run asks the study of its command, which `registry` finds; nobody else
+knows which studies there are.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Protocol, TypeVar
+
+from vestbench.assertions.estimates import Estimate
+from vestbench.assertions.grammar import Assertion
+from vestbench.assertions.judge import AssertionResult
+from vestbench.model.request import Outcome
+from vestbench.model.run import Plan, RunOf
+from vestbench.stats.decision import MedianSummary
+from vestbench.studies.parts.groups import Acceptance
+from vestbench.studies.parts.settling import Settling
+
+if TYPE_CHECKING:
+    from rich.console import RenderableType
+
+    from vestbench.report.sheet import Sheet
+
+P_contra = TypeVar("P_contra", bound=Plan, contravariant=True)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Saving:
+    """What a run found of its saving, for lists and series of runs."""
+
+    compared: str  # such as "pooled against unpooled"
+    n: int  # savings: one a session or round; requests where nothing is compared
+    median: MedianSummary | None  # ms; of the first candidate, or step of a start
+    acceptance: Acceptance | None  # None where the run decides nothing
+    each: Sequence[float]  # one a session or round that was answered, in ms
+    in_series: bool = True  # whether runs of this kind are put in a series
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Sides:
+    """What a run sets against each other, in pictures and metrics."""
+
+    names: tuple[str, ...]  # the first is the control
+    outcomes: Iterable[tuple[str, Outcome]]  # each with the name of its side
+
+
+class Study(Protocol[P_contra]):
+    """One kind of question. `P_contra` is the type of its plans.
+
+    Attributes:
+        name: The command that measures it, as it stands in result files.
+        plan: The type of its plans.
+        summary: The type of its summaries.
+    """
+
+    name: str
+
+    @property
+    def plan(self) -> type[Plan]:
+        """The type of its plans."""
+
+    @property
+    def summary(self) -> type[Any]:
+        """The type of what `summarise` returns."""
+
+    def check(self, run: RunOf[P_contra]) -> None:
+        """Refuse a run whose parts do not fit together.
+
+        Raises:
+            ValueError: They do not; the message says which.
+        """
+
+    def groups(self, plan: P_contra) -> tuple[str, ...]:
+        """Return the names of the groups of requests that can be asserted of."""
+
+    def belongs(self, run: RunOf[P_contra]) -> Callable[[Outcome], Collection[str]]:
+        """Return what tells to which groups a request of `run` belongs."""
+
+    def sides(self, run: RunOf[P_contra]) -> Sides:
+        """Return what the run sets against each other."""
+
+    def summarise(self, run: RunOf[P_contra]) -> Any:
+        """Return all that is derived from a run, as a record."""
+
+    def saving(self, run: RunOf[P_contra]) -> Saving:
+        """Return what the run found of its saving."""
+
+    def settlings(self, run: RunOf[P_contra]) -> tuple[Settling, ...]:
+        """Return how each saving of the run settled; empty without one."""
+
+    def check_assertion(self, assertion: Assertion, plan: P_contra) -> None:
+        """Refuse an assertion of what a run of this plan does not have.
+
+        Raises:
+            ValueError: It does not have it.
+        """
+
+    def estimates(
+        self, run: RunOf[P_contra], assertion: Assertion
+    ) -> Iterator[tuple[str, Estimate]]:
+        """Yield what is known of the quantity that is asserted of, by its full name."""
+
+    def accepted(self, run: RunOf[P_contra]) -> tuple[AssertionResult, ...]:
+        """Return what the run itself was to reach, judged; empty if that is nothing."""
+
+    def joined(self, plan: P_contra, outcomes: Sequence[Acceptance]) -> Acceptance:
+        """Return what several outcomes of `accepted` make together."""
+
+    def sheet(self, run: RunOf[P_contra], asserted: Sequence[AssertionResult]) -> Sheet:
+        """Return the whole report, with what the plan asserts as it was judged."""
+
+    def brief(
+        self, run: RunOf[P_contra], asserted: Sequence[AssertionResult]
+    ) -> RenderableType:
+        """Return the verdict alone, likewise."""

@@ -1,0 +1,30 @@
+"""What `bench` is asked for."""
+
+from __future__ import annotations
+
+from typing import TypeAlias
+
+from vestbench.model.run import Confidence, Count, Duration, Finite, Plan, RunOf
+
+
+class BenchPlan(Plan, frozen=True, kw_only=True):
+    """What was asked for."""
+
+    requests: Count
+    sessions: Count
+    concurrency: Count
+    strategy: str
+    kept_idle: Count | None = None  # requests at once that can find an open connection
+    burn_in: Count
+    min_saving_ms: Finite
+    confidence: Confidence
+    gate: bool = False  # the run is judged by its saving
+    interval_s: Duration
+    max_rate: Duration
+    seed: Count
+    http2: bool = False
+    kernel_timestamps: bool = False
+    assertions: tuple[str, ...] = ()
+
+
+BenchRun: TypeAlias = RunOf[BenchPlan]

@@ -1,0 +1,89 @@
+"""What `compare` is asked for."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Annotated, Any, Literal, TypeAlias
+
+from msgspec import Meta
+
+from vestbench.model.run import (
+    Confidence,
+    Count,
+    Duration,
+    Finite,
+    Plan,
+    RunOf,
+    Stored,
+)
+
+Asking: TypeAlias = Literal["all", "any"]  # which candidates have to pass
+Vote: TypeAlias = Literal["round", "pair"]  # what has a vote: one round, or two
+
+
+class PlannedArm(Stored, frozen=True, kw_only=True):
+    """An arm as it is stored."""
+
+    label: str
+    strategy: str
+    stack: str = ""
+    against: str = ""  # its control, where there are several
+
+
+class ComparePlan(Plan, frozen=True, kw_only=True):
+    """What was asked for; exactly one sort of target."""
+
+    arms: Annotated[tuple[PlannedArm, ...], Meta(min_length=2)]
+    control: str
+    question: Asking
+    vote: Vote
+    idle_s: Duration
+    warm_connections: Count
+    confidence: Confidence
+    min_rounds: Annotated[int, Meta(ge=12)]
+    min_saving_percent: Finite | None = None
+    min_saving_ms: Finite | None = None
+    min_saving: Literal["auto"] | None = None
+    interval_s: Duration
+    max_rate: Duration
+    seed: Count
+    http2: bool = False
+    max_rounds: Annotated[int, Meta(ge=12, le=1000)]
+    min_duration_s: Duration
+    resumed: str = ""  # the result that was continued
+    assertions: tuple[str, ...] = ()
+    identity: Mapping[str, Any] = {}  # what makes two runs the same experiment
+
+    def __post_init__(self) -> None:
+        """Refuse what no comparison is.
+
+        Raises:
+            ValueError: It has no target or several, or its arms do not fit together.
+        """
+        super().__post_init__()
+        targets = (self.min_saving_percent, self.min_saving_ms, self.min_saving)
+        if sum(target is not None for target in targets) != 1:
+            raise ValueError(
+                "exactly one of min_saving_ms, min_saving_percent and min_saving is "
+                "needed"
+            )
+        labels = [arm.label for arm in self.arms]
+        if len(set(labels)) < len(labels):
+            raise ValueError("two arms have the same label")
+        controls = {control_of(self, arm) for arm in self.arms}
+        if not controls <= {*labels} or not {*labels} - controls:
+            raise ValueError("its control is none of its arms, or all of them are")
+
+
+CompareRun: TypeAlias = RunOf[ComparePlan]
+
+
+def control_of(plan: ComparePlan, arm: PlannedArm) -> str:
+    """Return the label of what `arm` is compared with: the control of its own stack."""
+    return arm.against or plan.control
+
+
+def controls_of(plan: ComparePlan) -> dict[str, str]:
+    """Return the label of each candidate with that of its control."""
+    controls = {arm.label: control_of(plan, arm) for arm in plan.arms}
+    return {label: control for label, control in controls.items() if label != control}

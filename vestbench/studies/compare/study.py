@@ -1,0 +1,213 @@
+"""The study of `compare`: ways of connecting against each other, round by round."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from vestbench.assertions.estimates import Estimate, invalid, of_median
+from vestbench.assertions.grammar import Assertion, Unit
+from vestbench.assertions.judge import AssertionResult, accepted
+from vestbench.model.request import NS_PER_MS, Outcome, Sample
+from vestbench.studies.base import Saving, Sides, Study
+from vestbench.studies.compare.plan import ComparePlan, CompareRun
+from vestbench.studies.compare.rounds import first_look, rounds_of, target_of
+from vestbench.studies.compare.summary import (
+    CompareSummary,
+    PairSummary,
+    overall,
+    settlings_of,
+    summarise_compare,
+)
+from vestbench.studies.parts.groups import Acceptance, Why, fails_too_often
+from vestbench.studies.parts.quantities import group_estimates, requests_of
+from vestbench.studies.parts.settling import Settling
+
+if TYPE_CHECKING:
+    from rich.console import RenderableType
+
+    from vestbench.report.sheet import Sheet
+
+# Strategies that open a connection for each request, which they ought not to reuse.
+_OPENING = ("unpooled", "resumed")
+
+
+class CompareStudy:
+    """Ways of connecting against each other."""
+
+    name = "compare"
+    plan = ComparePlan
+    summary = CompareSummary
+
+    def check(self, run: CompareRun) -> None:
+        """Refuse a run whose target is not known."""
+        target_of(run)
+
+    def groups(self, plan: ComparePlan) -> tuple[str, ...]:
+        """Return the labels of the arms."""
+        return tuple(arm.label for arm in plan.arms)
+
+    def belongs(self, run: CompareRun) -> Callable[[Outcome], tuple[str]]:  # noqa: ARG002
+        """Return what tells to which arm a request belongs."""
+        return lambda outcome: (outcome.slot.arm,)
+
+    def sides(self, run: CompareRun) -> Sides:
+        """Return the arms with the control first, and only whole rounds."""
+        labels = sorted(
+            self.groups(run.plan), key=lambda name: name != run.plan.control
+        )
+        outcomes = (each for found in rounds_of(run) for each in found.outcomes.items())
+        return Sides(names=tuple(labels), outcomes=outcomes)
+
+    def summarise(self, run: CompareRun) -> CompareSummary:
+        """Return all that is derived from a run."""
+        return summarise_compare(run)
+
+    def saving(self, run: CompareRun) -> Saving:
+        """Return what the run found of the saving of its first candidate."""
+        found = summarise_compare(run)
+        pair = found.pairs[0]
+        stated = pair.acceptance is not Acceptance.INVALID and pair.rounds > 1
+        candidate, control = _compared(run.plan)
+        pairs = [(f.outcomes[control], f.outcomes[candidate]) for f in rounds_of(run)]
+        return Saving(
+            compared=f"{candidate} against {control}",
+            n=pair.rounds,
+            median=pair.saving if stated else None,
+            acceptance=found.acceptance,
+            each=[
+                (a.latency_ns - b.latency_ns) / NS_PER_MS
+                for a, b in pairs
+                if isinstance(a, Sample) and isinstance(b, Sample)
+            ],
+        )
+
+    def settlings(self, run: CompareRun) -> tuple[Settling, ...]:
+        """Return how the saving of each candidate settled, round by round."""
+        return settlings_of(run)
+
+    def check_assertion(self, assertion: Assertion, plan: ComparePlan) -> None:
+        """Refuse an assertion of the saving of the control."""
+        if assertion.quantity == "saving" and assertion.group == plan.control:
+            raise ValueError(f"{assertion.text!r}: {assertion.group} is no candidate")
+
+    def estimates(
+        self, run: CompareRun, assertion: Assertion
+    ) -> Iterator[tuple[str, Estimate]]:
+        """Yield what is known of the quantity that is asserted of."""
+        group = assertion.group
+        if assertion.quantity == "saving":
+            for candidate in [group] if group else _candidates(run.plan):
+                name = f"{candidate}.saving" if candidate else "saving"
+                yield name, _saving(run, candidate, assertion.unit)
+            return
+        wrong = assertion.metric and _contradicted(run, group)
+        if wrong:
+            yield assertion.name, invalid(wrong)
+            return
+        requests = requests_of(run, group, self.belongs(run))
+        if assertion.quantity == "reused" and not group:
+            requests = (each for each in requests if _should_reuse(run.plan, each))
+        yield from group_estimates(requests, assertion, run.plan.confidence)
+
+    def accepted(self, run: CompareRun) -> tuple[AssertionResult, ...]:
+        """Return the acceptance of each pair of arms."""
+        found = summarise_compare(run)
+        target = f"{found.target:.4g}{'%' if found.percent_target else 'ms'}"
+        several = len(found.pairs) > 1
+        return tuple(
+            accepted(
+                f"{pair.candidate}.saving" if several else "saving",
+                target,
+                pair.acceptance,
+                pair.why,
+                pair.percent if found.percent_target else pair.saving,
+                pair.rounds,
+            )
+            for pair in found.pairs
+        )
+
+    def joined(self, plan: ComparePlan, outcomes: Sequence[Acceptance]) -> Acceptance:
+        """Return what the pairs make together: all have to pass, or any."""
+        return overall(outcomes, plan.question)
+
+    def sheet(self, run: CompareRun, asserted: Sequence[AssertionResult]) -> Sheet:
+        """Return the whole report."""
+        from vestbench.studies.compare.sheet import compare_report
+
+        return compare_report(run, asserted)
+
+    def brief(
+        self, run: CompareRun, asserted: Sequence[AssertionResult]
+    ) -> RenderableType:
+        """Return the verdicts alone."""
+        from vestbench.studies.compare.sheet import compare_brief
+
+        return compare_brief(run, asserted)
+
+
+def _compared(plan: ComparePlan) -> tuple[str, str]:
+    """Return the labels of the first candidate of a comparison and of its control."""
+    labels = [arm.label for arm in plan.arms]
+    control = plan.control
+    return next((label for label in labels if label != control), control), control
+
+
+def _candidates(plan: ComparePlan) -> tuple[str, ...]:
+    """Return whose saving there is; one empty name where there is but one."""
+    found = tuple(arm.label for arm in plan.arms if arm.label != plan.control)
+    return found if len(found) > 1 else ("",)
+
+
+def _should_reuse(plan: ComparePlan, outcome: Outcome) -> bool:
+    return any(
+        arm.label == outcome.slot.arm and arm.strategy not in _OPENING
+        for arm in plan.arms
+    )
+
+
+def _contradicted(run: CompareRun, group: str) -> str:
+    """Say that an arm was not what it is called; nothing if it was."""
+    arms = {arm.label: arm for arm in summarise_compare(run).arms}
+    arm = arms.get(group)
+    return "" if arm is None or arm.valid else f"{group} was not {arm.strategy}"
+
+
+def _saving(run: CompareRun, candidate: str, unit: Unit) -> Estimate:
+    summary = summarise_compare(run)
+    pair = next(p for p in summary.pairs if candidate in ("", p.candidate))
+    if pair.acceptance is Acceptance.INVALID:
+        return invalid("an arm was not what it is called")
+    failed = {arm.label: sum(n for _, n in arm.failures) for arm in summary.arms}
+    ours, control = failed[pair.candidate], failed[summary.control]
+    medians = {
+        Unit.MS: pair.saving,
+        Unit.PERCENT: pair.percent,
+        Unit.ROUND_TRIPS: pair.round_trips,
+    }
+    found = of_median(
+        medians[unit],
+        pair.rounds,
+        run.plan.min_rounds,
+        unreliable=fails_too_often(ours, pair.rounds, control),
+    )
+    return _with_reason(found, run, summary, pair)
+
+
+def _with_reason(
+    found: Estimate, run: CompareRun, summary: CompareSummary, pair: PairSummary
+) -> Estimate:
+    """Settle what is undecided, or failed, whatever the interval is."""
+    if found.settled is not None:
+        return found
+    if pair.why is Why.RELIABILITY:
+        why = f"{pair.candidate} fails more often than {summary.control}"
+        return replace(found, settled=(Acceptance.FAIL, why))
+    if pair.rounds < first_look(run):
+        why = "no verdict is given before --min-duration has passed"
+        return replace(found, settled=(Acceptance.INCONCLUSIVE, why))
+    return found
+
+
+STUDY: Study[ComparePlan] = CompareStudy()

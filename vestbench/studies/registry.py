@@ -1,0 +1,74 @@
+"""Which studies there are: the only place that knows.
+
+A study is the object `STUDY` of the module named here, which is imported when it is
+asked for.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from pathlib import Path
+from typing import Any
+
+from vestbench.errors import InvalidRunError
+from vestbench.model.run import Plan, Run
+from vestbench.results.reading import load
+from vestbench.studies.base import Study
+
+_MODULES = {
+    "bench": "vestbench.studies.bench.study",
+    "compare": "vestbench.studies.compare.study",
+    "warmup": "vestbench.studies.starts.warmup_study",
+    "connect": "vestbench.studies.starts.connect_study",
+}
+
+
+def register(name: str, module: str) -> None:
+    """Add a study, whose object is `STUDY` in `module`."""
+    _MODULES[name] = module
+
+
+def study_names() -> tuple[str, ...]:
+    """Return the names of all studies."""
+    return tuple(_MODULES)
+
+
+def find_study(name: str) -> Study[Any]:
+    """Return the study called `name`.
+
+    Raises:
+        InvalidRunError: There is none.
+    """
+    if name not in _MODULES:
+        known = ", ".join(_MODULES)
+        raise InvalidRunError(
+            f"this version knows no runs of {name!r}, only of {known}"
+        )
+    study: Study[Any] = import_module(_MODULES[name]).STUDY
+    return study
+
+
+def study_of(run: Run) -> Study[Any]:
+    """Return the study that `run` is of."""
+    return find_study(run.command)
+
+
+class _Decoder:
+    """What `results` needs to know of studies to read a run."""
+
+    def plan(self, command: str) -> type[Plan]:
+        return find_study(command).plan
+
+    def check(self, run: Run) -> None:
+        study_of(run).check(run)
+
+
+def load_run(path: Path) -> Run:
+    """Read a run of any study, finished or not.
+
+    Raises:
+        UsageError: There is no such file, or it may not be read, or there is no room on
+            disk for what a long run needs while it is looked at.
+        InvalidRunError: It is no result of vestbench, or of a newer version.
+    """
+    return load(path, _Decoder())

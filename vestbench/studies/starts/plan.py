@@ -1,0 +1,41 @@
+"""What `warmup` and `connect` are asked for."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal, TypeAlias
+
+from msgspec import Meta
+
+from vestbench.model.run import Confidence, Count, Duration, Finite, Plan, RunOf
+
+
+class WarmUpPlan(Plan, frozen=True, kw_only=True):
+    """What `warmup` was asked for."""
+
+    rounds: Count
+    connections: Count
+    strategy: Literal["warmed"]
+    min_saving_ms: Finite
+    confidence: Confidence
+    interval_s: Duration
+    max_rate: Duration
+    seed: Count
+    http2: bool = False
+    assertions: tuple[str, ...] = ()
+
+
+class ConnectPlan(Plan, frozen=True, kw_only=True):
+    """What `connect` was asked for."""
+
+    rounds: Count
+    steps: Annotated[tuple[str, ...], Meta(min_length=1)]
+    confidence: Confidence
+    interval_s: Duration
+    max_rate: Duration
+    seed: Count
+    http2: bool = False
+    assertions: tuple[str, ...] = ()
+
+
+WarmUpRun: TypeAlias = RunOf[WarmUpPlan]
+ConnectRun: TypeAlias = RunOf[ConnectPlan]
