@@ -27,7 +27,7 @@ from vestbench.model.client import PoolSettings, SessionPlan
 from vestbench.model.request import Role, Slot
 from vestbench.model.run import Run
 from vestbench.model.simulated import ExchangeSpec, LinkSpec
-from vestbench.model.strategy import Strategy
+from vestbench.model.strategy import POOLED
 from vestbench.running.carry_out import Destination, Measurement
 from vestbench.running.pace import Pace
 from vestbench.studies.parts.groups import Acceptance
@@ -357,4 +357,4 @@ def test_records_that_jobs_need_are_as_the_commands_make_them() -> None:
 
     assert pace == Pace(interval_s=0.0, max_rate=10.0, seed=7)
     assert measure._pace("0ms", None, "sim", None).max_rate is None
-    assert isinstance(bench_run(strategy=Strategy.POOLED), Run)
+    assert isinstance(bench_run(strategy=POOLED), Run)

@@ -55,7 +55,7 @@ from vestbench import __version__
 from vestbench.model.client import PoolSettings
 from vestbench.model.request import NS_PER_MS, Outcome, Sample
 from vestbench.model.simulated import ExchangeSpec, LinkReport, LinkSpec
-from vestbench.model.strategy import Strategy
+from vestbench.model.strategy import POOLED, UNPOOLED
 from vestbench.running.ports import Pacer
 from vestbench.simulator.venue import SimulatedVenue
 from vestbench.stats.quantiles import estimate
@@ -164,9 +164,9 @@ def compare_once(route: Route, *, cycle: int, seed: int, first: bool) -> Trial:
         seed: Of the orders.
         first: Whether to send the discarded rounds, which fill caches.
     """
-    arms = name_arms([Strategy.POOLED, Strategy.UNPOOLED])
+    arms = name_arms([POOLED, UNPOOLED])
     plan: Mapping[str, Any] = {
-        "arms": [{"label": arm.label, "strategy": str(arm.strategy)} for arm in arms],
+        "arms": [{"label": arm.label, "strategy": arm.strategy.name} for arm in arms],
         "control": "unpooled",
         "question": "all",
         "vote": "round",

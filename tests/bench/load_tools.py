@@ -35,7 +35,7 @@ from tests.bench.stored import link_account
 from vestbench.model.client import PoolSettings, SessionPlan
 from vestbench.model.request import NS_PER_MS, Failure, RequestSpec, Role, Slot
 from vestbench.model.simulated import ExchangeSpec, LinkSpec
-from vestbench.model.strategy import Strategy
+from vestbench.model.strategy import POOLED, UNPOOLED, Strategy
 from vestbench.simulator.venue import SimulatedVenue
 from vestbench.venues.vest.public import vest
 from vestbench.workers.remote import RemoteStack
@@ -288,8 +288,8 @@ def measure(
 
 
 def _own_turns(ours: Ours) -> Iterator[tuple[str, str, Turn]]:
-    yield "vestbench", "reused", lambda: ours.turn(Strategy.POOLED)
-    yield "vestbench", "not reused", lambda: ours.turn(Strategy.UNPOOLED)
+    yield "vestbench", "reused", lambda: ours.turn(POOLED)
+    yield "vestbench", "not reused", lambda: ours.turn(UNPOOLED)
 
 
 def judge(

@@ -42,7 +42,7 @@ from tests.bench.stored import positive
 from tests.support.servers import free_port
 from vestbench.model.client import PoolSettings, SessionPlan
 from vestbench.model.request import Outcome, RequestSpec, Role, Sample, Slot
-from vestbench.model.strategy import Strategy
+from vestbench.model.strategy import HTTP2, POOLED, RESUMED, UNPOOLED
 from vestbench.workers.remote import RemoteSession, RemoteStack
 
 TLS_VERSIONS = ("1.2", "1.3")
@@ -263,14 +263,10 @@ class Visit:
 def plans(pool: PoolSettings) -> list[SessionPlan]:
     """Return a plan for each strategy whose reuse depends on connections alone."""
     found = []
-    for strategy in Strategy:
-        offer: dict[str, Any] = {}
-        if strategy == "http2":
-            if find_spec("h2") is None:
-                continue
-            offer = {"http2": True}
-        if strategy in ("pooled", "unpooled", "resumed", "http2"):
-            found.append(SessionPlan(pool=pool, strategy=strategy, **offer))
+    for strategy in (POOLED, UNPOOLED, RESUMED, HTTP2):
+        if not strategy.http2 or find_spec("h2") is not None:
+            offers = strategy.http2
+            found.append(SessionPlan(pool=pool, strategy=strategy, http2=offers))
     return found
 
 
@@ -299,7 +295,7 @@ def _open(nginx: Nginx, stack: RemoteStack, cleanup: ExitStack) -> Iterator[Visi
             for plan in plans(pool):
                 session = stack.open(plan)
                 cleanup.callback(session.close)
-                strategy = str(plan.strategy)
+                strategy = plan.strategy.name
                 kind = Kind(tls=tls, idle_s=idle_s, strategy=strategy, pool=name)
                 yield Visit(kind, port, session)
 

@@ -35,7 +35,7 @@ from tests.bench.stored import link_account
 from vestbench.model.client import PoolSettings, SessionPlan
 from vestbench.model.request import NS_PER_MS, Outcome, RequestSpec, Role, Sample, Slot
 from vestbench.model.simulated import ExchangeSpec, LinkSpec
-from vestbench.model.strategy import Strategy
+from vestbench.model.strategy import POOLED, UNPOOLED
 from vestbench.running.ports import Pacer
 from vestbench.simulator.venue import SimulatedVenue
 from vestbench.stats.evidence import MAX_ROUNDS, MIN_ROUNDS
@@ -75,9 +75,9 @@ class Designs:
 
     def sequential(self, seed: int) -> Verdict:
         """Compare as the command does by default."""
-        arms = name_arms([Strategy.POOLED, Strategy.UNPOOLED])
+        arms = name_arms([POOLED, UNPOOLED])
         plan: Mapping[str, Any] = {
-            "arms": [{"label": a.label, "strategy": str(a.strategy)} for a in arms],
+            "arms": [{"label": a.label, "strategy": a.strategy.name} for a in arms],
             "control": "unpooled",
             "question": "all",
             "vote": "round",
@@ -109,7 +109,7 @@ class Designs:
         """Send a fixed number of requests of each arm, alternating."""
         pooled, unpooled = (
             self._stack.open(SessionPlan(pool=PoolSettings(), strategy=strategy))
-            for strategy in (Strategy.POOLED, Strategy.UNPOOLED)
+            for strategy in (POOLED, UNPOOLED)
         )
         savings: list[float] = []
 

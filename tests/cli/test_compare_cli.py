@@ -33,7 +33,7 @@ from vestbench.model.request import (
 )
 from vestbench.model.run import Run
 from vestbench.model.simulated import ExchangeSpec, LinkSpec
-from vestbench.model.strategy import Strategy
+from vestbench.model.strategy import POOLED, UNPOOLED, Strategy
 from vestbench.running.ports import Pacer, Session, Stack
 from vestbench.simulator.venue import SimulatedVenue
 from vestbench.stacks.httpx_stack import HttpxStack
@@ -247,7 +247,7 @@ def _blocks(link: LinkSpec) -> tuple[float, float]:
     with SimulatedVenue(ExchangeSpec(), link) as sim:
         venue = vest("sim", sim.base_url())
         with RemoteStack(sim.spawn, ca_pem=sim.ca_pem) as stack:
-            for strategy, count in ((Strategy.POOLED, 41), (Strategy.UNPOOLED, 30)):
+            for strategy, count in ((POOLED, 41), (UNPOOLED, 30)):
                 plan = SessionPlan(pool=PoolSettings(), strategy=strategy)
                 session = stack.open(plan)
                 for index in range(count):
@@ -255,15 +255,15 @@ def _blocks(link: LinkSpec) -> tuple[float, float]:
                     slot = Slot(session=0, index=index, role=Role.COLD)
                     outcome = session.send(spec, slot)
                     assert isinstance(outcome, Sample)
-                    if outcome.reused or strategy is Strategy.UNPOOLED:
+                    if outcome.reused or strategy is UNPOOLED:
                         taken.setdefault(strategy, []).append(outcome)
                 session.close()
     pooled, unpooled = (
         median(sample.latency_ns / 1e6 for sample in taken[strategy])
-        for strategy in (Strategy.POOLED, Strategy.UNPOOLED)
+        for strategy in (POOLED, UNPOOLED)
     )
     # The wait is one round trip and the time of the server.
-    everything = [*taken[Strategy.POOLED], *taken[Strategy.UNPOOLED]]
+    everything = [*taken[POOLED], *taken[UNPOOLED]]
     trip = mean(known(sample.wait_ns) / 1e6 - 5 for sample in everything)
     return unpooled - pooled, 2 * trip
 
@@ -732,9 +732,9 @@ def _lost_rounds(seed: int, in_ten: int) -> set[int]:
 
 
 def _judged(seed: int, in_ten: int) -> tuple[Verdict, list[Outcome]]:
-    arms = name_arms([Strategy.POOLED, Strategy.UNPOOLED])
+    arms = name_arms([POOLED, UNPOOLED])
     plan: dict[str, Any] = {
-        "arms": [{"label": arm.label, "strategy": str(arm.strategy)} for arm in arms],
+        "arms": [{"label": arm.label, "strategy": arm.strategy.name} for arm in arms],
         "control": "unpooled",
         "question": "all",
         "vote": "round",

@@ -35,7 +35,7 @@ def both_ways(text: str) -> tuple[Run | str, Run | str]:
     with TemporaryDirectory() as folder:
         path = Path(folder) / "run.toml"
         path.write_text(text)
-        for read in (load, whole):
+        for read in (load_run, whole):
             try:
                 found.append(read(path))
             except InvalidRunError:

@@ -9,7 +9,7 @@ import pytest
 from vestbench.model.client import PoolSettings, SessionPlan
 from vestbench.model.request import Failure, Outcome, Role, Sample, Slot
 from vestbench.model.simulated import ExchangeSpec
-from vestbench.model.strategy import Strategy
+from vestbench.model.strategy import POOLED, UNPOOLED, Strategy
 from vestbench.running.ports import Pacer
 from vestbench.simulator.exchange_process import (
     Behaviour,
@@ -45,7 +45,7 @@ def _bench(
     *,
     requests: int = 30,
     sessions: int = 6,
-    strategy: Strategy = Strategy.POOLED,
+    strategy: Strategy = POOLED,
     pool: PoolSettings | None = None,
     concurrency: int = 1,
 ) -> tuple[list[Outcome], ExchangeCounters]:
@@ -83,7 +83,7 @@ def test_a_pooled_run_opens_one_connection_for_each_session() -> None:
 
 @pytest.mark.parametrize("tls", ["1.2", "1.3"])
 def test_an_unpooled_run_opens_one_connection_for_each_request(tls: str) -> None:
-    strategy = Strategy.UNPOOLED
+    strategy = UNPOOLED
     outcomes, counted = _bench(_spec(tls=tls), requests=12, strategy=strategy)
 
     assert counted.connections == 12 + BURN_IN

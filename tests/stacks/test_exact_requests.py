@@ -26,7 +26,7 @@ from tests.support.servers import SLOT, free_port, get, opened
 from vestbench import __version__
 from vestbench.errors import UsageError
 from vestbench.model.request import Failure, FailureKind, RequestSpec, Sample
-from vestbench.model.strategy import Strategy
+from vestbench.model.strategy import UNPOOLED
 from vestbench.running.pace import POLITE_BUDGET, check_budget, polite_rate
 from vestbench.running.ports import Pacer
 from vestbench.stacks.httpx_stack import HttpxStack
@@ -216,7 +216,7 @@ def test_an_unpooled_request_looks_the_same(
 ) -> None:
     always(httpserver)
 
-    with opened(stack, strategy=Strategy.UNPOOLED) as session:
+    with opened(stack, strategy=UNPOOLED) as session:
         session.send(get(httpserver.url_for("/")), SLOT)
 
     assert only(httpserver).headers == exact_headers(httpserver)

@@ -27,7 +27,7 @@ from tests.support.servers import (
 )
 from vestbench.kernel.sockets import scan
 from vestbench.model.request import FailureKind, Sample
-from vestbench.model.strategy import Strategy
+from vestbench.model.strategy import UNPOOLED
 from vestbench.stacks import reqwest_stack
 from vestbench.stacks.reqwest_log import Seen, connection_log
 from vestbench.stacks.reqwest_stack import ReqwestStack
@@ -355,7 +355,7 @@ def test_the_next_client_of_an_unpooled_session_is_built_beforehand(
 ) -> None:
     with (
         ScriptedServer(telling, tls_pair().server) as server,
-        opened(stack, strategy=Strategy.UNPOOLED) as session,
+        opened(stack, strategy=UNPOOLED) as session,
     ):
         before = session._client
         session.send(server.get(), SLOT)

@@ -15,7 +15,7 @@ from tests.support.servers import SLOT, ScriptedServer, plan, tls_pair
 from vestbench.errors import UsageError
 from vestbench.model.client import PoolSettings
 from vestbench.model.request import Sample
-from vestbench.model.strategy import Strategy
+from vestbench.model.strategy import POOLED, RESUMED, STRATEGIES, UNPOOLED
 from vestbench.stacks import registry as stacks
 from vestbench.stacks.registry import STACKS, chosen_stacks, find_stack, kept_idle
 from vestbench.workers.remote import RemoteStack, RemoteStacks
@@ -37,7 +37,7 @@ def without(monkeypatch: pytest.MonkeyPatch, *missing: str) -> None:
 
 
 def test_all_stacks_are_installed_where_the_tests_run() -> None:
-    assert chosen_stacks("all", list(Strategy), http2=True) == tuple(NAMES)
+    assert chosen_stacks("all", list(STRATEGIES), http2=True) == tuple(NAMES)
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -155,7 +155,7 @@ def test_a_worker_imports_nothing_while_it_measures(name: str) -> None:
         RemoteStack(ca_pem=tls_pair().ca_pem, stack=name) as stack,
     ):
         before = stack.modules()
-        for strategy in (Strategy.POOLED, Strategy.UNPOOLED, Strategy.RESUMED):
+        for strategy in (POOLED, UNPOOLED, RESUMED):
             session = stack.open(plan(strategy=strategy))
             assert isinstance(session.send(server.get(), SLOT), Sample)
             assert isinstance(session.send(server.get(), SLOT), Sample)
@@ -236,7 +236,7 @@ def test_the_command_says_the_same_to_machines() -> None:
     assert list(found) == NAMES
     assert found["reqwest"]["phases"] is False
     assert found["httpx"]["phases"] is True
-    assert found["httpx"]["strategies"] == list(Strategy)
+    assert found["httpx"]["strategies"] == list(STRATEGIES)
     assert all(each["installed"] for each in found.values())
 
 

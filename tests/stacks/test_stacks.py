@@ -18,7 +18,7 @@ from tests.support.servers import (
     tls_pair,
 )
 from vestbench.model.request import Failure, Sample
-from vestbench.model.strategy import Strategy
+from vestbench.model.strategy import POOLED, RESUMED, UNPOOLED, WARMED, Strategy
 from vestbench.stacks.registry import STACKS, load_stack
 
 NAMES = [info.name for info in STACKS]
@@ -55,10 +55,10 @@ def agree(samples: list[Sample]) -> None:
 @pytest.mark.parametrize(
     ("strategy", "connections", "resumed"),
     [
-        (Strategy.POOLED, 1, 0),
-        (Strategy.UNPOOLED, 5, 0),
-        (Strategy.RESUMED, 5, 4),
-        (Strategy.WARMED, 1, 0),
+        (POOLED, 1, 0),
+        (UNPOOLED, 5, 0),
+        (RESUMED, 5, 4),
+        (WARMED, 1, 0),
     ],
 )
 def test_each_way_of_connecting_is_what_it_is_called(
@@ -126,7 +126,7 @@ def test_clients_of_one_stack_share_no_connection_and_no_session(stack: Any) -> 
     with (
         ScriptedServer(telling, tls_pair().server) as server,
         opened(stack) as one,
-        opened(stack, strategy=Strategy.RESUMED) as other,
+        opened(stack, strategy=RESUMED) as other,
     ):
         samples = [
             sample for session in (one, other) * 2 for sample in send(session, server)
@@ -142,7 +142,7 @@ def test_a_server_without_tickets_leaves_nothing_to_resume(stack: Any) -> None:
     tls.num_tickets = 0
     with (
         ScriptedServer(telling, tls) as server,
-        opened(stack, strategy=Strategy.RESUMED) as session,
+        opened(stack, strategy=RESUMED) as session,
     ):
         samples = send(session, server, 3)
 

@@ -13,7 +13,7 @@ from tests.support.command import vestbench
 from tests.support.servers import SLOT, plan
 from vestbench.model.request import Sample
 from vestbench.model.simulated import ExchangeSpec
-from vestbench.model.strategy import Strategy
+from vestbench.model.strategy import HTTP2, POOLED, RESUMED, UNPOOLED, WARMED, Strategy
 from vestbench.simulator.exchange_process import (
     Behaviour,
     ExchangeCounters,
@@ -82,10 +82,10 @@ def shared(request: pytest.FixtureRequest) -> Iterator[Exchange]:
 @pytest.mark.parametrize(
     ("strategy", "connections", "resumed"),
     [
-        (Strategy.HTTP2, 1, 0),
-        (Strategy.POOLED, 1, 0),
-        (Strategy.UNPOOLED, 4, 0),
-        (Strategy.RESUMED, 4, 3),
+        (HTTP2, 1, 0),
+        (POOLED, 1, 0),
+        (UNPOOLED, 4, 0),
+        (RESUMED, 4, 3),
     ],
 )
 def test_each_way_of_connecting_is_what_it_is_called(
@@ -129,7 +129,7 @@ def test_an_offer_that_the_exchange_does_not_take_is_http_1() -> None:
 def test_a_burst_shares_one_connection_that_is_open(
     shared: Exchange, width: int
 ) -> None:
-    with shared.opened(strategy=Strategy.HTTP2, concurrency=width) as session:
+    with shared.opened(strategy=HTTP2, concurrency=width) as session:
         first = shared.send(session)
         before = shared.counters()
         samples = shared.burst(session, width)
@@ -144,7 +144,7 @@ def test_a_burst_shares_one_connection_that_is_open(
 
 @pytest.mark.parametrize("shared", SAFE_IN_BURSTS, indirect=True)
 def test_requests_that_wait_for_a_shared_connection_are_cold(shared: Exchange) -> None:
-    with shared.opened(strategy=Strategy.HTTP2, concurrency=4) as session:
+    with shared.opened(strategy=HTTP2, concurrency=4) as session:
         first = shared.burst(session, 4)
         second = shared.burst(session, 4)
 
@@ -165,7 +165,7 @@ def test_bursts_over_http2_are_refused_where_they_are_unsafe(name: str) -> None:
 @pytest.mark.parametrize("shared", OTHERS, indirect=True)
 def test_a_warm_up_over_http2_is_one_request_after_another(shared: Exchange) -> None:
     before = shared.counters()
-    with shared.opened(strategy=Strategy.WARMED) as session:
+    with shared.opened(strategy=WARMED) as session:
         samples = shared.burst(session, 3)
         notes = session.notes
     after = shared.counters()
@@ -180,7 +180,7 @@ def test_a_warm_up_over_http2_is_one_request_after_another(shared: Exchange) -> 
 def test_the_phases_of_an_exchange_are_not_those_of_its_settings(
     shared: Exchange,
 ) -> None:
-    with shared.opened(strategy=Strategy.HTTP2) as session:
+    with shared.opened(strategy=HTTP2) as session:
         samples = shared.send(session, 3)
 
     if shared.stack.facts.stack == "reqwest":
@@ -199,7 +199,7 @@ def test_the_phases_of_an_exchange_are_not_those_of_its_settings(
 @pytest.mark.parametrize("name", NAMES)
 def test_a_connection_closed_while_idle_makes_the_next_request_cold(name: str) -> None:
     with exchange(name, idle_timeout_s=0.1) as found:
-        with found.opened(strategy=Strategy.HTTP2) as session:
+        with found.opened(strategy=HTTP2) as session:
             first = found.send(session)
             while found.counters().open_connections:
                 pass

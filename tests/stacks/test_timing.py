@@ -35,7 +35,7 @@ from tests.support.servers import (
 )
 from vestbench.model.client import PoolSettings
 from vestbench.model.request import NS_PER_MS, Failure, FailureKind, RequestSpec, Sample
-from vestbench.model.strategy import Strategy
+from vestbench.model.strategy import UNPOOLED
 from vestbench.stacks import timing
 from vestbench.stacks.httpx_stack import HttpxSession, HttpxStack
 from vestbench.stacks.timing import TimedBackend, TimedStream
@@ -565,7 +565,7 @@ def test_unpooled_requests_have_a_connection_each_and_resume_none(
 
     with (
         ScriptedServer(observe, tls_pair(version=version).server) as server,
-        opened(stack, strategy=Strategy.UNPOOLED) as session,
+        opened(stack, strategy=UNPOOLED) as session,
     ):
         samples = send(session, *[server.get()] * 4)
 
@@ -589,7 +589,7 @@ def test_unpooled_connections_are_closed_after_the_clock_has_stopped(
         close(stream)
 
     monkeypatch.setattr(TimedStream, "close", stamped)
-    with opened(stack, strategy=Strategy.UNPOOLED) as session:
+    with opened(stack, strategy=UNPOOLED) as session:
         samples = send(session, *[tls_server.get()] * 3)
 
     assert len(closed_ns) == 3
@@ -774,7 +774,7 @@ def test_the_kernels_round_trip_and_retransmissions_are_read(
 @linux
 @pytest.mark.parametrize(
     "values",
-    [{"max_idle": 0}, {"strategy": Strategy.UNPOOLED}],
+    [{"max_idle": 0}, {"strategy": UNPOOLED}],
     ids=["closed inside", "closed after"],
 )
 def test_the_kernels_figures_survive_the_end_of_the_connection(

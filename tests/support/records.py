@@ -18,7 +18,7 @@ from vestbench.model.request import (
     Slot,
 )
 from vestbench.model.run import Conclusion, Conditions, Run, RunOf
-from vestbench.model.strategy import Strategy
+from vestbench.model.strategy import POOLED, Strategy
 from vestbench.results.validation import validated
 from vestbench.results.writing import RunWriter
 from vestbench.studies.bench.plan import BenchPlan, BenchRun
@@ -266,7 +266,7 @@ def conclusion_of(*changes: Mapping[str, Any] | None) -> Conclusion:
 def bench_run(
     outcomes: Iterable[Outcome] = (),
     *,
-    strategy: Strategy = Strategy.POOLED,
+    strategy: Strategy = POOLED,
     plan: Mapping[str, Any] | None = None,
     conditions: Mapping[str, Any] | None = None,
     conclusion: Mapping[str, Any] | None = None,
@@ -276,7 +276,7 @@ def bench_run(
     The mappings change single keys of the defaults; None takes one away.
     """
     found = list(outcomes)
-    name = str(strategy)
+    name = strategy.name
     return RunOf(
         command="bench",
         label=name,

@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any, Union, get_args, get_origin, get_type_hints
 
 from vestbench.assertions.judge import AssertionResult
-from vestbench.model.strategy import Strategy
+from vestbench.model.strategy import STRATEGIES
 from vestbench.report import machine
 from vestbench.studies.bench.summary import BenchSummary
 from vestbench.studies.compare.summary import CompareSummary
@@ -136,7 +136,7 @@ CONFIDENCE = enum([0.9, 0.95, 0.99])
 ASKED = {"assertions": array(TEXT)}
 
 ARM = record(
-    {"label": TEXT, "strategy": enum(Strategy)},
+    {"label": TEXT, "strategy": enum(list(STRATEGIES))},
     {
         "stack": TEXT,
         "against": {**TEXT, "description": "Its control, where there are several."},
@@ -149,7 +149,7 @@ PLANS = {
             "requests": COUNT,
             "sessions": COUNT,
             "concurrency": COUNT,
-            "strategy": enum(Strategy),
+            "strategy": enum(list(STRATEGIES)),
             "burn_in": COUNT,
             "min_saving_ms": NUMBER,
             "confidence": CONFIDENCE,

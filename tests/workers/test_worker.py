@@ -35,7 +35,7 @@ from vestbench.model.request import (
     Sample,
     Slot,
 )
-from vestbench.model.strategy import Strategy
+from vestbench.model.strategy import UNPOOLED
 from vestbench.workers.remote import (
     Process,
     RemoteSession,
@@ -247,7 +247,7 @@ def exercise(
         get(server.url_of("localhost")),
     ]
     through(stack.open(plan(concurrency=3)), *good)
-    through(stack.open(plan(strategy=Strategy.UNPOOLED)), *good)
+    through(stack.open(plan(strategy=UNPOOLED)), *good)
     through(
         stack.open(plan(request_timeout_s=0.2)),
         *accidents(server, untrusted),

@@ -13,7 +13,7 @@ from vestbench.api.values import chosen, confidence_of, duration, target
 from vestbench.errors import UsageError
 from vestbench.model.client import PoolSettings, SessionPlan
 from vestbench.model.simulated import ExchangeSpec, LinkSpec
-from vestbench.model.strategy import Strategy
+from vestbench.model.strategy import POOLED, UNPOOLED, offers_http2
 from vestbench.running.carry_out import Destination, Job, carry_out, place_result
 from vestbench.running.pace import POLITE_BUDGET, Pace, check_budget, polite_rate
 from vestbench.running.stacks import stacks_for
@@ -82,7 +82,7 @@ def bench(
         raise UsageError("stack: bench measures one stack; compare takes all of them")
     destination = _place(venue, endpoint, rtt, link, exchange, pool, pace.seed)
     destination = _through(destination, stack, (), http2=http2)
-    strategy = Strategy.POOLED if pooled else Strategy.UNPOOLED
+    strategy = POOLED if pooled else UNPOOLED
     if min_saving is not None and not pooled:
         raise UsageError("min_saving needs subsequent requests: not with pooled=False")
     plan = BenchSchedule(
@@ -235,7 +235,7 @@ def _through(
     destination: Destination, stack: str, ways: Sequence[str], *, http2: bool
 ) -> Destination:
     """Return the place as it is reached through a stack, or through all of them."""
-    speaks = destination.exchange.http2 or http2 or Strategy.HTTP2 in ways
+    speaks = destination.exchange.http2 or http2 or offers_http2(ways)
     return replace(
         destination,
         stacks=stacks_for(stack, destination.venue, ways, http2=http2),

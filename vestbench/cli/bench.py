@@ -95,12 +95,12 @@ def bench(
 
     from vestbench.cli import measuring as m
     from vestbench.model.client import SessionPlan
-    from vestbench.model.strategy import Strategy
+    from vestbench.model.strategy import POOLED, UNPOOLED
     from vestbench.studies.bench.experiment import BenchSchedule, sessions_for
     from vestbench.studies.bench.job import BenchJob
 
     gated = gate or bool(asserting.asserted)
-    strategy = Strategy.POOLED if pooled else Strategy.UNPOOLED
+    strategy = POOLED if pooled else UNPOOLED
     if gate and not pooled:
         raise UsageError("--gate needs subsequent requests: not with --unpooled")
     plan = BenchSchedule(

@@ -26,7 +26,7 @@ from vestbench.cli.values import duration, seed_or_new
 from vestbench.config import Settings
 from vestbench.errors import ExitCode
 from vestbench.model.run import Run
-from vestbench.model.strategy import Strategy
+from vestbench.model.strategy import offers_http2
 from vestbench.running.carry_out import (
     Destination,
     Job,
@@ -73,7 +73,7 @@ def place_of(
 
     venue = find_venue(settings["venue"])
     stack = stack or o.StackOptions()
-    http2 = stack.http2 or Strategy.HTTP2 in strategies
+    http2 = stack.http2 or offers_http2(strategies)
     destination = Destination(
         venue=settings["venue"],
         endpoint=where.endpoint,

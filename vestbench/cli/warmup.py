@@ -71,7 +71,7 @@ def warmup(
 
     from vestbench.cli import measuring as m
     from vestbench.model.client import SessionPlan
-    from vestbench.model.strategy import Strategy
+    from vestbench.model.strategy import WARMED
     from vestbench.studies.starts.warmup_experiment import WarmUpPlan
     from vestbench.studies.starts.warmup_job import WarmUpJob
     from vestbench.venues import find_venue
@@ -86,7 +86,7 @@ def warmup(
     plan = WarmUpPlan(
         session=SessionPlan(
             pool=settings.pool,
-            strategy=Strategy.WARMED,
+            strategy=WARMED,
             concurrency=width,
             http2=stack.http2,
             stack=stack.stack,

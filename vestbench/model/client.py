@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from vestbench.model.strategy import Strategy
+from vestbench.model.strategy import POOLED, Strategy
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -24,7 +24,7 @@ class SessionPlan:
     """How to build one client and its pool."""
 
     pool: PoolSettings
-    strategy: Strategy = Strategy.POOLED
+    strategy: Strategy = POOLED
     concurrency: int = 1  # requests in flight at once
     http2: bool = False  # offer HTTP/2 in the handshake; the server decides
     stack: str = ""  # which HTTP library, where there are several; empty is the first

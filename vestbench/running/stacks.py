@@ -5,9 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from vestbench.errors import UsageError
+from vestbench.model.strategy import find_strategy
 from vestbench.stacks.registry import chosen_stacks
-
-_SETTLED_IN_TLS = ("resumed", "http2")
 
 
 def stacks_for(
@@ -27,7 +26,7 @@ def stacks_for(
     """
     stacks = chosen_stacks(name, strategies, http2=http2)
     if venue.startswith("http://"):
-        found = [strategy for strategy in strategies if strategy in _SETTLED_IN_TLS]
+        found = [name for name in strategies if find_strategy(name).needs_tls]
         for asked in [*found, *(["--http2"] if http2 else [])]:
             raise UsageError(f"{asked} needs TLS: an http:// venue has none")
     return stacks

@@ -30,7 +30,6 @@ from vestbench.model.request import (
     Sample,
     Slot,
 )
-from vestbench.model.strategy import Strategy
 from vestbench.stacks.bursts import Burst
 from vestbench.stacks.failures import Classifier, refusal
 from vestbench.stacks.registry import FAITHFUL_CONCURRENCY, kept_idle
@@ -125,7 +124,7 @@ class HttpxSession:
         self._backend = TimedBackend(
             plan.pool,
             used.core,
-            resumes=plan.strategy is Strategy.RESUMED,
+            resumes=plan.strategy.resumes,
             serials=serials,
             kernel_timestamps=plan.kernel_timestamps,
         )
@@ -197,7 +196,7 @@ class HttpxSession:
 
     def _between(self, *exchanges: Timestamps) -> None:
         """Do, after the clock has stopped, what must not happen while it runs."""
-        if self._plan.strategy in (Strategy.UNPOOLED, Strategy.RESUMED):
+        if self._plan.strategy.opens:
             for stamps in exchanges:
                 if stamps.stream is not None:
                     stamps.stream.keep_session()
@@ -314,7 +313,7 @@ def _classifier(used: Library) -> Classifier:
 
 
 def _sequence_notes(plan: SessionPlan, used: Library) -> tuple[str, ...]:
-    if not (plan.http2 and plan.strategy is Strategy.WARMED):
+    if not (plan.http2 and plan.strategy.warms):
         return ()
     return (
         f"the requests of a warm-up follow each other: the HTTP/2 of {used.name} "

@@ -14,7 +14,7 @@ from typing import Any
 
 from vestbench.errors import UsageError
 from vestbench.model.client import PoolSettings, StackAbility
-from vestbench.model.strategy import Strategy
+from vestbench.model.strategy import STRATEGIES, find_strategy
 
 ALL = "all"  # every stack that is installed
 
@@ -69,7 +69,7 @@ class StackInfo:
                 f"stack {self.name} is not installed: "
                 f"pip install 'vestbench[{self.extra}]'"
             )
-        wants_http2 = http2 or strategy == Strategy.HTTP2
+        wants_http2 = http2 or (strategy and find_strategy(strategy).http2)
         missing = [name for name in self.http2 if find_spec(name) is None]
         if wants_http2 and missing:
             return (
@@ -80,7 +80,7 @@ class StackInfo:
 
     def ability(self) -> StackAbility:
         """Return what it can do on this machine."""
-        refusals = {str(each): self.refusal(each) for each in Strategy}
+        refusals = {name: self.refusal(name) for name in STRATEGIES}
         missing = [text for text in refusals.values() if "pip install" in text]
         return StackAbility(
             stack=self.name,

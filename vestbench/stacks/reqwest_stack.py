@@ -28,7 +28,6 @@ from pyreqwest.exceptions import PyreqwestError
 from vestbench import __version__
 from vestbench.model.client import SessionPlan, StackFacts
 from vestbench.model.request import Failure, Outcome, RequestSpec, Sample, Slot
-from vestbench.model.strategy import Strategy
 from vestbench.stacks.bursts import Burst
 from vestbench.stacks.failures import refusal
 from vestbench.stacks.reqwest_failures import classify
@@ -100,7 +99,10 @@ class ReqwestSession:
         self._watch = Watch(connection_log(), serials)
         self._burst = Burst(plan.concurrency)
         # To tell which of several requests at once went where, it has to log them all.
-        self._verbose = plan.concurrency > 1 and plan.strategy is Strategy.POOLED
+        # What opens, warms up or shares one connection leaves no doubt.
+        strategy = plan.strategy
+        doubt = not (strategy.opens or strategy.warms or strategy.http2)
+        self._verbose = plan.concurrency > 1 and doubt
         self.notes: tuple[str, ...] = ()
         if self._verbose:
             self.notes = (
@@ -112,8 +114,7 @@ class ReqwestSession:
         self.build_ns = perf_counter_ns() - begin
 
     def _build(self) -> SyncClient:
-        pool, strategy = self._plan.pool, self._plan.strategy
-        resumed = strategy is Strategy.RESUMED
+        pool, resumed = self._plan.pool, self._plan.strategy.resumes
         idle = _AT_ONCE if resumed else timedelta(seconds=pool.idle_timeout_s)
         keepalive = timedelta(seconds=pool.tcp_keepalive_s)
         builder = (
@@ -185,10 +186,11 @@ class ReqwestSession:
 
     def _between(self) -> None:
         """Do, after the clock has stopped, what must not happen while it runs."""
-        if self._plan.strategy is Strategy.UNPOOLED:
+        strategy = self._plan.strategy
+        if strategy.opens and not strategy.resumes:
             self._client.close()
             self._client = self._build()
-        if self._plan.strategy in (Strategy.UNPOOLED, Strategy.RESUMED):
+        if strategy.opens:
             waited = 0.0
             while waited < _CLOSED_WITHIN_S and self._watch.is_open():
                 sleep(_LOOK_EVERY_S)

@@ -17,7 +17,7 @@ from tests.support.stacks import Clock, FakeStack, in_turn, ok, spec
 from vestbench.errors import UsageError
 from vestbench.model.client import PoolSettings, SessionPlan
 from vestbench.model.request import Failure, FailureKind, Outcome, Role, Sample, Slot
-from vestbench.model.strategy import Strategy
+from vestbench.model.strategy import POOLED, STRATEGIES, UNPOOLED, Strategy
 from vestbench.running.ports import Pacer, RunEnd, StopRule
 from vestbench.studies.bench.experiment import (
     BURN_IN,
@@ -34,7 +34,7 @@ def bench_plan(
     sessions: int,
     *,
     concurrency: int = 1,
-    strategy: Strategy = Strategy.POOLED,
+    strategy: Strategy = POOLED,
 ) -> BenchSchedule:
     session = SessionPlan(
         pool=PoolSettings(), strategy=strategy, concurrency=concurrency
@@ -171,10 +171,10 @@ def test_concurrent_requests_are_sent_in_bursts() -> None:
 def test_without_a_pool_every_request_is_meant_to_be_cold() -> None:
     stack = FakeStack(lambda slot: sample(slot=slot))
 
-    _, recorded = run(bench_plan(6, 2, strategy=Strategy.UNPOOLED), stack)
+    _, recorded = run(bench_plan(6, 2, strategy=UNPOOLED), stack)
 
     assert {outcome.slot.role for outcome in recorded} == {Role.COLD}
-    assert {plan.strategy for plan in stack.plans} == {Strategy.UNPOOLED}
+    assert {plan.strategy for plan in stack.plans} == {UNPOOLED}
 
 
 def test_failures_are_recorded_and_the_run_goes_on() -> None:
@@ -215,12 +215,12 @@ def test_build_times_are_those_of_measured_sessions() -> None:
     st.integers(1, 60),
     st.integers(1, 8),
     st.integers(0, 200),
-    st.sampled_from(Strategy),
+    st.sampled_from(list(STRATEGIES.values())),
 )
 def test_requests_are_spread_as_evenly_as_possible(
     sessions: int, concurrency: int, extra: int, strategy: Strategy
 ) -> None:
-    least = sessions * (1 if strategy is Strategy.UNPOOLED else 2 * concurrency)
+    least = sessions * (1 if strategy is UNPOOLED else 2 * concurrency)
     plan = bench_plan(
         least + extra, sessions, concurrency=concurrency, strategy=strategy
     )
@@ -235,7 +235,7 @@ def test_requests_are_spread_as_evenly_as_possible(
     for burst in bursts:
         assert all(size == concurrency for size in burst[:-1])
         assert 1 <= burst[-1] <= concurrency
-        if strategy is Strategy.POOLED:
+        if strategy is POOLED:
             assert burst[0] == concurrency  # the cold ones are all at once
             assert len(burst) > 1
 
@@ -246,13 +246,13 @@ def test_requests_are_spread_as_evenly_as_possible(
 @pytest.mark.parametrize(
     ("requests", "sessions", "concurrency", "strategy", "message"),
     [
-        (0, 1, 1, Strategy.POOLED, "--requests and --sessions must be at least 1"),
-        (2, 0, 1, Strategy.POOLED, "--requests and --sessions must be at least 1"),
+        (0, 1, 1, POOLED, "--requests and --sessions must be at least 1"),
+        (2, 0, 1, POOLED, "--requests and --sessions must be at least 1"),
         (
             39,
             20,
             1,
-            Strategy.POOLED,
+            POOLED,
             "--requests 39 is too few for --sessions 20: at least 40, "
             "a cold and a subsequent one for each session",
         ),
@@ -260,7 +260,7 @@ def test_requests_are_spread_as_evenly_as_possible(
             23,
             3,
             4,
-            Strategy.POOLED,
+            POOLED,
             "--requests 23 is too few for --sessions 3: at least 24, a cold and a "
             "subsequent one for each session and each of 4 concurrent requests",
         ),
@@ -268,7 +268,7 @@ def test_requests_are_spread_as_evenly_as_possible(
             19,
             20,
             8,
-            Strategy.UNPOOLED,
+            UNPOOLED,
             "--requests 19 is too few for --sessions 20: at least 20, "
             "one for each session",
         ),
@@ -287,9 +287,9 @@ def test_a_plan_that_can_show_nothing_is_refused(
 @pytest.mark.parametrize(
     ("requests", "sessions", "concurrency", "strategy"),
     [
-        (40, 20, 1, Strategy.POOLED),
-        (24, 3, 4, Strategy.POOLED),
-        (20, 20, 8, Strategy.UNPOOLED),
+        (40, 20, 1, POOLED),
+        (24, 3, 4, POOLED),
+        (20, 20, 8, UNPOOLED),
     ],
 )
 def test_the_least_that_is_named_is_enough(
@@ -303,15 +303,15 @@ def test_the_least_that_is_named_is_enough(
 @pytest.mark.parametrize(
     ("requests", "concurrency", "strategy", "sessions"),
     [
-        (100, 1, Strategy.POOLED, 20),
-        (1000, 1, Strategy.POOLED, 20),
-        (40, 1, Strategy.POOLED, 20),
-        (39, 1, Strategy.POOLED, 19),
-        (100, 4, Strategy.POOLED, 12),
-        (2, 1, Strategy.POOLED, 1),
-        (1, 1, Strategy.POOLED, 1),  # refused by the plan, in its own words
-        (100, 1, Strategy.UNPOOLED, 20),
-        (5, 4, Strategy.UNPOOLED, 5),
+        (100, 1, POOLED, 20),
+        (1000, 1, POOLED, 20),
+        (40, 1, POOLED, 20),
+        (39, 1, POOLED, 19),
+        (100, 4, POOLED, 12),
+        (2, 1, POOLED, 1),
+        (1, 1, POOLED, 1),  # refused by the plan, in its own words
+        (100, 1, UNPOOLED, 20),
+        (5, 4, UNPOOLED, 5),
     ],
 )
 def test_twenty_sessions_or_as_many_as_the_requests_allow(

@@ -21,7 +21,7 @@ from tests.support.records import (
 )
 from vestbench.model.request import FailureKind, Outcome, Role, Sample
 from vestbench.model.run import Run
-from vestbench.model.strategy import Strategy
+from vestbench.model.strategy import UNPOOLED
 from vestbench.stats.decision import Decision
 from vestbench.studies.bench.summary import summarise_bench
 from vestbench.studies.parts.groups import Acceptance, Why, disturbed_samples, metric
@@ -440,7 +440,7 @@ def test_a_run_without_a_cold_request_is_invalid() -> None:
 def test_without_pooling_there_is_nothing_to_accept() -> None:
     outcomes = [sample(n) for n in range(40)]
 
-    found = summarise_bench(bench_run(outcomes, strategy=Strategy.UNPOOLED))
+    found = summarise_bench(bench_run(outcomes, strategy=UNPOOLED))
 
     assert found.acceptance is None
     assert found.why is Why.NONE

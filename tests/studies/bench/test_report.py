@@ -31,7 +31,7 @@ from vestbench.config import resolve
 from vestbench.errors import InvalidRunError
 from vestbench.model.request import FailureKind, Outcome, Role, Sample
 from vestbench.model.run import Run
-from vestbench.model.strategy import Strategy
+from vestbench.model.strategy import UNPOOLED
 from vestbench.report.settings import settings_table
 from vestbench.report.units import interval, ms, percent, plain, plural
 from vestbench.stats.decision import Interval
@@ -111,7 +111,7 @@ def unpooled_run() -> Run:
     outcomes = [
         sample(n % 20, n // 20, role=Role.COLD, connection=n) for n in range(40)
     ]
-    return bench_run(outcomes, strategy=Strategy.UNPOOLED, plan={"requests": 40})
+    return bench_run(outcomes, strategy=UNPOOLED, plan={"requests": 40})
 
 
 def interrupted_run() -> Run:

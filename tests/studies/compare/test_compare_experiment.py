@@ -17,7 +17,7 @@ from tests.support.stacks import Clock, FakeStack, Script, ok, spec
 from vestbench.errors import UsageError
 from vestbench.model.client import PoolSettings
 from vestbench.model.request import FailureKind, Outcome, Role, Slot
-from vestbench.model.strategy import Strategy
+from vestbench.model.strategy import POOLED, UNPOOLED, WARMED, Strategy
 from vestbench.running.ports import Pacer
 from vestbench.studies.compare.experiment import (
     SETUP_ROUNDS,
@@ -31,7 +31,6 @@ from vestbench.studies.compare.experiment import (
 
 PROPERTY = settings(deadline=None, derandomize=True)
 
-POOLED, UNPOOLED, WARMED = Strategy.POOLED, Strategy.UNPOOLED, Strategy.WARMED
 TWO = (POOLED, UNPOOLED)
 ALL = (UNPOOLED, POOLED, WARMED)
 MEASURED = (Role.COLD, Role.SUBSEQUENT)

@@ -20,8 +20,8 @@ from tests.support.records import (
 )
 from vestbench.model.request import Outcome, Role, Sample
 from vestbench.model.run import Run
+from vestbench.model.strategy import find_strategy
 from vestbench.studies.bench.summary import BurstReuse, summarise_bench
-from vestbench.studies.compare.rounds import contradicts
 from vestbench.studies.compare.summary import PairSummary, summarise_compare
 from vestbench.studies.parts.breakdown import too_short
 from vestbench.studies.parts.groups import Acceptance, Why
@@ -209,7 +209,7 @@ def test_a_stored_run_is_shown_identically(name: str, tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("way", WAYS)
 def test_a_request_as_its_arm_should_send_it_contradicts_nothing(way: str) -> None:
-    assert not contradicts(way, one(way, 0, 0))
+    assert not find_strategy(way).contradicted_by(one(way, 0, 0))
 
 
 @pytest.mark.parametrize(
@@ -228,7 +228,8 @@ def test_a_request_as_its_arm_should_send_it_contradicts_nothing(way: str) -> No
 def test_a_request_that_was_something_else_contradicts_its_arm(
     way: str, change: dict[str, object]
 ) -> None:
-    assert contradicts(way, replace(one(way, 0, 0), **change))  # type: ignore[arg-type]
+    found = replace(one(way, 0, 0), **change)  # type: ignore[arg-type]
+    assert find_strategy(way).contradicted_by(found)
 
 
 def changed(way: str, **change: object) -> Run:

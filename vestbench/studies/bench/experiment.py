@@ -31,7 +31,7 @@ class BenchSchedule:
         if self.requests < 1 or self.sessions < 1:
             raise UsageError("--requests and --sessions must be at least 1")
         width = self.session.concurrency
-        if self.session.strategy is Strategy.UNPOOLED:
+        if self.session.strategy.opens:
             needed, why = self.sessions, "one for each session"
         else:
             needed = 2 * self.sessions * width
@@ -55,7 +55,7 @@ class BenchSchedule:
 
 def sessions_for(requests: int, concurrency: int, strategy: Strategy) -> int:
     """Return the default number of sessions: 20, or what `requests` allow."""
-    needed = 1 if strategy is Strategy.UNPOOLED else 2 * concurrency
+    needed = 1 if strategy.opens else 2 * concurrency
     return max(1, min(20, requests // needed))
 
 
@@ -128,10 +128,10 @@ def _session(
     make_request: MakeRequest,
     pacer: Pacer,
 ) -> Iterator[list[Outcome]]:
-    unpooled = plan.session.strategy is Strategy.UNPOOLED
+    opens = plan.session.strategy.opens
     index = 0
     for place, size in enumerate(bursts):
-        role = Role.COLD if unpooled or place == 0 else Role.SUBSEQUENT
+        role = Role.COLD if opens or place == 0 else Role.SUBSEQUENT
         slots = [
             Slot(session=number, index=index + offset, role=role)
             for offset in range(size)

@@ -8,7 +8,6 @@ from typing import Any
 from vestbench.errors import UsageError
 from vestbench.model.client import SessionPlan
 from vestbench.model.run import Run
-from vestbench.model.strategy import Strategy
 from vestbench.running.carry_out import Measurement
 from vestbench.running.pace import Pace
 from vestbench.stacks.registry import find_stack, kept_idle
@@ -51,7 +50,7 @@ class BenchJob:
         self._plan = plan
         self._pace = pace
         session, width = plan.session, plan.session.concurrency
-        strategy = str(session.strategy)
+        strategy = session.strategy.name
         self.label = strategy
         asked = BenchPlan(
             requests=plan.requests,
@@ -121,7 +120,7 @@ def _check_kernel_timestamps(session: SessionPlan) -> None:
         raise UsageError(f"--kernel-timestamps: {name} shows no wire window to compare")
     if session.http2:
         raise UsageError("--kernel-timestamps needs HTTP/1.1: not with --http2")
-    if session.strategy is Strategy.UNPOOLED:
+    if session.strategy.opens:
         raise UsageError(
             "--kernel-timestamps needs subsequent requests: not with --unpooled, whose "
             "answers come after session tickets"

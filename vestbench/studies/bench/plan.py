@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TypeAlias
 
 from vestbench.model.run import Confidence, Count, Duration, Finite, Plan, RunOf
+from vestbench.model.strategy import check_strategy
 
 
 class BenchPlan(Plan, frozen=True, kw_only=True):
@@ -25,6 +26,11 @@ class BenchPlan(Plan, frozen=True, kw_only=True):
     http2: bool = False
     kernel_timestamps: bool = False
     assertions: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        """Refuse a strategy that there is not."""
+        super().__post_init__()
+        check_strategy(self.strategy)
 
 
 BenchRun: TypeAlias = RunOf[BenchPlan]

@@ -12,7 +12,7 @@ from rich.table import Table
 from rich.text import Text
 
 from vestbench.assertions.judge import AssertionResult
-from vestbench.model.strategy import Strategy
+from vestbench.model.strategy import find_strategy
 from vestbench.report.sheet import ACCEPTANCE_STYLES, CaptionedTable, Figure, Sheet
 from vestbench.report.units import (
     ABSENT,
@@ -116,7 +116,7 @@ def _share_line(summary: BenchSummary, share: MedianSummary) -> Text:
 def _no_saving(run: BenchRun, summary: BenchSummary) -> str:
     if not run.samples:
         return "no request got a response."
-    if run.plan.strategy == Strategy.UNPOOLED:
+    if find_strategy(run.plan.strategy).opens:
         return "every request opened a connection, as asked (--unpooled)."
     if not summary.reuse.reused:
         return "no request reused a connection."

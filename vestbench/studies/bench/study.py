@@ -12,7 +12,7 @@ from vestbench.assertions.grammar import Assertion, Unit
 from vestbench.assertions.judge import AssertionResult, accepted, worst
 from vestbench.model.request import NS_PER_MS, Outcome, Sample
 from vestbench.model.run import Run
-from vestbench.model.strategy import Strategy
+from vestbench.model.strategy import find_strategy
 from vestbench.stats.evidence import MIN_ROUNDS
 from vestbench.studies.base import Saving, Sides, Study
 from vestbench.studies.bench.plan import BenchPlan, BenchRun
@@ -117,7 +117,7 @@ class BenchStudy:
     def check_assertion(self, assertion: Assertion, plan: BenchPlan) -> None:
         """Refuse an assertion of what a run of this plan does not have."""
         check_whole(assertion)
-        if assertion.quantity == "saving" and plan.strategy == Strategy.UNPOOLED:
+        if assertion.quantity == "saving" and find_strategy(plan.strategy).opens:
             raise ValueError(f"{assertion.text!r}: nothing is saved with --unpooled")
 
     def estimates(

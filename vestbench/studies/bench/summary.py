@@ -12,7 +12,7 @@ from math import inf, isfinite
 from statistics import median
 
 from vestbench.model.request import NS_PER_MS, Outcome, Role, Sample
-from vestbench.model.strategy import Strategy
+from vestbench.model.strategy import find_strategy
 from vestbench.stats.bounds import Bounds, session_bounds
 from vestbench.stats.decision import (
     Decision,
@@ -277,7 +277,7 @@ def _accept(
     closure: Breakdown | None,
     target: float,
 ) -> tuple[Acceptance | None, Why]:
-    if run.plan.strategy == Strategy.UNPOOLED or not reuse.expected:
+    if find_strategy(run.plan.strategy).opens or not reuse.expected:
         return None, Why.NONE
     if reuse.reused < (1 - MAX_NOT_REUSED) * reuse.expected:
         return Acceptance.INVALID, Why.NOT_REUSED

@@ -13,6 +13,7 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field, replace
+from operator import attrgetter
 
 from vestbench.errors import UsageError
 from vestbench.model.client import PoolSettings, SessionPlan
@@ -23,15 +24,6 @@ from vestbench.running.ports import MakeRequest, Pacer, Session, Stack, StopRule
 # Discarded rounds before the first: name resolution, route, code paths. Three, so that
 # the route's round trip can be told from them.
 SETUP_ROUNDS = 3
-
-# The longest first. To end the primer's connection takes `resumed` up to 0.1 s.
-_PREPARED_IN_ORDER = (
-    Strategy.WARMED,
-    Strategy.RESUMED,
-    Strategy.HTTP2,
-    Strategy.POOLED,
-    Strategy.UNPOOLED,
-)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -158,7 +150,7 @@ class Comparison:
             sessions = {}
             # The longest preparation first, so that a primed connection is not left
             # waiting for another arm's warm-up.
-            for arm in sorted(self._plan.arms, key=_preparation):
+            for arm in sorted(self._plan.arms, key=attrgetter("strategy.preparation")):
                 session = self._open(arm)
                 cleanup.callback(session.close)
                 sessions[arm.label] = session
@@ -181,12 +173,8 @@ class Comparison:
             SessionPlan(
                 pool=self._plan.pool,
                 strategy=arm.strategy,
-                concurrency=(
-                    self._plan.warm_connections
-                    if arm.strategy is Strategy.WARMED
-                    else 1
-                ),
-                http2=self._plan.http2 or arm.strategy is Strategy.HTTP2,
+                concurrency=self._plan.warm_connections if arm.strategy.warms else 1,
+                http2=self._plan.http2 or arm.strategy.http2,
                 stack=arm.stack,
             )
         )
@@ -196,18 +184,20 @@ class Comparison:
         return session
 
     def _prepare(self, arm: Arm, session: Session, number: int) -> None:
-        if arm.strategy is Strategy.WARMED:
-            slots = [
-                Slot(session=number, index=index, role=Role.WARM_UP, arm=arm.label)
-                for index in range(self._plan.warm_connections)
-            ]
-            self._unmeasured(session, self._make_warm_up, slots)
+        strategy = arm.strategy
+        role, make = Role.PRIMER, self._make_request
+        if strategy.warms:
+            role, make = Role.WARM_UP, self._make_warm_up
+        slots = [
+            Slot(session=number, index=index, role=role, arm=arm.label)
+            for index in range(strategy.unmeasured(self._plan.warm_connections))
+        ]
+        # A warm-up is all its requests at the same moment; primers follow each other.
+        for burst in [slots] if strategy.warms else [[slot] for slot in slots]:
             if not self._stop.over():
-                self._sleep(self._plan.idle_s)
-        elif arm.strategy is not Strategy.UNPOOLED:
-            # Of `resumed` it brings the TLS session that the next connection resumes.
-            slots = [Slot(session=number, index=0, role=Role.PRIMER, arm=arm.label)]
-            self._unmeasured(session, self._make_request, slots)
+                self._unmeasured(session, make, burst)
+        if strategy.warms and not self._stop.over():
+            self._sleep(self._plan.idle_s)
 
     def _unmeasured(
         self, session: Session, make: MakeRequest, slots: Sequence[Slot]
@@ -219,18 +209,12 @@ class Comparison:
 
     def _role(self, label: str) -> Role:
         strategy = next(a.strategy for a in self._plan.arms if a.label == label)
-        opens = strategy in (Strategy.UNPOOLED, Strategy.RESUMED)
-        return Role.COLD if opens else Role.SUBSEQUENT
+        return Role.COLD if strategy.opens else Role.SUBSEQUENT
 
 
 def _draw(rng: random.Random, labels: Sequence[str]) -> tuple[str, ...]:
     """Draw an order: for two arms a fair coin, for more a uniform permutation."""
     return tuple(rng.sample(list(labels), len(labels)))
-
-
-def _preparation(arm: Arm) -> int:
-    """Rank arms by when their preparation has to begin."""
-    return _PREPARED_IN_ORDER.index(arm.strategy)
 
 
 def name_arms(strategies: Sequence[Strategy]) -> tuple[Arm, ...]:
@@ -240,13 +224,13 @@ def name_arms(strategies: Sequence[Strategy]) -> tuple[Arm, ...]:
     for strategy in strategies:
         seen[strategy] = seen.get(strategy, 0) + 1
         count = seen[strategy]
-        label = str(strategy) if count == 1 else f"{strategy}-{count}"
+        label = strategy.name if count == 1 else f"{strategy.name}-{count}"
         arms.append(Arm(label=label, strategy=strategy))
     return tuple(arms)
 
 
 def control_of(arms: Sequence[Arm], named: str = "") -> str:
-    """Return the label of the control: the one named, else `unpooled`, else the last.
+    """Return the label of the control: the one named, the usual one, or the last.
 
     Raises:
         UsageError: There is no arm of that name.
@@ -257,9 +241,8 @@ def control_of(arms: Sequence[Arm], named: str = "") -> str:
             known = ", ".join(labels)
             raise UsageError(f"--control {named!r} is none of the arms: {known}")
         return named
-    if Strategy.UNPOOLED in labels:
-        return str(Strategy.UNPOOLED)
-    return labels[-1]
+    usual = (arm.label for arm in arms if arm.strategy.is_control)
+    return next(usual, labels[-1])
 
 
 def on_stacks(

@@ -14,7 +14,7 @@ from msgspec.structs import replace
 from vestbench.errors import UsageError, VenueError
 from vestbench.model.request import Outcome, Sample
 from vestbench.model.run import Run
-from vestbench.model.strategy import Strategy
+from vestbench.model.strategy import STRATEGIES, find_strategy
 from vestbench.report.units import interval, median_of
 from vestbench.running.carry_out import Destination, Measurement
 from vestbench.running.facts import exchange_facts, link_facts, pool_facts
@@ -99,14 +99,9 @@ def arms_of(
         UsageError: A name is no strategy, they are too few or too many, or the control
             is none of them.
     """
-    known = ", ".join(Strategy)
-    for name in names:
-        if name not in list(Strategy):
-            raise UsageError(
-                f"{name!r} is no way of connecting: use {known}, or two result files"
-            )
+    strategies = [find_strategy(name) for name in names]
     if len(names) < 2:
-        raise UsageError(f"a comparison needs two or more of {known}")
+        raise UsageError(f"a comparison needs two or more of {', '.join(STRATEGIES)}")
     if len(names) > _MOST_ARMS:
         raise UsageError("more than six arms make rounds too long to be comparable")
     if len(names) * len(stacks) > _MOST_ARMS_IN_ALL:
@@ -114,7 +109,7 @@ def arms_of(
             f"{len(names)} ways of connecting on {len(stacks)} stacks make rounds too "
             f"long to be comparable: {_MOST_ARMS_IN_ALL} arms are the most"
         )
-    arms = name_arms([Strategy(name) for name in names])
+    arms = name_arms(strategies)
     return on_stacks(arms, control_of(arms, control), stacks)
 
 
@@ -187,11 +182,8 @@ class CompareJob:
     @property
     def most_requests(self) -> int:
         """How many requests it may send, the unmeasured ones included."""
-        unmeasured = {
-            Strategy.UNPOOLED: 0,
-            Strategy.WARMED: self.plan.warm_connections,
-        }
-        each = sum(1 + unmeasured.get(arm.strategy, 1) for arm in self._arms)
+        width = self.plan.warm_connections
+        each = sum(1 + arm.strategy.unmeasured(width) for arm in self._arms)
         rounds = self.plan.max_rounds - len(self._done)
         return each * (rounds + SETUP_ROUNDS)
 

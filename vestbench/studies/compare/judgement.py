@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections import Counter
 
 from vestbench.model.request import Sample
+from vestbench.model.strategy import find_strategy
 from vestbench.stats.decision import SavingSummary, close_margin
 from vestbench.stats.evidence import projected_rounds, threshold_of
 from vestbench.stats.sequential import SequentialVerdict, Verdict
 from vestbench.studies.compare.plan import ComparePlan, controls_of
 from vestbench.studies.compare.rounds import (
     Round,
-    contradicts,
     pair_confidence,
     timed,
     too_many,
@@ -48,7 +48,7 @@ class Judgement:
     def __init__(self, plan: ComparePlan, target: float, *, percent: bool) -> None:
         self._plan = plan
         self._controls = controls_of(plan)
-        self._strategies = {arm.label: arm.strategy for arm in plan.arms}
+        self._strategies = {arm.label: find_strategy(arm.strategy) for arm in plan.arms}
         self.verdicts = {
             label: new_verdict(plan, target, percent=percent)
             for label in self._controls
@@ -67,7 +67,7 @@ class Judgement:
             verdict.add(*timed(a), *timed(b), first, look=look)
         for label, outcome in found.outcomes.items():
             self._answered[label] += isinstance(outcome, Sample)
-            self._wrong[label] += contradicts(self._strategies[label], outcome)
+            self._wrong[label] += self._strategies[label].contradicted_by(outcome)
         return self.decided()
 
     def decided(self) -> bool:

@@ -16,6 +16,7 @@ from vestbench.model.run import (
     RunOf,
     Stored,
 )
+from vestbench.model.strategy import check_strategy
 
 Asking: TypeAlias = Literal["all", "any"]  # which candidates have to pass
 Vote: TypeAlias = Literal["round", "pair"]  # what has a vote: one round, or two
@@ -28,6 +29,10 @@ class PlannedArm(Stored, frozen=True, kw_only=True):
     strategy: str
     stack: str = ""
     against: str = ""  # its control, where there are several
+
+    def __post_init__(self) -> None:
+        """Refuse a strategy that there is not."""
+        check_strategy(self.strategy)
 
 
 class ComparePlan(Plan, frozen=True, kw_only=True):

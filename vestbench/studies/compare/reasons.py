@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from vestbench.model.strategy import Strategy
+from vestbench.model.request import Sample
+from vestbench.model.strategy import find_strategy
 from vestbench.report.units import ms, plural
 from vestbench.stats.decision import Decision
 from vestbench.studies.compare.plan import CompareRun
+from vestbench.studies.compare.rounds import rounds_of
 from vestbench.studies.compare.summary import CompareSummary, PairSummary
 from vestbench.studies.parts.breakdown import Breakdown
 from vestbench.studies.parts.groups import Acceptance, Why
@@ -15,7 +17,7 @@ def explanation(run: CompareRun, summary: CompareSummary, pair: PairSummary) -> 
     """Return why the pair was accepted or not; empty where its figures say it."""
     closure = pair.closure
     if pair.why is Why.NOT_REUSED:
-        return _contradiction(summary, pair)
+        return _contradiction(run, summary, pair)
     if pair.why is Why.NOISY:
         return _undecided(run, summary, pair)
     if pair.why is Why.TOO_SHORT and closure is not None:
@@ -84,33 +86,22 @@ def _more(pair: PairSummary) -> str:
     )
 
 
-def _contradiction(summary: CompareSummary, pair: PairSummary) -> str:
-    for arm in summary.arms:
-        if arm.valid or arm.label not in (pair.candidate, pair.control):
-            continue
-        answered = plural(arm.answered, "request")
-        if arm.strategy in (Strategy.UNPOOLED, Strategy.RESUMED) and arm.reused:
-            return (
-                f"{arm.label} reused a connection in {arm.reused} of {answered}, so it "
-                f"was not {arm.strategy}"
-            )
-        if arm.strategy == Strategy.UNPOOLED:
-            return (
-                f"{arm.label} resumed a TLS session in {arm.resumed} of {answered}, so "
-                "its handshakes were not full"
-            )
-        if arm.strategy == Strategy.RESUMED:
-            return (
-                f"{arm.label} resumed a TLS session in only {arm.resumed} of "
-                f"{answered}, so it was not resumed; the server may issue no tickets"
-            )
-        if arm.strategy == Strategy.HTTP2 and arm.reused == arm.answered:
-            return (
-                f"{arm.label} did not speak HTTP/2 in all of {answered}: the server "
-                "does not offer it"
-            )
-        return (
-            f"{arm.label} reused its connection in only {arm.reused} of {answered}, so "
-            f"it was not {arm.strategy}"
-        )
-    return ""
+def _contradiction(run: CompareRun, summary: CompareSummary, pair: PairSummary) -> str:
+    """Say what the first arm that is not what it is called did not show."""
+    arm = next(
+        arm
+        for arm in summary.arms
+        if not arm.valid and arm.label in (pair.candidate, pair.control)
+    )
+    outcomes = [found.outcomes[arm.label] for found in rounds_of(run)]
+    samples = [outcome for outcome in outcomes if isinstance(outcome, Sample)]
+    claims = find_strategy(arm.strategy).claims
+    claim = next(each for each in claims if not all(map(each.kept_by, samples)))
+    kept = sum(map(claim.kept_by, samples))
+    return claim.broken.format(
+        label=arm.label,
+        strategy=arm.strategy,
+        answered=plural(len(samples), "request"),
+        kept=kept,
+        wrong=len(samples) - kept,
+    )

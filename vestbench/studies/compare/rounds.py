@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from math import inf
 
 from vestbench.model.request import NS_PER_MS, Outcome, Sample
-from vestbench.model.strategy import Strategy
 from vestbench.studies.compare.plan import ComparePlan, CompareRun
 from vestbench.studies.parts.groups import MAX_NOT_REUSED
 
@@ -74,19 +73,6 @@ def timed(outcome: Outcome) -> tuple[float, bool]:
     if isinstance(outcome, Sample):
         return outcome.latency_ns / NS_PER_MS, True
     return outcome.elapsed_ns / NS_PER_MS, False
-
-
-def contradicts(strategy: str, outcome: Outcome) -> bool:
-    """Say whether an answered request was not what its arm is called."""
-    if not isinstance(outcome, Sample):
-        return False
-    if strategy == Strategy.UNPOOLED:
-        return outcome.reused or outcome.resumed
-    if strategy == Strategy.RESUMED:
-        return outcome.reused or not outcome.resumed
-    if strategy == Strategy.HTTP2:
-        return not outcome.reused or outcome.http_version != "HTTP/2"
-    return not outcome.reused
 
 
 def too_many(contradictions: int, answered: int) -> bool:

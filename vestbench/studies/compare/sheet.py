@@ -13,7 +13,7 @@ from rich.text import Text
 
 from vestbench.assertions.judge import AssertionResult
 from vestbench.model.request import NS_PER_MS, Sample
-from vestbench.model.strategy import Strategy
+from vestbench.model.strategy import find_strategy
 from vestbench.report.sheet import ACCEPTANCE_STYLES, CaptionedTable, Figure, Sheet
 from vestbench.report.stacks import (
     NOT_SEPARABLE,
@@ -289,11 +289,11 @@ def _closure_rows(
 
 def _physical_limit(closure: Breakdown, control: str, candidate: str) -> str:
     trips = plural(closure.round_trips, "round trip")
-    if candidate == Strategy.RESUMED:
+    if find_strategy(candidate).resumes:
         if not closure.round_trips:
             return "no round trip (a resumed TLS 1.3 handshake saves computing)"
         return f"{trips} (of the TLS 1.2 handshake)"
-    if control == Strategy.RESUMED:
+    if find_strategy(control).resumes:
         return f"{trips} (TCP, resumed TLS)"
     return _PHYSICAL[closure.tls_round_trips]
 

@@ -10,6 +10,7 @@ from vestbench.assertions.estimates import Estimate, invalid, of_median
 from vestbench.assertions.grammar import Assertion, Unit
 from vestbench.assertions.judge import AssertionResult, accepted
 from vestbench.model.request import NS_PER_MS, Outcome, Sample
+from vestbench.model.strategy import find_strategy
 from vestbench.studies.base import Saving, Sides, Study
 from vestbench.studies.compare.plan import ComparePlan, CompareRun
 from vestbench.studies.compare.rounds import first_look, rounds_of, target_of
@@ -28,9 +29,6 @@ if TYPE_CHECKING:
     from rich.console import RenderableType
 
     from vestbench.report.sheet import Sheet
-
-# Strategies that open a connection for each request, which they ought not to reuse.
-_OPENING = ("unpooled", "resumed")
 
 
 class CompareStudy:
@@ -162,7 +160,7 @@ def _candidates(plan: ComparePlan) -> tuple[str, ...]:
 
 def _should_reuse(plan: ComparePlan, outcome: Outcome) -> bool:
     return any(
-        arm.label == outcome.slot.arm and arm.strategy not in _OPENING
+        arm.label == outcome.slot.arm and not find_strategy(arm.strategy).opens
         for arm in plan.arms
     )
 

@@ -13,6 +13,7 @@ from math import inf, isfinite
 from statistics import median
 
 from vestbench.model.request import NS_PER_MS, Failure, Sample
+from vestbench.model.strategy import find_strategy
 from vestbench.stats.bounds import Bounds, percent_bounds, saving_bounds
 from vestbench.stats.decision import MedianSummary, SavingSummary
 from vestbench.stats.diagnostics import (
@@ -32,7 +33,6 @@ from vestbench.studies.compare.judgement import new_verdict, projection_of
 from vestbench.studies.compare.plan import CompareRun, PlannedArm, controls_of
 from vestbench.studies.compare.rounds import (
     Round,
-    contradicts,
     first_look,
     pair_confidence,
     rounds_of,
@@ -51,7 +51,6 @@ from vestbench.studies.parts.groups import (
 )
 from vestbench.studies.parts.once import once_for_each_run
 from vestbench.studies.parts.route import (
-    opening_round_trips,
     round_trip_ms,
     tls_round_trips,
 )
@@ -154,7 +153,7 @@ def _arm(run: CompareRun, arm: PlannedArm, rounds: Sequence[Round]) -> ArmSummar
     failures = [outcome for outcome in outcomes if isinstance(outcome, Failure)]
     strategy = arm.strategy
     network = [s.network_ns / NS_PER_MS for s in samples if s.network_ns is not None]
-    wrong = sum(contradicts(strategy, sample) for sample in samples)
+    wrong = sum(map(find_strategy(strategy).contradicted_by, samples))
     kinds = Counter(str(failure.kind) for failure in failures)
     return ArmSummary(
         label=arm.label,
@@ -285,8 +284,8 @@ def _closure(
     opened = [s for s in run.samples if not s.reused and s.slot.arm in arms]
     versions = {sample.tls_version for sample in opened}
     tls = tls_round_trips(versions)
-    trips = opening_round_trips(control.strategy, tls)
-    saved = trips - opening_round_trips(candidate.strategy, tls)
+    trips = find_strategy(control.strategy).round_trips(tls)
+    saved = trips - find_strategy(candidate.strategy).round_trips(tls)
     closure = breakdown_of(
         control.group, candidate.group, saving, rtt, versions, round_trips=saved
     )

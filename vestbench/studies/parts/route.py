@@ -7,7 +7,7 @@ from statistics import median
 
 from vestbench.model.request import NS_PER_MS, Sample
 from vestbench.model.run import Run
-from vestbench.model.strategy import Strategy
+from vestbench.model.strategy import find_strategy
 from vestbench.stats.distribution import Distribution
 from vestbench.stats.quantiles import quantile
 from vestbench.studies.compare.plan import ComparePlan, controls_of
@@ -53,19 +53,6 @@ def tls_round_trips(versions: Iterable[str]) -> int:
     return max((_TLS_TRIPS.get(version, 2) for version in versions), default=0)
 
 
-def opening_round_trips(strategy: str, tls: int) -> int:
-    """Return the round trips that opening a connection costs this strategy.
-
-    A resumed handshake takes one round trip in TLS 1.3 (RFC 8446, 2.2) and one in TLS
-    1.2 (RFC 5246, 7.3).
-    """
-    if strategy == Strategy.UNPOOLED:
-        return 1 + tls
-    if strategy == Strategy.RESUMED:
-        return 1 + min(1, tls)
-    return 0
-
-
 def theoretical_saving_ms(
     samples: Sequence[Sample], plan: ComparePlan | None = None
 ) -> float | None:
@@ -91,9 +78,10 @@ def theoretical_saving_ms(
 
 def _saved_round_trips(plan: ComparePlan, tls: int) -> list[int]:
     """Return the round trips that each candidate saves, of those that save any."""
-    ways = {arm.label: arm.strategy for arm in plan.arms}
+    trips = {
+        arm.label: find_strategy(arm.strategy).round_trips(tls) for arm in plan.arms
+    }
     saved = [
-        opening_round_trips(ways[control], tls) - opening_round_trips(ways[label], tls)
-        for label, control in controls_of(plan).items()
+        trips[control] - trips[label] for label, control in controls_of(plan).items()
     ]
-    return [trips for trips in saved if trips > 0]
+    return [fewer for fewer in saved if fewer > 0]

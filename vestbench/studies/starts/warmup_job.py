@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from vestbench.model.run import Run
+from vestbench.model.strategy import WARMED
 from vestbench.running.carry_out import Measurement
 from vestbench.running.pace import Pace
 from vestbench.studies.judging import with_assertions
@@ -28,7 +29,7 @@ class WarmUpJob:
     """
 
     command = "warmup"
-    label = "warmed"
+    label = WARMED.name
     earlier: Run | None = None
 
     def __init__(
