@@ -288,7 +288,7 @@ def _stored(arm: Arm) -> PlannedArm:
     """Return an arm as it is stored in a plan."""
     return PlannedArm(
         label=arm.label,
-        strategy=str(arm.strategy),
+        strategy=arm.strategy.name,
         stack=arm.stack,
         against=arm.against,
     )
