@@ -292,7 +292,7 @@ def _physical_limit(closure: Breakdown, control: str, candidate: str) -> str:
     if find_strategy(candidate).resumes:
         if not closure.round_trips:
             return "no round trip (a resumed TLS 1.3 handshake saves computing)"
-        return f"{trips} (of the TLS 1.2 handshake)"
+        return f"{trips} (of the TLS 1.{4 - closure.tls_round_trips} handshake)"
     if find_strategy(control).resumes:
         return f"{trips} (TCP, resumed TLS)"
     return _PHYSICAL[closure.tls_round_trips]
