@@ -28,9 +28,9 @@ from vestbench.model.request import Role, Slot
 from vestbench.model.run import Run
 from vestbench.model.simulated import ExchangeSpec, LinkSpec
 from vestbench.model.strategy import POOLED
+from vestbench.model.verdict import Verdict
 from vestbench.running.carry_out import Destination, Measurement
 from vestbench.running.pace import Pace
-from vestbench.studies.parts.groups import Acceptance
 from vestbench.studies.registry import load_run
 
 # Loopback: no link to start, and a few milliseconds a request.
@@ -45,7 +45,7 @@ def test_bench_returns_what_the_run_says() -> None:
     result = bench(requests=40, min_saving="500ms", **QUICK)
 
     assert not result.passed
-    assert result.acceptance is Acceptance.FAIL
+    assert result.acceptance is Verdict.FAIL
     assert result.run.command == "bench"
     assert len(result.run.samples) == 40
     assert result.saving is not None
@@ -93,13 +93,13 @@ def test_assertions_alone_ask_for_no_saving() -> None:
     with_saving = bench(**asked, min_saving="500ms", **QUICK)
 
     assert alone.passed
-    assert with_saving.acceptance is Acceptance.FAIL
+    assert with_saving.acceptance is Verdict.FAIL
 
 
 def test_doubt_is_no_pass() -> None:
     result = bench(requests=24, sessions=6, min_saving="0.01ms", **QUICK)
 
-    assert result.acceptance is Acceptance.INCONCLUSIVE
+    assert result.acceptance is Verdict.INCONCLUSIVE
     assert not result.passed
 
 
@@ -116,7 +116,7 @@ def test_a_pool_that_does_not_pool_never_passes(broken: dict[str, Any]) -> None:
 
     result = compare("pooled", "unpooled", min_saving="0.01ms", **options)
 
-    assert result.acceptance is Acceptance.INVALID
+    assert result.acceptance is Verdict.INVALID
     assert result.saving is None
 
 

@@ -19,17 +19,17 @@ from tests.support.records import (
     sessions,
     warm_up_run,
 )
-from vestbench.assertions.judge import AssertionResult, worst
+from vestbench.assertions.judge import AssertionResult
 from vestbench.errors import InvalidRunError, UsageError
 from vestbench.model.request import Outcome, Role
 from vestbench.model.run import Run
+from vestbench.model.verdict import Verdict, worst
 from vestbench.studies.judging import assertions_of, check_assertions, judge, verdict_of
 from vestbench.studies.parts.asserted import assertions_table
-from vestbench.studies.parts.groups import Acceptance
 from vestbench.studies.shown import show_brief, show_run
 
-PASS, FAIL = Acceptance.PASS, Acceptance.FAIL
-INCONCLUSIVE, INVALID = Acceptance.INCONCLUSIVE, Acceptance.INVALID
+PASS, FAIL = Verdict.PASS, Verdict.FAIL
+INCONCLUSIVE, INVALID = Verdict.INCONCLUSIVE, Verdict.INVALID
 
 
 def spread(middle: float, count: int, step: float = 0.1) -> list[float]:
@@ -64,7 +64,7 @@ def one(run: Run, text: str) -> AssertionResult:
     return found
 
 
-def outcome(run: Run, text: str) -> Acceptance:
+def outcome(run: Run, text: str) -> Verdict:
     return one(run, text).outcome
 
 
@@ -229,9 +229,7 @@ def test_one_request_that_was_not_reused_breaks_all_reused() -> None:
         ("saving <= 2.2 round trips", PASS),
     ],
 )
-def test_the_saving_of_a_bench_run_in_every_unit(
-    text: str, expected: Acceptance
-) -> None:
+def test_the_saving_of_a_bench_run_in_every_unit(text: str, expected: Verdict) -> None:
     # Twenty sessions, savings 0.1 ms apart about 64 ms, over 30 ms.
     assert outcome(bench(), text) is expected
 
@@ -248,9 +246,7 @@ def test_the_saving_of_a_bench_run_in_every_unit(
         ("pooled.saving >= 59ms", PASS),
     ],
 )
-def test_the_saving_of_a_comparison_in_every_unit(
-    text: str, expected: Acceptance
-) -> None:
+def test_the_saving_of_a_comparison_in_every_unit(text: str, expected: Verdict) -> None:
     run = compare_run(rounds(spread(40.0, 12)))
 
     assert outcome(run, text) is expected
@@ -412,7 +408,7 @@ def test_a_gated_run_in_which_nothing_was_to_be_reused_is_invalid() -> None:
     ],
 )
 def test_where_any_candidate_may_pass_its_pairs_count_as_one(
-    question: str, text: str, expected: Acceptance
+    question: str, text: str, expected: Verdict
 ) -> None:
     arms = {"pooled": "pooled", "warmed": "warmed", "unpooled": "unpooled"}
     plan = {"question": question, "assertions": [text]}

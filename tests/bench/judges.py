@@ -12,8 +12,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tests.bench.simulated_runs import CAP, Bools, Conditions, Data, Floats
+from vestbench.model.verdict import Reason, Verdict
 from vestbench.stats.evidence import CONFIDENCE_THRESHOLDS, MIN_ROUNDS, votes_needed
-from vestbench.stats.sequential import Reason, SequentialVerdict, Verdict
+from vestbench.stats.sequential import SequentialVerdict
 
 TARGET_MS = 50.0
 CONFIDENCE = 0.95
@@ -144,14 +145,14 @@ def check(
                 True,
                 bool(data.control_first[row, run]),
             )
-            if (given is Verdict.RUNNING) != (row + 1 < judged.rounds[run]):
+            if (given is None) != (row + 1 < judged.rounds[run]):
                 break
-            if given is not Verdict.RUNNING:
+            if given is not None:
                 break
         state = verdict.state
         interval = state.saving.interval
         said = (
-            state.verdict is not Verdict.RUNNING,
+            state.verdict is not None,
             state.verdict is Verdict.PASS,
             state.verdict is Verdict.FAIL,
             state.reason is Reason.CLOSE,

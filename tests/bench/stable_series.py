@@ -21,7 +21,7 @@ from rich.table import Table
 
 from tests.bench.stored import command_of, host, positive, save
 from vestbench import __version__
-from vestbench.stats.shift import Change
+from vestbench.model.verdict import Change
 from vestbench.stats.trend import (
     MARGIN,
     SIGNIFICANCE,

@@ -34,10 +34,10 @@ from vestbench.model.request import (
 from vestbench.model.run import Run
 from vestbench.model.simulated import ExchangeSpec, LinkSpec
 from vestbench.model.strategy import POOLED, UNPOOLED, Strategy
+from vestbench.model.verdict import Reason, Verdict
 from vestbench.running.ports import Pacer, Session, Stack
 from vestbench.simulator.venue import SimulatedVenue
 from vestbench.stacks.httpx_stack import HttpxStack
-from vestbench.stats.sequential import Verdict
 from vestbench.studies.compare.experiment import CompareSchedule, Comparison, name_arms
 from vestbench.studies.compare.judgement import Judgement
 from vestbench.studies.compare.rounds import Round, rounds_of
@@ -46,7 +46,6 @@ from vestbench.studies.compare.summary import (
     PairSummary,
     summarise_compare,
 )
-from vestbench.studies.parts.groups import Acceptance, Why
 from vestbench.studies.parts.route import theoretical_saving_ms
 from vestbench.studies.registry import load_run
 from vestbench.venues.vest.public import vest
@@ -126,7 +125,7 @@ def test_at_30_ms_pooled_passes_in_the_fewest_rounds_there_can_be() -> None:
             break
 
     assert result.exit_code == 0, result.output
-    assert pair.acceptance is Acceptance.PASS
+    assert pair.acceptance is Verdict.PASS
     assert pair.rounds >= 12
     assert re.match(
         r"pooled saves [\d.]+ ms per request, 95 % CI \[[\d.]+, [\d.]+\], "
@@ -153,7 +152,7 @@ def test_pooled_against_itself_saves_nothing() -> None:
 
     assert result.exit_code == 1, result.output
     assert "The control is pooled-2, the candidate is pooled" in result.stdout
-    assert _only(summary).why is Why.NONE  # no route is long enough for this
+    assert _only(summary).why is Reason.NONE  # no route is long enough for this
     # By chance it does not in 0.6 % of runs, with 12 rounds.
     assert low <= 0 <= high
 
@@ -164,7 +163,7 @@ def test_at_10_ms_the_route_is_too_short_and_the_reachable_saving_is_named() -> 
 
     assert result.exit_code == 1, result.output
     _, summary = _read("run.toml")
-    assert _only(summary).why is Why.TOO_SHORT
+    assert _only(summary).why is Reason.TOO_SHORT
     found = re.search(
         r"the route is too short: ([\d.]+) ms are all that the handshakes' 2 round "
         r"trips of ([\d.]+) ms cost, ([\d.]+) ms with crypto",
@@ -293,7 +292,7 @@ def test_a_server_that_closes_each_connection_makes_the_run_invalid() -> None:
         "pooled reused its connection in only 0 of 12 requests, so it was not pooled"
     ) in _flat(result.stdout)
     run, summary = _read("a.toml")
-    assert _only(summary).why is Why.NOT_REUSED
+    assert _only(summary).why is Reason.NOT_REUSED
     assert len(rounds_of(run)) <= 13  # and not 200
 
 
@@ -470,7 +469,7 @@ def test_there_is_no_verdict_before_the_minimum_duration(undecided: Path) -> Non
     run, summary = _read(str(undecided))
 
     assert len(rounds_of(run)) == 12
-    assert _only(summary).acceptance is Acceptance.INCONCLUSIVE
+    assert _only(summary).acceptance is Verdict.INCONCLUSIVE
     assert _only(summary).summary.votes_pass >= 11
     assert "INCONCLUSIVE" in vestbench("report", str(undecided)).stdout
 
@@ -590,7 +589,7 @@ def test_an_interrupted_comparison_keeps_and_shows_what_was_measured() -> None:
     assert not partial.exists()
     run, summary = _read("a.toml")
     assert run.interrupted
-    assert _only(summary).acceptance is Acceptance.INCONCLUSIVE
+    assert _only(summary).acceptance is Verdict.INCONCLUSIVE
     assert vestbench("report", "a.toml").stdout == shown
 
 
@@ -731,7 +730,7 @@ def _lost_rounds(seed: int, in_ten: int) -> set[int]:
     }
 
 
-def _judged(seed: int, in_ten: int) -> tuple[Verdict, list[Outcome]]:
+def _judged(seed: int, in_ten: int) -> tuple[Verdict | None, list[Outcome]]:
     arms = name_arms([POOLED, UNPOOLED])
     plan: dict[str, Any] = {
         "arms": [{"label": arm.label, "strategy": arm.strategy.name} for arm in arms],

@@ -29,8 +29,8 @@ from vestbench.history.series import Entry, Series, entry_of, series_of
 from vestbench.history.sheet import sparkline, trend_report
 from vestbench.model.request import Outcome, Role
 from vestbench.model.run import Run
+from vestbench.model.verdict import Verdict
 from vestbench.results.naming import result_path
-from vestbench.studies.parts.groups import Acceptance
 from vestbench.studies.stored import summary_of
 
 GOLDEN = DATA / "format-1.toml"
@@ -86,7 +86,7 @@ def test_an_entry_says_what_its_run_found() -> None:
     assert found.n == 20
     assert found.saving is not None
     assert found.saving.median_lo == pytest.approx(64.95)
-    assert found.acceptance is Acceptance.PASS
+    assert found.acceptance is Verdict.PASS
     assert found.level == pytest.approx(64.95 / 30)
     assert found.unit == "round trips"
 
@@ -110,7 +110,7 @@ def test_an_entry_of_a_comparison_is_of_its_first_candidate() -> None:
 def test_an_invalid_run_has_neither_a_saving_nor_a_level() -> None:
     found = entry_of(broken())
 
-    assert found.acceptance is Acceptance.INVALID
+    assert found.acceptance is Verdict.INVALID
     assert found.saving is None
     assert found.level is None
 

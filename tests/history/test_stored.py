@@ -27,8 +27,9 @@ from vestbench.history.stored import FEWEST, StoredComparison, compare_stored
 from vestbench.history.stored_sheet import stored_report
 from vestbench.model.request import Outcome, Sample
 from vestbench.model.run import Run
+from vestbench.model.verdict import Change
 from vestbench.report.machine import plain_document
-from vestbench.stats.shift import Change, compare_with_baseline
+from vestbench.stats.shift import compare_with_baseline
 
 PROPERTY = settings(deadline=None, derandomize=True)
 

@@ -6,13 +6,13 @@ import pytest
 
 from tests.report.test_junit import result
 from tests.support.documents import HOSTILE, RUNS, hostile
+from vestbench.model.verdict import Verdict
 from vestbench.report.github import annotations_of, command
 from vestbench.report.junit import Undecided
-from vestbench.studies.parts.groups import Acceptance
 
 
 def levels(
-    outcome: Acceptance, *, gated: bool, undecided: Undecided = "fail"
+    outcome: Verdict, *, gated: bool, undecided: Undecided = "fail"
 ) -> list[str]:
     found = annotations_of(
         RUNS["compare"](), (result(outcome),), gated=gated, undecided=undecided
@@ -23,29 +23,29 @@ def levels(
 @pytest.mark.parametrize(
     ("outcome", "gated", "expected"),
     [
-        (Acceptance.PASS, True, []),
-        (Acceptance.FAIL, True, ["::error"]),
-        (Acceptance.INVALID, True, ["::error"]),
-        (Acceptance.INCONCLUSIVE, True, ["::error"]),
-        (Acceptance.FAIL, False, ["::warning"]),
-        (Acceptance.INCONCLUSIVE, False, ["::warning"]),
+        (Verdict.PASS, True, []),
+        (Verdict.FAIL, True, ["::error"]),
+        (Verdict.INVALID, True, ["::error"]),
+        (Verdict.INCONCLUSIVE, True, ["::error"]),
+        (Verdict.FAIL, False, ["::warning"]),
+        (Verdict.INCONCLUSIVE, False, ["::warning"]),
     ],
 )
 def test_only_what_makes_the_job_fail_is_an_error(
-    outcome: Acceptance, gated: bool, expected: list[str]
+    outcome: Verdict, gated: bool, expected: list[str]
 ) -> None:
     assert levels(outcome, gated=gated) == expected
 
 
 def test_an_undecided_assertion_that_may_pass_is_a_warning() -> None:
-    outcome = Acceptance.INCONCLUSIVE
+    outcome = Verdict.INCONCLUSIVE
 
     assert levels(outcome, gated=True, undecided="neutral") == ["::warning"]
-    assert levels(Acceptance.FAIL, gated=True, undecided="pass") == ["::error"]
+    assert levels(Verdict.FAIL, gated=True, undecided="pass") == ["::error"]
 
 
 def test_an_annotation_has_the_interval_the_reason_and_the_conditions() -> None:
-    (line,) = annotations_of(RUNS["compare"](), (result(Acceptance.FAIL),), gated=True)
+    (line,) = annotations_of(RUNS["compare"](), (result(Verdict.FAIL),), gated=True)
 
     assert line == (
         "::error title=vestbench compare%3A FAIL::saving >= 50ms: FAIL, 48.0 ms "
@@ -67,7 +67,7 @@ def test_texts_from_outside_stay_in_their_line(text: str) -> None:
 
     assert len(line.splitlines()) == 1 or "\n" not in line + "\r"
     for run in hostile(text).values():
-        for found in annotations_of(run, (result(Acceptance.FAIL, text),), gated=True):
+        for found in annotations_of(run, (result(Verdict.FAIL, text),), gated=True):
             assert "\n" not in found
             assert "\r" not in found
             assert found.startswith("::error title=vestbench ")

@@ -11,9 +11,9 @@ import xmlschema
 from tests.support.documents import HOSTILE, RUNS, document, hostile
 from tests.support.paths import DATA
 from vestbench.assertions.judge import AssertionResult
+from vestbench.model.verdict import Verdict
 from vestbench.report.exports import document_of, found_in
 from vestbench.report.junit import Undecided
-from vestbench.studies.parts.groups import Acceptance
 
 SCHEMA = xmlschema.XMLSchema(DATA / "junit.xsd")
 
@@ -27,7 +27,7 @@ def suite(text: str) -> Element:
     return found
 
 
-def result(outcome: Acceptance, text: str = "saving >= 50ms") -> AssertionResult:
+def result(outcome: Verdict, text: str = "saving >= 50ms") -> AssertionResult:
     return AssertionResult(
         text=text,
         quantity="saving",
@@ -67,15 +67,13 @@ def test_texts_from_outside_are_only_text(command: str, text: str) -> None:
 @pytest.mark.parametrize(
     ("outcome", "kind"),
     [
-        (Acceptance.PASS, None),
-        (Acceptance.FAIL, "failure"),
-        (Acceptance.INCONCLUSIVE, "error"),
-        (Acceptance.INVALID, "error"),
+        (Verdict.PASS, None),
+        (Verdict.FAIL, "failure"),
+        (Verdict.INCONCLUSIVE, "error"),
+        (Verdict.INVALID, "error"),
     ],
 )
-def test_an_outcome_has_its_kind_of_trouble(
-    outcome: Acceptance, kind: str | None
-) -> None:
+def test_an_outcome_has_its_kind_of_trouble(outcome: Verdict, kind: str | None) -> None:
     found = suite_of(result(outcome))
 
     (case,) = found.findall("testcase")
@@ -98,7 +96,7 @@ def test_an_outcome_has_its_kind_of_trouble(
 def test_the_user_decides_what_an_undecided_assertion_counts_as(
     undecided: Undecided, kind: str
 ) -> None:
-    found = suite_of(result(Acceptance.INCONCLUSIVE), undecided=undecided)
+    found = suite_of(result(Verdict.INCONCLUSIVE), undecided=undecided)
 
     (case,) = found.findall("testcase")
     assert [child.tag for child in case] == [kind]
@@ -106,15 +104,13 @@ def test_the_user_decides_what_an_undecided_assertion_counts_as(
 
 
 def test_that_decision_concerns_nothing_else() -> None:
-    found = suite_of(
-        result(Acceptance.FAIL), result(Acceptance.INVALID), undecided="pass"
-    )
+    found = suite_of(result(Verdict.FAIL), result(Verdict.INVALID), undecided="pass")
 
     assert (found.attrib["failures"], found.attrib["errors"]) == ("1", "1")
 
 
 def test_the_message_has_the_interval_the_reason_and_the_conditions() -> None:
-    (case,) = suite_of(result(Acceptance.FAIL)).findall("testcase")
+    (case,) = suite_of(result(Verdict.FAIL)).findall("testcase")
 
     assert case.attrib["name"] == "saving >= 50ms"
     assert case[0].attrib["message"] == (
@@ -126,7 +122,7 @@ def test_the_message_has_the_interval_the_reason_and_the_conditions() -> None:
 def test_every_assertion_is_a_test_case() -> None:
     names = ["saving >= 50ms", "failures == 0", "reused == 100%"]
 
-    found = suite_of(*(result(Acceptance.PASS, name) for name in names))
+    found = suite_of(*(result(Verdict.PASS, name) for name in names))
 
     assert [case.attrib["name"] for case in found.findall("testcase")] == names
 

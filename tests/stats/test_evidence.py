@@ -13,14 +13,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.support.reference_data import DS1, DS2, DS3, Round, generated_rounds
+from vestbench.model.verdict import Decision, Reason, Verdict
 from vestbench.stats.bounds import Bounds, percent_bounds, saving_bounds, session_bounds
-from vestbench.stats.decision import (
-    Decision,
-    Interval,
-    SavingSummary,
-    close_margin,
-    summarise,
-)
+from vestbench.stats.decision import Interval, SavingSummary, close_margin, summarise
 from vestbench.stats.evidence import (
     CONFIDENCE_THRESHOLDS,
     crossing_curve,
@@ -29,7 +24,7 @@ from vestbench.stats.evidence import (
     projected_rounds,
     votes_needed,
 )
-from vestbench.stats.sequential import Reason, SequentialVerdict, State, Verdict
+from vestbench.stats.sequential import SequentialVerdict, State
 
 PROPERTY = settings(deadline=None, derandomize=True, max_examples=100)
 
@@ -686,7 +681,7 @@ def test_round_by_round_equals_starting_afresh_each_time(
         afresh = summarise(votes, target=target, close=close)
         assert verdict.state.summary == afresh
         assert verdict.state.verdict is given
-        if given is not Verdict.RUNNING:
+        if given is not None:
             break
         # Still running: nothing was decided, unless failures withheld it.
         assert afresh.decision in {Decision.UNDECIDED, Decision.PASS}
@@ -768,7 +763,7 @@ def test_a_run_without_rounds_is_running_and_then_noisy() -> None:
     verdict = SequentialVerdict(target=50)
     running = verdict.state
 
-    assert (running.verdict, running.reason) == ("RUNNING", "")
+    assert (running.verdict, running.reason) == (None, "")
     assert verdict.finish().reason is Reason.NOISY
 
 
@@ -798,7 +793,7 @@ def test_no_verdict_before_twelve_rounds() -> None:
 
     states = [verdict.add(*CLEAN, control_first=True) for _ in range(12)]
 
-    assert states == [Verdict.RUNNING] * 11 + [Verdict.PASS]
+    assert states == [None] * 11 + [Verdict.PASS]
 
 
 def test_more_rounds_can_be_asked_for() -> None:
@@ -871,7 +866,7 @@ def test_pass_is_withheld_while_the_candidate_fails_too_often() -> None:
     verdict = SequentialVerdict(target=50)
     states = [verdict.add(*row, control_first=True) for row in failing(2, 21)]
 
-    assert states == [Verdict.RUNNING] * 20 + [Verdict.PASS]
+    assert states == [None] * 20 + [Verdict.PASS]
 
 
 @pytest.mark.parametrize("rounds", [20, 40, 60, 140, 160])
@@ -883,7 +878,7 @@ def test_five_percent_is_rounded_up_in_integers(rounds: int) -> None:
         verdict.add(*row, control_first=True) for row in failing(over, rounds + 1)
     ]
 
-    assert states[-2:] == [Verdict.RUNNING, Verdict.PASS]
+    assert states[-2:] == [None, Verdict.PASS]
 
 
 def test_pass_is_not_withheld_when_the_control_fails_as_often() -> None:
@@ -946,7 +941,7 @@ def test_a_fifth_of_failures_does_not_end_the_run() -> None:
 
     verdict = run(rounds, target=50)
 
-    assert verdict.state.verdict is Verdict.RUNNING
+    assert verdict.state.verdict is None
 
 
 def test_a_single_failure_in_a_short_run_is_not_unreliable() -> None:

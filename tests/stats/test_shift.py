@@ -10,8 +10,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.support.reference_data import DS1, generated_rounds, savings
+from vestbench.model.verdict import Change
 from vestbench.stats.shift import (
-    Change,
     _mann_whitney_counts,
     compare_with_baseline,
     hodges_lehmann,

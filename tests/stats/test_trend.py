@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 
 from tests.bench import stable_series
 from tests.support.paths import RESULTS
-from vestbench.stats.shift import Change
+from vestbench.model.verdict import Change
 from vestbench.stats.trend import (
     FEWEST_RUNS,
     MARGIN,

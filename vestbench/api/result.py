@@ -8,11 +8,11 @@ from pathlib import Path
 from vestbench.assertions.judge import AssertionResult
 from vestbench.history.series import entry_of
 from vestbench.model.run import Run
+from vestbench.model.verdict import Verdict
 from vestbench.report.text import as_text
 from vestbench.stats.decision import MedianSummary
 from vestbench.studies.judging import assertions_of, verdict_of
 from vestbench.studies.parts.asserted import sentence_of
-from vestbench.studies.parts.groups import Acceptance
 from vestbench.studies.shown import show_run
 
 
@@ -29,14 +29,14 @@ class Result:
         return assertions_of(self.run)
 
     @property
-    def acceptance(self) -> Acceptance:
+    def acceptance(self) -> Verdict:
         """The verdict on all that was asked: the worst of it."""
-        return verdict_of(self.run, self.assertions) or Acceptance.INVALID
+        return verdict_of(self.run, self.assertions) or Verdict.INVALID
 
     @property
     def passed(self) -> bool:
         """True if everything that was asked is met; doubt is no pass."""
-        return self.acceptance is Acceptance.PASS
+        return self.acceptance is Verdict.PASS
 
     @property
     def saving(self) -> MedianSummary | None:

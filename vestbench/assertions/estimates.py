@@ -5,9 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from math import inf
 
+from vestbench.model.verdict import Verdict
 from vestbench.stats.decision import MedianSummary
 from vestbench.stats.shares import share_interval
-from vestbench.studies.parts.groups import Acceptance
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -20,13 +20,13 @@ class Estimate:
     n: int = 0  # how many requests, sessions or rounds it rests on
     needed: int = 0  # how many would close the interval; 0 if that is no matter of n
     # What there is to say whatever the interval is, and why.
-    settled: tuple[Acceptance, str] | None = None
+    settled: tuple[Verdict, str] | None = None
     unreliable: bool = False  # the candidate fails too often for its saving to pass
 
 
 def invalid(why: str) -> Estimate:
     """Return what is known where nothing can be: no figure, only why."""
-    return Estimate(settled=(Acceptance.INVALID, why))
+    return Estimate(settled=(Verdict.INVALID, why))
 
 
 def counted(count: int, total: int) -> Estimate:
@@ -77,6 +77,6 @@ def of_median(
         low=found.interval.low if found.interval is not None else -inf,
         high=found.interval.high if found.interval is not None else inf,
         n=rounds,
-        settled=(Acceptance.INCONCLUSIVE, few) if rounds < least else None,
+        settled=(Verdict.INCONCLUSIVE, few) if rounds < least else None,
         unreliable=unreliable,
     )

@@ -5,23 +5,14 @@ Nothing here knows a study: what a run has is handed in.
 
 from __future__ import annotations
 
-from collections.abc import Collection
 from dataclasses import dataclass
 from math import isfinite
 
 from vestbench.assertions.estimates import Estimate
 from vestbench.assertions.grammar import SHARES, Assertion
+from vestbench.model.verdict import Reason, Verdict
 from vestbench.stats.decision import MedianSummary
 from vestbench.stats.quantiles import samples_needed
-from vestbench.studies.parts.groups import Acceptance, Why
-
-# From the best to the worst: a run is as good as the worst that is said of it.
-_FROM_BEST = (
-    Acceptance.PASS,
-    Acceptance.INCONCLUSIVE,
-    Acceptance.FAIL,
-    Acceptance.INVALID,
-)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -31,18 +22,13 @@ class AssertionResult:
     text: str  # as it was asked for, such as "saving >= 50ms"
     quantity: str  # what was measured, such as "saving"
     unit: str  # of the values: "ms", "%", "round trips", or empty for a count
-    outcome: Acceptance
+    outcome: Verdict
     value: float | None  # the point estimate; None where there is none
     low: float | None  # the ends of its interval; None where it is open
     high: float | None
     n: int  # how many requests, sessions or rounds it rests on
     reason: str = ""  # why it is undecided or invalid, where the values do not say it
     is_acceptance: bool = False  # what the run itself was to reach, not a further claim
-
-
-def worst(outcomes: Collection[Acceptance]) -> Acceptance:
-    """Return the worst of `outcomes`; without any, nothing is wrong."""
-    return max(outcomes, key=_FROM_BEST.index, default=Acceptance.PASS)
 
 
 def decided(
@@ -73,17 +59,17 @@ def decided(
 
 def _decide(
     asserted: Assertion, found: Estimate, confidence: float
-) -> tuple[Acceptance, str]:
+) -> tuple[Verdict, str]:
     if found.settled is not None:
         return found.settled
     holds = asserted.operator.decide(found.low, found.high, float(asserted.limit))
     if holds is None:
-        return Acceptance.INCONCLUSIVE, _undecided(asserted, found, confidence)
+        return Verdict.INCONCLUSIVE, _undecided(asserted, found, confidence)
     if not holds:
-        return Acceptance.FAIL, ""
+        return Verdict.FAIL, ""
     if found.unreliable:
-        return Acceptance.INCONCLUSIVE, "too many requests failed"
-    return Acceptance.PASS, ""
+        return Verdict.INCONCLUSIVE, Reason.UNRELIABLE.sentence
+    return Verdict.PASS, ""
 
 
 def _undecided(asserted: Assertion, found: Estimate, confidence: float) -> str:
@@ -104,8 +90,8 @@ def _undecided(asserted: Assertion, found: Estimate, confidence: float) -> str:
 def accepted(
     quantity: str,
     target: str,
-    acceptance: Acceptance,
-    why: Why,
+    acceptance: Verdict,
+    why: Reason,
     found: MedianSummary | None,
     n: int,
 ) -> AssertionResult:

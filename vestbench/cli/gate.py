@@ -36,11 +36,11 @@ def gate(
 
     Example: vestbench gate results/reference-bench-30ms.toml
     """
-    from vestbench.assertions.judge import worst
     from vestbench.cli.console import busy, stdout
     from vestbench.cli.exports import Exports
     from vestbench.cli.measuring import exit_code
     from vestbench.history.gate_sheet import gate_brief, gate_report
+    from vestbench.model.verdict import worst
     from vestbench.studies.registry import load_run
 
     asserting.check()

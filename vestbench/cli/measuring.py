@@ -27,6 +27,7 @@ from vestbench.config import Settings
 from vestbench.errors import ExitCode
 from vestbench.model.run import Run
 from vestbench.model.strategy import offers_http2
+from vestbench.model.verdict import Verdict
 from vestbench.running.carry_out import (
     Destination,
     Job,
@@ -198,22 +199,23 @@ def gate_exit(run: Run, options: AssertOptions) -> typer.Exit:
     """Return the exit that says what `run` makes of what it was asked."""
     from vestbench.studies.judging import assertions_of, verdict_of
 
-    verdict = verdict_of(run, assertions_of(run)) or "INVALID"
+    verdict = verdict_of(run, assertions_of(run)) or Verdict.INVALID
     return typer.Exit(exit_code(verdict, options.on_inconclusive))
 
 
-def exit_code(acceptance: str, on_inconclusive: str = "neutral") -> ExitCode:
-    """Return the exit code that stands for an acceptance.
+def exit_code(verdict: Verdict, on_inconclusive: str = "neutral") -> ExitCode:
+    """Return the exit code that stands for a verdict.
 
     Args:
-        acceptance: PASS, FAIL, INCONCLUSIVE or INVALID.
+        verdict: On all that was asked.
         on_inconclusive: Whether doubt is to "pass", to "fail", or has its own code.
     """
-    if acceptance == "INCONCLUSIVE":
-        acceptance = {"pass": "PASS", "fail": "FAIL"}.get(on_inconclusive, acceptance)
+    if verdict is Verdict.INCONCLUSIVE:
+        settled = {"pass": Verdict.PASS, "fail": Verdict.FAIL}
+        verdict = settled.get(on_inconclusive, verdict)
     return {
-        "PASS": ExitCode.OK,
-        "FAIL": ExitCode.NOT_MET,
-        "INCONCLUSIVE": ExitCode.INCONCLUSIVE,
-        "INVALID": ExitCode.INVALID,
-    }[acceptance]
+        Verdict.PASS: ExitCode.OK,
+        Verdict.FAIL: ExitCode.NOT_MET,
+        Verdict.INCONCLUSIVE: ExitCode.INCONCLUSIVE,
+        Verdict.INVALID: ExitCode.INVALID,
+    }[verdict]

@@ -9,13 +9,13 @@ from rich.console import Group as Lines
 from rich.console import RenderableType
 from rich.text import Text
 
-from vestbench.assertions.judge import AssertionResult, worst
+from vestbench.assertions.judge import AssertionResult
 from vestbench.model.run import Run
+from vestbench.model.verdict import Verdict, worst
 from vestbench.report.sheet import ACCEPTANCE_STYLES
 from vestbench.report.units import plain, plural
 from vestbench.studies.parts.asserted import assertions_table
 from vestbench.studies.parts.conditions import ending_lines, label
-from vestbench.studies.parts.groups import Acceptance
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -25,7 +25,7 @@ class Judged:
     file: str
     run: Run
     results: tuple[AssertionResult, ...]
-    verdict: Acceptance  # on all of them
+    verdict: Verdict  # on all of them
 
 
 def gate_report(judged: Sequence[Judged]) -> RenderableType:
@@ -57,5 +57,5 @@ def _verdicts(judged: Sequence[Judged]) -> list[Text]:
     return lines
 
 
-def _line(what: Text, acceptance: Acceptance) -> Text:
+def _line(what: Text, acceptance: Verdict) -> Text:
     return what.append(": ").append(str(acceptance), ACCEPTANCE_STYLES[acceptance])

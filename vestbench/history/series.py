@@ -13,11 +13,11 @@ from statistics import median
 
 from vestbench.history.stored import FEWEST
 from vestbench.model.run import Run
+from vestbench.model.verdict import Verdict
 from vestbench.stats.decision import MedianSummary
 from vestbench.stats.trend import ChangePoint, Newest, change_points, newest_run
 from vestbench.studies.base import Saving
 from vestbench.studies.parts.conditions import link_parts
-from vestbench.studies.parts.groups import Acceptance
 from vestbench.studies.parts.route import is_relayed, round_trip_ms
 from vestbench.studies.registry import study_of
 
@@ -41,7 +41,7 @@ class Entry:
     compared: str  # such as "pooled against unpooled"
     n: int  # savings: one a session or round; requests where nothing is compared
     saving: MedianSummary | None  # ms; of the first candidate, or step of a start
-    acceptance: Acceptance | None  # None where the run decides nothing
+    acceptance: Verdict | None  # None where the run decides nothing
     level: float | None  # median saving in the unit; None if it cannot join a series
     unit: str  # round trips, or ms where the route is too short or not known
 
@@ -120,7 +120,7 @@ def _level(run: Run, found: Saving) -> tuple[float | None, str]:
     rtt = round_trip_ms(run)
     in_trips = rtt is not None and rtt >= SHORTEST_ROUTE_MS
     unit = "round trips" if in_trips else "ms"
-    invalid = found.acceptance is Acceptance.INVALID
+    invalid = found.acceptance is Verdict.INVALID
     if invalid or not found.in_series or len(found.each) < FEWEST:
         return None, unit
     return median(found.each) / (rtt if in_trips and rtt else 1.0), unit

@@ -11,9 +11,9 @@ from rich.table import Table
 from rich.text import Text
 
 from vestbench.history.series import Entry, Series
+from vestbench.model.verdict import Change
 from vestbench.report.sheet import ACCEPTANCE_STYLES, FoldingTable
 from vestbench.report.units import ABSENT, fixed, interval, median_of, plain, plural
-from vestbench.stats.shift import Change
 from vestbench.stats.trend import FEWEST_RUNS, MARGIN
 
 _BARS = "▁▂▃▄▅▆▇█"

@@ -10,10 +10,10 @@ from collections.abc import Iterator
 
 from vestbench.assertions.judge import AssertionResult
 from vestbench.model.run import Run
+from vestbench.model.verdict import Verdict
 from vestbench.report.junit import Undecided
 from vestbench.studies.parts.asserted import sentence_of
 from vestbench.studies.parts.conditions import label
-from vestbench.studies.parts.groups import Acceptance
 
 
 def annotations_of(
@@ -33,9 +33,9 @@ def annotations_of(
         undecided: What an assertion that is not decided counts as.
     """
     for result in results:
-        if result.outcome is Acceptance.PASS:
+        if result.outcome is Verdict.PASS:
             continue
-        lenient = result.outcome is Acceptance.INCONCLUSIVE and undecided != "fail"
+        lenient = result.outcome is Verdict.INCONCLUSIVE and undecided != "fail"
         level = "error" if gated and not lenient else "warning"
         title = f"vestbench {run.command}: {result.outcome}"
         yield command(level, title, f"{sentence_of(result)}; {label(run)}")

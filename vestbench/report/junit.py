@@ -19,19 +19,19 @@ from xml.etree.ElementTree import Element, SubElement, indent, tostring
 
 from vestbench.assertions.judge import AssertionResult
 from vestbench.model.run import Run
+from vestbench.model.verdict import Verdict
 from vestbench.report.sheet import Sheet
 from vestbench.report.units import plain
 from vestbench.studies.parts.asserted import sentence_of
 from vestbench.studies.parts.conditions import label
-from vestbench.studies.parts.groups import Acceptance
 
 # What INCONCLUSIVE counts as.
 Undecided = Literal["fail", "neutral", "pass"]
 
 _KINDS = {
-    Acceptance.FAIL: "failure",
-    Acceptance.INVALID: "error",
-    Acceptance.INCONCLUSIVE: "error",
+    Verdict.FAIL: "failure",
+    Verdict.INVALID: "error",
+    Verdict.INCONCLUSIVE: "error",
 }
 _UNDECIDED: dict[Undecided, str | None] = {
     "fail": "error",
@@ -82,7 +82,7 @@ def _test_case(
     """Add the test case of an assertion, and return what kind of trouble it has."""
     case = _case(suite, run, result.text)
     kind = _KINDS.get(result.outcome)
-    if result.outcome is Acceptance.INCONCLUSIVE:
+    if result.outcome is Verdict.INCONCLUSIVE:
         kind = _UNDECIDED[undecided]
     said = f"{sentence_of(result)}; {plain(label(run))}"
     if kind is None:

@@ -15,6 +15,7 @@ from rich.text import Text
 
 from vestbench.assertions.judge import AssertionResult
 from vestbench.model.run import Run
+from vestbench.model.verdict import Verdict
 from vestbench.report.sheet import (
     CaptionedTable,
     Figure,
@@ -26,15 +27,14 @@ from vestbench.report.sheet import (
 )
 from vestbench.studies.parts.asserted import assertions_table
 from vestbench.studies.parts.conditions import label
-from vestbench.studies.parts.groups import Acceptance
 
 _PICTURE_WIDTH = 96
 
 _SIGNS = {
-    Acceptance.PASS: "✅",
-    Acceptance.FAIL: "❌",
-    Acceptance.INCONCLUSIVE: "❔",
-    Acceptance.INVALID: "⚠️",
+    Verdict.PASS: "✅",
+    Verdict.FAIL: "❌",
+    Verdict.INCONCLUSIVE: "❔",
+    Verdict.INVALID: "⚠️",
 }
 
 # What formats wherever it stands. An underscore inside a word does not.
@@ -47,7 +47,7 @@ def markdown_of(
     run: Run,
     sheet: Sheet,
     results: tuple[AssertionResult, ...],
-    acceptance: Acceptance | None,
+    acceptance: Verdict | None,
 ) -> str:
     """Return the document of a run.
 

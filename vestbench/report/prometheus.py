@@ -13,8 +13,9 @@ from math import inf, isfinite
 
 from vestbench.assertions.judge import AssertionResult
 from vestbench.model.run import Run
+from vestbench.model.verdict import Verdict
 from vestbench.studies.parts.conditions import label
-from vestbench.studies.parts.groups import Acceptance, Group
+from vestbench.studies.parts.groups import Group
 from vestbench.studies.parts.route import round_trip_ms
 from vestbench.studies.parts.sides import groups_in
 from vestbench.studies.registry import study_of
@@ -162,7 +163,7 @@ def _assertions(results: Sequence[AssertionResult]) -> _Family:
             value=float(result.outcome is outcome),
         )
         for result in results
-        for outcome in Acceptance
+        for outcome in Verdict
     ]
     about = "1 for the outcome that an assertion has, 0 for the others."
     return "vestbench_assertion", about, points

@@ -16,14 +16,14 @@ from rich.console import Console, ConsoleOptions, RenderableType, RenderResult
 from rich.table import Table
 from rich.text import Text
 
+from vestbench.model.verdict import Verdict
 from vestbench.report.units import plain
-from vestbench.studies.parts.groups import Acceptance
 
 ACCEPTANCE_STYLES = {
-    Acceptance.PASS: "bold green",
-    Acceptance.FAIL: "bold red",
-    Acceptance.INCONCLUSIVE: "bold yellow",
-    Acceptance.INVALID: "bold red",
+    Verdict.PASS: "bold green",
+    Verdict.FAIL: "bold red",
+    Verdict.INCONCLUSIVE: "bold yellow",
+    Verdict.INVALID: "bold red",
 }
 
 _UNBOUNDED = 10_000  # columns of a terminal

@@ -11,11 +11,11 @@ from rich.table import Table
 from rich.text import Text
 
 from vestbench.model.client import StackAbility
+from vestbench.model.verdict import Verdict
 from vestbench.report.sheet import CaptionedTable
 from vestbench.report.units import ABSENT, interval, median_of, ms, plain, quantile_cell
 from vestbench.studies.compare.plan import CompareRun
 from vestbench.studies.compare.summary import ArmSummary, CompareSummary
-from vestbench.studies.parts.groups import Acceptance
 
 NOT_SEPARABLE = "not separable"
 
@@ -117,8 +117,8 @@ def strategies_table(run: CompareRun, summary: CompareSummary) -> Table:
         pair = savings.get(arm.label)
         if pair is None:
             saved = Text("control", "dim")
-        elif pair.acceptance is Acceptance.INVALID or pair.rounds < 2:
-            saved = Text(str(Acceptance.INVALID), "bold red")
+        elif pair.acceptance is Verdict.INVALID or pair.rounds < 2:
+            saved = Text(str(Verdict.INVALID), "bold red")
         else:
             saved = Text(f"{median_of(pair.saving)} {interval(pair.saving.interval)}")
         name = plain(arm.stack if arm.stack != before else "")

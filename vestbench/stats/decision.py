@@ -6,21 +6,12 @@ The threshold that they have to reach is that of `evidence`.
 from bisect import bisect_left, bisect_right, insort
 from collections.abc import Sequence
 from dataclasses import dataclass
-from enum import StrEnum
 from fractions import Fraction
 from math import inf, isfinite, isnan
 
+from vestbench.model.verdict import Decision
 from vestbench.stats.bounds import Bounds, middle
 from vestbench.stats.evidence import MIN_ROUNDS, evidence, threshold_of, votes_needed
-
-
-class Decision(StrEnum):
-    """What the votes of a set of rounds say."""
-
-    PASS = "PASS"  # noqa: S105
-    FAIL = "FAIL"
-    CLOSE = "CLOSE"  # the interval lies within the margin around the target
-    UNDECIDED = "UNDECIDED"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

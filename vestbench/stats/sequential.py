@@ -1,9 +1,9 @@
 """The verdict of a comparison, round by round: when to stop, and what to say then."""
 
 from dataclasses import dataclass
-from enum import StrEnum
 from typing import Literal
 
+from vestbench.model.verdict import Reason, Verdict
 from vestbench.stats.bounds import Bounds, percent_bounds, saving_bounds
 from vestbench.stats.decision import (
     MedianSummary,
@@ -17,30 +17,11 @@ from vestbench.stats.evidence import MAX_ROUNDS, MIN_ROUNDS, threshold_of, votes
 RELIABILITY_FLOOR = 20  # rounds before a share of failures may end a run
 
 
-class Verdict(StrEnum):
-    """Where a sequential verdict stands."""
-
-    RUNNING = "RUNNING"
-    PASS = "PASS"  # noqa: S105
-    FAIL = "FAIL"
-    INCONCLUSIVE = "INCONCLUSIVE"
-
-
-class Reason(StrEnum):
-    """What else is to be said about a verdict."""
-
-    NONE = ""
-    CLOSE = "close"  # inconclusive: the saving is too near the target to matter
-    NOISY = "noisy"  # inconclusive: the rounds ran out first
-    UNRELIABLE = "unreliable"  # inconclusive: too many failures
-    RELIABILITY = "reliability"  # failed: the candidate fails more often
-
-
 @dataclass(frozen=True, slots=True, kw_only=True)
 class State:
-    """The state of a sequential verdict; final unless `verdict` is RUNNING."""
+    """The state of a sequential verdict; final once there is a verdict."""
 
-    verdict: Verdict
+    verdict: Verdict | None  # None while it is not decided
     reason: Reason
     summary: SavingSummary  # in the unit of the target, against the target
     saving: MedianSummary  # the same rounds in milliseconds
@@ -127,7 +108,7 @@ class SequentialVerdict:
     @property
     def state(self) -> State:
         """The state after the rounds so far; the final one once it has stopped."""
-        return self._latched or self._state(Verdict.RUNNING, Reason.NONE)
+        return self._latched or self._state(None, Reason.NONE)
 
     def add(
         self,
@@ -138,8 +119,8 @@ class SequentialVerdict:
         control_first: bool,
         *,
         look: bool = True,
-    ) -> Verdict:
-        """Count one round and return where the verdict stands.
+    ) -> Verdict | None:
+        """Count one round and return the verdict, if there is one.
 
         Args:
             control_ms: What the request of the control took, or took to fail.
@@ -176,7 +157,7 @@ class SequentialVerdict:
                 self._look()
         if self._rounds >= self._max_rounds:
             self.finish()
-        return self._latched.verdict if self._latched else Verdict.RUNNING
+        return self._latched.verdict if self._latched else None
 
     def finish(self) -> State:
         """Close the run for want of rounds or time, and return the final state.
@@ -254,7 +235,7 @@ class SequentialVerdict:
             self._latched = self._state(verdict, reason)
         return self._latched
 
-    def _state(self, verdict: Verdict, reason: Reason) -> State:
+    def _state(self, verdict: Verdict | None, reason: Reason) -> State:
         needed = votes_needed(len(self._ranked), self._threshold)
         looked_at = self._rounds >= self._min_rounds
         return State(

@@ -7,23 +7,16 @@ than the median.
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from enum import StrEnum
 from fractions import Fraction
 from functools import lru_cache
 from math import atan2, comb, cos, floor, inf, isfinite, pi, sin, sqrt
 from statistics import NormalDist, fmean, median, stdev
 
+from vestbench.model.verdict import Change
+
 # Up to this many pairs of samples the Mann-Whitney distribution is counted out.
 EXACT_PAIRS = 10_000
 MIN_RUNS = 6  # stored runs from which a prediction interval is given
-
-
-class Change(StrEnum):
-    """What a comparison with a stored baseline shows."""
-
-    REGRESSED = "REGRESSED"
-    IMPROVED = "IMPROVED"
-    NO_CHANGE_SHOWN = "NO CHANGE SHOWN"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

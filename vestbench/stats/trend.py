@@ -13,10 +13,10 @@ from itertools import permutations
 from statistics import median
 from typing import TYPE_CHECKING, Any
 
+from vestbench.model.verdict import Change
 from vestbench.stats.shift import (
     MIN_RUNS,
     BaselineVerdict,
-    Change,
     PredictionInterval,
     compare_with_baseline,
     prediction_interval,

@@ -15,8 +15,8 @@ from vestbench.assertions.grammar import Assertion
 from vestbench.assertions.judge import AssertionResult
 from vestbench.model.request import Outcome
 from vestbench.model.run import Plan, RunOf
+from vestbench.model.verdict import Verdict
 from vestbench.stats.decision import MedianSummary
-from vestbench.studies.parts.groups import Acceptance
 from vestbench.studies.parts.settling import Settling
 
 if TYPE_CHECKING:
@@ -34,7 +34,7 @@ class Saving:
     compared: str  # such as "pooled against unpooled"
     n: int  # savings: one a session or round; requests where nothing is compared
     median: MedianSummary | None  # ms; of the first candidate, or step of a start
-    acceptance: Acceptance | None  # None where the run decides nothing
+    acceptance: Verdict | None  # None where the run decides nothing
     each: Sequence[float]  # one a session or round that was answered, in ms
     in_series: bool = True  # whether runs of this kind are put in a series
 
@@ -106,7 +106,7 @@ class Study(Protocol[P_contra]):
     def accepted(self, run: RunOf[P_contra]) -> tuple[AssertionResult, ...]:
         """Return what the run itself was to reach, judged; empty if that is nothing."""
 
-    def joined(self, plan: P_contra, outcomes: Sequence[Acceptance]) -> Acceptance:
+    def joined(self, plan: P_contra, outcomes: Sequence[Verdict]) -> Verdict:
         """Return what several outcomes of `accepted` make together."""
 
     def sheet(self, run: RunOf[P_contra], asserted: Sequence[AssertionResult]) -> Sheet:

@@ -8,10 +8,10 @@ from typing import TypeVar
 from msgspec.structs import replace
 
 from vestbench.assertions.grammar import Assertion, parse_assertion
-from vestbench.assertions.judge import AssertionResult, decided, worst
+from vestbench.assertions.judge import AssertionResult, decided
 from vestbench.errors import UsageError
 from vestbench.model.run import Plan, Run
-from vestbench.studies.parts.groups import Acceptance
+from vestbench.model.verdict import Verdict, worst
 from vestbench.studies.registry import find_study, study_of
 
 P = TypeVar("P", bound=Plan)
@@ -82,7 +82,7 @@ def assertions_of(run: Run) -> tuple[AssertionResult, ...]:
     return (*study_of(run).accepted(run), *asserted_of(run))
 
 
-def verdict_of(run: Run, results: Sequence[AssertionResult]) -> Acceptance | None:
+def verdict_of(run: Run, results: Sequence[AssertionResult]) -> Verdict | None:
     """Return the verdict on all of `results`: the worst of them.
 
     Returns:

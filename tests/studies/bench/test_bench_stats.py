@@ -22,15 +22,15 @@ from tests.support.records import (
 from vestbench.model.request import FailureKind, Outcome, Role, Sample
 from vestbench.model.run import Run
 from vestbench.model.strategy import UNPOOLED
-from vestbench.stats.decision import Decision
+from vestbench.model.verdict import Decision, Reason, Verdict
 from vestbench.studies.bench.summary import summarise_bench
-from vestbench.studies.parts.groups import Acceptance, Why, disturbed_samples, metric
+from vestbench.studies.parts.groups import disturbed_samples, metric
 from vestbench.studies.parts.route import is_relayed, round_trip_ms
 from vestbench.studies.starts.warmup_experiment import NOT_WARMED, WARMED
 from vestbench.studies.starts.warmup_summary import summarise_warm_up
 
 
-def verdict(outcomes: Sequence[Outcome], **changes: object) -> tuple[object, Why]:
+def verdict(outcomes: Sequence[Outcome], **changes: object) -> tuple[object, Reason]:
     found = summarise_bench(bench_run(outcomes, plan=changes))
     return found.acceptance, found.why
 
@@ -344,15 +344,15 @@ def test_the_round_trip_of_a_relayed_link_is_what_was_asked_for() -> None:
 
 
 def test_a_saving_above_the_target_passes() -> None:
-    assert verdict(sessions([97.3] * 20)) == (Acceptance.PASS, Why.NONE)
+    assert verdict(sessions([97.3] * 20)) == (Verdict.PASS, Reason.NONE)
 
 
 def test_a_saving_of_exactly_the_target_passes() -> None:
-    assert verdict(sessions([86.0] * 12)) == (Acceptance.PASS, Why.NONE)
+    assert verdict(sessions([86.0] * 12)) == (Verdict.PASS, Reason.NONE)
 
 
 def test_a_saving_below_the_target_fails() -> None:
-    assert verdict(sessions([80.0] * 20)) == (Acceptance.FAIL, Why.NONE)
+    assert verdict(sessions([80.0] * 20)) == (Verdict.FAIL, Reason.NONE)
 
 
 def test_a_route_on_which_nobody_could_save_so_much_fails_for_that() -> None:
@@ -362,13 +362,13 @@ def test_a_route_on_which_nobody_could_save_so_much_fails_for_that() -> None:
         for i in range(3)
     ]
 
-    assert verdict(outcomes) == (Acceptance.FAIL, Why.TOO_SHORT)
+    assert verdict(outcomes) == (Verdict.FAIL, Reason.TOO_SHORT)
 
 
 @pytest.mark.parametrize(("count", "passes"), [(11, False), (12, True)])
 def test_twelve_sessions_are_the_least(count: int, passes: bool) -> None:
     expected = (
-        (Acceptance.PASS, Why.NONE) if passes else (Acceptance.INCONCLUSIVE, Why.FEW)
+        (Verdict.PASS, Reason.NONE) if passes else (Verdict.INCONCLUSIVE, Reason.FEW)
     )
 
     assert verdict(sessions([97.3] * count)) == expected
@@ -377,13 +377,13 @@ def test_twelve_sessions_are_the_least(count: int, passes: bool) -> None:
 def test_a_saving_around_the_target_is_close() -> None:
     latencies = [86.0 + (1 if n % 2 else -1) for n in range(20)]
 
-    assert verdict(sessions(latencies)) == (Acceptance.INCONCLUSIVE, Why.CLOSE)
+    assert verdict(sessions(latencies)) == (Verdict.INCONCLUSIVE, Reason.CLOSE)
 
 
 def test_a_saving_that_is_all_over_is_noisy() -> None:
     latencies = [86.0 + (30 if n % 2 else -30) for n in range(20)]
 
-    assert verdict(sessions(latencies)) == (Acceptance.INCONCLUSIVE, Why.NOISY)
+    assert verdict(sessions(latencies)) == (Verdict.INCONCLUSIVE, Reason.NOISY)
 
 
 def failing(count: int, cold: int = 0) -> list[Outcome]:
@@ -409,9 +409,9 @@ def test_too_many_failed_requests_withhold_a_pass(
 ) -> None:
     # 5 % of the 120 + count requests that should have reused, rounded up: 7.
     expected = (
-        (Acceptance.PASS, Why.NONE)
+        (Verdict.PASS, Reason.NONE)
         if passes
-        else (Acceptance.INCONCLUSIVE, Why.UNRELIABLE)
+        else (Verdict.INCONCLUSIVE, Reason.UNRELIABLE)
     )
 
     assert verdict(failing(count, cold)) == expected
@@ -427,14 +427,14 @@ def test_a_pool_that_did_not_pool_is_invalid(missed: int, valid: bool) -> None:
     found = verdict(outcomes)
 
     assert found == (
-        (Acceptance.PASS, Why.NONE) if valid else (Acceptance.INVALID, Why.NOT_REUSED)
+        (Verdict.PASS, Reason.NONE) if valid else (Verdict.INVALID, Reason.NOT_REUSED)
     )
 
 
 def test_a_run_without_a_cold_request_is_invalid() -> None:
     outcomes = [sample(n, 1, reused=True) for n in range(20)]
 
-    assert verdict(outcomes) == (Acceptance.INVALID, Why.NO_COLD)
+    assert verdict(outcomes) == (Verdict.INVALID, Reason.NO_COLD)
 
 
 def test_without_pooling_there_is_nothing_to_accept() -> None:
@@ -443,7 +443,7 @@ def test_without_pooling_there_is_nothing_to_accept() -> None:
     found = summarise_bench(bench_run(outcomes, strategy=UNPOOLED))
 
     assert found.acceptance is None
-    assert found.why is Why.NONE
+    assert found.why is Reason.NONE
     assert found.saving is None
 
 
@@ -458,18 +458,18 @@ def test_nothing_measured_is_nothing_accepted() -> None:
 def test_the_confidence_asked_for_decides() -> None:
     latencies = [97.3] * 16 + [80.0] * 4
 
-    assert verdict(sessions(latencies), confidence=0.9)[0] is Acceptance.PASS
+    assert verdict(sessions(latencies), confidence=0.9)[0] is Verdict.PASS
     assert verdict(sessions(latencies), confidence=0.99) == (
-        Acceptance.INCONCLUSIVE,
-        Why.NOISY,
+        Verdict.INCONCLUSIVE,
+        Reason.NOISY,
     )
 
 
 def test_the_target_asked_for_decides() -> None:
     outcomes = sessions([97.3] * 20)
 
-    assert verdict(outcomes, min_saving_ms=61.3)[0] is Acceptance.PASS
-    assert verdict(outcomes, min_saving_ms=70.0)[0] is Acceptance.FAIL
+    assert verdict(outcomes, min_saving_ms=61.3)[0] is Verdict.PASS
+    assert verdict(outcomes, min_saving_ms=70.0)[0] is Verdict.FAIL
 
 
 # --- the null test -------------------------------------------------------------------
@@ -490,8 +490,8 @@ def null_run(rng: random.Random) -> Run:
 def test_without_a_difference_nothing_is_saved() -> None:
     found = [summarise_bench(null_run(random.Random(seed))) for seed in range(200)]
 
-    assert Counter(one.acceptance for one in found)[Acceptance.PASS] == 0
-    assert {one.acceptance for one in found} == {Acceptance.FAIL}
+    assert Counter(one.acceptance for one in found)[Verdict.PASS] == 0
+    assert {one.acceptance for one in found} == {Verdict.FAIL}
     holds = 0
     for one in found:
         assert one.saving is not None

@@ -21,10 +21,10 @@ from tests.support.records import (
 from vestbench.model.request import Outcome, Role, Sample
 from vestbench.model.run import Run
 from vestbench.model.strategy import find_strategy
+from vestbench.model.verdict import Reason, Verdict
 from vestbench.studies.bench.summary import BurstReuse, summarise_bench
 from vestbench.studies.compare.summary import PairSummary, summarise_compare
 from vestbench.studies.parts.breakdown import too_short
-from vestbench.studies.parts.groups import Acceptance, Why
 from vestbench.studies.parts.route import theoretical_saving_ms
 from vestbench.studies.registry import load_run
 
@@ -282,8 +282,8 @@ def test_an_arm_that_is_not_what_it_is_called_makes_the_run_invalid(
 
     (pair,) = summarise_compare(run).pairs
 
-    assert pair.acceptance is Acceptance.INVALID
-    assert pair.why is Why.NOT_REUSED
+    assert pair.acceptance is Verdict.INVALID
+    assert pair.why is Reason.NOT_REUSED
     assert reason in flat(run)
 
 
@@ -330,7 +330,7 @@ def test_a_resumed_session_of_tls_1_3_saves_computing_and_that_is_said() -> None
     pair = pair_of(run)
 
     assert pair.saving.median_lo == pytest.approx(1.0)
-    assert (pair.acceptance, pair.why) == (Acceptance.FAIL, Why.TOO_SHORT)
+    assert (pair.acceptance, pair.why) == (Verdict.FAIL, Reason.TOO_SHORT)
     assert "has as many round trips as a full one: it only saves computing" in flat(run)
 
 
@@ -422,7 +422,7 @@ def test_each_candidate_is_compared_with_the_control_of_its_stack() -> None:
     ]
     for pair in pairs:
         assert pair.saving.median_lo == pytest.approx(62.0)
-        assert pair.acceptance is Acceptance.PASS
+        assert pair.acceptance is Verdict.PASS
 
 
 def test_one_table_shows_stack_by_strategy() -> None:
@@ -468,7 +468,7 @@ def test_a_burst_beyond_the_pool_is_counted_and_not_called_invalid() -> None:
     assert summary.reuse.bursts == BurstReuse(size=8, kept=2, bursts=40, opened=6.0)
     assert summary.reuse.expected == 2 * 2 * 20
     assert summary.reuse.reused == summary.reuse.expected
-    assert summary.acceptance is Acceptance.PASS
+    assert summary.acceptance is Verdict.PASS
     text = flat(run)
     assert "8 requests at once on a pool that keeps 2: 6 opened a connection" in text
     assert "80 of 80 requests that could reuse a connection did" in text
@@ -478,8 +478,8 @@ def test_a_pool_that_keeps_less_than_it_should_is_still_invalid() -> None:
     summary = summarise_bench(bursts(opened=8))
 
     assert summary.reuse.reused == 0
-    assert summary.acceptance is Acceptance.INVALID
-    assert summary.why is Why.NOT_REUSED
+    assert summary.acceptance is Verdict.INVALID
+    assert summary.why is Reason.NOT_REUSED
 
 
 def test_without_a_limit_below_the_width_every_request_is_expected_to_reuse() -> None:

@@ -16,6 +16,7 @@ from rich.text import Text
 
 from vestbench.assertions.judge import AssertionResult
 from vestbench.model.run import Run
+from vestbench.model.verdict import Verdict
 from vestbench.report.html.charts import OPENING, distributions, waterfall
 from vestbench.report.html.markup import Markup, join, tag
 from vestbench.report.html.settling import said, settling
@@ -29,7 +30,6 @@ from vestbench.report.sheet import Sheet
 from vestbench.studies.parts.asserted import assertions_table
 from vestbench.studies.parts.conditions import label
 from vestbench.studies.parts.distribution import Distributions
-from vestbench.studies.parts.groups import Acceptance
 from vestbench.studies.parts.route import is_relayed
 from vestbench.studies.parts.settling import Settling
 from vestbench.studies.parts.sides import groups_in, latencies_in
@@ -39,10 +39,10 @@ from vestbench.studies.registry import study_of
 _WIDE, _NARROW = 720.0, 320.0  # of pictures, in pixels
 
 _SIGNS = {
-    Acceptance.PASS: "✓",
-    Acceptance.FAIL: "✗",
-    Acceptance.INCONCLUSIVE: "?",
-    Acceptance.INVALID: "!",
+    Verdict.PASS: "✓",
+    Verdict.FAIL: "✗",
+    Verdict.INCONCLUSIVE: "?",
+    Verdict.INVALID: "!",
 }
 
 Draw = Callable[[float], Markup | None]
@@ -52,7 +52,7 @@ def html_page(
     run: Run,
     sheet: Sheet,
     results: Sequence[AssertionResult],
-    acceptance: Acceptance | None,
+    acceptance: Verdict | None,
 ) -> str:
     """Return the page of a run.
 
@@ -115,7 +115,7 @@ def _hash(text: str) -> str:
 
 
 def _hero(
-    run: Run, sheet: Sheet, acceptance: Acceptance | None, conditions: str
+    run: Run, sheet: Sheet, acceptance: Verdict | None, conditions: str
 ) -> Markup:
     chips = []
     if acceptance is not None:

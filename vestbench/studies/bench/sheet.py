@@ -13,6 +13,7 @@ from rich.text import Text
 
 from vestbench.assertions.judge import AssertionResult
 from vestbench.model.strategy import find_strategy
+from vestbench.model.verdict import Reason
 from vestbench.report.sheet import ACCEPTANCE_STYLES, CaptionedTable, Figure, Sheet
 from vestbench.report.units import (
     ABSENT,
@@ -39,7 +40,7 @@ from vestbench.studies.parts.conditions import (
     failures_table,
 )
 from vestbench.studies.parts.footnotes import no_phases_note, quantile_notes
-from vestbench.studies.parts.groups import Metric, Why
+from vestbench.studies.parts.groups import Metric
 from vestbench.studies.parts.headline import saving_line
 from vestbench.studies.parts.kernel import kernel_lines
 from vestbench.studies.parts.route import is_relayed
@@ -137,7 +138,7 @@ def _acceptance_line(run: BenchRun, summary: BenchSummary) -> Text:
 def _because(run: BenchRun, summary: BenchSummary) -> str:
     saving, closure, reuse = summary.saving, summary.closure, summary.reuse
     target = run.plan.min_saving_ms
-    if summary.why is Why.NOT_REUSED:
+    if summary.why is Reason.NOT_REUSED:
         share = percent(reuse.expected - reuse.reused, reuse.expected)
         return (
             f"connections were not reused: {share} of the requests that should "
@@ -145,7 +146,7 @@ def _because(run: BenchRun, summary: BenchSummary) -> str:
         )
     if saving is None:
         return "there is no session to judge by"
-    if summary.why is Why.TOO_SHORT and closure and closure.expected is not None:
+    if summary.why is Reason.TOO_SHORT and closure and closure.expected is not None:
         opening = closure.saving if closure.opening is None else closure.opening
         return (
             "the route is too short: opening a connection costs "
@@ -153,18 +154,18 @@ def _because(run: BenchRun, summary: BenchSummary) -> str:
             f"{ms(closure.rtt)} ms, about {ms(opening)} ms in all, "
             f"so no client can save {target:g} ms here"
         )
-    if summary.why is Why.FEW:
+    if summary.why is Reason.FEW:
         return f"{plural(saving.rounds, 'session')}, at least 12 are needed"
-    if summary.why is Why.CLOSE:
+    if summary.why is Reason.CLOSE:
         return (
             f"{interval(saving.interval)} is too close to the target to tell: "
             "change the target or accept"
         )
-    if summary.why is Why.NOISY:
+    if summary.why is Reason.NOISY:
         return (
             f"{interval(saving.interval)} holds the target; {_projection(run, saving)}"
         )
-    if summary.why is Why.UNRELIABLE:
+    if summary.why is Reason.UNRELIABLE:
         return "too many subsequent requests failed"
     votes = max(saving.votes_pass, saving.votes_fail)
     sessions = plural(saving.rounds, "session")

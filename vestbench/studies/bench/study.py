@@ -9,10 +9,11 @@ from typing import TYPE_CHECKING
 
 from vestbench.assertions.estimates import Estimate, invalid, of_median
 from vestbench.assertions.grammar import Assertion, Unit
-from vestbench.assertions.judge import AssertionResult, accepted, worst
+from vestbench.assertions.judge import AssertionResult, accepted
 from vestbench.model.request import NS_PER_MS, Outcome, Sample
 from vestbench.model.run import Run
 from vestbench.model.strategy import find_strategy
+from vestbench.model.verdict import Reason, Verdict, worst
 from vestbench.stats.evidence import MIN_ROUNDS
 from vestbench.studies.base import Saving, Sides, Study
 from vestbench.studies.bench.plan import BenchPlan, BenchRun
@@ -21,12 +22,7 @@ from vestbench.studies.bench.summary import (
     session_votes,
     summarise_bench,
 )
-from vestbench.studies.parts.groups import (
-    Acceptance,
-    Why,
-    fails_too_often,
-    side_of,
-)
+from vestbench.studies.parts.groups import fails_too_often, side_of
 from vestbench.studies.parts.quantities import (
     check_whole,
     group_estimates,
@@ -138,8 +134,8 @@ class BenchStudy:
         found = summarise_bench(run)
         if found.acceptance is None:
             return invalid("no connection was to be kept open")
-        if found.acceptance is Acceptance.INVALID or found.saving is None:
-            none = found.why is Why.NOT_REUSED
+        if found.acceptance is Verdict.INVALID or found.saving is None:
+            none = found.why is Reason.NOT_REUSED
             return invalid(
                 "connections were not reused" if none else "nothing was cold"
             )
@@ -166,14 +162,14 @@ class BenchStudy:
             accepted(
                 "saving",
                 f"{run.plan.min_saving_ms:g}ms",
-                found.acceptance or Acceptance.INVALID,  # gated, and nothing was pooled
+                found.acceptance or Verdict.INVALID,  # gated, and nothing was pooled
                 found.why,
                 found.saving,
                 found.saving.rounds if found.saving is not None else 0,
             ),
         )
 
-    def joined(self, plan: BenchPlan, outcomes: Sequence[Acceptance]) -> Acceptance:  # noqa: ARG002
+    def joined(self, plan: BenchPlan, outcomes: Sequence[Verdict]) -> Verdict:  # noqa: ARG002
         """Return its acceptance, which is a single one."""
         return worst(outcomes)
 

@@ -13,9 +13,9 @@ from statistics import median
 
 from vestbench.model.request import NS_PER_MS, Outcome, Role, Sample
 from vestbench.model.strategy import find_strategy
+from vestbench.model.verdict import Decision, Reason, Verdict
 from vestbench.stats.bounds import Bounds, session_bounds
 from vestbench.stats.decision import (
-    Decision,
     MedianSummary,
     SavingSummary,
     close_margin,
@@ -32,10 +32,8 @@ from vestbench.studies.bench.plan import BenchRun
 from vestbench.studies.parts.breakdown import Breakdown, breakdown_of, too_short
 from vestbench.studies.parts.groups import (
     MAX_NOT_REUSED,
-    Acceptance,
     Group,
     GroupTally,
-    Why,
     disturbed_samples,
     fails_too_often,
     median_of_bounds,
@@ -83,8 +81,8 @@ class BenchSummary:
     round_trips: MedianSummary | None
     closure: Breakdown | None
     rtt_ms: float | None
-    acceptance: Acceptance | None  # None when nothing was pooled
-    why: Why
+    acceptance: Verdict | None  # None when nothing was pooled
+    why: Reason
     plateau: Plateau | None
     syn_retransmissions: tuple[SynRetransmission, ...]
     retransmits: int
@@ -276,23 +274,23 @@ def _accept(
     saving: SavingSummary | None,
     closure: Breakdown | None,
     target: float,
-) -> tuple[Acceptance | None, Why]:
+) -> tuple[Verdict | None, Reason]:
     if find_strategy(run.plan.strategy).opens or not reuse.expected:
-        return None, Why.NONE
+        return None, Reason.NONE
     if reuse.reused < (1 - MAX_NOT_REUSED) * reuse.expected:
-        return Acceptance.INVALID, Why.NOT_REUSED
+        return Verdict.INVALID, Reason.NOT_REUSED
     if saving is None:
-        return Acceptance.INVALID, Why.NO_COLD
+        return Verdict.INVALID, Reason.NO_COLD
     if saving.rounds < MIN_ROUNDS:
-        return Acceptance.INCONCLUSIVE, Why.FEW
+        return Verdict.INCONCLUSIVE, Reason.FEW
     if saving.decision is Decision.FAIL:
         short = too_short(closure, target)
-        return Acceptance.FAIL, Why.TOO_SHORT if short else Why.NONE
+        return Verdict.FAIL, Reason.TOO_SHORT if short else Reason.NONE
     if saving.decision is Decision.CLOSE:
-        return Acceptance.INCONCLUSIVE, Why.CLOSE
+        return Verdict.INCONCLUSIVE, Reason.CLOSE
     if saving.decision is Decision.UNDECIDED:
-        return Acceptance.INCONCLUSIVE, Why.NOISY
+        return Verdict.INCONCLUSIVE, Reason.NOISY
     failed = Counter(side_of(failure) for failure in run.failures)
     if fails_too_often(failed[True], reuse.expected, failed[False]):
-        return Acceptance.INCONCLUSIVE, Why.UNRELIABLE
-    return Acceptance.PASS, Why.NONE
+        return Verdict.INCONCLUSIVE, Reason.UNRELIABLE
+    return Verdict.PASS, Reason.NONE

@@ -15,6 +15,7 @@ from vestbench.errors import UsageError, VenueError
 from vestbench.model.request import Outcome, Sample
 from vestbench.model.run import Run
 from vestbench.model.strategy import STRATEGIES, find_strategy
+from vestbench.model.verdict import Reason, Verdict
 from vestbench.report.units import interval, median_of
 from vestbench.running.carry_out import Destination, Measurement
 from vestbench.running.facts import exchange_facts, link_facts, pool_facts
@@ -41,7 +42,6 @@ from vestbench.studies.compare.rounds import Round, rounds_of, target_of
 from vestbench.studies.compare.sheet import progress_text
 from vestbench.studies.compare.summary import summarise_compare
 from vestbench.studies.judging import with_assertions
-from vestbench.studies.parts.groups import Acceptance, Why
 from vestbench.studies.parts.route import theoretical_saving_ms
 from vestbench.venues import find_venue
 
@@ -350,9 +350,9 @@ def _earlier(path: Path, identity: Mapping[str, Any]) -> CompareRun:
             "give the same options"
         )
     summary = summarise_compare(run)
-    if summary.acceptance is not Acceptance.INCONCLUSIVE:
+    if summary.acceptance is not Verdict.INCONCLUSIVE:
         raise UsageError(f"--resume: {path} is decided: {summary.acceptance}")
-    if any(pair.why is Why.CLOSE for pair in summary.pairs):
+    if any(pair.why is Reason.CLOSE for pair in summary.pairs):
         raise UsageError(
             f"--resume: {path} ended because the saving is too close to the target; "
             "more rounds cannot change that"

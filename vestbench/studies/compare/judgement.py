@@ -6,9 +6,10 @@ from collections import Counter
 
 from vestbench.model.request import Sample
 from vestbench.model.strategy import find_strategy
+from vestbench.model.verdict import Verdict
 from vestbench.stats.decision import SavingSummary, close_margin
 from vestbench.stats.evidence import projected_rounds, threshold_of
-from vestbench.stats.sequential import SequentialVerdict, Verdict
+from vestbench.stats.sequential import SequentialVerdict
 from vestbench.studies.compare.plan import ComparePlan, controls_of
 from vestbench.studies.compare.rounds import (
     Round,
@@ -80,7 +81,7 @@ class Judgement:
         states = [verdict.state.verdict for verdict in self.verdicts.values()]
         if self._plan.question == "any" and Verdict.PASS in states:
             return True
-        return Verdict.RUNNING not in states
+        return None not in states
 
     def projection(self, label: str) -> int | None:
         """Return how many rounds in all would decide, if the trend holds."""

@@ -4,36 +4,28 @@ from __future__ import annotations
 
 from vestbench.model.request import Sample
 from vestbench.model.strategy import find_strategy
+from vestbench.model.verdict import Decision, Reason, Verdict
 from vestbench.report.units import ms, plural
-from vestbench.stats.decision import Decision
 from vestbench.studies.compare.plan import CompareRun
 from vestbench.studies.compare.rounds import rounds_of
 from vestbench.studies.compare.summary import CompareSummary, PairSummary
 from vestbench.studies.parts.breakdown import Breakdown
-from vestbench.studies.parts.groups import Acceptance, Why
 
 
 def explanation(run: CompareRun, summary: CompareSummary, pair: PairSummary) -> str:
     """Return why the pair was accepted or not; empty where its figures say it."""
     closure = pair.closure
-    if pair.why is Why.NOT_REUSED:
+    if pair.why is Reason.NOT_REUSED:
         return _contradiction(run, summary, pair)
-    if pair.why is Why.NOISY:
+    if pair.why is Reason.NOISY:
         return _undecided(run, summary, pair)
-    if pair.why is Why.TOO_SHORT and closure is not None:
+    if pair.why is Reason.TOO_SHORT and closure is not None:
         return _too_short(closure)
-    if pair.why is Why.RELIABILITY:
+    if pair.why is Reason.RELIABILITY:
         return f"{pair.candidate} fails more often than {pair.control}"
-    if pair.why is Why.CLOSE:
-        return (
-            "the saving is too close to the target to tell: change the target, or "
-            "accept this"
-        )
-    if pair.why is Why.UNRELIABLE:
-        return "too many requests failed"
-    if pair.acceptance is Acceptance.FAIL:
+    if pair.acceptance is Verdict.FAIL:
         return _no_saving(summary, pair)
-    return ""
+    return pair.why.sentence
 
 
 def _too_short(closure: Breakdown) -> str:
@@ -55,7 +47,7 @@ def _too_short(closure: Breakdown) -> str:
 
 def _undecided(run: CompareRun, summary: CompareSummary, pair: PairSummary) -> str:
     needed = run.plan.min_rounds
-    if summary.acceptance is Acceptance.PASS:
+    if summary.acceptance is Verdict.PASS:
         return "not decided when another candidate passed, which ended the run"
     if pair.rounds < needed:
         return f"at least {needed} rounds are needed"

@@ -14,6 +14,7 @@ from rich.text import Text
 from vestbench.assertions.judge import AssertionResult
 from vestbench.model.request import NS_PER_MS, Sample
 from vestbench.model.strategy import find_strategy
+from vestbench.model.verdict import Verdict
 from vestbench.report.sheet import ACCEPTANCE_STYLES, CaptionedTable, Figure, Sheet
 from vestbench.report.stacks import (
     NOT_SEPARABLE,
@@ -54,7 +55,7 @@ from vestbench.studies.parts.conditions import (
 )
 from vestbench.studies.parts.distribution import Distributions
 from vestbench.studies.parts.footnotes import no_phases_note, quantile_notes
-from vestbench.studies.parts.groups import PHASES, Acceptance
+from vestbench.studies.parts.groups import PHASES
 from vestbench.studies.parts.route import is_relayed
 from vestbench.studies.parts.warnings import compare_warnings
 
@@ -140,7 +141,7 @@ def _sentence(
 ) -> Iterator[Text]:
     level = f"{100 * pair.confidence:g} % CI"
     line = plain(pair.candidate)
-    invalid = pair.acceptance is Acceptance.INVALID
+    invalid = pair.acceptance is Verdict.INVALID
     known = isfinite(pair.saving.median_lo) or isfinite(pair.saving.median_hi)
     # No figure from one round is called a saving.
     stated = known and pair.rounds > 1 and not invalid

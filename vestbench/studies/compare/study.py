@@ -11,6 +11,7 @@ from vestbench.assertions.grammar import Assertion, Unit
 from vestbench.assertions.judge import AssertionResult, accepted
 from vestbench.model.request import NS_PER_MS, Outcome, Sample
 from vestbench.model.strategy import find_strategy
+from vestbench.model.verdict import Reason, Verdict
 from vestbench.studies.base import Saving, Sides, Study
 from vestbench.studies.compare.plan import ComparePlan, CompareRun
 from vestbench.studies.compare.rounds import first_look, rounds_of, target_of
@@ -21,7 +22,7 @@ from vestbench.studies.compare.summary import (
     settlings_of,
     summarise_compare,
 )
-from vestbench.studies.parts.groups import Acceptance, Why, fails_too_often
+from vestbench.studies.parts.groups import fails_too_often
 from vestbench.studies.parts.quantities import group_estimates, requests_of
 from vestbench.studies.parts.settling import Settling
 
@@ -66,7 +67,7 @@ class CompareStudy:
         """Return what the run found of the saving of its first candidate."""
         found = summarise_compare(run)
         pair = found.pairs[0]
-        stated = pair.acceptance is not Acceptance.INVALID and pair.rounds > 1
+        stated = pair.acceptance is not Verdict.INVALID and pair.rounds > 1
         candidate, control = _compared(run.plan)
         pairs = [(f.outcomes[control], f.outcomes[candidate]) for f in rounds_of(run)]
         return Saving(
@@ -126,7 +127,7 @@ class CompareStudy:
             for pair in found.pairs
         )
 
-    def joined(self, plan: ComparePlan, outcomes: Sequence[Acceptance]) -> Acceptance:
+    def joined(self, plan: ComparePlan, outcomes: Sequence[Verdict]) -> Verdict:
         """Return what the pairs make together: all have to pass, or any."""
         return overall(outcomes, plan.question)
 
@@ -175,7 +176,7 @@ def _contradicted(run: CompareRun, group: str) -> str:
 def _saving(run: CompareRun, candidate: str, unit: Unit) -> Estimate:
     summary = summarise_compare(run)
     pair = next(p for p in summary.pairs if candidate in ("", p.candidate))
-    if pair.acceptance is Acceptance.INVALID:
+    if pair.acceptance is Verdict.INVALID:
         return invalid("an arm was not what it is called")
     failed = {arm.label: sum(n for _, n in arm.failures) for arm in summary.arms}
     ours, control = failed[pair.candidate], failed[summary.control]
@@ -199,12 +200,12 @@ def _with_reason(
     """Settle what is undecided, or failed, whatever the interval is."""
     if found.settled is not None:
         return found
-    if pair.why is Why.RELIABILITY:
+    if pair.why is Reason.RELIABILITY:
         why = f"{pair.candidate} fails more often than {summary.control}"
-        return replace(found, settled=(Acceptance.FAIL, why))
+        return replace(found, settled=(Verdict.FAIL, why))
     if pair.rounds < first_look(run):
         why = "no verdict is given before --min-duration has passed"
-        return replace(found, settled=(Acceptance.INCONCLUSIVE, why))
+        return replace(found, settled=(Verdict.INCONCLUSIVE, why))
     return found
 
 

@@ -14,6 +14,7 @@ from statistics import median
 
 from vestbench.model.request import NS_PER_MS, Failure, Sample
 from vestbench.model.strategy import find_strategy
+from vestbench.model.verdict import Reason, Verdict
 from vestbench.stats.bounds import Bounds, percent_bounds, saving_bounds
 from vestbench.stats.decision import MedianSummary, SavingSummary
 from vestbench.stats.diagnostics import (
@@ -28,7 +29,7 @@ from vestbench.stats.diagnostics import (
     plateau,
     syn_retransmissions,
 )
-from vestbench.stats.sequential import Reason, State, Verdict
+from vestbench.stats.sequential import State
 from vestbench.studies.compare.judgement import new_verdict, projection_of
 from vestbench.studies.compare.plan import CompareRun, PlannedArm, controls_of
 from vestbench.studies.compare.rounds import (
@@ -42,9 +43,7 @@ from vestbench.studies.compare.rounds import (
 )
 from vestbench.studies.parts.breakdown import Breakdown, breakdown_of, too_short
 from vestbench.studies.parts.groups import (
-    Acceptance,
     Group,
-    Why,
     disturbed_samples,
     group_of,
     median_of_bounds,
@@ -81,8 +80,8 @@ class PairSummary:
 
     candidate: str
     control: str
-    acceptance: Acceptance
-    why: Why
+    acceptance: Verdict
+    why: Reason
     confidence: float  # of the verdict and of every interval here
     rounds: int
     measured: int  # requests of the two arms in these rounds
@@ -106,7 +105,7 @@ class CompareSummary:
     control: str  # of the first stack, where there are several
     arms: tuple[ArmSummary, ...]
     pairs: tuple[PairSummary, ...]
-    acceptance: Acceptance  # of the question: all candidates, or any
+    acceptance: Verdict  # of the question: all candidates, or any
     rtt_ms: float | None
     target: float
     percent_target: bool
@@ -196,7 +195,7 @@ def _play(
     orders: list[bool] = []
     bounds: list[Bounds] = []
     for found in rounds:
-        if verdict.state.verdict is not Verdict.RUNNING:
+        if verdict.state.verdict is not None:
             break
         a, b = found.outcomes[control], found.outcomes[candidate]
         first = found.control_first(control, candidate)
@@ -336,21 +335,16 @@ def _accept(
     asked: tuple[float, bool],
     *,
     valid: bool,
-) -> tuple[Acceptance, Why]:
+) -> tuple[Verdict, Reason]:
     target, percent = asked
     if not valid:
-        return Acceptance.INVALID, Why.NOT_REUSED
-    if state.verdict is Verdict.PASS:
-        return Acceptance.PASS, Why.NONE
-    if state.verdict is Verdict.FAIL:
-        if state.reason is Reason.RELIABILITY:
-            return Acceptance.FAIL, Why.RELIABILITY
+        return Verdict.INVALID, Reason.NOT_REUSED
+    if state.verdict is None:
+        return Verdict.INCONCLUSIVE, Reason.NOISY
+    if state.verdict is Verdict.FAIL and state.reason is Reason.NONE:
         short = not percent and too_short(closure, target)
-        return Acceptance.FAIL, Why.TOO_SHORT if short else Why.NONE
-    return Acceptance.INCONCLUSIVE, {
-        Reason.CLOSE: Why.CLOSE,
-        Reason.UNRELIABLE: Why.UNRELIABLE,
-    }.get(state.reason, Why.NOISY)
+        return Verdict.FAIL, Reason.TOO_SHORT if short else Reason.NONE
+    return state.verdict, state.reason
 
 
 def settlings_of(run: CompareRun) -> tuple[Settling, ...]:
@@ -366,7 +360,7 @@ def _settling(run: CompareRun, control: str, candidate: str) -> Settling:
     said: Callable[..., Bounds] = percent_bounds if percent else saving_bounds
     steps = []
     for found in rounds_of(run):
-        if verdict.state.verdict is not Verdict.RUNNING:
+        if verdict.state.verdict is not None:
             break
         a, b = found.outcomes[control], found.outcomes[candidate]
         first = found.control_first(control, candidate)
@@ -388,14 +382,14 @@ def _settling(run: CompareRun, control: str, candidate: str) -> Settling:
     )
 
 
-def overall(found: Sequence[Acceptance], question: str) -> Acceptance:
+def overall(found: Sequence[Verdict], question: str) -> Verdict:
     """Answer the question for all pairs; a run that is invalid answers nothing."""
-    if Acceptance.INVALID in found:
-        return Acceptance.INVALID
-    if question == "any" and Acceptance.PASS in found:
-        return Acceptance.PASS
-    if question != "any" and Acceptance.FAIL in found:
-        return Acceptance.FAIL
-    if Acceptance.INCONCLUSIVE in found:
-        return Acceptance.INCONCLUSIVE
-    return Acceptance.FAIL if Acceptance.FAIL in found else Acceptance.PASS
+    if Verdict.INVALID in found:
+        return Verdict.INVALID
+    if question == "any" and Verdict.PASS in found:
+        return Verdict.PASS
+    if question != "any" and Verdict.FAIL in found:
+        return Verdict.FAIL
+    if Verdict.INCONCLUSIVE in found:
+        return Verdict.INCONCLUSIVE
+    return Verdict.FAIL if Verdict.FAIL in found else Verdict.PASS

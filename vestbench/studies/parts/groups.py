@@ -5,7 +5,6 @@ from __future__ import annotations
 from bisect import bisect_left
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from enum import StrEnum
 from math import ceil, inf
 
 from vestbench.model.request import NS_PER_MS, Failure, Role, Sample
@@ -23,29 +22,6 @@ MAX_NOT_REUSED = 0.05
 MAX_FAILED = 0.05
 
 PHASES = ("sign", "dns", "connect", "tls", "send", "wait", "receive")
-
-
-class Acceptance(StrEnum):
-    """What a run says of the saving that is asked for."""
-
-    PASS = "PASS"  # noqa: S105
-    FAIL = "FAIL"
-    INCONCLUSIVE = "INCONCLUSIVE"
-    INVALID = "INVALID"
-
-
-class Why(StrEnum):
-    """The reason of an acceptance, where its name does not say it."""
-
-    NONE = ""
-    TOO_SHORT = "route-too-short"  # failed: no client could save so much here
-    FEW = "too-few-sessions"
-    CLOSE = "close"
-    NOISY = "noisy"
-    UNRELIABLE = "unreliable"
-    RELIABILITY = "reliability"  # failed: the candidate fails more often
-    NOT_REUSED = "not-reused"
-    NO_COLD = "no-cold-request"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

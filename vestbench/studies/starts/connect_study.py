@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING
 
 from vestbench.assertions.estimates import Estimate
 from vestbench.assertions.grammar import Assertion
-from vestbench.assertions.judge import AssertionResult, worst
+from vestbench.assertions.judge import AssertionResult
 from vestbench.model.request import Outcome
+from vestbench.model.verdict import Verdict, worst
 from vestbench.studies.base import Saving, Sides, Study
 from vestbench.studies.bench.study import savings_by_proof, sides_by_proof
-from vestbench.studies.parts.groups import Acceptance
 from vestbench.studies.parts.quantities import check_has, group_estimates, requests_of
 from vestbench.studies.parts.settling import Settling
 from vestbench.studies.starts.connect_summary import (
@@ -96,7 +96,7 @@ class ConnectStudy:
         """Return nothing: it has no acceptance of its own."""
         return ()
 
-    def joined(self, plan: ConnectPlan, outcomes: Sequence[Acceptance]) -> Acceptance:  # noqa: ARG002
+    def joined(self, plan: ConnectPlan, outcomes: Sequence[Verdict]) -> Verdict:  # noqa: ARG002
         """Return the worst."""
         return worst(outcomes)
 

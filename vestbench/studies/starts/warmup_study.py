@@ -8,16 +8,13 @@ from typing import TYPE_CHECKING
 
 from vestbench.assertions.estimates import Estimate, invalid, of_median
 from vestbench.assertions.grammar import Assertion, Unit
-from vestbench.assertions.judge import AssertionResult, worst
+from vestbench.assertions.judge import AssertionResult
 from vestbench.model.request import Outcome, Role
+from vestbench.model.verdict import Verdict, worst
 from vestbench.stats.evidence import MIN_ROUNDS
 from vestbench.studies.base import Saving, Sides, Study
 from vestbench.studies.bench.study import savings_by_proof
-from vestbench.studies.parts.groups import (
-    MAX_NOT_REUSED,
-    Acceptance,
-    fails_too_often,
-)
+from vestbench.studies.parts.groups import MAX_NOT_REUSED, fails_too_often
 from vestbench.studies.parts.quantities import (
     check_whole,
     failures,
@@ -138,7 +135,7 @@ class WarmUpStudy:
         """Return nothing: it has no acceptance of its own."""
         return ()
 
-    def joined(self, plan: WarmUpPlan, outcomes: Sequence[Acceptance]) -> Acceptance:  # noqa: ARG002
+    def joined(self, plan: WarmUpPlan, outcomes: Sequence[Verdict]) -> Verdict:  # noqa: ARG002
         """Return the worst."""
         return worst(outcomes)
 

@@ -1,0 +1,73 @@
+"""What can be concluded, and for which reason: the words that users see."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from enum import StrEnum
+
+
+class Verdict(StrEnum):
+    """What a run says of what it was asked."""
+
+    PASS = "PASS"  # noqa: S105
+    FAIL = "FAIL"
+    INCONCLUSIVE = "INCONCLUSIVE"
+    INVALID = "INVALID"
+
+
+# A run is as good as the worst that is said of it.
+_FROM_BEST = (Verdict.PASS, Verdict.INCONCLUSIVE, Verdict.FAIL, Verdict.INVALID)
+
+
+def worst(verdicts: Collection[Verdict]) -> Verdict:
+    """Return the worst of `verdicts`; without any, nothing is wrong."""
+    return max(verdicts, key=_FROM_BEST.index, default=Verdict.PASS)
+
+
+class Reason(StrEnum):
+    """Why a verdict is what it is, where its name does not say so.
+
+    Attributes:
+        sentence: The reason in words; empty where the words need figures of the run.
+    """
+
+    sentence: str
+
+    def __new__(cls, name: str, sentence: str = "") -> Reason:
+        """Make a reason from its name, as in result files, and its sentence."""
+        reason = str.__new__(cls, name)
+        reason._value_ = name
+        reason.sentence = sentence
+        return reason
+
+    NONE = ""
+    TOO_SHORT = "route-too-short"  # failed: no client could save so much here
+    FEW = "too-few-sessions"  # inconclusive
+    # Inconclusive: the saving is too near the target to matter.
+    CLOSE = (
+        "close",
+        "the saving is too close to the target to tell: change the target, or accept "
+        "this",
+    )
+    NOISY = "noisy"  # inconclusive: the rounds ended first
+    UNRELIABLE = "unreliable", "too many requests failed"  # inconclusive
+    RELIABILITY = "reliability"  # failed: the candidate fails more often
+    NOT_REUSED = "not-reused"  # invalid
+    NO_COLD = "no-cold-request"  # invalid
+
+
+class Decision(StrEnum):
+    """What the votes of some rounds say, before anything else is looked at."""
+
+    PASS = "PASS"  # noqa: S105
+    FAIL = "FAIL"
+    CLOSE = "CLOSE"  # the interval lies within the margin around the target
+    UNDECIDED = "UNDECIDED"
+
+
+class Change(StrEnum):
+    """What a comparison with stored runs shows."""
+
+    REGRESSED = "REGRESSED"
+    IMPROVED = "IMPROVED"
+    NO_CHANGE_SHOWN = "NO CHANGE SHOWN"
