@@ -285,7 +285,7 @@ def test_a_run_that_is_told_to_wait_keeps_what_it_has() -> None:
     (failure,) = stored.failures
     assert (str(failure.kind), failure.retry_after_s) == ("rate-limited", 7.0)
     assert len(stored.samples) == 4
-    assert "429 with Retry-After" in stored.conclusion.stopped
+    assert "429 with Retry-After" in str(stored.conclusion.stopped)
     assert server.requests == 4 + 4 + 1
 
 
@@ -318,7 +318,9 @@ def test_nothing_measured_depends_on_the_wall_clock(
     assert starts == sorted(starts)
     longest_s = max(sample.latency_ns for sample in stored.samples) / 1e9
     assert longest_s < DAY_S / 2
-    assert 0 < stored.conclusion.duration_s < DAY_S / 2
+    duration_s = stored.conclusion.duration_s
+    assert duration_s is not None
+    assert 0 < duration_s < DAY_S / 2
     assert [sample.reused for sample in stored.samples] == 3 * [False, *3 * [True]]
 
 

@@ -17,6 +17,7 @@ import typer
 from rich.console import Console
 
 from tests.support.paths import ROOT
+from tests.support.studies import bench_of
 from vestbench.cli import app
 from vestbench.config import SETTINGS, parse_duration
 from vestbench.errors import ExitCode
@@ -206,8 +207,8 @@ def test_what_is_quoted_of_a_stored_run_is_what_it_says(file: str) -> None:
     assert isinstance(console.file, StringIO)
     said = [line.rstrip() for line in console.file.getvalue().splitlines()]
 
-    if run.conditions.get("signing") == "on the path":
-        sign = summarise_bench(run).subsequent.metric("sign")
+    if run.conditions.signing == "on the path":
+        sign = summarise_bench(bench_of(run)).subsequent.metric("sign")
         assert sign is not None
         assert f"it took {ms(sign.p50.point)} ms [{ms(sign.p50.low)}, " in README
         assert f"of each of {sign.n} subsequent requests" in README

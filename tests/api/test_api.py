@@ -19,13 +19,14 @@ import typer
 
 import vestbench
 from tests.support.records import bench_run, sessions, warm_up_run
+from tests.support.studies import compare_of
 from vestbench import api, bench, compare, simulated_exchange
 from vestbench.api import measure
 from vestbench.cli import app, settings
 from vestbench.errors import UsageError, VenueError
 from vestbench.model.client import PoolSettings, SessionPlan
 from vestbench.model.request import Role, Slot
-from vestbench.model.run import Run
+from vestbench.model.run import Link, Plan, Run, RunOf
 from vestbench.model.simulated import ExchangeSpec, LinkSpec
 from vestbench.model.strategy import POOLED
 from vestbench.model.verdict import Verdict
@@ -80,7 +81,7 @@ def test_every_stack_compares_with_its_own_control() -> None:
 
     versions = {s.http_version for s in result.run.samples if "http2" in s.slot.arm}
     assert versions == {"HTTP/2"}
-    assert len(result.assertions) == len(result.run.plan.arms) / 2 >= 2
+    assert len(result.assertions) == len(compare_of(result.run).plan.arms) / 2 >= 2
 
 
 def test_assertions_alone_ask_for_no_saving() -> None:
@@ -178,7 +179,7 @@ class _Interrupted:
     """A job that is interrupted after its first request."""
 
     command, label, earlier, most_requests = "bench", "pooled", None, 1
-    plan: Mapping[str, Any] = bench_run().plan
+    plan: Plan = bench_run().plan
     facts: Mapping[str, Any] = {"strategy": "pooled", "concurrency": 1}
 
     def set_up(self, measurement: Measurement) -> Mapping[str, Any]:
@@ -189,6 +190,9 @@ class _Interrupted:
         slot = Slot(session=0, index=0, role=Role.COLD)
         measurement.record(session.send(measurement.request(), slot))
         raise KeyboardInterrupt
+
+    def summary(self, run: Run) -> Mapping[str, Any]:
+        return {}
 
 
 def test_an_interruption_is_not_swallowed() -> None:
@@ -292,14 +296,19 @@ def test_the_defaults_of_the_simulated_venue_are_those_of_the_commands() -> None
     assert ExchangeSpec().idle_timeout_s == settings.DEFAULT_IDLE_TIMEOUT_S
 
 
+def link_of(run: Run) -> Link:
+    assert run.conditions.link is not None
+    return run.conditions.link
+
+
 @pytest.mark.link
 def test_the_link_is_emulated_as_it_is_asked_for() -> None:
     plain = bench(requests=24, rtt="10ms", seed=3)
     full = bench(requests=24, link=LinkSpec(rtt_ms=12.0, seed=5), seed=3)
 
-    assert plain.run.conditions.link["rtt_ms"] == 10.0
-    assert plain.run.conditions.link["seed"] == 3
-    assert full.run.conditions.link["rtt_ms"] == 12.0
+    assert link_of(plain.run).rtt_ms == 10.0
+    assert link_of(plain.run).seed == 3
+    assert link_of(full.run).rtt_ms == 12.0
 
 
 # The exchange alone
@@ -357,4 +366,4 @@ def test_records_that_jobs_need_are_as_the_commands_make_them() -> None:
 
     assert pace == Pace(interval_s=0.0, max_rate=10.0, seed=7)
     assert measure._pace("0ms", None, "sim", None).max_rate is None
-    assert isinstance(bench_run(strategy=POOLED), Run)
+    assert isinstance(bench_run(strategy=POOLED), RunOf)

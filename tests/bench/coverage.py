@@ -51,6 +51,7 @@ from rich.table import Table
 
 from tests.bench.peers import Raw
 from tests.bench.stored import command_of, host, link_account, plain, positive, save
+from tests.support.records import compare_plan
 from vestbench import __version__
 from vestbench.model.client import PoolSettings
 from vestbench.model.request import NS_PER_MS, Outcome, Sample
@@ -165,15 +166,7 @@ def compare_once(route: Route, *, cycle: int, seed: int, first: bool) -> Trial:
         first: Whether to send the discarded rounds, which fill caches.
     """
     arms = name_arms([POOLED, UNPOOLED])
-    plan: Mapping[str, Any] = {
-        "arms": [{"label": arm.label, "strategy": arm.strategy.name} for arm in arms],
-        "control": "unpooled",
-        "question": "all",
-        "vote": "round",
-        "confidence": CONFIDENCE,
-        "min_rounds": MIN_ROUNDS,
-        "max_rounds": MAX_ROUNDS,
-    }
+    plan = compare_plan(arms, confidence=CONFIDENCE, max_rounds=MAX_ROUNDS)
     # The control passes at once, so it takes the fewest rounds there can be.
     target = TARGET_SHARE * ROUND_TRIPS * (route.rtt_ms or 1e-3)
     judgement = Judgement(plan, target, percent=False)

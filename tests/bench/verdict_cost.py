@@ -32,13 +32,14 @@ from rich.table import Table
 
 from tests.bench.figures import FEWEST, Figure, at_least, carry_out, figure
 from tests.bench.stored import link_account
+from tests.support.records import compare_plan
 from vestbench.model.client import PoolSettings, SessionPlan
 from vestbench.model.request import NS_PER_MS, Outcome, RequestSpec, Role, Sample, Slot
 from vestbench.model.simulated import ExchangeSpec, LinkSpec
 from vestbench.model.strategy import POOLED, UNPOOLED
 from vestbench.running.ports import Pacer
 from vestbench.simulator.venue import SimulatedVenue
-from vestbench.stats.evidence import MAX_ROUNDS, MIN_ROUNDS
+from vestbench.stats.evidence import MAX_ROUNDS
 from vestbench.studies.compare.experiment import CompareSchedule, Comparison, name_arms
 from vestbench.studies.compare.judgement import Judgement
 from vestbench.studies.compare.rounds import Round
@@ -76,15 +77,7 @@ class Designs:
     def sequential(self, seed: int) -> Verdict:
         """Compare as the command does by default."""
         arms = name_arms([POOLED, UNPOOLED])
-        plan: Mapping[str, Any] = {
-            "arms": [{"label": a.label, "strategy": a.strategy.name} for a in arms],
-            "control": "unpooled",
-            "question": "all",
-            "vote": "round",
-            "confidence": 0.95,
-            "min_rounds": MIN_ROUNDS,
-            "max_rounds": MAX_ROUNDS,
-        }
+        plan = compare_plan(arms, confidence=0.95, max_rounds=MAX_ROUNDS)
         judgement = Judgement(plan, TARGET_MS, percent=False)
         comparison = Comparison(
             CompareSchedule(

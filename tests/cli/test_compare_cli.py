@@ -19,8 +19,9 @@ from typer.testing import Result
 
 from tests.support.command import WIDE, vestbench
 from tests.support.machine import demand
-from tests.support.records import known, store
+from tests.support.records import compare_plan, known, store
 from tests.support.servers import ScriptedServer, Visit
+from tests.support.studies import compare_of
 from vestbench.model.client import PoolSettings, SessionPlan
 from vestbench.model.request import (
     Failure,
@@ -31,7 +32,6 @@ from vestbench.model.request import (
     Sample,
     Slot,
 )
-from vestbench.model.run import Run
 from vestbench.model.simulated import ExchangeSpec, LinkSpec
 from vestbench.model.strategy import POOLED, UNPOOLED, Strategy
 from vestbench.model.verdict import Reason, Verdict
@@ -40,6 +40,7 @@ from vestbench.simulator.venue import SimulatedVenue
 from vestbench.stacks.httpx_stack import HttpxStack
 from vestbench.studies.compare.experiment import CompareSchedule, Comparison, name_arms
 from vestbench.studies.compare.judgement import Judgement
+from vestbench.studies.compare.plan import CompareRun
 from vestbench.studies.compare.rounds import Round, rounds_of
 from vestbench.studies.compare.summary import (
     CompareSummary,
@@ -76,8 +77,8 @@ def _flat(text: str) -> str:
     return " ".join(text.split())
 
 
-def _read(name: str) -> tuple[Run, CompareSummary]:
-    run = load_run(Path(name))
+def _read(name: str) -> tuple[CompareRun, CompareSummary]:
+    run = compare_of(load_run(Path(name)))
     return run, summarise_compare(run)
 
 
@@ -732,15 +733,7 @@ def _lost_rounds(seed: int, in_ten: int) -> set[int]:
 
 def _judged(seed: int, in_ten: int) -> tuple[Verdict | None, list[Outcome]]:
     arms = name_arms([POOLED, UNPOOLED])
-    plan: dict[str, Any] = {
-        "arms": [{"label": arm.label, "strategy": arm.strategy.name} for arm in arms],
-        "control": "unpooled",
-        "question": "all",
-        "vote": "round",
-        "confidence": 0.95,
-        "min_rounds": 12,
-        "max_rounds": 60,
-    }
+    plan = compare_plan(arms, max_rounds=60)
     judgement = Judgement(plan, 0.01, percent=False)
 
     def judge(number: int, outcomes: Mapping[str, Outcome]) -> bool:

@@ -19,6 +19,7 @@ from tests.support.loopback_venue import (
 )
 from tests.support.machine import demand
 from tests.support.servers import ScriptedServer, tls_pair
+from tests.support.studies import connect_of
 from vestbench.cli import app
 from vestbench.errors import ExitCode
 from vestbench.model.request import Role
@@ -124,8 +125,8 @@ def test_with_an_api_key_alone_nothing_is_registered(
     assert result.exit_code == 0, result.output
     assert asked.count("POST", "/register") == 0
     assert asked.count("POST", "/orders/cancel") == 4
-    steps = load_run(Path("run.toml")).plan.steps
-    assert steps == ["listen-key", "account", "cancel"]
+    steps = connect_of(load_run(Path("run.toml"))).plan.steps
+    assert steps == ("listen-key", "account", "cancel")
 
 
 def test_starts_that_all_fail_are_shown_and_end_with_4(
@@ -176,7 +177,7 @@ def test_a_venue_without_accounts_is_warmed_up_and_asked_once(
     assert result.exit_code == 0, result.output
     assert asked == 3 * (2 + 1)
     run = load_run(Path("run.toml"))
-    assert run.plan.steps == ["get"]
+    assert connect_of(run).plan.steps == ("get",)
     assert "4 of 4 starts got through to their last step" in result.stdout
 
 

@@ -72,8 +72,9 @@ def test_orders_are_looked_up_and_what_became_of_them_is_shown() -> None:
 
     assert result.exit_code == 0, result.output
     orders = load_run(Path("r.toml")).conclusion.orders
-    assert (orders["sent"], orders["filled"]) == (16, 0)
-    assert orders["states"] == {"REJECTED": 16}
+    assert orders is not None
+    assert (orders.sent, orders.filled) == (16, 0)
+    assert orders.states == {"REJECTED": 16}
     assert "16 sent: LIMIT FOK buy 0.0001 BTC-PERP at " in result.stdout
     assert "looked up: 16 REJECTED" in result.stdout
     assert "signing     before the clock: " in result.stdout
@@ -328,7 +329,8 @@ def test_a_fill_in_the_middle_keeps_what_was_measured(
     assert "FILLED: 1 order had an effect on the market" in result.stdout
     run = load_run(Path("run.toml"))
     assert len(run.samples) == 5
-    assert run.conclusion.orders["states"] == {"FILLED": 1, "REJECTED": 9}
+    assert run.conclusion.orders is not None
+    assert run.conclusion.orders.states == {"FILLED": 1, "REJECTED": 9}
 
 
 def test_without_keys_a_real_venue_is_not_even_asked(

@@ -10,9 +10,11 @@ from typer.testing import Result
 
 from tests.support.command import vestbench
 from tests.support.machine import demand
+from tests.support.studies import bench_of, compare_of
 from vestbench.model.request import Sample
 from vestbench.model.run import Run
 from vestbench.studies.compare.summary import summarise_compare
+from vestbench.studies.parts.route import is_relayed
 from vestbench.studies.registry import load_run
 
 QUICK = ("--rtt", "0ms", "--processing", "0ms")
@@ -66,12 +68,14 @@ def test_a_bench_on_another_stack_is_stored_as_such(tmp_path: Path, stack: str) 
 
     assert result.exit_code == 0, result.output
     assert run.conditions.stack == stack
-    assert f"{stack} {run.conditions['versions'][stack]}" in result.stdout
+    assert f"{stack} {run.conditions.versions[stack]}" in result.stdout
     reused = [sample.reused for sample in run.samples]
-    assert reused.count(False) == run.plan.sessions
+    plan = bench_of(run).plan
+    assert reused.count(False) == plan.sessions
     server = run.conclusion.server
-    assert server["requests"] == 12 + run.plan.burn_in
-    assert server["connections"] == run.plan.sessions + 2
+    assert server is not None
+    assert server.requests == 12 + plan.burn_in
+    assert server.connections == plan.sessions + 2
 
 
 def test_a_burst_on_the_pool_of_the_bot_is_told_in_numbers(tmp_path: Path) -> None:
@@ -83,7 +87,7 @@ def test_a_burst_on_the_pool_of_the_bot_is_told_in_numbers(tmp_path: Path) -> No
     )
 
     assert result.exit_code == 0, result.output
-    assert run.plan.kept_idle == 2
+    assert bench_of(run).plan.kept_idle == 2
     text = "8 requests at once on a pool that keeps 2: 6 opened a connection"
     assert text in result.stdout
     assert "closes idle connections" not in result.stdout
@@ -126,10 +130,10 @@ def _savings(path: Path) -> tuple[list[tuple[str, float, float, float]], Result]
     bounds = ("--min-saving", "10ms", "--min-rounds", "14", "--max-rounds", "14")
     result = vestbench(*words, *bounds, "--output", str(path))
     run = load_run(path)
-    if run.conditions.link["engine"] == "relay":
+    if is_relayed(run):
         pytest.skip("no packet link on this machine")
     found = []
-    for pair in summarise_compare(run).pairs:
+    for pair in summarise_compare(compare_of(run)).pairs:
         ends = pair.saving.interval
         assert ends is not None
         found.append((pair.candidate, pair.saving.median_lo, ends.low, ends.high))
@@ -171,9 +175,9 @@ def test_resuming_tls_1_2_saves_its_second_round_trip_over_the_link(
         result = vestbench(*words, *bounds, "--output", str(path))
         assert result.exit_code in (0, 1, 3), result.output
         run = load_run(path)
-        if run.conditions.link["engine"] == "relay":
+        if is_relayed(run):
             pytest.skip("no packet link on this machine")
-        (pair,) = summarise_compare(run).pairs
+        (pair,) = summarise_compare(compare_of(run)).pairs
         assert pair.closure is not None
         assert pair.closure.round_trips == 1
         saved = pair.saving.median_lo

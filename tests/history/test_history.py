@@ -17,6 +17,7 @@ from typer.testing import CliRunner, Result
 
 from tests.support.paths import DATA
 from tests.support.records import (
+    CONDITIONS,
     bench_run,
     compare_run,
     sample,
@@ -31,7 +32,7 @@ from vestbench.model.request import Outcome, Role
 from vestbench.model.run import Run
 from vestbench.model.verdict import Verdict
 from vestbench.results.naming import result_path
-from vestbench.studies.stored import summary_of
+from vestbench.studies.document import summary_of
 
 GOLDEN = DATA / "format-1.toml"
 
@@ -158,8 +159,8 @@ def test_on_a_route_without_distance_savings_stay_in_ms() -> None:
         {"endpoint": "depth"},
         {"stack": "reqwest"},
         {"host": "elsewhere"},
-        {"link": {"engine": "packet", "rtt_ms": 10.0}},
-        {"exchange": {"tls": "1.2"}},
+        {"link": {**CONDITIONS["link"], "rtt_ms": 10.0}},
+        {"exchange": {**CONDITIONS["exchange"], "tls": "1.2"}},
     ],
     ids=lambda other: next(iter(other)),
 )

@@ -22,6 +22,7 @@ from rich.console import Console
 from tests.support.command import vestbench
 from tests.support.records import bench_run, known, sample
 from tests.support.servers import SLOT, ScriptedServer, Visit, plan, tls_pair
+from tests.support.studies import bench_of, planned
 from vestbench.kernel.timestamps import (
     KernelStamps,
     StampedSocket,
@@ -33,10 +34,11 @@ from vestbench.model.client import SessionPlan
 from vestbench.model.request import Sample
 from vestbench.model.run import Run
 from vestbench.stacks.httpx_stack import HttpxStack
-from vestbench.studies.bench.sheet import bench_report
+from vestbench.studies.bench.plan import BenchRun
 from vestbench.studies.bench.summary import summarise_bench
 from vestbench.studies.parts.kernel_offsets import kernel_offsets
 from vestbench.studies.registry import load_run
+from vestbench.studies.shown import show_run
 
 SO_TIMESTAMPING = 37
 
@@ -413,13 +415,13 @@ def test_unpooled_requests_are_refused_with_the_reason(
 # What is made of them.
 
 
-def stamped_run(*offsets: tuple[int | None, int | None]) -> Run:
+def stamped_run(*offsets: tuple[int | None, int | None]) -> BenchRun:
     samples = [
         sample(0, place, reused=True, kernel_send_ns=send, kernel_receive_ns=receive)
         for place, (send, receive) in enumerate(offsets)
     ]
     run = bench_run(samples)
-    return replace(run, plan={**run.plan, "kernel_timestamps": True})
+    return bench_of(planned(run, kernel_timestamps=True))
 
 
 def test_both_offsets_are_added_for_each_request_and_never_across() -> None:
@@ -446,14 +448,13 @@ def test_a_request_without_both_is_not_counted() -> None:
 def test_a_run_that_asked_for_none_has_none() -> None:
     run = bench_run([sample(0, 1, reused=True)])
 
-    assert kernel_offsets(run) is None
-    assert summarise_bench(run).kernel is None
+    assert summarise_bench(bench_of(run)).kernel is None
     assert "kernel's timestamps" not in shown(run)
 
 
 def shown(run: Run) -> str:
     console = Console(width=300, file=StringIO(), color_system=None)
-    console.print(bench_report(run))
+    console.print(show_run(run))
     stream = console.file
     assert isinstance(stream, StringIO)
     return stream.getvalue()
@@ -491,7 +492,7 @@ def test_bench_stores_and_shows_them(
     run, document = load_run(Path("run.toml")), json.loads(result.stdout)
     subsequent = [each for each in run.samples if each.reused]
     assert all(each.kernel_receive_ns is not None for each in subsequent)
-    assert run.plan.kernel_timestamps is True
+    assert bench_of(run).plan.kernel_timestamps is True
     assert document["summary"]["kernel"]["stamped"] == len(subsequent) == 20
     assert "This host adds" in again.stdout
     assert "not counted: 20 requests" in again.stdout

@@ -21,6 +21,7 @@ from vestbench.model.strategy import (
     find_strategy,
     offers_http2,
 )
+from vestbench.model.verdict import Verdict
 from vestbench.running.carry_out import Destination
 from vestbench.running.pace import Pace
 from vestbench.running.ports import Pacer
@@ -34,7 +35,6 @@ from vestbench.studies.compare.experiment import (
 from vestbench.studies.compare.job import CompareJob, Question, Target, arms_of
 from vestbench.studies.compare.plan import CompareRun
 from vestbench.studies.compare.summary import summarise_compare
-from vestbench.studies.parts.groups import Acceptance
 from vestbench.studies.parts.route import theoretical_saving_ms
 from vestbench.studies.shown import show_run
 
@@ -158,5 +158,5 @@ def test_the_first_claim_that_is_broken_says_why_a_run_is_invalid(
     outcomes: list[Outcome], why: str
 ) -> None:
     run = compared(outcomes)
-    assert summarise_compare(run).acceptance is Acceptance.INVALID
+    assert summarise_compare(run).acceptance is Verdict.INVALID
     assert why in " ".join(written(show_run(run)).split())

@@ -11,6 +11,7 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from tests.studies.compare.test_compare_report import percent_run
 from tests.support.documents import HOSTILE, RUNS, document, hostile
+from tests.support.studies import compare_of
 from vestbench.model.run import Run
 from vestbench.studies.compare.summary import summarise_compare
 from vestbench.studies.judging import assertions_of
@@ -59,7 +60,7 @@ def test_names_end_in_base_units(name: str) -> None:
 
 def test_a_saving_is_in_seconds_with_its_interval() -> None:
     run = RUNS["compare"]()
-    (pair,) = summarise_compare(run).pairs
+    (pair,) = summarise_compare(compare_of(run)).pairs
     interval = pair.saving.interval
     assert interval is not None
 

@@ -88,7 +88,7 @@ def test_every_row_says_where_its_figures_hold(name: str) -> None:
     run = RUNS[name]()
 
     assert {row["conditions"] for row in read(run)} == {
-        f"{run.conditions['venue']}, {label(run)}"
+        f"{run.conditions.venue}, {label(run)}"
     }
 
 

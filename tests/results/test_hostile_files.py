@@ -31,7 +31,7 @@ from tests.support.loopback_venue import PRIMARY, SIGNING
 from tests.support.records import bench_run, compare_run, failure, sessions, warm_up_run
 from vestbench.config import SETTINGS
 from vestbench.errors import ExitCode, VenueError
-from vestbench.model.run import Run
+from vestbench.model.run import Plan, Run
 from vestbench.results import reading
 from vestbench.studies.registry import load_run
 
@@ -59,7 +59,7 @@ request_timeout = "10s"
 
 
 @contextmanager
-def nothing_is_measured(plans: list[Mapping[str, Any]]) -> Iterator[None]:
+def nothing_is_measured(plans: list[Plan]) -> Iterator[None]:
     """Let a command come up to where it would begin to measure, and keep its plan."""
     from vestbench.cli import measuring
 
@@ -77,13 +77,13 @@ NAMES = ("bench", "compare", "undecided", "warmup")
 
 def runs() -> Mapping[str, Run]:
     """Return a run of each sort; `ARMS` would go on with the undecided one."""
-    plans: list[Mapping[str, Any]] = []
+    plans: list[Plan] = []
     with nothing_is_measured(plans):
         vestbench(*ARMS)
     return {
         "bench": bench_run([*sessions(range(99, 105)), failure(6)]),
         "compare": compare_run(in_rounds(steady(14))),
-        "undecided": compare_run(in_rounds(steady(4)), plan=plans[0]),
+        "undecided": compare_run(in_rounds(steady(4)), plan=plans[0].stored()),
         "warmup": warm_up_run(sessions(range(99, 105))),
     }
 

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from tests.support.paths import DATA
 from tests.support.records import bench_run, failure, sample, store
 from vestbench.errors import InvalidRunError
-from vestbench.model.run import Run
+from vestbench.model.run import Run, RunOf
 from vestbench.results import reading
 from vestbench.spool import HELD
 from vestbench.studies.registry import load_run
@@ -78,14 +78,20 @@ def test_a_file_means_the_same_by_blocks_and_as_a_whole(
     "text",
     [
         pytest.param(
-            GOLDEN.replace("[plan]", "[plan]\nnote = '''\n[[samples]]\nn = 1\n'''"),
+            GOLDEN.replace(
+                "[conditions]", "[conditions]\nhost = '''\n[[samples]]\nn = 1\n'''"
+            ),
             id="a-header-in-a-text",
         ),
         pytest.param(
-            GOLDEN.replace("[plan]", '[plan]\nnote = """\n\n[conclusion]\n"""'),
+            GOLDEN.replace(
+                "[conditions]", '[conditions]\nhost = """\n\n[conclusion]\n"""'
+            ),
             id="the-end-in-a-text",
         ),
-        pytest.param(GOLDEN + "\n[plan.more]\nx = 1\n", id="a-table-in-two-places"),
+        pytest.param(
+            GOLDEN + '\n[conditions.versions]\nx = "1"\n', id="a-table-in-two-places"
+        ),
         pytest.param(GOLDEN.replace("[[failures]]", '[["failures"]]'), id="quoted"),
         pytest.param(GOLDEN.replace("\n", "\r\n"), id="lines-of-windows"),
     ],
@@ -93,7 +99,7 @@ def test_a_file_means_the_same_by_blocks_and_as_a_whole(
 def test_what_only_the_whole_file_tells_is_read_as_a_whole(text: str) -> None:
     by_blocks, at_once = both_ways(text)
 
-    assert isinstance(at_once, Run)
+    assert isinstance(at_once, RunOf)
     assert by_blocks == at_once
 
 

@@ -15,10 +15,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.support.records import bench_run, sample
+from tests.support.studies import bench_of
 from vestbench import spool
 from vestbench.errors import UsageError
 from vestbench.model.request import Sample
-from vestbench.model.run import Run
+from vestbench.model.run import Run, RunOf
 from vestbench.spool import Spool
 from vestbench.stats.distribution import Distribution
 from vestbench.stats.quantiles import estimate, quantile
@@ -190,7 +191,7 @@ def _spooled(run: Run, samples: Sequence[Sample]) -> Run:
         name: getattr(run, name)
         for name in ("command", "label", "started", "plan", "conditions", "conclusion")
     }
-    return Run(**fields, samples=samples, failures=run.failures)
+    return RunOf(**fields, samples=samples, failures=run.failures)
 
 
 def test_a_run_on_disk_has_the_summary_of_a_run_in_memory() -> None:
@@ -198,4 +199,4 @@ def test_a_run_on_disk_has_the_summary_of_a_run_in_memory() -> None:
     in_memory = bench_run(samples)
     on_disk = _spooled(in_memory, Spool(samples, held=100))
 
-    assert summarise_bench(on_disk) == summarise_bench(in_memory)
+    assert summarise_bench(bench_of(on_disk)) == summarise_bench(bench_of(in_memory))

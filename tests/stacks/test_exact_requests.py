@@ -363,9 +363,9 @@ def test_bench_sends_what_was_asked_for_and_nothing_else(
     sent = Received("GET", target, exact_headers(httpserver, **routed), b"")
     assert received(httpserver) == (BURN_IN + 12) * [sent]
     conditions = load_run(Path("run.toml")).conditions
-    assert conditions["url"] == httpserver.url_for("") + target.removeprefix("/")
-    assert conditions["venue"] == venue
-    assert conditions["simulated"] is False
+    assert conditions.url == httpserver.url_for("") + target.removeprefix("/")
+    assert conditions.venue == venue
+    assert conditions.simulated is False
 
 
 @pytest.mark.usefixtures("known_here")

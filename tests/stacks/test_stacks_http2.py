@@ -11,6 +11,7 @@ import pytest
 
 from tests.support.command import vestbench
 from tests.support.servers import SLOT, plan
+from tests.support.studies import bench_of, compare_of
 from vestbench.model.request import Sample
 from vestbench.model.simulated import ExchangeSpec
 from vestbench.model.strategy import HTTP2, POOLED, RESUMED, UNPOOLED, WARMED, Strategy
@@ -233,7 +234,7 @@ def test_http2_is_compared_from_the_command_line(tmp_path: Path) -> None:
         shared = sample.slot.arm.endswith("http2")
         assert sample.http_version == ("HTTP/2" if shared else "HTTP/1.1")
         assert sample.reused is shared
-    assert all(arm.valid for arm in summarise_compare(run).arms)
+    assert all(arm.valid for arm in summarise_compare(compare_of(run)).arms)
 
 
 def test_a_bot_that_is_built_with_http2_speaks_it_on_every_arm(tmp_path: Path) -> None:
@@ -248,5 +249,5 @@ def test_a_bot_that_is_built_with_http2_speaks_it_on_every_arm(tmp_path: Path) -
     run = load_run(path)
     assert {sample.http_version for sample in run.samples} == {"HTTP/2"}
     assert run.plan.http2 is True
-    assert run.plan.kept_idle == 4
+    assert bench_of(run).plan.kept_idle == 4
     assert "closes idle connections" not in result.stdout

@@ -6,11 +6,14 @@ from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
 
+from msgspec.structs import replace as replaced
+
 from tests.studies.bench import test_report
 from tests.studies.compare import test_compare_report
 from tests.studies.parts import test_stacks_report
 from tests.studies.starts import test_connect_report
 from tests.support.records import bench_run, failure, warm_up_run
+from tests.support.studies import compare_of
 from vestbench.model.request import Failure, FailureKind, Outcome, Role, Sample
 from vestbench.model.run import Run
 from vestbench.report.exports import document_of, found_in
@@ -29,20 +32,20 @@ def document(run: Run, name: str) -> str:
 
 def with_texts(run: Run, text: str) -> Run:
     """Return `run` with `text` wherever a text comes from outside."""
-    conditions = {
-        **run.conditions,
-        "venue": text,
-        "url": text,
-        "endpoint": text,
-        "host": text,
-        "kernel": text,
-        "strategy": text,
-    }
+    conditions = replaced(
+        run.conditions,
+        venue=text,
+        url=text,
+        endpoint=text,
+        host=text,
+        kernel=text,
+        strategy=text,
+    )
     return replace(
         run,
         label=text,
         conditions=conditions,
-        conclusion={**run.conclusion, "notes": [text], "stopped": text},
+        conclusion=replaced(run.conclusion, notes=(text,), stopped=text),
         samples=tuple(replace(s, remote=text, cipher=text) for s in run.samples),
         failures=tuple(replace(f, detail=text) for f in run.failures),
     )
@@ -56,13 +59,14 @@ def with_label(run: Run, label: str, old: str = "pooled") -> Run:
         return replace(outcome, slot=replace(outcome.slot, arm=arm))
 
     outcomes = [renamed(outcome) for outcome in run.outcomes]
-    arms = [
-        {**arm, "label": label if arm["label"] == old else arm["label"]}
-        for arm in run.plan.arms
-    ]
+    plan = compare_of(run).plan
+    arms = tuple(
+        replaced(arm, label=label if arm.label == old else arm.label)
+        for arm in plan.arms
+    )
     return replace(
         run,
-        plan={**run.plan, "arms": arms},
+        plan=replaced(plan, arms=arms),
         samples=tuple(o for o in outcomes if isinstance(o, Sample)),
         failures=tuple(o for o in outcomes if isinstance(o, Failure)),
     )

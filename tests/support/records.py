@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import tomllib
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
+
+import tomli_w
 
 from vestbench.model.request import (
     NS_PER_MS,
@@ -22,6 +25,7 @@ from vestbench.model.strategy import POOLED, Strategy
 from vestbench.results.validation import validated
 from vestbench.results.writing import RunWriter
 from vestbench.studies.bench.plan import BenchPlan, BenchRun
+from vestbench.studies.compare.experiment import Arm
 from vestbench.studies.compare.plan import ComparePlan, CompareRun
 from vestbench.studies.starts.plan import WarmUpPlan, WarmUpRun
 
@@ -260,7 +264,7 @@ def conclusion_of(*changes: Mapping[str, Any] | None) -> Conclusion:
     found: Mapping[str, Any] = CONCLUSION
     for each in changes:
         found = _merged(found, each)
-    return validated(found, Conclusion, "conclusion")
+    return validated({"interrupted": False, **found}, Conclusion, "conclusion")
 
 
 def bench_run(
@@ -350,6 +354,13 @@ COMPARE_PLAN: Mapping[str, Any] = {
 }
 
 
+def compare_plan(arms: Iterable[Arm], **changes: Any) -> ComparePlan:
+    """Return the plan of a comparison of `arms` against the unpooled one."""
+    table = [{"label": arm.label, "strategy": str(arm.strategy)} for arm in arms]
+    plan = {**COMPARE_PLAN, "arms": table, "control": "unpooled", **changes}
+    return validated(plan, ComparePlan, "plan")
+
+
 def compare_run(
     outcomes: Iterable[Outcome] = (),
     *,
@@ -381,6 +392,16 @@ def compare_run(
         failures=tuple(o for o in found if isinstance(o, Failure)),
         conclusion=conclusion_of({"first_look": 1}, conclusion),
     )
+
+
+def store_changed(
+    run: Run, path: Path, section: str, changes: Mapping[str, Any]
+) -> Path:
+    """Write a run with some keys of a section changed; None takes one away."""
+    document = tomllib.loads(store(run, path).read_text(encoding="utf-8"))
+    document[section] = _merged(document[section], changes)
+    path.write_text(tomli_w.dumps(document), encoding="utf-8")
+    return path
 
 
 def store(run: Run, path: Path, summary: Mapping[str, Any] | None = None) -> Path:

@@ -3,12 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from typing import Any, cast
+
+from msgspec.structs import replace as replaced
 
 from vestbench.model.run import Run
+from vestbench.studies.bench.plan import BenchPlan, BenchRun
+from vestbench.studies.compare.plan import ComparePlan, CompareRun
 from vestbench.studies.parts import sides
 from vestbench.studies.parts.groups import Group
 from vestbench.studies.parts.settling import Settling
 from vestbench.studies.registry import study_of
+from vestbench.studies.starts.plan import ConnectPlan, ConnectRun, WarmUpPlan, WarmUpRun
 
 
 def settlings_of(run: Run) -> tuple[Settling, ...]:
@@ -34,3 +41,37 @@ def savings_ms(run: Run) -> Sequence[float]:
 def what_is_compared(run: Run) -> str:
     """Return what a run compares."""
     return study_of(run).saving(run).compared
+
+
+def bench_of(run: Run) -> BenchRun:
+    """Return a run that is known to be of `bench`."""
+    assert isinstance(run.plan, BenchPlan)
+    return cast(BenchRun, run)
+
+
+def compare_of(run: Run) -> CompareRun:
+    """Return a run that is known to be of `compare`."""
+    assert isinstance(run.plan, ComparePlan)
+    return cast(CompareRun, run)
+
+
+def warm_up_of(run: Run) -> WarmUpRun:
+    """Return a run that is known to be of `warmup`."""
+    assert isinstance(run.plan, WarmUpPlan)
+    return cast(WarmUpRun, run)
+
+
+def connect_of(run: Run) -> ConnectRun:
+    """Return a run that is known to be of `connect`."""
+    assert isinstance(run.plan, ConnectPlan)
+    return cast(ConnectRun, run)
+
+
+def planned(run: Run, **changes: Any) -> Run:
+    """Return a run with some of its plan changed."""
+    return replace(run, plan=replaced(run.plan, **changes))
+
+
+def conditioned(run: Run, **changes: Any) -> Run:
+    """Return a run with some of its conditions changed."""
+    return replace(run, conditions=replaced(run.conditions, **changes))

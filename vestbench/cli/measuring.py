@@ -176,7 +176,7 @@ def run_and_show(
 def _show(measured: Measured, output: OutputOptions) -> None:
     # What tables are made with is imported after the run.
     if output.json:
-        from vestbench.studies.shown import document
+        from vestbench.studies.document import document
 
         text = json.dumps(document(measured.run, str(measured.path)), indent=2)
         typer.echo(text)

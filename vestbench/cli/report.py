@@ -15,7 +15,7 @@ _SUMMARISING = "summarising"
 
 def _show_schema(wanted: bool) -> None:
     if wanted:
-        from vestbench.report.machine import schema_text
+        from vestbench.studies.document import schema_text
 
         typer.echo(schema_text(), nl=False)
         raise typer.Exit
@@ -46,8 +46,9 @@ def report(
     """
     from vestbench.cli.console import busy, stdout
     from vestbench.cli.exports import Exports
+    from vestbench.studies.document import document
     from vestbench.studies.registry import load_run
-    from vestbench.studies.shown import document, show_brief, show_run
+    from vestbench.studies.shown import show_brief, show_run
 
     with busy(f"reading {file}"):
         run = load_run(file)

@@ -10,11 +10,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import date, datetime, time
 from typing import (
     TYPE_CHECKING,
     Annotated,
     Any,
+    ClassVar,
     Generic,
     Literal,
     TypeAlias,
@@ -47,7 +48,7 @@ class Stored(
 
     def stored(self) -> dict[str, Any]:
         """Return it as nested plain values, without the fields that have defaults."""
-        plain: dict[str, Any] = to_builtins(self)
+        plain: dict[str, Any] = to_builtins(self, builtin_types=(date, datetime, time))
         return plain
 
 
@@ -120,8 +121,14 @@ class Client(Stored, frozen=True, kw_only=True):
 class Conditions(Stored, frozen=True, kw_only=True):
     """What was known before the first request; all defaults if a run was killed before.
 
-    A run that was not killed has all fields but those that can be None.
+    A run that was not killed has all fields in `ALWAYS`.
     """
+
+    ALWAYS: ClassVar[tuple[str, ...]] = (
+        *("venue", "simulated", "endpoint", "method", "url", "strategy"),
+        *("concurrency", "stack", "host", "kernel", "machine", "cpus", "load"),
+        *("pool", "versions"),
+    )
 
     venue: str = ""
     simulated: bool | None = None

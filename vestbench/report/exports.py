@@ -14,8 +14,9 @@ from vestbench.report.markdown import markdown_of
 from vestbench.report.prometheus import prometheus_of
 from vestbench.report.requests import rows_as_csv
 from vestbench.report.sheet import Sheet
+from vestbench.studies.document import document
 from vestbench.studies.judging import assertions_of, verdict_of
-from vestbench.studies.shown import document, show_run
+from vestbench.studies.shown import show_run
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -1,4 +1,4 @@
-"""A run for machines: its summary as plain values, and the document of `--json`."""
+"""Records for machines: as plain values, without what JSON lacks."""
 
 from __future__ import annotations
 
@@ -8,14 +8,7 @@ from datetime import date, time
 from enum import Enum
 from fractions import Fraction
 from math import isfinite
-from pathlib import Path
 from typing import Any
-
-
-def schema_text() -> str:
-    """Return the JSON Schema, draft 2020-12, of `document`."""
-    path = Path(__file__).with_name("schema.json")
-    return path.read_text(encoding="utf-8")
 
 
 def plain_document(record: Any) -> dict[str, Any]:

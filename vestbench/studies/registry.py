@@ -10,6 +10,7 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any
 
+from vestbench.assertions.grammar import parse_assertion
 from vestbench.errors import InvalidRunError
 from vestbench.model.run import Plan, Run
 from vestbench.results.reading import load
@@ -60,7 +61,14 @@ class _Decoder:
         return find_study(command).plan
 
     def check(self, run: Run) -> None:
-        study_of(run).check(run)
+        study = study_of(run)
+        for text in run.plan.assertions:
+            try:
+                assertion = parse_assertion(text, study.groups(run.plan))
+                study.check_assertion(assertion, run.plan)
+            except ValueError as error:
+                raise ValueError(f"plan.assertions: {error}") from error
+        study.check(run)
 
 
 def load_run(path: Path) -> Run:

@@ -19,10 +19,11 @@ from tests.support.records import (
     sessions,
     warm_up_run,
 )
+from tests.support.studies import bench_of, planned
 from vestbench.model.request import FailureKind, Outcome, Role, Sample
-from vestbench.model.run import Run
 from vestbench.model.strategy import UNPOOLED
 from vestbench.model.verdict import Decision, Reason, Verdict
+from vestbench.studies.bench.plan import BenchRun
 from vestbench.studies.bench.summary import summarise_bench
 from vestbench.studies.parts.groups import disturbed_samples, metric
 from vestbench.studies.parts.route import is_relayed, round_trip_ms
@@ -475,7 +476,7 @@ def test_the_target_asked_for_decides() -> None:
 # --- the null test -------------------------------------------------------------------
 
 
-def null_run(rng: random.Random) -> Run:
+def null_run(rng: random.Random) -> BenchRun:
     """Return a run whose cold and subsequent requests take equally long."""
     outcomes: list[Outcome] = []
     level = 36.0
@@ -506,7 +507,7 @@ def test_a_target_of_nothing_is_not_met_by_chance() -> None:
     passed = 0
     for seed in range(200):
         run = null_run(random.Random(1000 + seed))
-        found = summarise_bench(replace(run, plan={**run.plan, "min_saving_ms": 0.0}))
+        found = summarise_bench(bench_of(planned(run, min_saving_ms=0.0)))
         assert found.saving is not None
         passed += found.saving.decision is Decision.PASS
 

@@ -25,16 +25,19 @@ from tests.support.records import (
     failure,
     sample,
     store,
+    store_changed,
 )
+from tests.support.studies import compare_of
+from vestbench.errors import InvalidRunError
 from vestbench.model.request import FailureKind, Outcome, Role, Sample
 from vestbench.model.run import Run
 from vestbench.stats.quantiles import histogram
 from vestbench.studies.compare.sheet import progress_text
+from vestbench.studies.document import document, summary_of
 from vestbench.studies.parts import distribution as pictures
 from vestbench.studies.parts.distribution import Distributions
 from vestbench.studies.registry import load_run
-from vestbench.studies.shown import document, show_brief, show_run
-from vestbench.studies.stored import summary_of
+from vestbench.studies.shown import show_brief, show_run
 
 PROPERTY = settings(deadline=None, derandomize=True)
 
@@ -814,7 +817,7 @@ def test_the_json_document_has_no_number_that_json_lacks(name: str) -> None:
     found = json.loads(text)
     assert found["command"] == "compare"
     assert found["summary"]["acceptance"]
-    assert len(found["summary"]["pairs"]) == len(run.plan.arms) - 1
+    assert len(found["summary"]["pairs"]) == len(compare_of(run).plan.arms) - 1
 
 
 @pytest.mark.parametrize("name", RUNS)
@@ -916,17 +919,26 @@ def test_colours_are_only_for_terminals() -> None:
     assert "\x1b" not in rendered(passing_run())
 
 
-def test_a_plan_without_what_it_needs_is_reported_as_damaged() -> None:
-    from vestbench.errors import InvalidRunError
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        ({"arms": None}, "plan.arms is missing"),
+        ({"control": "nobody"}, "plan: its control is none of its arms"),
+        ({"confidence": "a lot"}, "plan.confidence: expected a number, got text"),
+        ({"confidence": 0.5}, "plan: confidence: 0.5 is not 0.9, 0.95 or 0.99"),
+        ({"max_rounds": 3}, "plan.max_rounds: expected an integer >= 12"),
+        ({"min_saving_ms": None}, "plan: exactly one of min_saving_ms, "),
+        ({"question": None}, "plan.question is missing"),
+        ({"question": "some"}, "plan.question: invalid enum value 'some'"),
+        ({"teleported": True}, "plan.teleported is unknown"),
+    ],
+)
+def test_what_is_wrong_with_a_plan_is_said_with_its_path(
+    change: dict[str, Any], said: str, tmp_path: Path
+) -> None:
+    path = store_changed(compare_run(rounds()), tmp_path / "run.toml", "plan", change)
 
-    damaged: list[dict[str, Any]] = [
-        {"arms": None},
-        {"control": "nobody"},
-        {"confidence": "a lot"},
-        {"max_rounds": 3},
-        {"min_saving_ms": None},
-        {"question": None},
-    ]
-    for plan in damaged:
-        with pytest.raises(InvalidRunError, match="damaged"):
-            show_run(compare_run(rounds(), plan=plan))
+    with pytest.raises(InvalidRunError) as refusal:
+        load_run(path)
+
+    assert str(refusal.value).startswith(f"{path} is damaged: {said}")

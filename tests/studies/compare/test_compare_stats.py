@@ -18,10 +18,10 @@ from tests.support.records import COMPARE_PLAN, compare_run, failure, known, sam
 from tests.support.reference_data import DS1, DS2, DS3, generated_rounds
 from tests.support.reference_data import Round as Row
 from vestbench.model.request import FailureKind, Outcome, Role, Sample
-from vestbench.model.run import Run
 from vestbench.model.verdict import Reason, Verdict
 from vestbench.stats.evidence import crossing_probability
 from vestbench.studies.compare.judgement import GIVE_UP_AFTER, Judgement
+from vestbench.studies.compare.plan import CompareRun
 from vestbench.studies.compare.rounds import Round, rounds_of, target_of
 from vestbench.studies.compare.summary import (
     CompareSummary,
@@ -263,13 +263,13 @@ def test_without_a_round_nothing_is_said() -> None:
 # --- live and replayed ---------------------------------------------------------------
 
 
-def judgement_of(run: Run) -> Judgement:
+def judgement_of(run: CompareRun) -> Judgement:
     target, percent = target_of(run)
     return Judgement(run.plan, target, percent=percent)
 
 
 @st.composite
-def comparisons(draw: st.DrawFn) -> Run:
+def comparisons(draw: st.DrawFn) -> CompareRun:
     """Return a run of two or three arms by any plan, with failures and surprises."""
     labels = draw(
         st.sampled_from([("pooled", "unpooled"), ("unpooled", "pooled", "warmed")])
@@ -317,9 +317,11 @@ def comparisons(draw: st.DrawFn) -> Run:
 
 @settings(PROPERTY, max_examples=80)
 @given(run=comparisons())
-def test_a_run_is_judged_alike_as_it_goes_and_when_it_is_loaded(run: Run) -> None:
+def test_a_run_is_judged_alike_as_it_goes_and_when_it_is_loaded(
+    run: CompareRun,
+) -> None:
     judgement = judgement_of(run)
-    first_look = run.conclusion.first_look
+    first_look = run.conclusion.first_look or 0
     rounds = rounds_of(run)
     seen: list[Outcome] = []
     over = False

@@ -16,7 +16,14 @@ from tests.studies.compare.test_compare_report import (
 )
 from tests.support.documents import RUNS
 from tests.support.records import bench_run, compare_run, sample
-from tests.support.studies import groups_in, latencies_in, settlings_of
+from tests.support.studies import (
+    bench_of,
+    compare_of,
+    groups_in,
+    latencies_in,
+    settlings_of,
+    warm_up_of,
+)
 from vestbench.model.run import Run
 from vestbench.stats.decision import MedianSummary, summarise
 from vestbench.studies.bench.summary import summarise_bench
@@ -27,14 +34,14 @@ from vestbench.studies.starts.warmup_summary import summarise_warm_up
 def concluded(run: Run) -> Sequence[MedianSummary | None]:
     """Return what the report says of each saving, in the unit of its target."""
     if run.command == "compare":
-        summary = summarise_compare(run)
+        summary = summarise_compare(compare_of(run))
         percent = summary.percent_target
         return [pair.percent if percent else pair.saving for pair in summary.pairs]
     if run.command == "warmup":
-        return [summarise_warm_up(run).saving]
+        return [summarise_warm_up(warm_up_of(run)).saving]
     if run.command == "connect":  # of the steps of a start, none is what it is about
         return []
-    return [summarise_bench(run).saving]
+    return [summarise_bench(bench_of(run)).saving]
 
 
 @pytest.mark.parametrize("name", RUNS)
@@ -68,7 +75,7 @@ def test_a_course_stops_where_the_verdict_was_given() -> None:
 
     (course,) = settlings_of(run)
 
-    assert summarise_compare(run).pairs[0].rounds == len(course.steps) == 12
+    assert summarise_compare(compare_of(run)).pairs[0].rounds == len(course.steps) == 12
 
 
 def test_a_course_is_in_the_unit_of_its_target() -> None:

@@ -10,10 +10,9 @@ from weakref import ref
 from tests.support.records import bench_run, sessions
 from vestbench.model.request import Sample
 from vestbench.model.run import Run
-from vestbench.studies.bench.sheet import bench_brief
+from vestbench.studies.document import document, summary_of
 from vestbench.studies.parts.once import once_for_each_run
-from vestbench.studies.shown import document
-from vestbench.studies.stored import summary_of
+from vestbench.studies.shown import show_brief
 
 
 class Derivation:
@@ -79,7 +78,7 @@ def test_the_file_the_tables_and_the_document_go_through_the_requests_once() -> 
 
     summary_of(run)  # what the file ends with
     walks = samples.walks
-    bench_brief(run)
+    show_brief(run)
     document(run, "run.toml")
 
     assert 0 < walks == samples.walks

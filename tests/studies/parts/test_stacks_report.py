@@ -18,6 +18,7 @@ from tests.support.records import (
     store,
     whole_call,
 )
+from tests.support.studies import bench_of, compare_of, planned
 from vestbench.model.request import Outcome, Role, Sample
 from vestbench.model.run import Run
 from vestbench.model.strategy import find_strategy
@@ -280,7 +281,7 @@ def test_an_arm_that_is_not_what_it_is_called_makes_the_run_invalid(
 ) -> None:
     run = changed(way, **change)
 
-    (pair,) = summarise_compare(run).pairs
+    (pair,) = summarise_compare(compare_of(run)).pairs
 
     assert pair.acceptance is Verdict.INVALID
     assert pair.why is Reason.NOT_REUSED
@@ -291,7 +292,7 @@ def test_an_arm_that_is_not_what_it_is_called_makes_the_run_invalid(
 
 
 def pair_of(run: Run) -> PairSummary:
-    (pair,) = summarise_compare(run).pairs
+    (pair,) = summarise_compare(compare_of(run)).pairs
     return pair
 
 
@@ -415,7 +416,7 @@ def test_each_candidate_is_compared_with_the_control_of_its_stack() -> None:
     ]
     run = replace(on_all_stacks(), samples=tuple(slower))
 
-    pairs = summarise_compare(run).pairs
+    pairs = summarise_compare(compare_of(run)).pairs
 
     assert [(pair.candidate, pair.control) for pair in pairs] == [
         (f"{stack}/pooled", f"{stack}/unpooled") for stack in STACKS
@@ -443,7 +444,7 @@ def test_one_table_shows_stack_by_strategy() -> None:
 
 
 def test_client_and_network_time_stand_beside_each_other() -> None:
-    summary = summarise_compare(on_all_stacks())
+    summary = summarise_compare(compare_of(on_all_stacks()))
 
     for arm in summary.arms:
         if arm.stack == "reqwest":
@@ -463,7 +464,7 @@ def test_client_and_network_time_stand_beside_each_other() -> None:
 def test_a_burst_beyond_the_pool_is_counted_and_not_called_invalid() -> None:
     run = bursts(opened=6)
 
-    summary = summarise_bench(run)
+    summary = summarise_bench(bench_of(run))
 
     assert summary.reuse.bursts == BurstReuse(size=8, kept=2, bursts=40, opened=6.0)
     assert summary.reuse.expected == 2 * 2 * 20
@@ -475,7 +476,7 @@ def test_a_burst_beyond_the_pool_is_counted_and_not_called_invalid() -> None:
 
 
 def test_a_pool_that_keeps_less_than_it_should_is_still_invalid() -> None:
-    summary = summarise_bench(bursts(opened=8))
+    summary = summarise_bench(bench_of(bursts(opened=8)))
 
     assert summary.reuse.reused == 0
     assert summary.acceptance is Verdict.INVALID
@@ -483,7 +484,7 @@ def test_a_pool_that_keeps_less_than_it_should_is_still_invalid() -> None:
 
 
 def test_without_a_limit_below_the_width_every_request_is_expected_to_reuse() -> None:
-    summary = summarise_bench(bursts(opened=0, kept=8))
+    summary = summarise_bench(bench_of(bursts(opened=0, kept=8)))
 
     assert summary.reuse.bursts is None
     assert summary.reuse.expected == summary.reuse.reused == 2 * 8 * 20
@@ -491,9 +492,9 @@ def test_without_a_limit_below_the_width_every_request_is_expected_to_reuse() ->
 
 def test_a_run_of_an_older_version_has_no_limit() -> None:
     run = bursts(opened=0)
-    older = {key: value for key, value in run.plan.items() if key != "kept_idle"}
+    older = bench_of(planned(run, kept_idle=None))
 
-    assert summarise_bench(replace(run, plan=older)).reuse.bursts is None
+    assert summarise_bench(older).reuse.bursts is None
 
 
 def test_the_build_of_a_client_is_one_line_where_there_is_one_stack() -> None:

@@ -9,15 +9,25 @@ from typing import Any
 
 from rich.console import Console
 
-from tests.support.records import CONCLUSION, CONDITIONS, STARTED, failure, sample
+from tests.support.records import (
+    STARTED,
+    conclusion_of,
+    conditions_of,
+    failure,
+    sample,
+)
+from tests.support.studies import connect_of
 from vestbench.model.request import FailureKind, Outcome, Role, Sample
-from vestbench.model.run import Run
-from vestbench.studies.shown import document, show_brief, show_run
+from vestbench.model.run import Run, RunOf
+from vestbench.results.validation import validated
+from vestbench.studies.document import document
+from vestbench.studies.shown import show_brief, show_run
 from vestbench.studies.starts.connect_summary import (
     ConnectSummary,
     StepSummary,
     summarise_connect,
 )
+from vestbench.studies.starts.plan import ConnectPlan, ConnectRun
 
 STEPS = ["register", "listen-key", "account", "cancel"]
 
@@ -58,7 +68,7 @@ def rounds(count: int, without: float = 102.0, after: float = 38.0) -> list[Outc
     ]
 
 
-def connect_run(outcomes: list[Outcome], **conclusion: Any) -> Run:
+def connect_run(outcomes: list[Outcome], **conclusion: Any) -> ConnectRun:
     plan = {
         "rounds": 12,
         "steps": STEPS,
@@ -67,15 +77,15 @@ def connect_run(outcomes: list[Outcome], **conclusion: Any) -> Run:
         "max_rate": 0.0,
         "seed": 7,
     }
-    return Run(
+    return RunOf(
         command="connect",
         label="start",
         started=STARTED,
-        plan=plan,
-        conditions={**CONDITIONS, "endpoint": "cancel", "signing": "before the clock"},
+        plan=validated(plan, ConnectPlan, "plan"),
+        conditions=conditions_of({"endpoint": "cancel", "signing": "before the clock"}),
         samples=tuple(o for o in outcomes if isinstance(o, Sample)),
         failures=tuple(o for o in outcomes if not isinstance(o, Sample)),
-        conclusion={**CONCLUSION, "sign_ms": [6.0, 7.0, 8.0], **conclusion},
+        conclusion=conclusion_of({"sign_ms": [6.0, 7.0, 8.0], **conclusion}),
     )
 
 
@@ -127,7 +137,7 @@ def test_later_steps_save_nothing() -> None:
 
 
 def test_the_whole_start_is_the_sum_of_its_steps() -> None:
-    summary = summarise_connect(connect_run(rounds(3)))
+    summary = summarise_connect(connect_of(connect_run(rounds(3))))
 
     whole = summary.whole
     assert whole.not_warmed is not None
@@ -146,7 +156,7 @@ def test_a_step_that_was_tried_again_took_from_its_first_try_to_its_last() -> No
     found[0] = sample(0, 1, arm="not warmed", latency=100.0, start=1600.0)
     refused = failure(0, 1, arm="not warmed", start=1000.0, elapsed=90.0)
 
-    summary = summarise_connect(connect_run([*found, refused]))
+    summary = summarise_connect(connect_of(connect_run([*found, refused])))
 
     step = first(summary)
     assert step.not_warmed is not None
@@ -163,7 +173,7 @@ def test_a_start_that_ended_early_took_forever_and_keeps_its_round() -> None:
     ]
     kept.append(failure(0, 3, arm="warmed", start=3000.0, elapsed=50.0, reused=True))
 
-    summary = summarise_connect(connect_run(kept))
+    summary = summarise_connect(connect_of(connect_run(kept)))
 
     assert summary.completed == (12, 11)
     assert summary.rounds == 11

@@ -258,7 +258,7 @@ class CompareJob:
         measurement.conclusion["first_look"] = self._first_look
 
         def judge(number: int, outcomes: Mapping[str, Outcome]) -> bool:
-            waited = time.monotonic() - begin >= self.plan.min_duration_s
+            waited = time.monotonic() - begin >= (self.plan.min_duration_s or 0)
             if waited and self._first_look == _NO_LOOK_YET:
                 self._first_look = number + 1
                 measurement.conclusion["first_look"] = self._first_look
@@ -279,7 +279,7 @@ class CompareJob:
     def summary(self, run: Run) -> Mapping[str, Any]:
         """Return what the run found, as plain values, for whoever reads its file."""
         # Its import would keep the first request waiting.
-        from vestbench.studies.stored import summary_of
+        from vestbench.studies.document import summary_of
 
         return summary_of(run)
 

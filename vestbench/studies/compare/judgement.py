@@ -31,7 +31,7 @@ def new_verdict(
         confidence=pair_confidence(plan),
         min_rounds=plan.min_rounds,
         max_rounds=plan.max_rounds,
-        close=close_margin(target),
+        close=close_margin(target) if plan.close is None else plan.close,
         vote=plan.vote,
         percent=percent,
     )

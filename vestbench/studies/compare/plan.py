@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Annotated, Any, Literal, TypeAlias
+from typing import Annotated, Any, ClassVar, Literal, TypeAlias
 
 from msgspec import Meta
 
@@ -38,6 +38,13 @@ class PlannedArm(Stored, frozen=True, kw_only=True):
 class ComparePlan(Plan, frozen=True, kw_only=True):
     """What was asked for; exactly one sort of target."""
 
+    SCHEMA: ClassVar[Mapping[str, Any]] = {
+        "oneOf": [
+            {"required": [name]}
+            for name in ("min_saving_ms", "min_saving_percent", "min_saving")
+        ]
+    }
+
     arms: Annotated[tuple[PlannedArm, ...], Meta(min_length=2)]
     control: str
     question: Asking
@@ -54,7 +61,9 @@ class ComparePlan(Plan, frozen=True, kw_only=True):
     seed: Count
     http2: bool = False
     max_rounds: Annotated[int, Meta(ge=12, le=1000)]
-    min_duration_s: Duration
+    min_duration_s: Duration | None = None
+    # Within this of the target a saving is too close to tell; None is the usual margin.
+    close: Duration | None = None
     resumed: str = ""  # the result that was continued
     assertions: tuple[str, ...] = ()
     identity: Mapping[str, Any] = {}  # what makes two runs the same experiment

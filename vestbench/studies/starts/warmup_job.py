@@ -87,6 +87,6 @@ class WarmUpJob:
     def summary(self, run: Run) -> Mapping[str, Any]:
         """Return what the run found, as plain values, for whoever reads its file."""
         # Its import would keep the first request waiting.
-        from vestbench.studies.stored import summary_of
+        from vestbench.studies.document import summary_of
 
         return summary_of(run)

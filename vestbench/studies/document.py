@@ -1,0 +1,175 @@
+"""The document of `--json` for a run of any study, and its JSON Schema.
+
+The document is not the file: it has the summary and the assertions, no single requests,
+and null for what is infinite.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping
+from datetime import UTC
+from typing import Annotated, Any, Literal
+
+import msgspec
+from msgspec import Meta, Struct
+
+from vestbench.assertions.judge import AssertionResult
+from vestbench.model.run import Conclusion, Conditions, Run
+from vestbench.report.machine import finite, plain_values
+from vestbench.studies.judging import assertions_of
+from vestbench.studies.registry import find_study, study_names, study_of
+
+FORMAT = 1
+_REFERENCE = "#/$defs/{name}"
+
+
+class Document(Struct, frozen=True, kw_only=True):
+    """A run without its single requests.
+
+    Names end in their unit; other durations are milliseconds. What does not exist is
+    absent; what is infinite, such as the latency of a failed request or an open end of
+    an interval, is null.
+    """
+
+    format: Literal[1]
+    command: str
+    label: str
+    started: Annotated[
+        str,
+        Meta(
+            pattern=r"^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?\+00:00$",
+            extra_json_schema={"format": "date-time"},
+        ),
+    ]
+    file: Annotated[str, Meta(description="The result, with every request.")]
+    plan: Mapping[str, Any]
+    conditions: Conditions
+    conclusion: Conclusion
+    summary: Mapping[str, Any]
+    assertions: tuple[AssertionResult, ...]
+
+
+def summary_of(run: Run) -> dict[str, Any]:
+    """Return the summary of `run` as nested plain values, for JSON or TOML.
+
+    What does not exist is left out, rather than null: TOML has none.
+    """
+    found: dict[str, Any] = plain_values(study_of(run).summarise(run))
+    return found
+
+
+def document(run: Run, file: str) -> dict[str, Any]:
+    """Return all of `run` but its single requests, which are in `file`."""
+    whole = {
+        "format": FORMAT,
+        "command": run.command,
+        "label": run.label,
+        "started": run.started.astimezone(UTC).isoformat(),
+        "file": file,
+        "plan": run.plan.stored(),
+        "conditions": run.conditions.stored(),
+        "conclusion": run.conclusion.stored(),
+        "summary": summary_of(run),
+        "assertions": plain_values(assertions_of(run)),
+    }
+    cleaned: dict[str, Any] = finite(whole)
+    return cleaned
+
+
+# --- its schema ----------------------------------------------------------------------
+
+
+def schema_text() -> str:
+    """Return the JSON Schema, draft 2020-12, of `document`, derived from its types."""
+    return json.dumps(schema(), indent=2, ensure_ascii=False) + "\n"
+
+
+def schema() -> dict[str, Any]:
+    """Return the JSON Schema of `document` for the studies that are registered."""
+    studies = {name: find_study(name) for name in study_names()}
+    plans = {name: study.plan for name, study in studies.items()}
+    summaries = {name: study.summary for name, study in studies.items()}
+    kinds = [Document, *plans.values(), *summaries.values()]
+    found, definitions = msgspec.json.schema_components(
+        kinds, ref_template=_REFERENCE, schema_hook=lambda _: {"type": "number"}
+    )
+    names = [each["$ref"].rpartition("/")[2] for each in found]
+    planned = names[1 : 1 + len(plans)]
+    for name, kind in zip(names, kinds, strict=True):
+        definitions[name].update(getattr(kind, "SCHEMA", {}))
+    for name, definition in definitions.items():
+        _close(definition, infinite=name not in planned)
+    whole = definitions.pop(names[0])
+    whole["properties"]["command"] = {"enum": list(studies)}
+    definitions["Conditions"] = _known_or_empty(definitions["Conditions"])
+    return {
+        "$schema": "https://json-schema.org/draft/2020-12/schema",
+        **whole,
+        "title": "The document of vestbench --json",
+        "allOf": list(_cases(studies, planned, names[1 + len(plans) :])),
+        "$defs": definitions,
+    }
+
+
+def _cases(
+    commands: Mapping[str, Any], plans: list[str], summaries: list[str]
+) -> Iterator[dict[str, Any]]:
+    """Yield which plan and summary go with which command."""
+    for command, plan, summary in zip(commands, plans, summaries, strict=True):
+        parts = {"plan": plan, "summary": summary}
+        found = {key: {"$ref": _REFERENCE.format(name=n)} for key, n in parts.items()}
+        yield {
+            "if": {"properties": {"command": {"const": command}}},
+            "then": {"properties": found},
+        }
+
+
+def _close(definition: dict[str, Any], *, infinite: bool) -> None:
+    """Allow no other keys, leave out what may be absent, and say what may be null."""
+    if definition.get("type") != "object" or "properties" not in definition:
+        return
+    definition["additionalProperties"] = False
+    properties = definition["properties"]
+    for key, value in properties.items():
+        present, optional = _without_null(value)
+        present.pop("default", None)
+        properties[key] = _with_null(present) if infinite else present
+        if optional and key in definition.get("required", ()):
+            definition["required"].remove(key)
+
+
+def _without_null(value: dict[str, Any]) -> tuple[dict[str, Any], bool]:
+    """Return a schema without the null of what is not there, and whether it had one."""
+    choices = value.get("anyOf", [])
+    left = [each for each in choices if each != {"type": "null"}]
+    if len(left) == len(choices):
+        return value, False
+    rest = {key: each for key, each in value.items() if key != "anyOf"}
+    return {**rest, **(left[0] if len(left) == 1 else {"anyOf": left})}, True
+
+
+def _with_null(value: Any) -> Any:
+    """Return a schema in which each number that is not whole may be null: infinite."""
+    if isinstance(value, list):
+        return [_with_null(each) for each in value]
+    if not isinstance(value, dict):
+        return value
+    found = {key: _with_null(each) for key, each in value.items()}
+    return (
+        {**found, "type": ["number", "null"]}
+        if value.get("type") == "number"
+        else found
+    )
+
+
+def _known_or_empty(conditions: dict[str, Any]) -> dict[str, Any]:
+    """Return the schema of conditions, of which a run killed before has none."""
+    known = {**conditions, "required": list(Conditions.ALWAYS)}
+    description = known.pop("description", "")
+    known.pop("title", None)
+    return {
+        "title": "Conditions",
+        "description": description,
+        "anyOf": [{"type": "object", "maxProperties": 0}, known],
+    }
