@@ -10,8 +10,6 @@ from pathlib import Path
 import pytest
 from rich.console import Console
 
-from tests.studies.starts.test_connect_report import connect_run
-from tests.studies.starts.test_connect_report import rounds as starts
 from tests.support.records import (
     bench_run,
     compare_run,
@@ -21,6 +19,8 @@ from tests.support.records import (
     store,
     warm_up_run,
 )
+from tests.support.starts import connect_run
+from tests.support.starts import rounds as starts
 from tests.support.studies import connect_of, planned
 from vestbench.assertions.judge import AssertionResult
 from vestbench.errors import InvalidRunError, UsageError

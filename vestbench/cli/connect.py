@@ -56,8 +56,8 @@ def connect(
     from vestbench.cli.settings import is_real, settings_here
     from vestbench.model.client import SessionPlan
     from vestbench.studies.registry import study_of
-    from vestbench.studies.starts.connect_experiment import ConnectPlan
-    from vestbench.studies.starts.connect_job import ConnectJob, steps_of
+    from vestbench.studies.starts.experiment import StartSchedule
+    from vestbench.studies.starts.job import connect_job, steps_of
     from vestbench.venues import find_venue
     from vestbench.venues.vest.credentials import has_accounts
 
@@ -75,8 +75,8 @@ def connect(
         account,
         seed=pace.seed,
     )
-    job = ConnectJob(
-        ConnectPlan(
+    job = connect_job(
+        StartSchedule(
             session=SessionPlan(pool=settings.pool),
             rounds=rounds or (REAL_ROUNDS if is_real(settings) else SIM_ROUNDS),
             seed=pace.seed,

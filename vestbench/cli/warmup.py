@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
@@ -12,9 +12,6 @@ from vestbench.cli.output_options import AssertOptions, OutputOptions
 from vestbench.cli.simulated_options import ExchangeOptions, LinkOptions
 from vestbench.cli.values import chosen
 from vestbench.errors import UsageError
-
-if TYPE_CHECKING:
-    pass
 
 
 @takes_options
@@ -72,8 +69,8 @@ def warmup(
     from vestbench.cli import measuring as m
     from vestbench.model.client import SessionPlan
     from vestbench.model.strategy import WARMED
-    from vestbench.studies.starts.warmup_experiment import WarmUpPlan
-    from vestbench.studies.starts.warmup_job import WarmUpJob
+    from vestbench.studies.starts.experiment import StartSchedule
+    from vestbench.studies.starts.job import warm_up_job
     from vestbench.venues import find_venue
 
     width = connections if connections is not None else settings.pool.max_idle
@@ -83,7 +80,7 @@ def warmup(
             "warmed up; raise --pool-max-idle"
         )
     pace = m.pace_of(pacing, settings)
-    plan = WarmUpPlan(
+    schedule = StartSchedule(
         session=SessionPlan(
             pool=settings.pool,
             strategy=WARMED,
@@ -96,8 +93,8 @@ def warmup(
         seed=pace.seed,
         title=find_venue(settings["venue"]).title,
     )
-    job = WarmUpJob(
-        plan,
+    job = warm_up_job(
+        schedule,
         pace,
         min_saving_s=settings["min_saving"],
         confidence=confidence / 100,

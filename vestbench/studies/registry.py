@@ -1,7 +1,6 @@
 """Which studies there are: the only place that knows.
 
-A study is the object `STUDY` of the module named here, which is imported when it is
-asked for.
+Each is named as `module:object`; the module is imported when its study is asked for.
 """
 
 from __future__ import annotations
@@ -16,22 +15,22 @@ from vestbench.model.run import Plan, Run
 from vestbench.results.reading import load
 from vestbench.studies.base import Study
 
-_MODULES = {
-    "bench": "vestbench.studies.bench.study",
-    "compare": "vestbench.studies.compare.study",
-    "warmup": "vestbench.studies.starts.warmup_study",
-    "connect": "vestbench.studies.starts.connect_study",
+_PLACES = {
+    "bench": "vestbench.studies.bench.study:STUDY",
+    "compare": "vestbench.studies.compare.study:STUDY",
+    "warmup": "vestbench.studies.starts.study:WARM_UP",
+    "connect": "vestbench.studies.starts.study:CONNECT",
 }
 
 
-def register(name: str, module: str) -> None:
-    """Add a study, whose object is `STUDY` in `module`."""
-    _MODULES[name] = module
+def register(name: str, place: str) -> None:
+    """Add a study, which is at `place`: the name of a module, a colon, its own."""
+    _PLACES[name] = place
 
 
 def study_names() -> tuple[str, ...]:
     """Return the names of all studies."""
-    return tuple(_MODULES)
+    return tuple(_PLACES)
 
 
 def find_study(name: str) -> Study[Any]:
@@ -40,12 +39,13 @@ def find_study(name: str) -> Study[Any]:
     Raises:
         InvalidRunError: There is none.
     """
-    if name not in _MODULES:
-        known = ", ".join(_MODULES)
+    if name not in _PLACES:
+        known = ", ".join(_PLACES)
         raise InvalidRunError(
             f"this version knows no runs of {name!r}, only of {known}"
         )
-    study: Study[Any] = import_module(_MODULES[name]).STUDY
+    module, _, attribute = _PLACES[name].partition(":")
+    study: Study[Any] = getattr(import_module(module), attribute)
     return study
 
 

@@ -27,8 +27,8 @@ from vestbench.studies.bench.plan import BenchRun
 from vestbench.studies.bench.summary import summarise_bench
 from vestbench.studies.parts.groups import disturbed_samples, metric
 from vestbench.studies.parts.route import is_relayed, round_trip_ms
-from vestbench.studies.starts.warmup_experiment import NOT_WARMED, WARMED
-from vestbench.studies.starts.warmup_summary import summarise_warm_up
+from vestbench.studies.starts.experiment import NOT_WARMED, WARMED
+from vestbench.studies.starts.summary import summarise_warm_up
 
 
 def verdict(outcomes: Sequence[Outcome], **changes: object) -> tuple[object, Reason]:

@@ -42,7 +42,7 @@ from vestbench.studies.parts.groups import PHASES, Group, metric
 from vestbench.studies.parts.waterfall import Waterfall
 from vestbench.studies.registry import load_run
 from vestbench.studies.shown import show_brief, show_run
-from vestbench.studies.starts.warmup_experiment import NOT_WARMED, WARMED
+from vestbench.studies.starts.experiment import NOT_WARMED, WARMED
 
 # --- the runs that are shown ---------------------------------------------------------
 

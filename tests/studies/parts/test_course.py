@@ -28,7 +28,7 @@ from vestbench.model.run import Run
 from vestbench.stats.decision import MedianSummary, summarise
 from vestbench.studies.bench.summary import summarise_bench
 from vestbench.studies.compare.summary import summarise_compare
-from vestbench.studies.starts.warmup_summary import summarise_warm_up
+from vestbench.studies.starts.summary import summarise_warm_up
 
 
 def concluded(run: Run) -> Sequence[MedianSummary | None]:

@@ -13,8 +13,9 @@ from tests.support.stacks import Clock, FakeStack, Script, ok, spec
 from vestbench.errors import VenueError
 from vestbench.model.client import PoolSettings, SessionPlan
 from vestbench.model.request import Failure, FailureKind, Outcome, Role, Sample, Slot
+from vestbench.running.clients import Clients
 from vestbench.running.ports import Pacer, RunEnd
-from vestbench.studies.starts.connect_experiment import ConnectPlan, Starter, Step
+from vestbench.studies.starts.experiment import Starter, StartSchedule, Step
 
 NAMES = ("register", "listen-key", "account", "cancel")
 
@@ -31,7 +32,6 @@ class Start:
         self.begun += 1
         return [
             Step(
-                name=name,
                 make=lambda name=name: spec(name),  # type: ignore[misc]
                 log=f"Vest {name}",
                 take=self.take,
@@ -52,10 +52,13 @@ def run(
     recorded: list[Outcome] = []
     clock = Clock()
     starter = Starter(
-        plan=ConnectPlan(
-            session=SessionPlan(pool=PoolSettings()), rounds=rounds, seed=5
+        schedule=StartSchedule(
+            session=SessionPlan(pool=PoolSettings()),
+            rounds=rounds,
+            seed=5,
+            numbered_alike=True,
         ),
-        stack=stack,
+        clients=Clients(stack),
         make_warm_up=lambda: spec("warm"),
         begin=(start or Start()).begin,
         pacer=Pacer(clock=clock, sleep=clock.sleep),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Callable
 
 import pytest
 
@@ -10,13 +11,15 @@ from tests.support.records import failure, sample
 from tests.support.stacks import FakeStack, Script, in_turn, ok, spec
 from vestbench.model.client import PoolSettings, SessionPlan
 from vestbench.model.request import FailureKind, Outcome, RequestSpec, Role, Slot
+from vestbench.running.clients import Clients
 from vestbench.running.ports import Pacer, RunEnd
-from vestbench.studies.starts.warmup_experiment import (
+from vestbench.studies.starts.experiment import (
     NOT_WARMED,
     WARMED,
-    WarmUpPlan,
+    Starter,
+    StartSchedule,
+    Step,
     log_configuration,
-    run_warm_up,
     warm_up,
 )
 
@@ -27,24 +30,29 @@ CONFIGURED = (
 WARMED_UP = "[INIT] Vest HTTP connection pool warmed up (latency=12ms)"
 
 
-def plan(rounds: int = 3, connections: int = 2, seed: int = 5) -> WarmUpPlan:
+def plan(rounds: int = 3, connections: int = 2, seed: int = 5) -> StartSchedule:
     session = SessionPlan(pool=PoolSettings(), concurrency=connections)
-    return WarmUpPlan(
+    return StartSchedule(
         session=session, connections=connections, rounds=rounds, seed=seed
     )
 
 
-def run(a_plan: WarmUpPlan, stack: FakeStack) -> tuple[RunEnd, list[Outcome]]:
-    recorded: list[Outcome] = []
-    end = run_warm_up(
-        a_plan,
-        stack,
-        lambda: spec("account"),
-        spec,
+def run(
+    a_plan: StartSchedule,
+    stack: FakeStack,
+    make: Callable[[str], RequestSpec] = spec,
+    recorded: list[Outcome] | None = None,
+) -> tuple[RunEnd, list[Outcome]]:
+    recorded = [] if recorded is None else recorded
+    starter = Starter(
+        schedule=a_plan,
+        clients=Clients(stack),
+        make_warm_up=lambda: make("account"),
+        begin=lambda: [Step(make=lambda: make("ticker"))],
         pacer=Pacer(),
         record=recorded.append,
     )
-    return end, recorded
+    return starter.run(), recorded
 
 
 def warm(script: Script, connections: int = 1) -> list[Outcome]:
@@ -262,14 +270,7 @@ def test_warm_up_and_request_are_what_the_venue_makes_of_them() -> None:
         made.append(name)
         return spec(name)
 
-    run_warm_up(
-        plan(rounds=1),
-        FakeStack(),
-        lambda: make("account"),
-        lambda: make("ticker"),
-        pacer=Pacer(),
-        record=lambda _: None,
-    )
+    run(plan(rounds=1), FakeStack(), make)
 
     assert (made.count("account"), made.count("ticker")) == (4, 4)
 
@@ -338,14 +339,7 @@ def test_what_a_warm_up_measured_before_an_interruption_is_kept() -> None:
         return ok(slot)
 
     with pytest.raises(KeyboardInterrupt):
-        run_warm_up(
-            plan(),
-            FakeStack(script),
-            lambda: spec("account"),
-            spec,
-            pacer=Pacer(),
-            record=recorded.append,
-        )
+        run(plan(), FakeStack(script), recorded=recorded)
 
     warm_ups = [outcome for outcome in recorded if outcome.slot.role is Role.WARM_UP]
     assert len(warm_ups) == 2

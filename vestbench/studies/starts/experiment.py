@@ -1,0 +1,240 @@
+"""Starts of a bot, warmed up and not: what a warm-up gives the requests after it."""
+
+from __future__ import annotations
+
+import logging
+import random
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from vestbench.errors import VenueError
+from vestbench.model.client import PoolSettings, SessionPlan
+from vestbench.model.request import (
+    NS_PER_MS,
+    Failure,
+    FailureKind,
+    Outcome,
+    Role,
+    Sample,
+    Slot,
+)
+from vestbench.running.asking import tried
+from vestbench.running.clients import Clients
+from vestbench.running.ports import MakeRequest, Pacer, RunEnd, Session
+
+logger = logging.getLogger(__name__)
+
+VEST = "Vest HTTP"  # the bot's own words
+
+# The two sorts of start, as outcomes are labelled.
+WARMED = "warmed"
+NOT_WARMED = "not warmed"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Step:
+    """One request of a start."""
+
+    make: MakeRequest
+    log: str = ""  # what log lines call it; it is not logged without
+    take: Callable[[bytes], None] | None = None  # takes the body of its answer
+    tries: int = 1
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StartSchedule:
+    """How many starts, and how each is warmed up."""
+
+    session: SessionPlan
+    rounds: int  # each is one warmed start and one that is not
+    connections: int = 1  # as many warm-up requests are sent at the same moment
+    seed: int
+    title: str = VEST  # what log lines call the pool
+    # Whether the first step has the same index in both sorts of start: the one after
+    # the warm-up requests, even where there are none.
+    numbered_alike: bool = False
+
+
+def log_configuration(pool: PoolSettings, title: str = VEST) -> None:
+    """Log the line that the bot logs when its client is built."""
+    logger.info(
+        "[INIT] %s client configured: "
+        "pool_max_idle=%d, pool_idle_timeout=%gs, tcp_keepalive=%gs",
+        title,
+        pool.max_idle,
+        pool.idle_timeout_s,
+        pool.tcp_keepalive_s,
+    )
+
+
+def warm_up(
+    session: Session,
+    make_request: MakeRequest,
+    slots: Sequence[Slot],
+    *,
+    title: str = VEST,
+    level: int = logging.INFO,
+) -> list[Outcome]:
+    """Open one connection for each of `slots`, and log what the bot logs.
+
+    A warm-up that fails is a warning, never an error: the bot starts all the same. A
+    status other than 200 and 401 is a warning too.
+
+    Args:
+        session: The client to warm up.
+        make_request: Builds the venue's warm-up request.
+        slots: Places of the requests in the plan; they are sent at the same moment,
+            because one after the other would all use one connection.
+        title: What the log line calls the pool.
+        level: At which to log success.
+    """
+    outcomes = session.burst([make_request() for _ in slots], slots)
+    done = [outcome for outcome in outcomes if isinstance(outcome, Sample)]
+    for outcome in outcomes:
+        if isinstance(outcome, Failure):
+            logger.warning("%s", _failed(outcome))
+    if done:
+        latency_ms = max(sample.latency_ns for sample in done) / NS_PER_MS
+        logger.log(
+            level,
+            "[INIT] %s connection pool warmed up (latency=%.0fms)",
+            title,
+            latency_ms,
+        )
+    return outcomes
+
+
+def _failed(failure: Failure) -> str:
+    if failure.kind in (FailureKind.STATUS, FailureKind.RATE_LIMITED):
+        return f"HTTP warm-up returned {failure.detail} (non-fatal)"
+    return f"HTTP warm-up failed (non-fatal): {failure.kind}: {failure.detail}"
+
+
+@dataclass(slots=True, kw_only=True)
+class Starter:
+    """Carries out starts, each with a fresh client.
+
+    A start that fails at one step ends there, as the bot's would. Nothing is measured
+    between two steps: a request is built before its time begins.
+
+    Args:
+        schedule: How many, and how each is warmed up.
+        clients: Builds the clients.
+        make_warm_up: Builds the venue's warm-up request.
+        begin: Makes the steps of a fresh start, in order.
+        pacer: Waits before each request, and before the requests of a warm-up.
+        record: Takes each outcome. Warm-up requests have the first indices of a start,
+            then come its steps; all tries of a step have the same index.
+        sleep: Waits before another try.
+    """
+
+    schedule: StartSchedule
+    clients: Clients
+    make_warm_up: MakeRequest
+    begin: Callable[[], Sequence[Step]]
+    pacer: Pacer
+    record: Callable[[Outcome], None]
+    sleep: Callable[[float], None] = time.sleep
+
+    def run(self) -> RunEnd:
+        """Start warmed and not warmed, in coin-flip order.
+
+        One start of each sort is discarded before: the first of a process pays for its
+        caches. The discarded warmed start is logged at INFO, the others at DEBUG.
+        """
+        rng = random.Random(self.schedule.seed)
+        log_configuration(self.schedule.session.pool, self.schedule.title)
+        self._start(-1, NOT_WARMED, logging.DEBUG)
+        self._start(-1, WARMED, logging.INFO)
+        self.clients.discard()
+        for number in range(self.schedule.rounds):
+            arms = [WARMED, NOT_WARMED]
+            if rng.random() < 0.5:
+                arms.reverse()
+            for arm in arms:
+                self._start(number, arm, logging.DEBUG)
+        return self.clients.end()
+
+    def _start(self, number: int, arm: str, level: int) -> None:
+        """Carry out one start, unless the run is over."""
+        if self.clients.stop.over():
+            return
+        first = self.schedule.connections
+        with self.clients.open(self.schedule.session) as session:
+            if arm == WARMED:
+                self._warm_up(session, number, level)
+            elif not self.schedule.numbered_alike:
+                first = 0
+            for place, step in enumerate(self.begin()):
+                cold = arm == NOT_WARMED and place == 0
+                role = Role.COLD if cold else Role.SUBSEQUENT
+                slot = Slot(session=number, index=first + place, role=role, arm=arm)
+                if self.clients.stop.over() or not self._step(
+                    session, step, slot, level
+                ):
+                    break
+
+    def _warm_up(self, session: Session, number: int, level: int) -> None:
+        width, title = self.schedule.connections, self.schedule.title
+        slots = [
+            Slot(session=number, index=index, role=Role.WARM_UP, arm=WARMED)
+            for index in range(width)
+        ]
+        self.pacer.wait(width)
+        for outcome in warm_up(
+            session, self.make_warm_up, slots, title=title, level=level
+        ):
+            self._take(outcome)
+
+    def _step(self, session: Session, step: Step, slot: Slot, level: int) -> bool:
+        """Take one step, and say whether the start may go on."""
+
+        def ask() -> tuple[Outcome, bytes]:
+            self.pacer.wait()
+            return _answer(session, step, slot), b""
+
+        outcome: Outcome | None = None
+        for outcome, _ in tried(ask, tries=step.tries, sleep=self.sleep):
+            self._take(outcome)
+            _log(step, outcome, level)
+        return isinstance(outcome, Sample)
+
+    def _take(self, outcome: Outcome) -> None:
+        self.clients.stop.notice(outcome)
+        if outcome.slot.session >= 0:
+            self.record(outcome)
+
+
+def _answer(session: Session, step: Step, slot: Slot) -> Outcome:
+    """Send the request of a step; an answer that cannot be used is a failure."""
+    if step.take is None:
+        return session.send(step.make(), slot)
+    outcome, body = session.ask(step.make(), slot)
+    if isinstance(outcome, Failure):
+        return outcome
+    try:
+        step.take(body)
+    except VenueError as error:
+        return Failure(
+            slot=outcome.slot,
+            start_ns=outcome.start_ns,
+            elapsed_ns=outcome.latency_ns,
+            kind=FailureKind.PROTOCOL,
+            detail=str(error),
+            status=outcome.status,
+            reused=outcome.reused,
+        )
+    return outcome
+
+
+def _log(step: Step, outcome: Outcome, level: int) -> None:
+    if not step.log:
+        return
+    if isinstance(outcome, Failure):
+        logger.warning(
+            "[INIT] %s failed: %s: %s", step.log, outcome.kind, outcome.detail
+        )
+    else:
+        latency_ms = outcome.latency_ns / NS_PER_MS
+        logger.log(level, "[INIT] %s (latency=%.0fms)", step.log, latency_ms)

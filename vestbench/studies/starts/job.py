@@ -1,0 +1,197 @@
+"""The jobs of `warmup` and `connect`: starts of one step, and of several."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+from vestbench.model.run import Plan
+from vestbench.running.asking import TRIES
+from vestbench.running.carry_out import Destination, Measurement
+from vestbench.running.clients import Clients
+from vestbench.running.pace import Pace
+from vestbench.studies.jobs import StudyJob
+from vestbench.studies.judging import with_assertions
+from vestbench.studies.starts.experiment import Starter, StartSchedule, Step
+from vestbench.studies.starts.plan import ConnectPlan, WarmUpPlan
+from vestbench.venues import find_venue
+from vestbench.venues.vest.account import Account
+from vestbench.venues.vest.answers import listen_key
+from vestbench.venues.vest.private import ACCOUNT, CANCEL, LISTEN_KEY, REGISTER
+
+
+@dataclass(kw_only=True)
+class StartsJob(StudyJob):
+    """Starts bots that warm their pool up and bots that do not."""
+
+    command: str
+    label: str
+    plan: Plan
+    schedule: StartSchedule
+    pace: Pace
+    strategy: str  # what is compared, in words
+    steps: int = 1  # of each start
+    more_tries: int = 0  # of its steps together, at most
+    begin: Callable[[Measurement], Sequence[Step]]  # makes the steps of a start
+
+    @property
+    def facts(self) -> Mapping[str, Any]:
+        """Conditions that are known beforehand."""
+        return {"strategy": self.strategy, "concurrency": 1}
+
+    @property
+    def recorded(self) -> int:
+        """How many requests are measured if none has to be tried again."""
+        each = 2 * self.steps + self.schedule.connections
+        return self.schedule.rounds * each
+
+    @property
+    def most_requests(self) -> int:
+        """How many it may send, discarded starts and further tries included."""
+        each = 2 * (self.steps + self.more_tries) + self.schedule.connections
+        return (self.schedule.rounds + 1) * each
+
+    def measure(self, measurement: Measurement) -> None:
+        """Carry out all starts of the plan."""
+        starter = Starter(
+            schedule=self.schedule,
+            clients=Clients(measurement.stack),
+            make_warm_up=measurement.warm_up_request,
+            begin=lambda: self.begin(measurement),
+            pacer=self.pace.pacer(),
+            record=measurement.record,
+        )
+        measurement.take(starter.run())
+
+
+def warm_up_job(
+    schedule: StartSchedule,
+    pace: Pace,
+    *,
+    min_saving_s: float,
+    confidence: float,
+    assertions: Sequence[str] = (),
+) -> StartsJob:
+    """Return the job of `warmup`: what warming up buys the first request.
+
+    Args:
+        schedule: How many starts, and how each is warmed up.
+        pace: How fast.
+        min_saving_s: The saving that is asked for.
+        confidence: Of intervals, such as 0.95.
+        assertions: What has to be so.
+
+    Raises:
+        UsageError: An assertion is none, or of what such a run does not have.
+    """
+    plan = WarmUpPlan(
+        rounds=schedule.rounds,
+        connections=schedule.connections,
+        strategy="warmed",
+        min_saving_ms=1e3 * min_saving_s,
+        confidence=confidence,
+        **pace.stored(),
+        http2=schedule.session.http2,
+    )
+    return StartsJob(
+        command="warmup",
+        label="warmed",
+        plan=with_assertions(plan, "warmup", assertions),
+        schedule=schedule,
+        pace=pace,
+        strategy="warmed against not warmed",
+        begin=lambda measurement: [Step(make=measurement.request)],
+    )
+
+
+def connect_job(
+    schedule: StartSchedule,
+    pace: Pace,
+    *,
+    steps: Sequence[str],
+    confidence: float,
+    assertions: Sequence[str] = (),
+) -> StartsJob:
+    """Return the job of `connect`: the start of a bot, step by step.
+
+    Args:
+        schedule: How many starts.
+        pace: How fast.
+        steps: Names of their steps, as `steps_of` has them.
+        confidence: Of intervals, such as 0.95.
+        assertions: What has to be so.
+
+    Raises:
+        UsageError: An assertion is none, or of what such a run does not have.
+    """
+    plan = ConnectPlan(
+        rounds=schedule.rounds,
+        steps=tuple(steps),
+        confidence=confidence,
+        **pace.stored(),
+    )
+    registers = REGISTER.name in steps
+
+    def begin(measurement: Measurement) -> Sequence[Step]:
+        if measurement.trader is None:
+            return [_public_step(measurement)]
+        measurement.trader.account.forget()
+        return _steps(measurement.trader.account, register=registers)
+
+    return StartsJob(
+        command="connect",
+        label="start",
+        plan=with_assertions(plan, "connect", assertions),
+        schedule=replace(schedule, numbered_alike=True),
+        pace=pace,
+        strategy="starts, warmed up against not",
+        steps=len(steps),
+        more_tries=TRIES - 1 if registers else 0,
+        begin=begin,
+    )
+
+
+def steps_of(destination: Destination) -> tuple[str, ...]:
+    """Return the names of the steps of a start at a destination.
+
+    A start registers where there is a primary key; with an API key alone its first step
+    is the listen key. A venue without accounts has its first request only.
+    """
+    venue = find_venue(destination.venue)
+    endpoint = venue.endpoint(destination.endpoint)
+    if not endpoint.private:
+        return (endpoint.name,)
+    names = (LISTEN_KEY.name, ACCOUNT.name, CANCEL.name)
+    keys = destination.access.credentials
+    registers = keys is None or keys.primary_key is not None
+    return (REGISTER.name, *names) if registers else names
+
+
+def _public_step(measurement: Measurement) -> Step:
+    log = f"{measurement.venue.title} first request"
+    return Step(make=measurement.request, log=log)
+
+
+def _steps(account: Account, *, register: bool) -> list[Step]:
+    def keep_listen_key(body: bytes) -> None:
+        listen_key(body)  # raises where there is none; nobody listens here
+
+    steps = [
+        Step(
+            make=lambda: account.request(LISTEN_KEY),
+            log="Vest listen key",
+            take=keep_listen_key,
+        ),
+        Step(make=lambda: account.request(ACCOUNT), log="Vest account"),
+        Step(make=lambda: account.request(CANCEL), log="Vest order path, safe cancel"),
+    ]
+    if register:
+        registration = Step(
+            make=lambda: account.registration()[0],
+            log="Vest registration",
+            take=account.take_registration,
+            tries=TRIES,
+        )
+        steps.insert(0, registration)
+    return steps

@@ -1,0 +1,253 @@
+"""Starts as a table: the first request, or each step, and what the warm-up bought."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from math import isfinite
+
+from rich import box
+from rich.console import Group as Lines
+from rich.console import RenderableType
+from rich.table import Table
+from rich.text import Text
+
+from vestbench.assertions.judge import AssertionResult
+from vestbench.model.run import Run
+from vestbench.report.sheet import CaptionedTable, Sheet
+from vestbench.report.units import (
+    ABSENT,
+    fixed,
+    interval,
+    is_far,
+    median_of,
+    ms,
+    percent,
+    plain,
+    plural,
+    quantile_bound,
+    quantile_cell,
+)
+from vestbench.stats.decision import MedianSummary
+from vestbench.studies.parts.asserted import asserted_part
+from vestbench.studies.parts.building import build_line
+from vestbench.studies.parts.conditions import (
+    conditions_table,
+    ending_lines,
+    failures_table,
+)
+from vestbench.studies.parts.footnotes import quantile_notes
+from vestbench.studies.parts.groups import Metric, disturbed_samples
+from vestbench.studies.parts.headline import saving_line
+from vestbench.studies.parts.warnings import link_warnings, notes_of
+from vestbench.studies.starts.plan import ConnectRun, WarmUpRun
+from vestbench.studies.starts.summary import (
+    ConnectSummary,
+    StepSummary,
+    WarmUpSummary,
+    summarise_connect,
+    summarise_warm_up,
+)
+
+# What a step is called where its name does not say it.
+_TITLES = {"listen-key": "listen key", "cancel": "safe cancel"}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Findings:
+    """What the report of a run of starts says that no other study's says."""
+
+    headline: Text
+    count: Text  # how many starts, or first requests, were as they should be
+    table: Table
+    notes: Sequence[str]
+
+    def sheet(self, run: Run, asserted: Sequence[AssertionResult]) -> Sheet:
+        """Return the whole report."""
+        notes = (Text(note, style="dim") for note in self.notes)
+        parts: list[RenderableType] = [self.count, self.table, *notes, ""]
+        failures = failures_table(run)
+        if failures is not None:
+            parts += [failures, ""]
+        parts.append(build_line(run))
+        return Sheet(
+            headline=(self.headline, *ending_lines(run)),
+            asserted=tuple(asserted_part(asserted)),
+            conditions=conditions_table(run),
+            parts=tuple(parts),
+            warnings=(*notes_of(run), *link_warnings(run, disturbed_samples(run))),
+        )
+
+    def brief(self, run: Run, asserted: Sequence[AssertionResult]) -> RenderableType:
+        """Return the finding alone."""
+        return Lines(self.headline, *ending_lines(run), *asserted_part(asserted))
+
+
+# --- warmup --------------------------------------------------------------------------
+
+
+def warm_up_findings(run: WarmUpRun) -> Findings:
+    """Return what the report of a warm-up run says."""
+    summary, saving = summarise_warm_up(run), summarise_warm_up(run).saving
+    headline = Text("No saving: there is no round with both starts.", "bold")
+    if saving is not None:
+        subject = Text("Warming the pool up saves the first request ")
+        headline = saving_line(run, subject, saving, count=saving.rounds, unit="round")
+    rows = {
+        "without a warm-up": summary.not_warmed,
+        "after a warm-up": summary.warmed,
+        "the warm-up itself": summary.warm_up,
+    }
+    found = {name: metric for name, metric in rows.items() if metric is not None}
+    p90s = [metric.p90 for metric in found.values()]
+    return Findings(
+        headline=headline,
+        count=_reuse_line(summary),
+        table=_requests_table(found, _level(run)),
+        notes=[*quantile_notes(p90s, run.plan.confidence)],
+    )
+
+
+def _level(run: Run) -> str:
+    return f"{100 * run.plan.confidence:g} %"
+
+
+def _reuse_line(summary: WarmUpSummary) -> Text:
+    measured = summary.warmed.n if summary.warmed else 0
+    good = summary.reused == measured
+    line = Text(
+        f"{summary.reused} of {measured} first requests after a warm-up "
+        "reused a connection of it",
+        "green" if good else "bold red",
+    )
+    return line.append(
+        f" ({percent(summary.reused, measured)}); "
+        f"{plural(summary.warm_up_connections, 'connection')} opened by "
+        f"{plural(summary.warm_up_requests, 'warm-up request')}",
+        "default",
+    )
+
+
+def _requests_table(rows: dict[str, Metric], level: str) -> Table:
+    about = "The first request, with and without a warm-up"
+    table = CaptionedTable(about, box=box.SIMPLE_HEAD, padding=(0, 1), pad_edge=False)
+    table.add_column("first request, ms", no_wrap=True)
+    for heading in ("n", f"p50 [{level} CI]", "p90", "min", "max"):
+        table.add_column(heading, justify="right", no_wrap=True)
+    for name, found in rows.items():
+        table.add_row(
+            name,
+            str(found.n),
+            quantile_cell(found.p50),
+            quantile_bound(found.p90),
+            ms(found.low),
+            ms(found.high),
+        )
+    return table
+
+
+# --- connect -------------------------------------------------------------------------
+
+
+def connect_findings(run: ConnectRun) -> Findings:
+    """Return what the report of a connect run says."""
+    summary = summarise_connect(run)
+    first = summary.steps[0] if summary.steps else None
+    headline = Text("No saving: no round has both starts.", "bold")
+    if first is not None and first.saving is not None:
+        subject = Text("Warming up saves the first request of the start, ")
+        subject.append_text(plain(first.name)).append(", ")
+        headline = saving_line(
+            run, subject, first.saving, count=first.rounds, unit="round"
+        )
+    return Findings(
+        headline=headline,
+        count=_completed_line(run, summary),
+        table=_steps_table(summary, _level(run)),
+        notes=[*_connect_notes(run, summary)],
+    )
+
+
+def _completed_line(run: ConnectRun, summary: ConnectSummary) -> Text:
+    whole = summary.whole
+    begun = sum(each.n for each in (whole.not_warmed, whole.warmed) if each)
+    done = sum(summary.completed)
+    tried = sum(step.tries for step in summary.steps)
+    line = Text()
+    line.append(
+        f"{done} of {begun} starts got through to their last step",
+        "green" if done == begun else "bold red",
+    )
+    if tried:
+        line.append(f"; {plural(tried, 'step')} had to be tried again")
+    counted = run.conclusion.server
+    if counted is not None:
+        line.append(
+            f"; the exchange counted {counted.connections} connections and "
+            f"{counted.requests} requests, the discarded starts included",
+            "dim",
+        )
+    return line
+
+
+def _steps_table(summary: ConnectSummary, level: str) -> Table:
+    table = CaptionedTable(
+        "The start, step by step",
+        box=box.SIMPLE_HEAD,
+        padding=(0, 1, 0, 0),
+        pad_edge=False,
+    )
+    table.add_column("step, ms", overflow="fold")
+    saved = f"saved [{level} CI]"
+    for heading in ("without a warm-up", "after one", saved, "round trips", "opened"):
+        table.add_column(heading, justify="right", no_wrap=True)
+
+    def add_warm_up(name: str, found: Metric | None) -> None:
+        table.add_row(name, ABSENT, _cell(found), ABSENT, ABSENT, "")
+
+    add_warm_up("warm-up", summary.warm_up)
+    for step in summary.steps:
+        name = plain(_TITLES.get(step.name, step.name))
+        opened = f"{step.opened[0]} : {step.opened[1]}"
+        table.add_row(name, *_cells(step, summary.rtt_ms), opened)
+    table.add_section()
+    name = Text("all steps", "bold")
+    table.add_row(name, *_cells(summary.whole, summary.rtt_ms), "")
+    add_warm_up("  + warm-up", summary.with_warm_up)
+    return table
+
+
+def _cells(step: StepSummary, rtt_ms: float | None) -> list[str]:
+    saving = step.saving
+    saved = trips = ABSENT
+    if saving is not None and step.rounds > 1:
+        saved = _saved(saving)
+        if rtt_ms and is_far(rtt_ms) and isfinite(saving.median_lo):
+            trips = fixed(saving.median_lo / rtt_ms, 2)
+    return [_cell(step.not_warmed), _cell(step.warmed), saved, trips]
+
+
+def _saved(saving: MedianSummary) -> str:
+    return f"{median_of(saving)} {interval(saving.interval)}"
+
+
+def _cell(found: Metric | None) -> str:
+    return ABSENT if found is None else quantile_cell(found.p50)
+
+
+def _connect_notes(run: ConnectRun, summary: ConnectSummary) -> Iterator[str]:
+    yield (
+        f"medians [{_level(run)} CI] of {plural(run.plan.rounds, 'round')}; opened: "
+        "steps that opened a connection, without a warm-up : after one, by proof"
+    )
+    if "cancel" in run.plan.steps:
+        yield (
+            "register and the safe cancel are signed; there is no order to cancel, so "
+            "3017 is the answer wanted"
+        )
+    yield (
+        "each step from its call to its answer; what is between two steps, such as "
+        "signing, is in no figure"
+    )
+    if any(step.tries for step in summary.steps):
+        yield "a step that was tried again took from its first try to its last"

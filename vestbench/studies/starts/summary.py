@@ -1,0 +1,251 @@
+"""What the starts of a bot say: the first request, each step, warmed up and not."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from math import inf
+from typing import NamedTuple, TypeVar
+
+from vestbench.model.request import NS_PER_MS, Outcome, Role, Sample, Slot
+from vestbench.model.run import Run
+from vestbench.stats.bounds import Bounds, percent_bounds, saving_bounds
+from vestbench.stats.decision import MedianSummary, SavingSummary, summarise
+from vestbench.studies.parts.groups import Metric, median_of_bounds, metric
+from vestbench.studies.parts.once import once_for_each_run
+from vestbench.studies.parts.route import round_trip_ms
+from vestbench.studies.starts.experiment import NOT_WARMED, WARMED
+from vestbench.studies.starts.plan import ConnectRun, WarmUpRun
+
+K = TypeVar("K", bound=Hashable)
+
+_WARM_UP = "warm-up"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WarmUpSummary:
+    """All that the table of a warm-up run shows."""
+
+    warm_up: Metric | None  # the warm-up requests themselves
+    warmed: Metric | None  # first request after a warm-up
+    not_warmed: Metric | None  # first request of a client without one
+    rounds: int
+    warm_up_connections: int  # opened by warm-up requests
+    warm_up_requests: int
+    reused: int  # first requests after a warm-up that reused a connection of it
+    saving: SavingSummary | None  # ms
+    percent: MedianSummary | None  # of the first request without a warm-up
+    round_trips: MedianSummary | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StepSummary:
+    """One step of the start, in both arms. All values in ms.
+
+    A step that needed several tries took from the beginning of the first to the end of
+    the last.
+    """
+
+    name: str
+    not_warmed: Metric | None
+    warmed: Metric | None
+    saving: MedianSummary | None  # of the warm-up; None where no round has both
+    rounds: int  # with both
+    opened: tuple[int, int] = (0, 0)  # connections: without a warm-up, and after one
+    tries: int = 0  # beyond the first
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ConnectSummary:
+    """All that the table of a connect run shows."""
+
+    warm_up: Metric | None
+    steps: tuple[StepSummary, ...]  # in order
+    # From the beginning of the first step to the answer to the last, without what is
+    # between two of them; and the same with the warm-up before.
+    whole: StepSummary
+    with_warm_up: Metric | None
+    rounds: int  # with two starts that were completed
+    completed: tuple[int, int]  # starts without a warm-up, and after one
+    rtt_ms: float | None
+
+
+class _Took(NamedTuple):
+    """How long something took, or how long it took to fail."""
+
+    ms: float
+    done: bool
+
+    @property
+    def counted(self) -> float:
+        """A failed request took longer than anything."""
+        return self.ms if self.done else inf
+
+
+_Requests = Mapping[int, Sequence[Outcome]]  # by round
+_Times = Mapping[int, _Took]  # by round
+
+
+@once_for_each_run
+def summarise_warm_up(run: WarmUpRun) -> WarmUpSummary:
+    """Derive the summary of a warm-up run."""
+    confidence = run.plan.confidence
+    requests = _by_round(run, lambda slot: slot.role)
+    warm_ups = [o for burst in requests[Role.WARM_UP].values() for o in burst]
+    warmed, cold = _times(requests[Role.SUBSEQUENT]), _times(requests[Role.COLD])
+    pairs = _pairs(cold, warmed)
+    bounds = _saved(pairs)
+    saving = percent = trips = None
+    if bounds:
+        target = run.plan.min_saving_ms
+        saving = summarise(bounds, target=target, confidence=confidence)
+        shares = [percent_bounds(*a, *b) for a, b in pairs]
+        percent = median_of_bounds(shares, confidence)
+        rtt = round_trip_ms(run)
+        if rtt:
+            in_trips = [Bounds(lo=b.lo / rtt, hi=b.hi / rtt) for b in bounds]
+            trips = median_of_bounds(in_trips, confidence)
+    return WarmUpSummary(
+        warm_up=_metric(_WARM_UP, [_took([each]) for each in warm_ups], confidence),
+        warmed=_metric("warmed", warmed.values(), confidence),
+        not_warmed=_metric("not warmed", cold.values(), confidence),
+        rounds=len(bounds),
+        warm_up_connections=len(
+            {o.connection for o in warm_ups if isinstance(o, Sample) and not o.reused}
+        ),
+        warm_up_requests=len(warm_ups),
+        reused=sum(
+            bool(outcome.reused)
+            for found in requests[Role.SUBSEQUENT].values()
+            for outcome in found
+        ),
+        saving=saving,
+        percent=percent,
+        round_trips=trips,
+    )
+
+
+def round_savings(run: WarmUpRun) -> list[Bounds]:
+    """Return, for each round with both starts, what the warm-up saved, in ms."""
+    requests = _by_round(run, lambda slot: slot.role)
+    return _saved(
+        _pairs(_times(requests[Role.COLD]), _times(requests[Role.SUBSEQUENT]))
+    )
+
+
+@once_for_each_run
+def summarise_connect(run: ConnectRun) -> ConnectSummary:
+    """Derive the summary of a connect run."""
+    confidence = run.plan.confidence
+    requests = _by_round(run, lambda slot: (slot.arm, slot.index))
+    named = list(enumerate(run.plan.steps, start=1))  # the place of the warm-up is 0
+    without, after = (
+        _sum([_times(requests[arm, place]) for place, _ in named])
+        for arm in (NOT_WARMED, WARMED)
+    )
+    warm_ups = _times(requests[WARMED, 0])
+    completed = [
+        {number for number, took in found.items() if took.done}
+        for found in (without, after)
+    ]
+    return ConnectSummary(
+        warm_up=_metric(_WARM_UP, warm_ups.values(), confidence),
+        steps=tuple(
+            _step(
+                name, requests[NOT_WARMED, place], requests[WARMED, place], confidence
+            )
+            for place, name in named
+        ),
+        whole=_compared("whole start", without, after, confidence),
+        with_warm_up=_metric(
+            "with the warm-up", _sum([warm_ups, after]).values(), confidence
+        ),
+        rounds=len(completed[0] & completed[1]),
+        completed=(len(completed[0]), len(completed[1])),
+        rtt_ms=round_trip_ms(run),
+    )
+
+
+def _step(
+    name: str, without: _Requests, after: _Requests, confidence: float
+) -> StepSummary:
+    tries = [*without.values(), *after.values()]
+    return replace(
+        _compared(name, _times(without), _times(after), confidence),
+        opened=(_opened(without), _opened(after)),
+        tries=sum(len(each) - 1 for each in tries),
+    )
+
+
+def _opened(requests: _Requests) -> int:
+    """Count the connections that requests opened, of those with a response."""
+    found = (outcome for tries in requests.values() for outcome in tries)
+    return sum(isinstance(each, Sample) and not each.reused for each in found)
+
+
+def _compared(
+    name: str, without: _Times, after: _Times, confidence: float
+) -> StepSummary:
+    bounds = _saved(_pairs(without, after))
+    return StepSummary(
+        name=name,
+        not_warmed=_metric(name, without.values(), confidence),
+        warmed=_metric(name, after.values(), confidence),
+        saving=median_of_bounds(bounds, confidence) if bounds else None,
+        rounds=len(bounds),
+    )
+
+
+# --- of both -------------------------------------------------------------------------
+
+
+def _by_round(run: Run, key: Callable[[Slot], K]) -> Mapping[K, _Requests]:
+    """Return the requests of a run by what `key` says of their slots, then by round."""
+    found: defaultdict[K, dict[int, list[Outcome]]]
+    found = defaultdict(lambda: defaultdict(list))
+    for outcome in run.outcomes:
+        found[key(outcome.slot)][outcome.slot.session].append(outcome)
+    return found
+
+
+def _times(requests: _Requests) -> _Times:
+    return {number: _took(tries) for number, tries in requests.items()}
+
+
+def _took(tries: Sequence[Outcome]) -> _Took:
+    """Return the time from the first try of a request to the end of its last."""
+    ordered = sorted(tries, key=lambda outcome: outcome.start_ns)
+    first, last = ordered[0], ordered[-1]
+    done = isinstance(last, Sample)
+    lasted = last.latency_ns if isinstance(last, Sample) else last.elapsed_ns
+    return _Took((last.start_ns + lasted - first.start_ns) / NS_PER_MS, done)
+
+
+def _sum(steps: Sequence[_Times]) -> _Times:
+    """Add up the steps of each start that has its first one.
+
+    A start that ended early lacks some of its steps: it failed.
+    """
+    found = {}
+    for number in steps[0] if steps else ():
+        taken = [step[number] for step in steps if number in step]
+        done = len(taken) == len(steps) and all(took.done for took in taken)
+        found[number] = _Took(sum(took.ms for took in taken), done)
+    return found
+
+
+def _pairs(without: _Times, after: _Times) -> list[tuple[_Took, _Took]]:
+    """Return the two times of each round that has both starts."""
+    return [
+        (without[number], took) for number, took in after.items() if number in without
+    ]
+
+
+def _saved(pairs: Iterable[tuple[_Took, _Took]]) -> list[Bounds]:
+    return [saving_bounds(*without, *after) for without, after in pairs]
+
+
+def _metric(name: str, times: Iterable[_Took], confidence: float) -> Metric | None:
+    values = [took.counted for took in times]
+    return metric(name, values, confidence) if values else None
