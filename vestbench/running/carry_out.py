@@ -39,7 +39,6 @@ if TYPE_CHECKING:
     from vestbench.running.ports import RunEnd, Stack
     from vestbench.running.trader import Trader
     from vestbench.simulator.venue import SimulatedVenue
-    from vestbench.studies.compare.experiment import CompareEnd
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -102,12 +101,15 @@ class Measurement:
     stopped: str = ""
     conclusion: dict[str, Any] = field(default_factory=dict)
 
-    def take(self, end: RunEnd | CompareEnd) -> None:
+    def take(self, end: RunEnd) -> None:
         """Keep what an experiment left besides its outcomes."""
         self.stopped = end.stopped
         builds = [ns / NS_PER_MS for ns in end.build_ns]
         self.conclusion["client_build_ms"] = tuple(builds)
-        self.conclusion["notes"] = tuple(end.notes)
+        self.conclusion["notes"] = end.notes
+        self.conclusion["unmeasured"] = end.unmeasured
+        if len(set(end.built_by)) > 1:
+            self.conclusion["client_build_stacks"] = end.built_by
 
     def request(self) -> RequestSpec:
         """Build the next request to the endpoint that is measured."""

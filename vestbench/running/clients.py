@@ -22,6 +22,7 @@ class Clients:
     stack: Stack
     stop: StopRule = field(default_factory=StopRule)
     _build_ns: list[int] = field(default_factory=list)
+    _built_by: list[str] = field(default_factory=list)
     _notes: dict[str, None] = field(default_factory=dict)  # each once, in order
 
     @contextmanager
@@ -29,6 +30,7 @@ class Clients:
         """Build a client with a pool of its own, and close it in the end."""
         session = self.stack.open(plan)
         self._build_ns.append(session.build_ns)
+        self._built_by.append(plan.stack)
         self._notes.update(dict.fromkeys(session.notes))
         try:
             yield session
@@ -38,11 +40,13 @@ class Clients:
     def discard(self) -> None:
         """Leave the clients that were built so far out of what building costs."""
         self._build_ns.clear()
+        self._built_by.clear()
 
     def end(self) -> RunEnd:
         """Return what is to be kept of the clients."""
         return RunEnd(
             build_ns=tuple(self._build_ns),
+            built_by=tuple(self._built_by),
             notes=tuple(self._notes),
             stopped=self.stop.reason,
         )

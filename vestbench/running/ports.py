@@ -63,9 +63,11 @@ class Stack(Protocol):
 class RunEnd:
     """What an experiment leaves besides its outcomes."""
 
-    build_ns: tuple[int, ...]  # what each client took to build
-    notes: tuple[str, ...]  # pool settings that the stack could not honour
+    build_ns: tuple[int, ...] = ()  # what each client took to build
+    built_by: tuple[str, ...] = ()  # the stack of each of these
+    notes: tuple[str, ...] = ()  # pool settings that the stack could not honour
     stopped: str  # why it ended early; empty when it did not
+    unmeasured: int | None = None  # primers and warm-up requests; None: not counted
 
 
 @dataclass(slots=True, kw_only=True)

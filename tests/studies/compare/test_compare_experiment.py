@@ -18,11 +18,10 @@ from vestbench.errors import UsageError
 from vestbench.model.client import PoolSettings
 from vestbench.model.request import FailureKind, Outcome, Role, Slot
 from vestbench.model.strategy import POOLED, UNPOOLED, WARMED, Strategy
-from vestbench.running.ports import Pacer
+from vestbench.running.ports import Pacer, RunEnd
 from vestbench.studies.compare.experiment import (
     SETUP_ROUNDS,
     Arm,
-    CompareEnd,
     CompareSchedule,
     Comparison,
     control_of,
@@ -80,7 +79,7 @@ class Recorder:
         self.open_when_judged.append(len(self.stack.open_now))
         return number == self._ends_at
 
-    def run(self) -> CompareEnd:
+    def run(self) -> RunEnd:
         return self.comparison.run(self.recorded.append, self._judge)
 
     def orders(self) -> list[tuple[str, ...]]:
@@ -376,7 +375,7 @@ def test_three_discarded_rounds_are_sent_and_neither_recorded_nor_judged() -> No
     assert [outcome.slot.session for outcome in recorder.recorded] == [0, 0, 1, 1]
     assert [number for number, _ in recorder.judged] == [0, 1]
     # Neither their clients nor their primers are counted.
-    assert end.build_ns == [1006, 1007, 1008, 1009]
+    assert end.build_ns == (1006, 1007, 1008, 1009)
     assert end.unmeasured == 2
 
 

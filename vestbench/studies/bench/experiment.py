@@ -9,7 +9,8 @@ from vestbench.errors import UsageError
 from vestbench.model.client import SessionPlan
 from vestbench.model.request import Outcome, Role, Sample, Slot
 from vestbench.model.strategy import Strategy
-from vestbench.running.ports import MakeRequest, Pacer, RunEnd, Session, Stack, StopRule
+from vestbench.running.clients import Clients
+from vestbench.running.ports import MakeRequest, Pacer, RunEnd, Session, Stack
 
 # The first connections of a process pay for caches, the first request on each for the
 # code paths of reuse; neither belongs to any sample.
@@ -74,26 +75,19 @@ def run_bench(
     """
     reason = _burn_in(plan, stack, make_request, pacer)
     if reason:
-        return RunEnd(build_ns=(), notes=(), stopped=reason)
-    stop = StopRule()
-    builds: list[int] = []
-    notes: dict[str, None] = {}
+        return RunEnd(stopped=reason)
+    clients = Clients(stack)
     for number, bursts in enumerate(plan.bursts()):
-        if stop.over():
+        if clients.stop.over():
             break
-        session = stack.open(plan.session)
-        builds.append(session.build_ns)
-        notes.update(dict.fromkeys(session.notes))
-        try:
+        with clients.open(plan.session) as session:
             for burst in _session(plan, session, number, bursts, make_request, pacer):
                 for outcome in burst:
-                    stop.notice(outcome)
+                    clients.stop.notice(outcome)
                     record(outcome)
-                if stop.over():
+                if clients.stop.over():
                     break
-        finally:
-            session.close()
-    return RunEnd(build_ns=tuple(builds), notes=tuple(notes), stopped=stop.reason)
+    return clients.end()
 
 
 def _burn_in(
@@ -104,19 +98,16 @@ def _burn_in(
     What fails here fails again in the measured requests, where it is counted; only a
     venue that asks to be left alone is not asked again.
     """
-    stop = StopRule()
+    clients = Clients(stack)
     for _ in range(BURN_IN_SESSIONS):
-        session = stack.open(plan.session)
-        try:
+        with clients.open(plan.session) as session:
             for index in range(BURN_IN_REQUESTS):
                 pacer.wait()
                 slot = Slot(session=-1, index=index, role=Role.BURN_IN)
                 outcome = session.send(make_request(), slot)
-                stop.notice(outcome)
-                if stop.over() or not isinstance(outcome, Sample):
-                    return stop.reason
-        finally:
-            session.close()
+                clients.stop.notice(outcome)
+                if clients.stop.over() or not isinstance(outcome, Sample):
+                    return clients.stop.reason
     return ""
 
 

@@ -7,16 +7,16 @@ from typing import Any
 
 from vestbench.errors import UsageError
 from vestbench.model.client import SessionPlan
-from vestbench.model.run import Run
 from vestbench.running.carry_out import Measurement
 from vestbench.running.pace import Pace
 from vestbench.stacks.registry import find_stack, kept_idle
 from vestbench.studies.bench.experiment import BURN_IN, BenchSchedule, run_bench
 from vestbench.studies.bench.plan import BenchPlan
+from vestbench.studies.jobs import StudyJob
 from vestbench.studies.judging import with_assertions
 
 
-class BenchJob:
+class BenchJob(StudyJob):
     """Times the first request of each session against those that follow.
 
     Args:
@@ -33,7 +33,6 @@ class BenchJob:
     """
 
     command = "bench"
-    earlier: Run | None = None
 
     def __init__(
         self,
@@ -77,10 +76,6 @@ class BenchJob:
         """How many requests it sends, the burn-in included."""
         return self._plan.requests + BURN_IN
 
-    def set_up(self, measurement: Measurement) -> Mapping[str, Any]:  # noqa: ARG002
-        """Send nothing: the burn-in belongs to the experiment."""
-        return {}
-
     def measure(self, measurement: Measurement) -> None:
         """Send all requests of the plan."""
         end = run_bench(
@@ -91,13 +86,6 @@ class BenchJob:
             record=measurement.record,
         )
         measurement.take(end)
-
-    def summary(self, run: Run) -> Mapping[str, Any]:
-        """Return what the run found, as plain values, for whoever reads its file."""
-        # Its import would keep the first request waiting.
-        from vestbench.studies.document import summary_of
-
-        return summary_of(run)
 
 
 def _kept(session: SessionPlan) -> int:

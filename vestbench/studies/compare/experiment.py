@@ -12,14 +12,15 @@ import random
 import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from operator import attrgetter
 
 from vestbench.errors import UsageError
 from vestbench.model.client import PoolSettings, SessionPlan
 from vestbench.model.request import Outcome, Role, Slot
 from vestbench.model.strategy import Strategy
-from vestbench.running.ports import MakeRequest, Pacer, Session, Stack, StopRule
+from vestbench.running.clients import Clients
+from vestbench.running.ports import MakeRequest, Pacer, RunEnd, Session, Stack
 
 # Discarded rounds before the first: name resolution, route, code paths. Three, so that
 # the route's round trip can be told from them.
@@ -63,17 +64,6 @@ class CompareSchedule:
         return random.Random(f"{self.seed}/{self.first_round}")
 
 
-@dataclass(slots=True, kw_only=True)
-class CompareEnd:
-    """What a comparison leaves besides its outcomes."""
-
-    build_ns: list[int] = field(default_factory=list)
-    built_by: list[str] = field(default_factory=list)  # the stack of each of these
-    notes: dict[str, None] = field(default_factory=dict)
-    unmeasured: int = 0  # primers and warm-up requests
-    stopped: str = ""  # why it ended before its judge or its rounds did
-
-
 # Takes the number of a round and its outcomes by label; True ends the run.
 Judge = Callable[[int, Mapping[str, Outcome]], bool]
 
@@ -101,13 +91,13 @@ class Comparison:
         sleep: Callable[[float], None] = time.sleep,
     ) -> None:
         self._plan = plan
-        self._stack = stack
+        self._clients = Clients(stack)
         self._make_request = make_request
         self._make_warm_up = make_warm_up
         self._pacer = pacer
         self._sleep = sleep
-        self._stop = StopRule()
-        self._end = CompareEnd()
+        self._stop = self._clients.stop
+        self._sent_unmeasured = 0
 
     def set_up(self) -> list[Outcome]:
         """Carry out the discarded rounds and return what they saw."""
@@ -116,12 +106,11 @@ class Comparison:
         for _ in range(SETUP_ROUNDS):
             if not self._stop.over():
                 outcomes += self._round(-1, labels).values()
-        self._end.build_ns.clear()
-        self._end.built_by.clear()
-        self._end.unmeasured = 0
+        self._clients.discard()
+        self._sent_unmeasured = 0
         return outcomes
 
-    def run(self, record: Callable[[Outcome], None], judge: Judge) -> CompareEnd:
+    def run(self, record: Callable[[Outcome], None], judge: Judge) -> RunEnd:
         """Carry out rounds until the judge, the plan or the venue ends them."""
         rng = self._plan.orders()
         labels = [arm.label for arm in self._plan.arms]
@@ -140,8 +129,7 @@ class Comparison:
                     record(outcomes[label])
             if len(outcomes) == len(labels) and judge(number, outcomes):
                 break
-        self._end.stopped = self._stop.reason
-        return self._end
+        return replace(self._clients.end(), unmeasured=self._sent_unmeasured)
 
     def _round(self, number: int, order: Sequence[str]) -> dict[str, Outcome]:
         """Prepare every arm, then send one request on each in the order given."""
@@ -151,8 +139,7 @@ class Comparison:
             # The longest preparation first, so that a primed connection is not left
             # waiting for another arm's warm-up.
             for arm in sorted(self._plan.arms, key=attrgetter("strategy.preparation")):
-                session = self._open(arm)
-                cleanup.callback(session.close)
+                session = cleanup.enter_context(self._clients.open(self._plan_of(arm)))
                 sessions[arm.label] = session
                 if not self._stop.over():
                     self._prepare(arm, session, number)
@@ -168,20 +155,14 @@ class Comparison:
                 outcomes[label] = outcome
         return outcomes
 
-    def _open(self, arm: Arm) -> Session:
-        session = self._stack.open(
-            SessionPlan(
-                pool=self._plan.pool,
-                strategy=arm.strategy,
-                concurrency=self._plan.warm_connections if arm.strategy.warms else 1,
-                http2=self._plan.http2 or arm.strategy.http2,
-                stack=arm.stack,
-            )
+    def _plan_of(self, arm: Arm) -> SessionPlan:
+        return SessionPlan(
+            pool=self._plan.pool,
+            strategy=arm.strategy,
+            concurrency=self._plan.warm_connections if arm.strategy.warms else 1,
+            http2=self._plan.http2 or arm.strategy.http2,
+            stack=arm.stack,
         )
-        self._end.build_ns.append(session.build_ns)
-        self._end.built_by.append(arm.stack)
-        self._end.notes.update(dict.fromkeys(session.notes))
-        return session
 
     def _prepare(self, arm: Arm, session: Session, number: int) -> None:
         strategy = arm.strategy
@@ -205,7 +186,7 @@ class Comparison:
         self._pacer.wait(len(slots))
         for outcome in session.burst([make() for _ in slots], slots):
             self._stop.notice(outcome)
-        self._end.unmeasured += len(slots)
+        self._sent_unmeasured += len(slots)
 
     def _role(self, label: str) -> Role:
         strategy = next(a.strategy for a in self._plan.arms if a.label == label)

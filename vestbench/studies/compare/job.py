@@ -13,7 +13,6 @@ from msgspec.structs import replace
 
 from vestbench.errors import UsageError, VenueError
 from vestbench.model.request import Outcome, Sample
-from vestbench.model.run import Run
 from vestbench.model.strategy import STRATEGIES, find_strategy
 from vestbench.model.verdict import Reason, Verdict
 from vestbench.report.units import interval, median_of
@@ -41,6 +40,7 @@ from vestbench.studies.compare.plan import (
 from vestbench.studies.compare.rounds import Round, rounds_of, target_of
 from vestbench.studies.compare.sheet import progress_text
 from vestbench.studies.compare.summary import summarise_compare
+from vestbench.studies.jobs import StudyJob
 from vestbench.studies.judging import with_assertions
 from vestbench.studies.parts.route import theoretical_saving_ms
 from vestbench.venues import find_venue
@@ -113,7 +113,7 @@ def arms_of(
     return on_stacks(arms, control_of(arms, control), stacks)
 
 
-class CompareJob:
+class CompareJob(StudyJob):
     """Joins a comparison to its verdict, its clock and who watches it.
 
     Args:
@@ -129,6 +129,7 @@ class CompareJob:
     """
 
     command = "compare"
+    earlier: CompareRun | None
 
     def __init__(
         self,
@@ -268,20 +269,9 @@ class CompareJob:
             return over
 
         if not judgement.decided():
-            end = experiment.run(measurement.record, judge)
-            measurement.take(end)
-            measurement.conclusion["unmeasured"] = end.unmeasured
-            if len(set(end.built_by)) > 1:
-                measurement.conclusion["client_build_stacks"] = end.built_by
+            measurement.take(experiment.run(measurement.record, judge))
         else:
             measurement.stopped = "the rounds of the resumed run are decided already"
-
-    def summary(self, run: Run) -> Mapping[str, Any]:
-        """Return what the run found, as plain values, for whoever reads its file."""
-        # Its import would keep the first request waiting.
-        from vestbench.studies.document import summary_of
-
-        return summary_of(run)
 
 
 def _stored(arm: Arm) -> PlannedArm:
