@@ -13,7 +13,7 @@ from vestbench.assertions.judge import AssertionResult, accepted
 from vestbench.model.request import NS_PER_MS, Outcome, Sample
 from vestbench.model.run import Run
 from vestbench.model.strategy import find_strategy
-from vestbench.model.verdict import Reason, Verdict, worst
+from vestbench.model.verdict import Reason, Verdict
 from vestbench.stats.evidence import MIN_ROUNDS
 from vestbench.studies.base import Saving, Sides, Study
 from vestbench.studies.bench.plan import BenchPlan, BenchRun
@@ -66,15 +66,12 @@ def savings_by_proof(run: Run) -> list[float]:
     ]
 
 
-class BenchStudy:
+class BenchStudy(Study[BenchPlan]):
     """Cold against subsequent requests."""
 
     name = "bench"
     plan = BenchPlan
     summary = BenchSummary
-
-    def check(self, run: BenchRun) -> None:
-        """Refuse a run whose parts do not fit together; here all of them do."""
 
     def groups(self, plan: BenchPlan) -> tuple[str, ...]:  # noqa: ARG002
         """Return the names of its groups: by proof, not by intention."""
@@ -169,10 +166,6 @@ class BenchStudy:
             ),
         )
 
-    def joined(self, plan: BenchPlan, outcomes: Sequence[Verdict]) -> Verdict:  # noqa: ARG002
-        """Return its acceptance, which is a single one."""
-        return worst(outcomes)
-
     def sheet(self, run: BenchRun, asserted: Sequence[AssertionResult]) -> Sheet:
         """Return the whole report."""
         from vestbench.studies.bench.sheet import bench_report
@@ -188,4 +181,4 @@ class BenchStudy:
         return bench_brief(run, asserted)
 
 
-STUDY: Study[BenchPlan] = BenchStudy()
+STUDY = BenchStudy()

@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from vestbench.report.sheet import Sheet
 
 
-class CompareStudy:
+class CompareStudy(Study[ComparePlan]):
     """Ways of connecting against each other."""
 
     name = "compare"
@@ -209,4 +209,4 @@ def _with_reason(
     return found
 
 
-STUDY: Study[ComparePlan] = CompareStudy()
+STUDY = CompareStudy()

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from itertools import chain
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from vestbench.assertions.estimates import Estimate, invalid, of_median
 from vestbench.assertions.grammar import Assertion, Unit
 from vestbench.assertions.judge import AssertionResult
 from vestbench.model.request import Outcome, Role
-from vestbench.model.verdict import Verdict, worst
 from vestbench.stats.evidence import MIN_ROUNDS
 from vestbench.studies.base import Saving, Sides, Study
 from vestbench.studies.bench.study import savings_by_proof, sides_by_proof
@@ -43,7 +42,6 @@ if TYPE_CHECKING:
     from rich.console import RenderableType
 
     from vestbench.report.sheet import Sheet
-    from vestbench.studies.starts.sheet import Findings
 
 _ARMS = {WARMED: "warmed", NOT_WARMED: "not-warmed"}
 _GROUPS = {
@@ -57,33 +55,7 @@ _SIDES = {
 }
 
 
-class _Starts:
-    """What both studies of starts have in common: neither has an acceptance."""
-
-    def check(self, run: Any) -> None:
-        """Refuse a run whose parts do not fit together; here all of them do."""
-
-    def accepted(self, run: Any) -> tuple[AssertionResult, ...]:  # noqa: ARG002
-        """Return nothing: it has no acceptance of its own."""
-        return ()
-
-    def joined(self, plan: Any, outcomes: Sequence[Verdict]) -> Verdict:  # noqa: ARG002
-        """Return the worst."""
-        return worst(outcomes)
-
-    def sheet(self, run: Any, asserted: Sequence[AssertionResult]) -> Sheet:
-        """Return the whole report."""
-        return self._findings(run).sheet(run, asserted)
-
-    def brief(self, run: Any, asserted: Sequence[AssertionResult]) -> RenderableType:
-        """Return the finding alone."""
-        return self._findings(run).brief(run, asserted)
-
-    def _findings(self, run: Any) -> Findings:
-        raise NotImplementedError
-
-
-class WarmUpStudy(_Starts):
+class WarmUpStudy(Study[WarmUpPlan]):
     """First requests after a warm-up, against those without one."""
 
     name = "warmup"
@@ -160,13 +132,22 @@ class WarmUpStudy(_Starts):
         often = fails_too_often(failed, started, failed_cold)
         return of_median(medians[unit], summary.rounds, MIN_ROUNDS, unreliable=often)
 
-    def _findings(self, run: WarmUpRun) -> Findings:
+    def sheet(self, run: WarmUpRun, asserted: Sequence[AssertionResult]) -> Sheet:
+        """Return the whole report."""
         from vestbench.studies.starts.sheet import warm_up_findings
 
-        return warm_up_findings(run)
+        return warm_up_findings(run).sheet(run, asserted)
+
+    def brief(
+        self, run: WarmUpRun, asserted: Sequence[AssertionResult]
+    ) -> RenderableType:
+        """Return the finding alone."""
+        from vestbench.studies.starts.sheet import warm_up_findings
+
+        return warm_up_findings(run).brief(run, asserted)
 
 
-class ConnectStudy(_Starts):
+class ConnectStudy(Study[ConnectPlan]):
     """Starts of a bot that warm their pool up, against starts that do not."""
 
     name = "connect"
@@ -209,10 +190,6 @@ class ConnectStudy(_Starts):
             in_series=False,
         )
 
-    def settlings(self, run: ConnectRun) -> tuple[Settling, ...]:  # noqa: ARG002
-        """Return nothing: it has no single saving."""
-        return ()
-
     def check_assertion(self, assertion: Assertion, plan: ConnectPlan) -> None:  # noqa: ARG002
         """Refuse an assertion of a saving or of reuse."""
         has = assertion.quantity not in ("saving", "reused")
@@ -225,11 +202,20 @@ class ConnectStudy(_Starts):
         requests = requests_of(run, assertion.group, self.belongs(run))
         yield from group_estimates(requests, assertion, run.plan.confidence)
 
-    def _findings(self, run: ConnectRun) -> Findings:
+    def sheet(self, run: ConnectRun, asserted: Sequence[AssertionResult]) -> Sheet:
+        """Return the whole report."""
         from vestbench.studies.starts.sheet import connect_findings
 
-        return connect_findings(run)
+        return connect_findings(run).sheet(run, asserted)
+
+    def brief(
+        self, run: ConnectRun, asserted: Sequence[AssertionResult]
+    ) -> RenderableType:
+        """Return the finding alone."""
+        from vestbench.studies.starts.sheet import connect_findings
+
+        return connect_findings(run).brief(run, asserted)
 
 
-WARM_UP: Study[WarmUpPlan] = WarmUpStudy()
-CONNECT: Study[ConnectPlan] = ConnectStudy()
+WARM_UP = WarmUpStudy()
+CONNECT = ConnectStudy()
