@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from math import inf
+from typing import Any
 
+from vestbench.assertions.grammar import Unit
 from vestbench.model.verdict import Verdict
 from vestbench.stats.decision import MedianSummary
 from vestbench.stats.shares import share_interval
@@ -22,6 +24,15 @@ class Estimate:
     # What there is to say whatever the interval is, and why.
     settled: tuple[Verdict, str] | None = None
     unreliable: bool = False  # the candidate fails too often for its saving to pass
+
+
+_MEDIANS = {Unit.MS: "saving", Unit.PERCENT: "percent", Unit.ROUND_TRIPS: "round_trips"}
+
+
+def in_unit(summary: Any, unit: Unit) -> MedianSummary | None:
+    """Return the median saving of a summary in a unit, if it has one."""
+    found: MedianSummary | None = getattr(summary, _MEDIANS[unit])
+    return found
 
 
 def invalid(why: str) -> Estimate:

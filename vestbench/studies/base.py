@@ -15,13 +15,11 @@ from vestbench.assertions.grammar import Assertion
 from vestbench.assertions.judge import AssertionResult
 from vestbench.model.request import Outcome
 from vestbench.model.run import Plan, RunOf
-from vestbench.model.verdict import Verdict, worst
+from vestbench.model.verdict import Verdict
 from vestbench.stats.decision import MedianSummary
 from vestbench.studies.parts.settling import Settling
 
 if TYPE_CHECKING:
-    from rich.console import RenderableType
-
     from vestbench.report.sheet import Sheet
 
 P_contra = TypeVar("P_contra", bound=Plan, contravariant=True)
@@ -50,9 +48,6 @@ class Sides:
 class Study(Protocol[P_contra]):
     """One kind of question. `P_contra` is the type of its plans.
 
-    A study without an acceptance of its own leaves out `accepted`; one whose acceptance
-    is not the worst of several has its own `joined`.
-
     Attributes:
         name: The command that measures it, as it stands in result files.
         plan: The type of its plans.
@@ -69,13 +64,12 @@ class Study(Protocol[P_contra]):
     def summary(self) -> type[Any]:
         """The type of what `summarise` returns."""
 
-    def check(self, run: RunOf[P_contra]) -> None:  # noqa: ARG002
-        """Refuse a run whose parts do not fit together; by default all of them do.
+    def check(self, run: RunOf[P_contra]) -> None:
+        """Refuse a run whose parts do not fit together.
 
         Raises:
             ValueError: They do not; the message says which.
         """
-        return
 
     def groups(self, plan: P_contra) -> tuple[str, ...]:
         """Return the names of the groups of requests that can be asserted of."""
@@ -92,9 +86,8 @@ class Study(Protocol[P_contra]):
     def saving(self, run: RunOf[P_contra]) -> Saving:
         """Return what the run found of its saving."""
 
-    def settlings(self, run: RunOf[P_contra]) -> tuple[Settling, ...]:  # noqa: ARG002
+    def settlings(self, run: RunOf[P_contra]) -> tuple[Settling, ...]:
         """Return how each saving of the run settled; empty without one."""
-        return ()
 
     def check_assertion(self, assertion: Assertion, plan: P_contra) -> None:
         """Refuse an assertion of what a run of this plan does not have.
@@ -108,18 +101,11 @@ class Study(Protocol[P_contra]):
     ) -> Iterator[tuple[str, Estimate]]:
         """Yield what is known of the quantity that is asserted of, by its full name."""
 
-    def accepted(self, run: RunOf[P_contra]) -> tuple[AssertionResult, ...]:  # noqa: ARG002
+    def accepted(self, run: RunOf[P_contra]) -> tuple[AssertionResult, ...]:
         """Return what the run itself was to reach, judged; empty if that is nothing."""
-        return ()
 
-    def joined(self, plan: P_contra, outcomes: Sequence[Verdict]) -> Verdict:  # noqa: ARG002
+    def joined(self, plan: P_contra, outcomes: Sequence[Verdict]) -> Verdict:
         """Return what several outcomes of `accepted` make together."""
-        return worst(outcomes)
 
     def sheet(self, run: RunOf[P_contra], asserted: Sequence[AssertionResult]) -> Sheet:
         """Return the whole report, with what the plan asserts as it was judged."""
-
-    def brief(
-        self, run: RunOf[P_contra], asserted: Sequence[AssertionResult]
-    ) -> RenderableType:
-        """Return the verdict alone, likewise."""

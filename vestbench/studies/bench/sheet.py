@@ -6,7 +6,6 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 from rich import box
-from rich.console import Group as Lines
 from rich.console import RenderableType
 from rich.table import Table
 from rich.text import Text
@@ -76,11 +75,6 @@ def bench_report(run: BenchRun, asserted: Sequence[AssertionResult]) -> Sheet:
         parts=tuple(parts),
         warnings=tuple(bench_warnings(run, summary)),
     )
-
-
-def bench_brief(run: BenchRun, asserted: Sequence[AssertionResult]) -> RenderableType:
-    """Return the verdict of a bench run."""
-    return Lines(*_headline(run, summarise_bench(run)), *asserted_part(asserted))
 
 
 def _headline(run: BenchRun, summary: BenchSummary) -> Iterator[Text]:

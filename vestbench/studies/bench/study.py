@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from itertools import chain
 from statistics import median
 from typing import TYPE_CHECKING
 
-from vestbench.assertions.estimates import Estimate, invalid, of_median
+from vestbench.assertions.estimates import Estimate, in_unit, invalid, of_median
 from vestbench.assertions.grammar import Assertion, Unit
 from vestbench.assertions.judge import AssertionResult, accepted
 from vestbench.model.request import NS_PER_MS, Outcome, Sample
@@ -23,23 +22,17 @@ from vestbench.studies.bench.summary import (
     summarise_bench,
 )
 from vestbench.studies.parts.groups import fails_too_often, side_of
-from vestbench.studies.parts.quantities import (
-    check_whole,
-    group_estimates,
-    of_count,
-    requests_of,
-)
+from vestbench.studies.parts.quantities import of_count
 from vestbench.studies.parts.settling import Settling, settled
+from vestbench.studies.parts.study import Common, all_outcomes, check_whole
 
 if TYPE_CHECKING:
-    from rich.console import RenderableType
-
     from vestbench.report.sheet import Sheet
 
 _GROUPS = ("cold", "subsequent")
 
 
-def group_by_proof(outcome: Outcome) -> str:
+def _group(outcome: Outcome) -> str:
     """Return the group of a request: what it was, or was to be if it failed."""
     reused = outcome.reused if isinstance(outcome, Sample) else side_of(outcome)
     return _GROUPS[bool(reused)]
@@ -47,8 +40,7 @@ def group_by_proof(outcome: Outcome) -> str:
 
 def sides_by_proof(run: Run) -> Sides:
     """Return the requests that opened a connection, and those that reused one."""
-    outcomes = chain[Outcome](run.samples, run.failures)
-    return Sides(names=_GROUPS, outcomes=((group_by_proof(o), o) for o in outcomes))
+    return Sides(names=_GROUPS, outcomes=((_group(o), o) for o in all_outcomes(run)))
 
 
 def savings_by_proof(run: Run) -> list[float]:
@@ -59,38 +51,30 @@ def savings_by_proof(run: Run) -> list[float]:
         side = later if sample.reused else cold
         latency_ms = sample.latency_ns / NS_PER_MS
         side.setdefault(sample.slot.session, []).append(latency_ms)
-    return [
-        median(cold[place]) - median(later[place])
-        for place in sorted(cold)
-        if place in later
-    ]
+    both = [session for session in sorted(cold) if session in later]
+    return [median(cold[session]) - median(later[session]) for session in both]
 
 
-class BenchStudy(Study[BenchPlan]):
-    """Cold against subsequent requests."""
-
+class _Bench(Common[BenchPlan]):
     name = "bench"
     plan = BenchPlan
     summary = BenchSummary
 
-    def groups(self, plan: BenchPlan) -> tuple[str, ...]:  # noqa: ARG002
-        """Return the names of its groups: by proof, not by intention."""
+    def groups(self, plan: BenchPlan) -> tuple[str, ...]:
+        del plan  # they are told by proof, not by intention
         return _GROUPS
 
-    def belongs(self, run: BenchRun) -> Callable[[Outcome], tuple[str]]:  # noqa: ARG002
-        """Return what tells to which group a request belongs."""
-        return lambda outcome: (group_by_proof(outcome),)
+    def belongs(self, run: BenchRun) -> Callable[[Outcome], tuple[str]]:
+        del run
+        return lambda outcome: (_group(outcome),)
 
     def sides(self, run: BenchRun) -> Sides:
-        """Return its groups: both are set against each other."""
         return sides_by_proof(run)
 
     def summarise(self, run: BenchRun) -> BenchSummary:
-        """Return all that is derived from a run."""
         return summarise_bench(run)
 
     def saving(self, run: BenchRun) -> Saving:
-        """Return what the run found of its saving."""
         found = summarise_bench(run)
         n = found.saving.rounds if found.saving is not None else 0
         return Saving(
@@ -102,13 +86,11 @@ class BenchStudy(Study[BenchPlan]):
         )
 
     def settlings(self, run: BenchRun) -> tuple[Settling, ...]:
-        """Return how its saving settled, session by session."""
         votes = [vote for _, vote in session_votes(run)]
         plan = run.plan
         return (settled("session", votes, plan.min_saving_ms, plan.confidence),)
 
     def check_assertion(self, assertion: Assertion, plan: BenchPlan) -> None:
-        """Refuse an assertion of what a run of this plan does not have."""
         check_whole(assertion)
         if assertion.quantity == "saving" and find_strategy(plan.strategy).opens:
             raise ValueError(f"{assertion.text!r}: nothing is saved with --unpooled")
@@ -116,7 +98,6 @@ class BenchStudy(Study[BenchPlan]):
     def estimates(
         self, run: BenchRun, assertion: Assertion
     ) -> Iterator[tuple[str, Estimate]]:
-        """Yield what is known of the quantity that is asserted of."""
         if assertion.quantity == "saving":
             yield "saving", self._saving(run, assertion.unit)
         elif assertion.quantity == "reused":
@@ -124,32 +105,24 @@ class BenchStudy(Study[BenchPlan]):
             found = reuse.reused, reuse.expected
             yield assertion.name, of_count(found, assertion, run.plan.confidence)
         else:
-            requests = requests_of(run, assertion.group, self.belongs(run))
-            yield from group_estimates(requests, assertion, run.plan.confidence)
+            yield from super().estimates(run, assertion)
 
     def _saving(self, run: BenchRun, unit: Unit) -> Estimate:
         found = summarise_bench(run)
         if found.acceptance is None:
             return invalid("no connection was to be kept open")
+        if found.why is Reason.NOT_REUSED:
+            return invalid("connections were not reused")
         if found.acceptance is Verdict.INVALID or found.saving is None:
-            none = found.why is Reason.NOT_REUSED
-            return invalid(
-                "connections were not reused" if none else "nothing was cold"
-            )
+            return invalid("nothing was cold")
         failed = [side_of(failure) for failure in run.failures]
         often = fails_too_often(
             failed.count(True), found.reuse.expected, failed.count(False)
         )
-        medians = {
-            Unit.MS: found.saving,
-            Unit.PERCENT: found.percent,
-            Unit.ROUND_TRIPS: found.round_trips,
-        }
         n = found.saving.rounds
-        return of_median(medians[unit], n, MIN_ROUNDS, unreliable=often)
+        return of_median(in_unit(found, unit), n, MIN_ROUNDS, unreliable=often)
 
     def accepted(self, run: BenchRun) -> tuple[AssertionResult, ...]:
-        """Return its acceptance, if it was gated on it or asked for nothing else."""
         if run.plan.assertions and not run.plan.gate:
             return ()
         found = summarise_bench(run)
@@ -167,18 +140,9 @@ class BenchStudy(Study[BenchPlan]):
         )
 
     def sheet(self, run: BenchRun, asserted: Sequence[AssertionResult]) -> Sheet:
-        """Return the whole report."""
         from vestbench.studies.bench.sheet import bench_report
 
         return bench_report(run, asserted)
 
-    def brief(
-        self, run: BenchRun, asserted: Sequence[AssertionResult]
-    ) -> RenderableType:
-        """Return the verdict alone."""
-        from vestbench.studies.bench.sheet import bench_brief
 
-        return bench_brief(run, asserted)
-
-
-STUDY = BenchStudy()
+STUDY: Study[BenchPlan] = _Bench()

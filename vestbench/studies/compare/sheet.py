@@ -6,7 +6,6 @@ from collections.abc import Iterator, Sequence
 from math import inf, isfinite
 
 from rich import box
-from rich.console import Group as Lines
 from rich.console import RenderableType
 from rich.table import Table
 from rich.text import Text
@@ -109,13 +108,6 @@ def _stacks(run: CompareRun, summary: CompareSummary) -> Iterator[RenderableType
     if unhonoured:
         yield ""
         yield unhonoured_table(unhonoured)
-
-
-def compare_brief(
-    run: CompareRun, asserted: Sequence[AssertionResult]
-) -> RenderableType:
-    """Return the verdicts of a comparison."""
-    return Lines(*_headlines(run, summarise_compare(run)), *asserted_part(asserted))
 
 
 def _target_text(summary: CompareSummary) -> str:

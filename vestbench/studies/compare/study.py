@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from vestbench.assertions.estimates import Estimate, invalid, of_median
+from vestbench.assertions.estimates import Estimate, in_unit, invalid, of_median
 from vestbench.assertions.grammar import Assertion, Unit
 from vestbench.assertions.judge import AssertionResult, accepted
 from vestbench.model.request import NS_PER_MS, Outcome, Sample
@@ -23,36 +23,25 @@ from vestbench.studies.compare.summary import (
     summarise_compare,
 )
 from vestbench.studies.parts.groups import fails_too_often
-from vestbench.studies.parts.quantities import group_estimates, requests_of
 from vestbench.studies.parts.settling import Settling
+from vestbench.studies.parts.study import Common
 
 if TYPE_CHECKING:
-    from rich.console import RenderableType
-
     from vestbench.report.sheet import Sheet
 
 
-class CompareStudy(Study[ComparePlan]):
-    """Ways of connecting against each other."""
-
+class _Compare(Common[ComparePlan]):
     name = "compare"
     plan = ComparePlan
     summary = CompareSummary
 
     def check(self, run: CompareRun) -> None:
-        """Refuse a run whose target is not known."""
         target_of(run)
 
     def groups(self, plan: ComparePlan) -> tuple[str, ...]:
-        """Return the labels of the arms."""
         return tuple(arm.label for arm in plan.arms)
 
-    def belongs(self, run: CompareRun) -> Callable[[Outcome], tuple[str]]:  # noqa: ARG002
-        """Return what tells to which arm a request belongs."""
-        return lambda outcome: (outcome.slot.arm,)
-
     def sides(self, run: CompareRun) -> Sides:
-        """Return the arms with the control first, and only whole rounds."""
         labels = sorted(
             self.groups(run.plan), key=lambda name: name != run.plan.control
         )
@@ -60,11 +49,9 @@ class CompareStudy(Study[ComparePlan]):
         return Sides(names=tuple(labels), outcomes=outcomes)
 
     def summarise(self, run: CompareRun) -> CompareSummary:
-        """Return all that is derived from a run."""
         return summarise_compare(run)
 
     def saving(self, run: CompareRun) -> Saving:
-        """Return what the run found of the saving of its first candidate."""
         found = summarise_compare(run)
         pair = found.pairs[0]
         stated = pair.acceptance is not Verdict.INVALID and pair.rounds > 1
@@ -83,18 +70,15 @@ class CompareStudy(Study[ComparePlan]):
         )
 
     def settlings(self, run: CompareRun) -> tuple[Settling, ...]:
-        """Return how the saving of each candidate settled, round by round."""
         return settlings_of(run)
 
     def check_assertion(self, assertion: Assertion, plan: ComparePlan) -> None:
-        """Refuse an assertion of the saving of the control."""
         if assertion.quantity == "saving" and assertion.group == plan.control:
             raise ValueError(f"{assertion.text!r}: {assertion.group} is no candidate")
 
     def estimates(
         self, run: CompareRun, assertion: Assertion
     ) -> Iterator[tuple[str, Estimate]]:
-        """Yield what is known of the quantity that is asserted of."""
         group = assertion.group
         if assertion.quantity == "saving":
             for candidate in [group] if group else _candidates(run.plan):
@@ -105,13 +89,15 @@ class CompareStudy(Study[ComparePlan]):
         if wrong:
             yield assertion.name, invalid(wrong)
             return
-        requests = requests_of(run, group, self.belongs(run))
-        if assertion.quantity == "reused" and not group:
-            requests = (each for each in requests if _should_reuse(run.plan, each))
-        yield from group_estimates(requests, assertion, run.plan.confidence)
+        yield from super().estimates(run, assertion)
+
+    def meant(self, run: CompareRun, assertion: Assertion) -> Iterable[Outcome]:
+        requests = self.requests(run, assertion.group)
+        if assertion.quantity == "reused" and not assertion.group:
+            return (each for each in requests if _should_reuse(run.plan, each))
+        return requests
 
     def accepted(self, run: CompareRun) -> tuple[AssertionResult, ...]:
-        """Return the acceptance of each pair of arms."""
         found = summarise_compare(run)
         target = f"{found.target:.4g}{'%' if found.percent_target else 'ms'}"
         several = len(found.pairs) > 1
@@ -128,22 +114,12 @@ class CompareStudy(Study[ComparePlan]):
         )
 
     def joined(self, plan: ComparePlan, outcomes: Sequence[Verdict]) -> Verdict:
-        """Return what the pairs make together: all have to pass, or any."""
         return overall(outcomes, plan.question)
 
     def sheet(self, run: CompareRun, asserted: Sequence[AssertionResult]) -> Sheet:
-        """Return the whole report."""
         from vestbench.studies.compare.sheet import compare_report
 
         return compare_report(run, asserted)
-
-    def brief(
-        self, run: CompareRun, asserted: Sequence[AssertionResult]
-    ) -> RenderableType:
-        """Return the verdicts alone."""
-        from vestbench.studies.compare.sheet import compare_brief
-
-        return compare_brief(run, asserted)
 
 
 def _compared(plan: ComparePlan) -> tuple[str, str]:
@@ -180,13 +156,8 @@ def _saving(run: CompareRun, candidate: str, unit: Unit) -> Estimate:
         return invalid("an arm was not what it is called")
     failed = {arm.label: sum(n for _, n in arm.failures) for arm in summary.arms}
     ours, control = failed[pair.candidate], failed[summary.control]
-    medians = {
-        Unit.MS: pair.saving,
-        Unit.PERCENT: pair.percent,
-        Unit.ROUND_TRIPS: pair.round_trips,
-    }
     found = of_median(
-        medians[unit],
+        in_unit(pair, unit),
         pair.rounds,
         run.plan.min_rounds,
         unreliable=fails_too_often(ours, pair.rounds, control),
@@ -209,4 +180,4 @@ def _with_reason(
     return found
 
 
-STUDY = CompareStudy()
+STUDY: Study[ComparePlan] = _Compare()

@@ -98,26 +98,3 @@ def requests_of(
     for outcome in chain[Outcome](run.samples, run.failures):
         if not group or group in belongs(outcome):
             yield outcome
-
-
-def check_has(assertion: Assertion, *, name: str, has: bool) -> None:
-    """Refuse an assertion of a quantity that runs of this kind do not have.
-
-    Raises:
-        ValueError: They do not have it.
-    """
-    if not has:
-        what = assertion.quantity
-        raise ValueError(f"{assertion.text!r}: a run of {name} has no {what}")
-
-
-def check_whole(assertion: Assertion) -> None:
-    """Refuse an assertion of a group's saving or reuse where only the run has them.
-
-    Raises:
-        ValueError: It is of a group.
-    """
-    if assertion.group and assertion.quantity == "saving":
-        raise ValueError(f"{assertion.text!r}: {assertion.group} is no candidate")
-    if assertion.group and assertion.quantity == "reused":
-        raise ValueError(f"{assertion.text!r}: reused is of the whole run")

@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from math import isfinite
 
 from rich import box
-from rich.console import Group as Lines
 from rich.console import RenderableType
 from rich.table import Table
 from rich.text import Text
@@ -77,10 +76,6 @@ class Findings:
             parts=tuple(parts),
             warnings=(*notes_of(run), *link_warnings(run, disturbed_samples(run))),
         )
-
-    def brief(self, run: Run, asserted: Sequence[AssertionResult]) -> RenderableType:
-        """Return the finding alone."""
-        return Lines(self.headline, *ending_lines(run), *asserted_part(asserted))
 
 
 # --- warmup --------------------------------------------------------------------------
