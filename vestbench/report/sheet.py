@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from itertools import pairwise
 from typing import Any
 
-from rich.console import Console, ConsoleOptions, Group, RenderableType, RenderResult
+from rich.console import Console, ConsoleOptions, RenderableType, RenderResult
 from rich.table import Table
 from rich.text import Text
 
@@ -87,11 +87,6 @@ class Sheet:
     conditions: Table
     parts: tuple[RenderableType, ...]  # an empty text is an empty line
     warnings: tuple[str, ...]
-
-    @property
-    def brief(self) -> RenderableType:
-        """The verdict alone."""
-        return Group(*self.headline, *self.asserted)
 
     def __rich_console__(
         self, console: Console, options: ConsoleOptions

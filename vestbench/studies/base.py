@@ -20,6 +20,8 @@ from vestbench.stats.decision import MedianSummary
 from vestbench.studies.parts.settling import Settling
 
 if TYPE_CHECKING:
+    from rich.text import Text
+
     from vestbench.report.sheet import Sheet
 
 P_contra = TypeVar("P_contra", bound=Plan, contravariant=True)
@@ -106,6 +108,9 @@ class Study(Protocol[P_contra]):
 
     def joined(self, plan: P_contra, outcomes: Sequence[Verdict]) -> Verdict:
         """Return what several outcomes of `accepted` make together."""
+
+    def headline(self, run: RunOf[P_contra]) -> Sequence[Text]:
+        """Return the verdict in a few lines, with which the report begins."""
 
     def sheet(self, run: RunOf[P_contra], asserted: Sequence[AssertionResult]) -> Sheet:
         """Return the whole report, with what the plan asserts as it was judged."""

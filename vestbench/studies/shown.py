@@ -21,4 +21,8 @@ def show_run(run: Run) -> Sheet:
 
 def show_brief(run: Run) -> RenderableType:
     """Return the verdict of any run."""
-    return show_run(run).brief
+    from rich.console import Group
+
+    from vestbench.studies.parts.asserted import asserted_part
+
+    return Group(*study_of(run).headline(run), *asserted_part(asserted_of(run)))

@@ -69,12 +69,17 @@ def bench_report(run: BenchRun, asserted: Sequence[AssertionResult]) -> Sheet:
     if summary.kernel is not None:
         parts += ["", *kernel_lines(summary.kernel, run.plan.confidence)]
     return Sheet(
-        headline=tuple(_headline(run, summary)),
+        headline=bench_headline(run),
         asserted=tuple(asserted_part(asserted)),
         conditions=conditions_table(run),
         parts=tuple(parts),
         warnings=tuple(bench_warnings(run, summary)),
     )
+
+
+def bench_headline(run: BenchRun) -> tuple[Text, ...]:
+    """Return the verdict of a bench run."""
+    return tuple(_headline(run, summarise_bench(run)))
 
 
 def _headline(run: BenchRun, summary: BenchSummary) -> Iterator[Text]:

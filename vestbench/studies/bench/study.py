@@ -27,6 +27,8 @@ from vestbench.studies.parts.settling import Settling, settled
 from vestbench.studies.parts.study import Common, all_outcomes, check_whole
 
 if TYPE_CHECKING:
+    from rich.text import Text
+
     from vestbench.report.sheet import Sheet
 
 _GROUPS = ("cold", "subsequent")
@@ -138,6 +140,11 @@ class _Bench(Common[BenchPlan]):
                 found.saving.rounds if found.saving is not None else 0,
             ),
         )
+
+    def headline(self, run: BenchRun) -> Sequence[Text]:
+        from vestbench.studies.bench.sheet import bench_headline
+
+        return bench_headline(run)
 
     def sheet(self, run: BenchRun, asserted: Sequence[AssertionResult]) -> Sheet:
         from vestbench.studies.bench.sheet import bench_report

@@ -86,7 +86,7 @@ def compare_report(run: CompareRun, asserted: Sequence[AssertionResult]) -> Shee
         parts += ["", Figure("Latency, one axis", _picture(run, summary))]
     parts += ["", build_line(run)]
     return Sheet(
-        headline=tuple(_headlines(run, summary)),
+        headline=compare_headline(run),
         asserted=tuple(asserted_part(asserted)),
         conditions=conditions_table(run),
         parts=tuple(parts),
@@ -114,6 +114,11 @@ def _target_text(summary: CompareSummary) -> str:
     """Return the saving asked for: `≥ 50 ms`, `≥ 30 %`."""
     unit = "%" if summary.percent_target else "ms"
     return f"≥ {summary.target:.4g} {unit}"
+
+
+def compare_headline(run: CompareRun) -> tuple[Text, ...]:
+    """Return the verdicts of a comparison."""
+    return tuple(_headlines(run, summarise_compare(run)))
 
 
 def _headlines(run: CompareRun, summary: CompareSummary) -> Iterator[Text]:

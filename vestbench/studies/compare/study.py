@@ -27,6 +27,8 @@ from vestbench.studies.parts.settling import Settling
 from vestbench.studies.parts.study import Common
 
 if TYPE_CHECKING:
+    from rich.text import Text
+
     from vestbench.report.sheet import Sheet
 
 
@@ -115,6 +117,11 @@ class _Compare(Common[ComparePlan]):
 
     def joined(self, plan: ComparePlan, outcomes: Sequence[Verdict]) -> Verdict:
         return overall(outcomes, plan.question)
+
+    def headline(self, run: CompareRun) -> Sequence[Text]:
+        from vestbench.studies.compare.sheet import compare_headline
+
+        return compare_headline(run)
 
     def sheet(self, run: CompareRun, asserted: Sequence[AssertionResult]) -> Sheet:
         from vestbench.studies.compare.sheet import compare_report

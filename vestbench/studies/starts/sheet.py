@@ -61,6 +61,10 @@ class Findings:
     table: Table
     notes: Sequence[str]
 
+    def lines(self, run: Run) -> tuple[Text, ...]:
+        """Return the finding, and how the run ended."""
+        return (self.headline, *ending_lines(run))
+
     def sheet(self, run: Run, asserted: Sequence[AssertionResult]) -> Sheet:
         """Return the whole report."""
         notes = (Text(note, style="dim") for note in self.notes)
@@ -70,7 +74,7 @@ class Findings:
             parts += [failures, ""]
         parts.append(build_line(run))
         return Sheet(
-            headline=(self.headline, *ending_lines(run)),
+            headline=self.lines(run),
             asserted=tuple(asserted_part(asserted)),
             conditions=conditions_table(run),
             parts=tuple(parts),

@@ -32,6 +32,8 @@ from vestbench.studies.starts.summary import (
 )
 
 if TYPE_CHECKING:
+    from rich.text import Text
+
     from vestbench.report.sheet import Sheet
 
 _ARMS = {WARMED: "warmed", NOT_WARMED: "not-warmed"}
@@ -110,6 +112,11 @@ class _WarmUp(Common[WarmUpPlan]):
         found, rounds = in_unit(summary, unit), summary.rounds
         return of_median(found, rounds, MIN_ROUNDS, unreliable=often)
 
+    def headline(self, run: WarmUpRun) -> Sequence[Text]:
+        from vestbench.studies.starts.sheet import warm_up_findings
+
+        return warm_up_findings(run).lines(run)
+
     def sheet(self, run: WarmUpRun, asserted: Sequence[AssertionResult]) -> Sheet:
         from vestbench.studies.starts.sheet import warm_up_findings
 
@@ -151,6 +158,11 @@ class _Connect(Common[ConnectPlan]):
             each=savings_by_proof(run),
             in_series=False,
         )
+
+    def headline(self, run: ConnectRun) -> Sequence[Text]:
+        from vestbench.studies.starts.sheet import connect_findings
+
+        return connect_findings(run).lines(run)
 
     def sheet(self, run: ConnectRun, asserted: Sequence[AssertionResult]) -> Sheet:
         from vestbench.studies.starts.sheet import connect_findings
