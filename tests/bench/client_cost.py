@@ -33,6 +33,7 @@ from rich.table import Table
 
 from tests.bench.figures import FEWEST, Bar, Figure, at_least, carry_out, figure
 from vestbench.model.client import PoolSettings, SessionPlan
+from vestbench.model.columns import client_ns
 from vestbench.model.request import NS_PER_MS, RequestSpec, Role, Sample, Slot
 from vestbench.model.simulated import ExchangeSpec
 from vestbench.running.ports import Session
@@ -132,7 +133,7 @@ def measure(pair: Pair, spec: RequestSpec, rng: random.Random) -> Batch:
     if not all(sample.reused for sample in samples):
         message = "not all requests reused their connection"
         raise ConnectionError(message)
-    times: list[int | None] = [sample.client_ns for sample in samples]
+    times: list[int | None] = [client_ns(sample) for sample in samples]
     known = [ns for ns in times if ns is not None]
     return Batch(
         ours=median(sample.latency_ns for sample in samples) / NS_PER_MS,

@@ -56,6 +56,7 @@ from tests.bench.programs import Spawn, find, output_of
 from tests.bench.raw_socket import Stamps
 from tests.bench.stored import link_account
 from vestbench.model.client import PoolSettings, SessionPlan
+from vestbench.model.columns import network_ns
 from vestbench.model.request import NS_PER_MS, Failure, RequestSpec, Role, Sample, Slot
 from vestbench.model.simulated import ExchangeSpec, LinkReport, LinkSpec
 from vestbench.simulator.venue import SimulatedVenue
@@ -98,7 +99,7 @@ def of_sample(sample: Sample) -> dict[str, float]:
         "tls": sample.tls_ns,
         "wait": window,
         "window": window,
-        "network": sample.network_ns,
+        "network": network_ns(sample),
         "total": sample.latency_ns,
     }
     return {name: ns / NS_PER_MS for name, ns in found.items() if ns is not None}

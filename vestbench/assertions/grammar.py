@@ -25,16 +25,11 @@ from dataclasses import dataclass
 from enum import StrEnum
 from fractions import Fraction
 
-from vestbench.studies.parts.groups import PHASES
+from vestbench.model.columns import COLUMNS
 
 QUANTILES = {"p50": 0.5, "p90": 0.9, "p99": 0.99}
-METRICS = ("latency", *PHASES, "client")
 COUNTS = ("failures", "connections")
 SHARES = ("reused", "failures")
-_FORMS = (
-    "saving, reused, failures, connections, and p50, p90, p99 or max, alone or of a "
-    f"phase ({', '.join((*PHASES, 'client'))})"
-)
 _TEXT = re.compile(
     r"\s*(?P<quantity>[\w.@+-]*[\w])\s*(?P<operator>[<>]=?|==)\s*"
     r"(?P<number>-?(?:\d+(?:\.\d+)?|\.\d+))\s*(?P<unit>%|[a-z ]*?)\s*",
@@ -98,7 +93,7 @@ class Assertion:
 
     text: str  # with single blanks
     group: str  # empty for the whole run
-    metric: str  # of METRICS; empty where the quantity is no quantile
+    metric: str  # such as latency or tls; empty where the quantity is no quantile
     quantity: str
     operator: Operator
     limit: Fraction  # in `unit`
@@ -161,12 +156,20 @@ def _quantity(text: str) -> tuple[str, str, str]:
     rest, _, last = text.rpartition(".")
     if last in QUANTILES or last == "max":
         group, _, metric = rest.rpartition(".")
-        if metric in METRICS:
+        if metric in _metrics():
             return group, metric, last
         return rest, "latency", last
     if last in ("saving", "reused", *COUNTS):
         return rest, "", last
-    raise ValueError(f"{text!r} is no quantity: use {_FORMS}")
+    raise ValueError(
+        f"{text!r} is no quantity: use saving, reused, failures, connections, and p50, "
+        f"p90, p99 or max, alone or of a phase ({', '.join(_metrics()[1:])})"
+    )
+
+
+def _metrics() -> list[str]:
+    """Return the durations that have quantiles, the latency first."""
+    return [column.title for column in COLUMNS.metrics]
 
 
 def _check_unit(found: Assertion) -> None:

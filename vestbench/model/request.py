@@ -7,6 +7,7 @@ quickly. Clock readings and measured durations are integer nanoseconds (`_ns`); 
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
 from enum import StrEnum
 from operator import attrgetter
@@ -145,22 +146,8 @@ class Sample:
     kernel_send_ns: int | None = None
     kernel_receive_ns: int | None = None
     sign_ns: int | None = None  # before the phases of the network
-
-    @property
-    def network_ns(self) -> int | None:
-        """The sum of the phases of the network, in ns; None where not known."""
-        if self.send_ns is None or self.wait_ns is None or self.receive_ns is None:
-            return None
-        opening = (self.dns_ns or 0) + (self.connect_ns or 0) + (self.tls_ns or 0)
-        return opening + self.send_ns + self.wait_ns + self.receive_ns
-
-    @property
-    def client_ns(self) -> int | None:
-        """Latency minus signing and the phases: what the HTTP library itself costs."""
-        network_ns = self.network_ns
-        if network_ns is None:
-            return None
-        return self.latency_ns - (self.sign_ns or 0) - network_ns
+    # Values of columns that have no field here, by what the field would be called.
+    extra: Mapping[str, Any] | None = None
 
 
 @quickly_pickled
@@ -176,6 +163,7 @@ class Failure:
     status: int | None = None
     reused: bool | None = None  # None where no connection was reached
     retry_after_s: float | None = None  # what a 429 asked for
+    extra: Mapping[str, Any] | None = None  # as a sample's
 
 
 Outcome = Sample | Failure

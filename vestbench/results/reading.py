@@ -11,7 +11,7 @@ from typing import Any, Protocol
 from vestbench.errors import InvalidRunError, UsageError, reason_of
 from vestbench.model.request import Failure, Sample
 from vestbench.model.run import Conclusion, Conditions, Plan, Run
-from vestbench.results.columns import FAILURE, SAMPLE, outcomes_of, size_of
+from vestbench.results.columns import outcomes_of, size_of
 from vestbench.results.naming import FORMAT, PARTIAL
 from vestbench.results.validation import validated
 from vestbench.spool import Spool
@@ -182,10 +182,10 @@ class _Outcomes:
         if self._claimed > self._size:
             raise ValueError("it says it holds more outcomes than it has bytes")
         for table in blocks.get("samples", []):
-            for sample in outcomes_of(SAMPLE, Sample, table):
+            for sample in outcomes_of(Sample, table):
                 self.samples.append(sample)
         for table in blocks.get("failures", []):
-            for failure in outcomes_of(FAILURE, Failure, table):
+            for failure in outcomes_of(Failure, table):
                 self.failures.append(failure)
 
 

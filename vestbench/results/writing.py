@@ -16,7 +16,7 @@ import tomli_w
 from vestbench.errors import UsageError, reason_of
 from vestbench.model.request import Failure, Outcome, Sample
 from vestbench.model.run import Conclusion, Conditions, Plan
-from vestbench.results.columns import FAILURE, SAMPLE, block_of
+from vestbench.results.columns import block_of
 from vestbench.results.naming import FORMAT, partial_of
 
 _BLOCK = 256  # outcomes in a block at most
@@ -143,9 +143,9 @@ class RunWriter:
         failures = [outcome for outcome in waiting if isinstance(outcome, Failure)]
         blocks = ""
         if samples:
-            blocks = _text(block_of(SAMPLE, samples), "[[samples]]\n")
+            blocks = _text(block_of(Sample, samples), "[[samples]]\n")
         if failures:
-            blocks += _text(block_of(FAILURE, failures), "[[failures]]\n")
+            blocks += _text(block_of(Failure, failures), "[[failures]]\n")
         # A lone surrogate, as in a file name that is not UTF-8, has no encoding.
         data = (blocks + text).encode(errors="replace")
         end, taken = self._end + len(data), self._taken + len(waiting)

@@ -31,6 +31,7 @@ from tests.support.records import (
 from tests.support.studies import conditioned
 from vestbench.config import resolve
 from vestbench.errors import InvalidRunError
+from vestbench.model.columns import COLUMNS
 from vestbench.model.request import FailureKind, Outcome, Role, Sample
 from vestbench.model.run import Run
 from vestbench.model.strategy import UNPOOLED
@@ -38,7 +39,7 @@ from vestbench.report.settings import settings_table
 from vestbench.report.units import interval, ms, percent, plain, plural
 from vestbench.stats.decision import Interval
 from vestbench.studies.document import document, summary_of
-from vestbench.studies.parts.groups import PHASES, Group, metric
+from vestbench.studies.parts.groups import Group, metric
 from vestbench.studies.parts.waterfall import Waterfall
 from vestbench.studies.registry import load_run
 from vestbench.studies.shown import show_brief, show_run
@@ -661,7 +662,7 @@ EIGHTHS = " ▏▎▍▌▋▊▉█"
 
 
 def group(name: str, **durations: float) -> Group:
-    order = (*PHASES, "client")
+    order = [column.title for column in COLUMNS.parts]
     found = [metric(n, [durations[n]], 0.95) for n in order if n in durations]
     whole = metric("latency", [sum(durations.values())], 0.95)
     return Group(name=name, metrics=(whole, *found), failures=0)

@@ -8,14 +8,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 
+from vestbench.model.columns import COLUMNS
 from vestbench.report.html.axis import Scale
 from vestbench.report.html.markup import Markup, tag
 from vestbench.report.units import ms, plural
 from vestbench.stats.quantiles import histogram, quantile
 from vestbench.studies.parts.distribution import axis_of
-
-# Phases that keeping the connection open saves; they are hatched as well as coloured.
-OPENING = ("dns", "connect", "tls", "connect+tls")
 
 _ROW = 20.0
 _VALUE_ROOM = 78.0  # for "102.1 ms" behind a bar, in a wide font
@@ -120,7 +118,9 @@ def _cascade(
         y = top + _ROW * place
         x, end = scale.at(begin), scale.at(begin + duration)
         length = max(2.0, end - x)
-        kind = "opening" if phase in OPENING else "request"
+        # Those that a relay cannot tell from each other are one phase.
+        opens = COLUMNS.opening.keys() >= set(phase.split("+"))
+        kind = "opening" if opens else "request"
         yield words(8, y + 14, phase)
         yield box(x, y + 3, length, _ROW - 6, kind)
         if kind == "opening":

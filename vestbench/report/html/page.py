@@ -15,9 +15,10 @@ from pathlib import Path
 from rich.text import Text
 
 from vestbench.assertions.judge import AssertionResult
+from vestbench.model.columns import COLUMNS
 from vestbench.model.run import Run
 from vestbench.model.verdict import Verdict
-from vestbench.report.html.charts import OPENING, distributions, waterfall
+from vestbench.report.html.charts import distributions, waterfall
 from vestbench.report.html.markup import Markup, join, tag
 from vestbench.report.html.settling import said, settling
 from vestbench.report.html.tables import (
@@ -188,11 +189,12 @@ def _settled(course: Settling, conditions: str) -> Markup | None:
 
 
 def _legend() -> Markup:
+    opening = ", ".join(COLUMNS.opening)
     return join(
         (
             "Median request, phase by phase, to scale. ",
             tag("span", class_="key opening"),
-            f" Hatched is what opening a connection costs ({', '.join(OPENING[:3])}); ",
+            f" Hatched is what opening a connection costs ({opening}); ",
             tag("span", class_="key request"),
             " plain is the request itself.",
         )

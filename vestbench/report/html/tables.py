@@ -9,10 +9,11 @@ from rich.console import RenderableType
 from rich.table import Table
 from rich.text import Text
 
+from vestbench.model.columns import COLUMNS, Column
 from vestbench.model.request import Outcome
 from vestbench.model.run import Run
 from vestbench.report.html.markup import Markup, join, tag
-from vestbench.report.requests import COLUMNS, Column, in_order
+from vestbench.report.requests import in_order
 from vestbench.report.sheet import (
     CaptionedTable,
     TableRow,
@@ -24,13 +25,6 @@ from vestbench.report.sheet import (
 
 # A page of more is slow to open and to scroll.
 MOST_ROWS = 1000
-
-# What a page shows of each request; a CSV file has all.
-_SHOWN = (
-    *("session", "index", "arm", "role", "outcome", "status", "start_ms", "latency_ms"),
-    *("elapsed_ms", "dns_ms", "connect_ms", "tls_ms", "send_ms", "wait_ms"),
-    *("receive_ms", "client_ms", "reused", "connection", "kind"),
-)
 
 _SHORT = 16  # characters
 
@@ -126,8 +120,7 @@ def requests_table(run: Run, conditions: str) -> Markup:
     """Return every request, or as many as a page can show, as a sortable table."""
     outcomes = list(islice(in_order(run), MOST_ROWS))
     total = len(run.samples) + len(run.failures)
-    columns = [column for name in _SHOWN for column in COLUMNS if column.name == name]
-    columns = [c for c in columns if any(c.value(o) for o in outcomes)]
+    columns = [c for c in COLUMNS.on_page() if any(c.shown(o) for o in outcomes)]
     head = tag(
         "tr",
         tag("th", "#", scope="col", class_="n"),
@@ -166,5 +159,5 @@ def _request(number: int, outcome: Outcome, columns: Iterable[Column]) -> Markup
 
 def _short(column: Column, outcome: Outcome) -> str:
     """Return a cell with microseconds rather than nanoseconds."""
-    text = column.value(outcome)
+    text = column.shown(outcome)
     return text[:-3] if text and column.name.endswith("_ms") else text

@@ -11,6 +11,7 @@ from rich.table import Table
 from rich.text import Text
 
 from vestbench.assertions.judge import AssertionResult
+from vestbench.model.columns import COLUMNS
 from vestbench.model.strategy import find_strategy
 from vestbench.model.verdict import Reason
 from vestbench.report.sheet import ACCEPTANCE_STYLES, CaptionedTable, Figure, Sheet
@@ -32,6 +33,7 @@ from vestbench.stats.evidence import CONFIDENCE_THRESHOLDS, projected_rounds
 from vestbench.studies.bench.plan import BenchRun
 from vestbench.studies.bench.summary import BenchSummary, summarise_bench
 from vestbench.studies.parts.asserted import asserted_part
+from vestbench.studies.parts.breakdown import Breakdown
 from vestbench.studies.parts.building import build_line
 from vestbench.studies.parts.conditions import (
     conditions_table,
@@ -240,7 +242,7 @@ def _groups_table(run: BenchRun, summary: BenchSummary) -> Table:
 
 def _metric_row(metric: Metric, *, merged: bool) -> list[RenderableType]:
     name = metric.name
-    if merged and name in ("connect", "tls"):
+    if merged and name in COLUMNS.shaken:
         name += " *"
     style = "bold" if name == "latency" else ""
     return [
@@ -266,6 +268,19 @@ def _footnotes(run: BenchRun, summary: BenchSummary) -> Iterator[str]:
     yield from quantile_notes(shown, run.plan.confidence)
 
 
+def _opening_rows(
+    closure: Breakdown, *, merged: bool
+) -> Iterator[tuple[str, float | None]]:
+    """Yield what each phase of opening a connection is called, and what it adds."""
+    shaken = COLUMNS.shaken if merged and closure.has_phases else ()
+    for name, words in COLUMNS.opening.items():
+        if name not in shaken:
+            yield words, closure.part(name)
+    if shaken:
+        words = " + ".join(COLUMNS.opening[name] for name in shaken)
+        yield f"{words} *", sum(closure.part(name) or 0.0 for name in shaken)
+
+
 def _saving_table(run: BenchRun, summary: BenchSummary) -> Table | None:
     """Return the saving, what it is made of, and what the route lets one expect."""
     closure, saving = summary.closure, summary.saving
@@ -289,15 +304,12 @@ def _saving_table(run: BenchRun, summary: BenchSummary) -> Table | None:
         table.add_row(*(Text(text, style) for text in (name, ms(value), share, trips)))
 
     row("cold − subsequent", closure.saving, "bold")
-    row("  name resolution", closure.dns)
-    if is_relayed(run) and closure.opening is not None:
-        row("  TCP connect + TLS handshake *", closure.opening - (closure.dns or 0.0))
-    else:
-        row("  TCP connect", closure.connect)
-        row("  TLS handshake", closure.tls)
+    for called, part in _opening_rows(closure, merged=is_relayed(run)):
+        row(f"  {called}", part)
     row("  residual", closure.residual)
-    for name in ("sign", "send", "wait", "receive", "client"):
-        row(f"    {name}", getattr(closure, name), "dim")
+    for column in COLUMNS.parts:
+        if column.title not in COLUMNS.opening:
+            row(f"    {column.title}", closure.part(column.title), "dim")
     if closure.expected is not None:
         table.add_section()
         trips = plural(1 + closure.tls_round_trips, "round trip")

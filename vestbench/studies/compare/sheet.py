@@ -11,6 +11,7 @@ from rich.table import Table
 from rich.text import Text
 
 from vestbench.assertions.judge import AssertionResult
+from vestbench.model.columns import COLUMNS
 from vestbench.model.request import NS_PER_MS, Sample
 from vestbench.model.strategy import find_strategy
 from vestbench.model.verdict import Verdict
@@ -54,7 +55,6 @@ from vestbench.studies.parts.conditions import (
 )
 from vestbench.studies.parts.distribution import Distributions
 from vestbench.studies.parts.footnotes import no_phases_note, quantile_notes
-from vestbench.studies.parts.groups import PHASES
 from vestbench.studies.parts.route import is_relayed
 from vestbench.studies.parts.warnings import compare_warnings
 
@@ -246,13 +246,13 @@ def _phases_table(run: CompareRun, summary: CompareSummary, pair: PairSummary) -
     merged = is_relayed(run)
     # A phase is absent on a reused connection; but every answer was waited for.
     both = control.metric("wait") is not None and candidate.metric("wait") is not None
-    for name in (*PHASES, "client"):
+    for name in [column.title for column in COLUMNS.parts]:
         a, b = control.typical(name), candidate.typical(name)
         if a is None and b is None:
             continue
         saved = (a or 0.0) - (b or 0.0)
         change = (ms(saved, signed=True), trips(saved)) if both else (ABSENT, ABSENT)
-        mark = " *" if merged and name in ("connect", "tls") else ""
+        mark = " *" if merged and name in COLUMNS.shaken else ""
         table.add_row(name + mark, ms(a), ms(b), *change)
     if closure is None:
         return table

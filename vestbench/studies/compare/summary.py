@@ -12,6 +12,7 @@ from dataclasses import dataclass, replace
 from math import inf, isfinite
 from statistics import median
 
+from vestbench.model.columns import network_ns
 from vestbench.model.request import NS_PER_MS, Failure, Sample
 from vestbench.model.strategy import find_strategy
 from vestbench.model.verdict import Reason, Verdict
@@ -151,7 +152,7 @@ def _arm(run: CompareRun, arm: PlannedArm, rounds: Sequence[Round]) -> ArmSummar
     samples = [outcome for outcome in outcomes if isinstance(outcome, Sample)]
     failures = [outcome for outcome in outcomes if isinstance(outcome, Failure)]
     strategy = arm.strategy
-    network = [s.network_ns / NS_PER_MS for s in samples if s.network_ns is not None]
+    network = [ns / NS_PER_MS for ns in map(network_ns, samples) if ns is not None]
     wrong = sum(map(find_strategy(strategy).contradicted_by, samples))
     kinds = Counter(str(failure.kind) for failure in failures)
     return ArmSummary(

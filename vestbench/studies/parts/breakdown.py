@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
-from dataclasses import dataclass
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, fields
 from math import isfinite
 
+from vestbench.model.columns import COLUMNS
 from vestbench.stats.decision import MedianSummary
 from vestbench.studies.parts.groups import Group
 from vestbench.studies.parts.route import tls_round_trips
@@ -31,6 +32,11 @@ class Breakdown:
     round_trips: int  # that the candidate saves, TCP's included
     expected: float | None  # these round trips, and name resolution
     sign: float | None = None  # None where no request was signed inside the clock
+    others: Mapping[str, float] | None = None  # of the columns without a field here
+
+    def part(self, name: str) -> float | None:
+        """Return what one phase, or the client's own time, adds to the saving."""
+        return (self.others or {}).get(name, getattr(self, name, None))
 
     @property
     def has_phases(self) -> bool:
@@ -42,7 +48,7 @@ class Breakdown:
         """What opening the connection took: name resolution, TCP and TLS."""
         if not self.has_phases:
             return None
-        return (self.dns or 0) + (self.connect or 0) + (self.tls or 0)
+        return sum(self.part(name) or 0.0 for name in COLUMNS.opening)
 
     @property
     def residual(self) -> float | None:
@@ -93,31 +99,36 @@ def breakdown_of(
     saved = 1 + trips if round_trips is None else round_trips
     known = control.typical("wait") is not None or candidate.typical("wait") is not None
 
-    def change(name: str) -> float | None:
-        if not known:
-            return None
-        return (control.typical(name) or 0.0) - (candidate.typical(name) or 0.0)
-
-    def opening(name: str) -> float | None:
-        absent = control.typical(name) is None and candidate.typical(name) is None
-        return None if absent else change(name)
-
-    dns = opening("dns")
+    parts = _parts(control, candidate) if known else {}
+    named = {each.name for each in fields(Breakdown)}
+    others = {name: part for name, part in parts.items() if name not in named}
     return Breakdown(
         saving=saving.median_lo,
-        dns=dns,
-        connect=opening("connect"),
-        tls=opening("tls"),
-        send=change("send"),
-        wait=change("wait"),
-        receive=change("receive"),
-        client=change("client"),
+        dns=parts.get("dns"),
+        connect=parts.get("connect"),
+        tls=parts.get("tls"),
+        send=parts.get("send"),
+        wait=parts.get("wait"),
+        receive=parts.get("receive"),
+        client=parts.get("client"),
         rtt=rtt,
         tls_round_trips=trips,
         round_trips=saved,
-        expected=None if rtt is None else saved * rtt + (dns or 0.0),
-        sign=opening("sign"),
+        expected=None if rtt is None else saved * rtt + parts.get("dns", 0.0),
+        sign=parts.get("sign"),
+        others=others or None,
     )
+
+
+def _parts(control: Group, candidate: Group) -> dict[str, float]:
+    """Return what the phases and the client's own time add, of those that there are."""
+    found = {}
+    for column in COLUMNS.parts:
+        ours, theirs = control.typical(column.title), candidate.typical(column.title)
+        always = column.phase is None or column.phase.always
+        if always or ours is not None or theirs is not None:
+            found[column.title] = (ours or 0.0) - (theirs or 0.0)
+    return found
 
 
 def too_short(closure: Breakdown | None, target: float) -> bool:

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from math import ceil, inf
 
+from vestbench.model.columns import COLUMNS
 from vestbench.model.request import NS_PER_MS, Failure, Role, Sample
 from vestbench.model.run import Run
 from vestbench.stats.bounds import Bounds
@@ -20,8 +21,6 @@ MAX_NOT_REUSED = 0.05
 
 # Of the requests of a candidate, above which no PASS is given.
 MAX_FAILED = 0.05
-
-PHASES = ("sign", "dns", "connect", "tls", "send", "wait", "receive")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -59,20 +58,18 @@ class GroupTally:
     """Takes the requests of a group one by one, and keeps distributions of them."""
 
     def __init__(self) -> None:
-        self._values = {name: Distribution() for name in ("latency", *PHASES, "client")}
+        self._values = {column.title: Distribution() for column in COLUMNS.metrics}
+        values = self._values.values()
+        getters = (column.getter(Sample) for column in COLUMNS.metrics)
+        self._sinks = [(get, v.add) for get, v in zip(getters, values, strict=True)]
         self._failures = 0
 
     def add(self, sample: Sample) -> None:
         """Take a request that was answered."""
-        values = self._values
-        values["latency"].add(sample.latency_ns / NS_PER_MS)
-        for phase in PHASES:
-            ns = getattr(sample, phase + "_ns")
+        for value_of, add in self._sinks:
+            ns = value_of(sample)
             if ns is not None:
-                values[phase].add(ns / NS_PER_MS)
-        client_ns = sample.client_ns
-        if client_ns is not None:
-            values["client"].add(client_ns / NS_PER_MS)
+                add(ns / NS_PER_MS)
 
     def fail(self) -> None:
         """Take a request that failed.

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
+from vestbench.model.columns import COLUMNS
 from vestbench.model.run import Run
 from vestbench.report.units import ms, plain, plural
 from vestbench.studies.compare.plan import CompareRun
@@ -150,10 +151,14 @@ def residual_warning(closure: Breakdown | None) -> Iterator[str]:
     small = max(_RESIDUAL_MS, _RESIDUAL_SHARE * abs(closure.saving))
     if abs(closure.residual) <= small:
         return
-    parts = {name: getattr(closure, name) for name in _RESIDUAL_CAUSES}
+    parts = {
+        column.title: closure.part(column.title) or 0.0
+        for column in COLUMNS.parts
+        if column.phase is None or (column.phase.network and not column.phase.opens)
+    }
     name = max(parts, key=lambda part: abs(parts[part]))
     if parts[name] * closure.opening > 0:
-        cause = f": {_RESIDUAL_CAUSES[name]}"
+        cause = f": {_RESIDUAL_CAUSES[name]}" if name in _RESIDUAL_CAUSES else ""
     elif closure.opening:
         cause = ", which takes longer on the reused connection"
         cause += ": an acknowledgement may be delayed" if name == "wait" else ""

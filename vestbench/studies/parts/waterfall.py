@@ -7,8 +7,9 @@ from collections.abc import Iterator
 from rich.console import Console, ConsoleOptions, RenderResult
 from rich.text import Text
 
+from vestbench.model.columns import COLUMNS
 from vestbench.report.units import ms
-from vestbench.studies.parts.groups import PHASES, Group
+from vestbench.studies.parts.groups import Group
 
 # Eighths of a cell, from none to seven; the full block is the eighth.
 _EIGHTHS = ("", "▏", "▎", "▍", "▌", "▋", "▊", "▉")
@@ -66,18 +67,16 @@ class Waterfall:
                 start += duration
 
     def _rows(self, group: Group) -> Iterator[tuple[str, float]]:
-        pending = 0.0
-        for phase in PHASES:
-            duration = group.typical(phase)
-            if duration is None:
+        shaken = COLUMNS.shaken if self._merged else ()
+        for column in COLUMNS.parts:
+            name, duration = column.title, group.typical(column.title)
+            if column.phase is None or duration is None:
                 continue
-            if self._merged and phase == "connect":
-                pending = duration
-                continue
-            if self._merged and phase == "tls":
-                yield "connect+tls", pending + duration
-                continue
-            yield phase, duration
+            if name not in shaken:
+                yield name, duration
+            elif name == shaken[-1]:
+                together = sum(group.typical(each) or 0.0 for each in shaken)
+                yield "+".join(shaken), together
         yield "client", max(0.0, group.typical("client") or 0.0)
 
 
