@@ -334,7 +334,7 @@ def test_pairs_of_rounds_vote_and_take_opposite_orders() -> None:
     assert pair.rounds == len(rounds) >= 24
     assert len(rounds) % 2 == 0
     assert pair.summary.rounds == len(rounds) // 2
-    first = [found.control_first("unpooled", "pooled") for found in rounds]
+    first = [found.between("unpooled", "pooled").control_first for found in rounds]
     assert all(a is not b for a, b in zip(first[::2], first[1::2], strict=True))
 
 

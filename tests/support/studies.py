@@ -11,7 +11,6 @@ from msgspec.structs import replace as replaced
 from vestbench.model.run import Run
 from vestbench.studies.bench.plan import BenchPlan, BenchRun
 from vestbench.studies.compare.plan import ComparePlan, CompareRun
-from vestbench.studies.parts import sides
 from vestbench.studies.parts.groups import Group
 from vestbench.studies.parts.settling import Settling
 from vestbench.studies.registry import study_of
@@ -25,12 +24,12 @@ def settlings_of(run: Run) -> tuple[Settling, ...]:
 
 def groups_in(run: Run) -> tuple[Group, ...]:
     """Return the groups that a run sets against each other."""
-    return sides.groups_in(study_of(run).sides(run), run.plan.confidence)
+    return study_of(run).sides(run).groups(run.plan.confidence)
 
 
 def latencies_in(run: Run) -> Mapping[str, Sequence[float]]:
     """Return the latencies of these groups."""
-    return sides.latencies_in(study_of(run).sides(run))
+    return study_of(run).sides(run).latencies()
 
 
 def savings_ms(run: Run) -> Sequence[float]:

@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
 from enum import StrEnum
+from math import inf
 from operator import attrgetter
 from typing import Any, TypeVar
 
@@ -149,6 +150,16 @@ class Sample:
     # Values of columns that have no field here, by what the field would be called.
     extra: Mapping[str, Any] | None = None
 
+    @property
+    def latency_ms(self) -> float:
+        """The latency, in ms."""
+        return self.latency_ns / NS_PER_MS
+
+    @property
+    def timed(self) -> tuple[float, bool]:
+        """What it took in ms, and that it succeeded."""
+        return self.latency_ms, True
+
 
 @quickly_pickled
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -164,6 +175,16 @@ class Failure:
     reused: bool | None = None  # None where no connection was reached
     retry_after_s: float | None = None  # what a 429 asked for
     extra: Mapping[str, Any] | None = None  # as a sample's
+
+    @property
+    def latency_ms(self) -> float:
+        """Infinite: a failed request counts as one that took longer than any other."""
+        return inf
+
+    @property
+    def timed(self) -> tuple[float, bool]:
+        """What it took to fail in ms, and that it did not succeed."""
+        return self.elapsed_ns / NS_PER_MS, False
 
 
 Outcome = Sample | Failure

@@ -17,7 +17,6 @@ from vestbench.model.verdict import Verdict
 from vestbench.studies.parts.conditions import label
 from vestbench.studies.parts.groups import Group
 from vestbench.studies.parts.route import round_trip_ms
-from vestbench.studies.parts.sides import groups_in
 from vestbench.studies.registry import study_of
 
 
@@ -52,7 +51,7 @@ _Family = tuple[str, str, list[_Point]]  # name, what it is, values
 
 
 def _metrics(run: Run, results: Sequence[AssertionResult]) -> Iterator[_Family]:
-    groups = groups_in(study_of(run).sides(run), run.plan.confidence)
+    groups = study_of(run).sides(run).groups(run.plan.confidence)
     yield _info(run)
     yield (
         "vestbench_run_start_timestamp_seconds",

@@ -4,7 +4,7 @@ The threshold that they have to reach is that of `evidence`.
 """
 
 from bisect import bisect_left, bisect_right, insort
-from collections.abc import Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass
 from fractions import Fraction
 from math import inf, isfinite, isnan
@@ -57,7 +57,7 @@ def close_margin(target: float) -> float:
 
 
 def summarise(
-    bounds: Sequence[Bounds],
+    bounds: Iterable[Bounds],
     *,
     target: float,
     confidence: float = 0.95,
@@ -82,11 +82,15 @@ def summarise(
     """
     check_arguments(target, close, min_rounds)
     threshold = threshold_of(confidence)
-    ranked = Ranked()
-    ranked.lows = sorted(float(bound.lo) for bound in bounds)
-    ranked.highs = sorted(float(bound.hi) for bound in bounds)
-    looked_at = len(bounds) >= min_rounds
+    ranked = Ranked(bounds)
+    looked_at = len(ranked) >= min_rounds
     return ranked_summary(ranked, float(target), threshold, close, looked_at=looked_at)
+
+
+def median_saving(bounds: Iterable[Bounds], confidence: float) -> MedianSummary:
+    """Return the median of `bounds` and its interval, without a decision."""
+    ranked = Ranked(bounds)
+    return ranked.median(votes_needed(len(ranked), threshold_of(confidence)))
 
 
 class Ranked:
@@ -94,9 +98,10 @@ class Ranked:
 
     __slots__ = ("highs", "lows")
 
-    def __init__(self) -> None:
-        self.lows: list[float] = []
-        self.highs: list[float] = []
+    def __init__(self, bounds: Iterable[Bounds] = ()) -> None:
+        votes = list(bounds)
+        self.lows = sorted(float(vote.lo) for vote in votes)
+        self.highs = sorted(float(vote.hi) for vote in votes)
 
     def __len__(self) -> int:
         return len(self.lows)

@@ -106,6 +106,11 @@ class SequentialVerdict:
         self._latched: State | None = None
 
     @property
+    def verdict(self) -> Verdict | None:
+        """The verdict, once there is one."""
+        return self._latched.verdict if self._latched else None
+
+    @property
     def state(self) -> State:
         """The state after the rounds so far; the final one once it has stopped."""
         return self._latched or self._state(None, Reason.NONE)
@@ -136,7 +141,7 @@ class SequentialVerdict:
                 pair has the order of the first.
         """
         if self._latched:
-            return self._latched.verdict
+            return self.verdict
         times = (control_ms, control_ok, candidate_ms, candidate_ok)
         this = _Half(
             control_first=bool(control_first),
@@ -157,7 +162,7 @@ class SequentialVerdict:
                 self._look()
         if self._rounds >= self._max_rounds:
             self.finish()
-        return self._latched.verdict if self._latched else None
+        return self.verdict
 
     def finish(self) -> State:
         """Close the run for want of rounds or time, and return the final state.

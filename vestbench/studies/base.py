@@ -6,7 +6,15 @@ knows which studies there are.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+from array import array
+from collections.abc import (
+    Callable,
+    Collection,
+    Iterable,
+    Iterator,
+    Mapping,
+    Sequence,
+)
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
@@ -17,6 +25,7 @@ from vestbench.model.request import Outcome
 from vestbench.model.run import Plan, RunOf
 from vestbench.model.verdict import Verdict
 from vestbench.stats.decision import MedianSummary
+from vestbench.studies.parts.groups import Group, groups_of
 from vestbench.studies.parts.settling import Settling
 
 if TYPE_CHECKING:
@@ -45,6 +54,18 @@ class Sides:
 
     names: tuple[str, ...]  # the first is the control
     outcomes: Iterable[tuple[str, Outcome]]  # each with the name of its side
+
+    def groups(self, confidence: float) -> tuple[Group, ...]:
+        """Return the distributions of each side."""
+        return groups_of(self.names, self.outcomes, confidence)
+
+    def latencies(self) -> Mapping[str, Sequence[float]]:
+        """Return the latencies of each side, in ms; those of failures are infinite."""
+        found = {name: array("d") for name in self.names}
+        for name, outcome in self.outcomes:
+            if name in found:
+                found[name].append(outcome.latency_ms)
+        return found
 
 
 class Study(Protocol[P_contra]):

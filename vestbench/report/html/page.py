@@ -33,7 +33,6 @@ from vestbench.studies.parts.conditions import label
 from vestbench.studies.parts.distribution import Distributions
 from vestbench.studies.parts.route import is_relayed
 from vestbench.studies.parts.settling import Settling
-from vestbench.studies.parts.sides import groups_in, latencies_in
 from vestbench.studies.parts.waterfall import Waterfall
 from vestbench.studies.registry import study_of
 
@@ -154,14 +153,14 @@ def _section(heading: str, *content: Markup | Iterator[Markup | None]) -> Markup
 
 def _pictures(run: Run, conditions: str) -> Iterator[Markup]:
     study = study_of(run)
-    groups = groups_in(study.sides(run), run.plan.confidence)
+    groups = study.sides(run).groups(run.plan.confidence)
     rows = Waterfall(groups, merged=is_relayed(run)).rows()
     figure = _figure(
         lambda width: waterfall(rows, width, conditions), _legend(), conditions
     )
     if figure is not None:
         yield _section("Where the time goes", figure)
-    arms = Distributions(latencies_in(study.sides(run))).arms
+    arms = Distributions(study.sides(run).latencies()).arms
     about = "One axis for all; a higher bar is more requests."
     figure = _figure(
         lambda width: distributions(arms, width, conditions), about, conditions

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from vestbench.assertions.estimates import Estimate, in_unit, invalid, of_median
 from vestbench.assertions.grammar import Assertion, Unit
 from vestbench.assertions.judge import AssertionResult, accepted
-from vestbench.model.request import NS_PER_MS, Outcome, Sample
+from vestbench.model.request import Outcome, Sample
 from vestbench.model.run import Run
 from vestbench.model.strategy import find_strategy
 from vestbench.model.verdict import Reason, Verdict
@@ -51,8 +51,7 @@ def savings_by_proof(run: Run) -> list[float]:
     later: dict[int, list[float]] = {}
     for sample in run.samples:
         side = later if sample.reused else cold
-        latency_ms = sample.latency_ns / NS_PER_MS
-        side.setdefault(sample.slot.session, []).append(latency_ms)
+        side.setdefault(sample.slot.session, []).append(sample.latency_ms)
     both = [session for session in sorted(cold) if session in later]
     return [median(cold[session]) - median(later[session]) for session in both]
 

@@ -19,6 +19,7 @@ from vestbench.stats.decision import (
     MedianSummary,
     SavingSummary,
     close_margin,
+    median_saving,
     summarise,
 )
 from vestbench.stats.diagnostics import (
@@ -36,12 +37,12 @@ from vestbench.studies.parts.groups import (
     GroupTally,
     disturbed_samples,
     fails_too_often,
-    median_of_bounds,
+    kinds_of,
     side_of,
 )
 from vestbench.studies.parts.kernel_offsets import KernelOffsets, kernel_offsets
 from vestbench.studies.parts.once import once_for_each_run
-from vestbench.studies.parts.route import round_trip_ms
+from vestbench.studies.parts.route import in_round_trips, round_trip_ms
 
 # How many requests are looked at for signs of something unusual.
 _LOOKED_AT = 100_000
@@ -111,20 +112,17 @@ def summarise_bench(run: BenchRun) -> BenchSummary:
             confidence=confidence,
             close=margin,
         )
-        percent = median_of_bounds(
-            [_percent(first, vote) for first, vote in votes], confidence
+        percent = median_saving(
+            (_percent(first, vote) for first, vote in votes), confidence
         )
-        if rtt:
-            in_trips = [Bounds(lo=v.lo / rtt, hi=v.hi / rtt) for _, v in votes]
-            trips = median_of_bounds(in_trips, confidence)
+        trips = in_round_trips([vote for _, vote in votes], rtt, confidence)
     closure = breakdown_of(cold, subsequent, saving, rtt, tally.versions)
     acceptance, why = _accept(run, reuse, saving, closure, target)
-    kinds = Counter(str(failure.kind) for failure in run.failures)
     return BenchSummary(
         cold=cold,
         subsequent=subsequent,
         reuse=reuse,
-        failures=tuple(sorted(kinds.items())),
+        failures=kinds_of(run.failures),
         saving=saving,
         percent=percent,
         round_trips=trips,
@@ -166,7 +164,7 @@ class _Tally:
             self._add(sample)
         self._failures = run.failures
         for failure in run.failures:
-            self.groups[side_of(failure)].fail()
+            self.groups[side_of(failure)].add(failure)
             self._sessions.add(failure.slot.session)
             self._expect(failure)
 
@@ -180,13 +178,12 @@ class _Tally:
         if sample.connection not in self._known:
             self._known.add(sample.connection)
             self._connections += 1
-        latency_ms = sample.latency_ns / NS_PER_MS
         if sample.reused:
-            self._later.setdefault(session, array("d")).append(latency_ms)
+            self._later.setdefault(session, array("d")).append(sample.latency_ms)
             _note(self.waits, sample.wait_ns)
         else:
             if sample.slot.role is Role.COLD:
-                self._cold.setdefault(session, array("d")).append(latency_ms)
+                self._cold.setdefault(session, array("d")).append(sample.latency_ms)
             self.versions.add(sample.tls_version)
             self.resumed += sample.resumed
         _note(self.connects, sample.connect_ns)
@@ -233,7 +230,7 @@ class _Tally:
         failed: dict[tuple[int, bool], list[float]] = {}
         for failure in self._failures:
             place = (failure.slot.session, side_of(failure))
-            failed.setdefault(place, []).append(failure.elapsed_ns / NS_PER_MS)
+            failed.setdefault(place, []).append(failure.timed[0])
         votes = []
         for session in sorted(self._sessions):
             cold_failed = failed.get((session, False), [])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Iterator
 
 from vestbench.model.request import Sample
 from vestbench.model.strategy import find_strategy
@@ -10,11 +11,14 @@ from vestbench.model.verdict import Verdict
 from vestbench.stats.decision import SavingSummary, close_margin
 from vestbench.stats.evidence import projected_rounds, threshold_of
 from vestbench.stats.sequential import SequentialVerdict
-from vestbench.studies.compare.plan import ComparePlan, controls_of
+from vestbench.studies.compare.plan import ComparePlan, CompareRun, controls_of
 from vestbench.studies.compare.rounds import (
+    Pairing,
     Round,
+    first_look,
     pair_confidence,
-    timed,
+    rounds_of,
+    target_of,
     too_many,
 )
 
@@ -35,6 +39,30 @@ def new_verdict(
         vote=plan.vote,
         percent=percent,
     )
+
+
+class Replay:
+    """The rounds of a stored comparison, through the verdict that ended it.
+
+    Attributes:
+        verdict: What the rounds that were iterated over say of the candidate.
+    """
+
+    def __init__(self, run: CompareRun, control: str, candidate: str) -> None:
+        target, percent = target_of(run)
+        self.verdict = new_verdict(run.plan, target, percent=percent)
+        self._run = run
+        self._arms = control, candidate
+
+    def __iter__(self) -> Iterator[Pairing]:
+        """Yield what each round said, up to the one that decided."""
+        look_from = first_look(self._run)
+        for found in rounds_of(self._run):
+            if self.verdict.verdict is not None:
+                return
+            pairing = found.between(*self._arms)
+            pairing.vote(self.verdict, look=found.number + 1 >= look_from)
+            yield pairing
 
 
 class Judgement:
@@ -62,10 +90,7 @@ class Judgement:
         """Take a round into account and say whether the run can end."""
         self.rounds += 1
         for label, verdict in self.verdicts.items():
-            control = self._controls[label]
-            a, b = found.outcomes[control], found.outcomes[label]
-            first = found.control_first(control, label)
-            verdict.add(*timed(a), *timed(b), first, look=look)
+            found.between(self._controls[label], label).vote(verdict, look=look)
         for label, outcome in found.outcomes.items():
             self._answered[label] += isinstance(outcome, Sample)
             self._wrong[label] += self._strategies[label].contradicted_by(outcome)
@@ -78,10 +103,10 @@ class Judgement:
             for label in self._strategies
         ):
             return True
-        states = [verdict.state.verdict for verdict in self.verdicts.values()]
-        if self._plan.question == "any" and Verdict.PASS in states:
+        verdicts = [each.verdict for each in self.verdicts.values()]
+        if self._plan.question == "any" and Verdict.PASS in verdicts:
             return True
-        return None not in states
+        return None not in verdicts
 
     def projection(self, label: str) -> int | None:
         """Return how many rounds in all would decide, if the trend holds."""

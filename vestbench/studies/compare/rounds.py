@@ -5,29 +5,61 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from math import inf
+from typing import NamedTuple
 
 from vestbench.model.request import NS_PER_MS, Outcome, Sample
+from vestbench.stats.sequential import SequentialVerdict
 from vestbench.studies.compare.plan import ComparePlan, CompareRun
 from vestbench.studies.parts.groups import MAX_NOT_REUSED
+from vestbench.studies.parts.once import once_for_each_run
 
 # Answered requests of an arm that may contradict its strategy before the run is
 # invalid, whatever their share.
 _FEW_ENOUGH = 1
 
 
+class Pairing(NamedTuple):
+    """What one round says of one candidate."""
+
+    control: Outcome
+    candidate: Outcome
+
+    @property
+    def control_first(self) -> bool:
+        """Whether the control's request was sent first."""
+        return self.control.slot.index < self.candidate.slot.index
+
+    @property
+    def times(self) -> tuple[float, bool, float, bool]:
+        """What each request took in ms, and whether it succeeded; the control first."""
+        return *self.control.timed, *self.candidate.timed
+
+    @property
+    def saved_ms(self) -> float | None:
+        """The saving of the candidate; None where a request failed."""
+        a, b = self
+        if isinstance(a, Sample) and isinstance(b, Sample):
+            return (a.latency_ns - b.latency_ns) / NS_PER_MS
+        return None
+
+    def vote(self, verdict: SequentialVerdict, *, look: bool) -> None:
+        """Give the round to the verdict on this candidate."""
+        verdict.add(*self.times, self.control_first, look=look)
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Round:
-    """One round: an outcome of each arm, and the order they were sent in."""
+    """One round: an outcome of each arm."""
 
-    number: int
+    number: int  # from 0
     outcomes: Mapping[str, Outcome]
 
-    def control_first(self, control: str, candidate: str) -> bool:
-        """Say which of two arms was sent first."""
-        first, second = self.outcomes[control], self.outcomes[candidate]
-        return first.slot.index < second.slot.index
+    def between(self, control: str, candidate: str) -> Pairing:
+        """Return what the round says of one candidate."""
+        return Pairing(self.outcomes[control], self.outcomes[candidate])
 
 
+@once_for_each_run
 def rounds_of(run: CompareRun) -> list[Round]:
     """Return the rounds in which every arm has an outcome, in their order."""
     labels = [arm.label for arm in run.plan.arms]
@@ -66,13 +98,6 @@ def pair_confidence(plan: ComparePlan) -> float:
     if plan.question == "any" and len(plan.arms) > 2:
         return 0.99
     return plan.confidence
-
-
-def timed(outcome: Outcome) -> tuple[float, bool]:
-    """Return what a request took in ms, or took to fail, and whether it succeeded."""
-    if isinstance(outcome, Sample):
-        return outcome.latency_ns / NS_PER_MS, True
-    return outcome.elapsed_ns / NS_PER_MS, False
 
 
 def too_many(contradictions: int, answered: int) -> bool:

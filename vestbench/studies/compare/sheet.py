@@ -12,7 +12,6 @@ from rich.text import Text
 
 from vestbench.assertions.judge import AssertionResult
 from vestbench.model.columns import COLUMNS
-from vestbench.model.request import NS_PER_MS, Sample
 from vestbench.model.strategy import find_strategy
 from vestbench.model.verdict import Verdict
 from vestbench.report.sheet import ACCEPTANCE_STYLES, CaptionedTable, Figure, Sheet
@@ -297,14 +296,13 @@ def _physical_limit(closure: Breakdown, control: str, candidate: str) -> str:
 
 
 def _picture(run: CompareRun, summary: CompareSummary) -> Distributions:
-    latencies: dict[str, list[float]] = {arm.label: [] for arm in summary.arms}
-    for found in rounds_of(run):
-        for label, outcome in found.outcomes.items():
-            latency = inf
-            if isinstance(outcome, Sample):
-                latency = outcome.latency_ns / NS_PER_MS
-            latencies[label].append(latency)
-    return Distributions(latencies)
+    rounds = rounds_of(run)
+    return Distributions(
+        {
+            arm.label: [found.outcomes[arm.label].latency_ms for found in rounds]
+            for arm in summary.arms
+        }
+    )
 
 
 def progress_text(

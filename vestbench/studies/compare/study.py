@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from vestbench.assertions.estimates import Estimate, in_unit, invalid, of_median
 from vestbench.assertions.grammar import Assertion, Unit
 from vestbench.assertions.judge import AssertionResult, accepted
-from vestbench.model.request import NS_PER_MS, Outcome, Sample
+from vestbench.model.request import Outcome
 from vestbench.model.strategy import find_strategy
 from vestbench.model.verdict import Reason, Verdict
 from vestbench.studies.base import Saving, Sides, Study
@@ -58,16 +58,15 @@ class _Compare(Common[ComparePlan]):
         pair = found.pairs[0]
         stated = pair.acceptance is not Verdict.INVALID and pair.rounds > 1
         candidate, control = _compared(run.plan)
-        pairs = [(f.outcomes[control], f.outcomes[candidate]) for f in rounds_of(run)]
         return Saving(
             compared=f"{candidate} against {control}",
             n=pair.rounds,
             median=pair.saving if stated else None,
             acceptance=found.acceptance,
             each=[
-                (a.latency_ns - b.latency_ns) / NS_PER_MS
-                for a, b in pairs
-                if isinstance(a, Sample) and isinstance(b, Sample)
+                saved
+                for found in rounds_of(run)
+                if (saved := found.between(control, candidate).saved_ms) is not None
             ],
         )
 

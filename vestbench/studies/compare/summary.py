@@ -6,17 +6,16 @@ rounds are played through the same sequential verdict that stopped the run.
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from math import inf, isfinite
+from math import isfinite
 from statistics import median
 
 from vestbench.model.columns import network_ns
 from vestbench.model.request import NS_PER_MS, Failure, Sample
 from vestbench.model.strategy import find_strategy
 from vestbench.model.verdict import Reason, Verdict
-from vestbench.stats.bounds import Bounds, percent_bounds, saving_bounds
+from vestbench.stats.bounds import percent_bounds, saving_bounds
 from vestbench.stats.decision import MedianSummary, SavingSummary
 from vestbench.stats.diagnostics import (
     MedianMismatch,
@@ -31,26 +30,26 @@ from vestbench.stats.diagnostics import (
     syn_retransmissions,
 )
 from vestbench.stats.sequential import State
-from vestbench.studies.compare.judgement import new_verdict, projection_of
+from vestbench.studies.compare.judgement import Replay, projection_of
 from vestbench.studies.compare.plan import CompareRun, PlannedArm, controls_of
 from vestbench.studies.compare.rounds import (
+    Pairing,
     Round,
-    first_look,
     pair_confidence,
     rounds_of,
     target_of,
-    timed,
     too_many,
 )
 from vestbench.studies.parts.breakdown import Breakdown, breakdown_of, too_short
 from vestbench.studies.parts.groups import (
     Group,
     disturbed_samples,
-    group_of,
-    median_of_bounds,
+    groups_of,
+    kinds_of,
 )
 from vestbench.studies.parts.once import once_for_each_run
 from vestbench.studies.parts.route import (
+    in_round_trips,
     round_trip_ms,
     tls_round_trips,
 )
@@ -125,7 +124,7 @@ def summarise_compare(run: CompareRun) -> CompareSummary:
     rtt = round_trip_ms(run)
     by_label = {arm.label: arm for arm in arms}
     pairs = tuple(
-        _pair(run, rounds, by_label[control], by_label[label], (target, percent), rtt)
+        _pair(run, by_label[control], by_label[label], (target, percent), rtt)
         for label, control in controls_of(run.plan).items()
     )
     connects = [
@@ -150,89 +149,48 @@ def summarise_compare(run: CompareRun) -> CompareSummary:
 def _arm(run: CompareRun, arm: PlannedArm, rounds: Sequence[Round]) -> ArmSummary:
     outcomes = [found.outcomes[arm.label] for found in rounds]
     samples = [outcome for outcome in outcomes if isinstance(outcome, Sample)]
-    failures = [outcome for outcome in outcomes if isinstance(outcome, Failure)]
+    (group,) = groups_of(
+        [arm.label], ((arm.label, each) for each in outcomes), run.plan.confidence
+    )
     strategy = arm.strategy
     network = [ns / NS_PER_MS for ns in map(network_ns, samples) if ns is not None]
     wrong = sum(map(find_strategy(strategy).contradicted_by, samples))
-    kinds = Counter(str(failure.kind) for failure in failures)
     return ArmSummary(
         label=arm.label,
         strategy=strategy,
         stack=arm.stack or run.conditions.stack,
-        group=group_of(arm.label, samples, failures, run.plan.confidence),
+        group=group,
         requests=len(outcomes),
         connections=sum(not sample.reused for sample in samples),
         reused=sum(sample.reused for sample in samples),
         answered=len(samples),
-        failures=tuple(sorted(kinds.items())),
+        failures=kinds_of(each for each in outcomes if isinstance(each, Failure)),
         network=median(network) if network else None,
         resumed=sum(sample.resumed for sample in samples),
         valid=not too_many(wrong, len(samples)),
     )
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Played:
-    """What the rounds of a pair gave until it was decided."""
-
-    state: State
-    bounds: Sequence[Bounds]  # of each round's saving, in ms
-    savings: Sequence[float]  # of the rounds in which both requests succeeded, in ms
-    orders: Sequence[bool]  # of the same rounds: whether the control was first
-
-
-def _play(
-    run: CompareRun,
-    rounds: Sequence[Round],
-    control: str,
-    candidate: str,
-    asked: tuple[float, bool],
-) -> _Played:
-    """Play the rounds through the verdict that stopped the run."""
-    target, percent = asked
-    verdict = new_verdict(run.plan, target, percent=percent)
-    look_from = first_look(run)
-    savings: list[float] = []
-    orders: list[bool] = []
-    bounds: list[Bounds] = []
-    for found in rounds:
-        if verdict.state.verdict is not None:
-            break
-        a, b = found.outcomes[control], found.outcomes[candidate]
-        first = found.control_first(control, candidate)
-        verdict.add(*timed(a), *timed(b), first, look=found.number + 1 >= look_from)
-        bounds.append(saving_bounds(*timed(a), *timed(b)))
-        if isinstance(a, Sample) and isinstance(b, Sample):
-            savings.append((a.latency_ns - b.latency_ns) / NS_PER_MS)
-            orders.append(first)
-    return _Played(
-        state=verdict.finish(), bounds=bounds, savings=savings, orders=orders
-    )
-
-
 def _pair(
     run: CompareRun,
-    rounds: Sequence[Round],
     control: ArmSummary,
     candidate: ArmSummary,
     asked: tuple[float, bool],
     rtt: float | None,
 ) -> PairSummary:
-    played = _play(run, rounds, control.label, candidate.label, asked)
-    state, savings = played.state, played.savings
-    confidence = pair_confidence(run.plan)
-    rounds = rounds[: state.rounds]
+    replay = Replay(run, control.label, candidate.label)
+    pairings = list(replay)
+    state = replay.verdict.finish()
+    found = state.summary
     closure = None
     if state.rounds > 1:  # no figure from one round is called a saving
         closure = _closure(run, control, candidate, state.saving, rtt)
     valid = control.valid and candidate.valid
     acceptance, why = _accept(state, closure, asked, valid=valid)
-    interval = state.saving.interval
-    width = interval.high - interval.low if interval else inf
-    in_trips = (
-        [Bounds(lo=b.lo / rtt, hi=b.hi / rtt) for b in played.bounds] if rtt else []
-    )
-    waits = _waits(rounds, candidate.label)
+    confidence = pair_confidence(run.plan)
+    bounds = [saving_bounds(*pairing.times) for pairing in pairings]
+    answered = [each for each in pairings if each.saved_ms is not None]
+    savings = [each.saved_ms or 0.0 for each in answered]
     return PairSummary(
         candidate=candidate.label,
         control=control.label,
@@ -241,25 +199,17 @@ def _pair(
         confidence=confidence,
         rounds=state.rounds,
         measured=2 * state.rounds,
-        summary=state.summary,
+        summary=found,
         saving=state.saving,
         percent=state.percent,
-        round_trips=(median_of_bounds(in_trips, confidence) if in_trips else None),
+        round_trips=in_round_trips(bounds, rtt, confidence),
         closure=closure,
-        projection=projection_of(state.summary, run.plan),
-        undetermined=state.summary.rounds
-        - state.summary.votes_pass
-        - state.summary.votes_fail,
-        order=(
-            order_effect(
-                savings, played.orders, target=_in_ms(asked, rounds, control.label)
-            )
-            if savings
-            else None
-        ),
-        agreement=lag1_sign_agreement(savings) if savings else None,
-        mismatch=_mismatch(rounds, control.label, candidate.label, width),
-        plateau=plateau(waits, floor_ms=control.group.typical("wait")),
+        projection=projection_of(found, run.plan),
+        undetermined=found.rounds - found.votes_pass - found.votes_fail,
+        order=_order(answered, savings, _in_ms(asked, pairings)),
+        agreement=lag1_sign_agreement(savings),
+        mismatch=_mismatch(answered, state.saving),
+        plateau=_plateau(pairings, control),
     )
 
 
@@ -295,39 +245,43 @@ def _closure(
     return replace(closure, expected=None)
 
 
-def _in_ms(asked: tuple[float, bool], rounds: Sequence[Round], control: str) -> float:
+def _order(
+    answered: Sequence[Pairing], savings: Sequence[float], target: float
+) -> OrderEffect | None:
+    """Return what going first costs a request; None where nothing was answered."""
+    if not answered:
+        return None
+    return order_effect(
+        savings, [each.control_first for each in answered], target=target
+    )
+
+
+def _in_ms(asked: tuple[float, bool], pairings: Sequence[Pairing]) -> float:
     """Return the target in ms; one in percent is a share of the typical control."""
     target, percent = asked
-    if not percent:
-        return target
-    latencies = [
-        outcome.latency_ns / NS_PER_MS
-        for outcome in (found.outcomes[control] for found in rounds)
-        if isinstance(outcome, Sample)
-    ]
-    return target / 100 * median(latencies)
-
-
-def _waits(rounds: Sequence[Round], label: str) -> list[float]:
-    outcomes = [found.outcomes[label] for found in rounds]
-    waits = [o.wait_ns for o in outcomes if isinstance(o, Sample)]
-    return [ns / NS_PER_MS for ns in waits if ns is not None]
+    controls = [a.latency_ms for a, _ in pairings if isinstance(a, Sample)]
+    return target / 100 * median(controls) if percent and controls else target
 
 
 def _mismatch(
-    rounds: Sequence[Round], control: str, candidate: str, width: float
+    answered: Sequence[Pairing], saving: MedianSummary
 ) -> MedianMismatch | None:
     """Compare the difference of the arms' medians with the median difference."""
-    both = [
-        (a.latency_ns / NS_PER_MS, b.latency_ns / NS_PER_MS)
-        for found in rounds
-        if isinstance(a := found.outcomes[control], Sample)
-        and isinstance(b := found.outcomes[candidate], Sample)
-    ]
-    if not both or not isfinite(width):
+    ends = saving.interval
+    if ends is None or not isfinite(ends.high - ends.low):
         return None
-    first, second = zip(*both, strict=True)
-    return median_mismatch(first, second, interval_width=width)
+    return median_mismatch(
+        [each.control.latency_ms for each in answered],
+        [each.candidate.latency_ms for each in answered],
+        interval_width=ends.high - ends.low,
+    )
+
+
+def _plateau(pairings: Sequence[Pairing], control: ArmSummary) -> Plateau | None:
+    """Look for requests of the candidate that waited for a delayed acknowledgement."""
+    samples = [b for _, b in pairings if isinstance(b, Sample)]
+    waits = [s.wait_ns / NS_PER_MS for s in samples if s.wait_ns is not None]
+    return plateau(waits, floor_ms=control.group.typical("wait"))
 
 
 def _accept(
@@ -356,23 +310,13 @@ def settlings_of(run: CompareRun) -> tuple[Settling, ...]:
 
 def _settling(run: CompareRun, control: str, candidate: str) -> Settling:
     target, percent = target_of(run)
-    verdict = new_verdict(run.plan, target, percent=percent)
-    look_from = first_look(run)
-    said: Callable[..., Bounds] = percent_bounds if percent else saving_bounds
+    replay = Replay(run, control, candidate)
+    says = percent_bounds if percent else saving_bounds
     steps = []
-    for found in rounds_of(run):
-        if verdict.state.verdict is not None:
-            break
-        a, b = found.outcomes[control], found.outcomes[candidate]
-        first = found.control_first(control, candidate)
-        verdict.add(*timed(a), *timed(b), first, look=found.number + 1 >= look_from)
-        state = verdict.state
-        steps.append(
-            Step(
-                bounds=said(*timed(a), *timed(b)),
-                found=state.percent if percent else state.saving,
-            )
-        )
+    for pairing in replay:
+        state = replay.verdict.state
+        found = state.percent if percent else state.saving
+        steps.append(Step(bounds=says(*pairing.times), found=found))
     return Settling(
         candidate=candidate,
         each="round",

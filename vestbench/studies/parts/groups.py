@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 from bisect import bisect_left
-from collections.abc import Iterable, Sequence
+from collections import Counter
+from collections.abc import Iterable
 from dataclasses import dataclass
-from math import ceil, inf
+from math import ceil
 
 from vestbench.model.columns import COLUMNS
-from vestbench.model.request import NS_PER_MS, Failure, Role, Sample
+from vestbench.model.request import NS_PER_MS, Failure, Outcome, Role, Sample
 from vestbench.model.run import Run
-from vestbench.stats.bounds import Bounds
-from vestbench.stats.decision import MedianSummary, summarise
 from vestbench.stats.distribution import Distribution
 from vestbench.stats.quantiles import QuantileEstimate, estimate
 
@@ -64,20 +63,16 @@ class GroupTally:
         self._sinks = [(get, v.add) for get, v in zip(getters, values, strict=True)]
         self._failures = 0
 
-    def add(self, sample: Sample) -> None:
-        """Take a request that was answered."""
+    def add(self, outcome: Outcome) -> None:
+        """Take a request. One that failed has an infinite latency, and no phases."""
+        if not isinstance(outcome, Sample):
+            self._values["latency"].add(outcome.latency_ms)
+            self._failures += 1
+            return
         for value_of, add in self._sinks:
-            ns = value_of(sample)
+            ns = value_of(outcome)
             if ns is not None:
                 add(ns / NS_PER_MS)
-
-    def fail(self) -> None:
-        """Take a request that failed.
-
-        It took longer than anything: it counts as infinite, not as absent.
-        """
-        self._values["latency"].add(inf)
-        self._failures += 1
 
     def group(self, name: str, confidence: float) -> Group:
         """Return the distributions of the latency and of each phase that occurred."""
@@ -89,19 +84,20 @@ class GroupTally:
         )
 
 
-def group_of(
-    name: str,
-    samples: Iterable[Sample],
-    failures: Sequence[Failure],
-    confidence: float,
-) -> Group:
-    """Return the distributions of the latency and of each phase that occurred."""
-    tally = GroupTally()
-    for sample in samples:
-        tally.add(sample)
-    for _ in failures:
-        tally.fail()
-    return tally.group(name, confidence)
+def groups_of(
+    names: Iterable[str], outcomes: Iterable[tuple[str, Outcome]], confidence: float
+) -> tuple[Group, ...]:
+    """Return the groups called `names`, of requests that come with their group's."""
+    tallies = {name: GroupTally() for name in names}
+    for name, outcome in outcomes:
+        if name in tallies:
+            tallies[name].add(outcome)
+    return tuple(tally.group(name, confidence) for name, tally in tallies.items())
+
+
+def kinds_of(failures: Iterable[Failure]) -> tuple[tuple[str, int], ...]:
+    """Return the kinds of failures in alphabetical order, each with its count."""
+    return tuple(sorted(Counter(str(failure.kind) for failure in failures).items()))
 
 
 def side_of(failure: Failure) -> bool:
@@ -135,14 +131,6 @@ def metric(
         p99=estimate(values, 0.99, confidence),
         low=values.low,
         high=values.high,
-    )
-
-
-def median_of_bounds(bounds: Sequence[Bounds], confidence: float) -> MedianSummary:
-    """Return the median of `bounds` and its interval, without a verdict."""
-    found = summarise(bounds, target=0.0, confidence=confidence)
-    return MedianSummary(
-        median_lo=found.median_lo, median_hi=found.median_hi, interval=found.interval
     )
 
 

@@ -70,10 +70,7 @@ def _latency(
     requests = 0
     for outcome in outcomes:
         requests += 1
-        if isinstance(outcome, Sample):
-            tally.add(outcome)
-        else:
-            tally.fail()
+        tally.add(outcome)
     found = tally.group(assertion.group, confidence).metric(assertion.metric)
     if found is None:
         phase = f" with a {assertion.metric} phase" if requests else ""

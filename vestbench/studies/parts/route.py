@@ -8,6 +8,8 @@ from statistics import median
 from vestbench.model.request import NS_PER_MS, Sample
 from vestbench.model.run import Run
 from vestbench.model.strategy import find_strategy
+from vestbench.stats.bounds import Bounds
+from vestbench.stats.decision import MedianSummary, median_saving
 from vestbench.stats.distribution import Distribution
 from vestbench.stats.quantiles import quantile
 from vestbench.studies.compare.plan import ComparePlan, controls_of
@@ -85,3 +87,22 @@ def _saved_round_trips(plan: ComparePlan, tls: int) -> list[int]:
         trips[control] - trips[label] for label, control in controls_of(plan).items()
     ]
     return [fewer for fewer in saved if fewer > 0]
+
+
+def in_round_trips(
+    savings: Sequence[Bounds], rtt_ms: float | None, confidence: float
+) -> MedianSummary | None:
+    """Return the median of savings in round trips of the route.
+
+    Args:
+        savings: In ms, one a round or session.
+        rtt_ms: Round-trip time of the route.
+        confidence: Of the interval.
+
+    Returns:
+        None without savings, or where the round trip is not known.
+    """
+    if not savings or not rtt_ms:
+        return None
+    trips = (Bounds(lo=each.lo / rtt_ms, hi=each.hi / rtt_ms) for each in savings)
+    return median_saving(trips, confidence)

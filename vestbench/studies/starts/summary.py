@@ -11,10 +11,15 @@ from typing import NamedTuple, TypeVar
 from vestbench.model.request import NS_PER_MS, Outcome, Role, Sample, Slot
 from vestbench.model.run import Run
 from vestbench.stats.bounds import Bounds, percent_bounds, saving_bounds
-from vestbench.stats.decision import MedianSummary, SavingSummary, summarise
-from vestbench.studies.parts.groups import Metric, median_of_bounds, metric
+from vestbench.stats.decision import (
+    MedianSummary,
+    SavingSummary,
+    median_saving,
+    summarise,
+)
+from vestbench.studies.parts.groups import Metric, metric
 from vestbench.studies.parts.once import once_for_each_run
-from vestbench.studies.parts.route import round_trip_ms
+from vestbench.studies.parts.route import in_round_trips, round_trip_ms
 from vestbench.studies.starts.experiment import NOT_WARMED, WARMED
 from vestbench.studies.starts.plan import ConnectRun, WarmUpRun
 
@@ -101,11 +106,8 @@ def summarise_warm_up(run: WarmUpRun) -> WarmUpSummary:
         target = run.plan.min_saving_ms
         saving = summarise(bounds, target=target, confidence=confidence)
         shares = [percent_bounds(*a, *b) for a, b in pairs]
-        percent = median_of_bounds(shares, confidence)
-        rtt = round_trip_ms(run)
-        if rtt:
-            in_trips = [Bounds(lo=b.lo / rtt, hi=b.hi / rtt) for b in bounds]
-            trips = median_of_bounds(in_trips, confidence)
+        percent = median_saving(shares, confidence)
+        trips = in_round_trips(bounds, round_trip_ms(run), confidence)
     return WarmUpSummary(
         warm_up=_metric(_WARM_UP, [_took([each]) for each in warm_ups], confidence),
         warmed=_metric("warmed", warmed.values(), confidence),
@@ -192,7 +194,7 @@ def _compared(
         name=name,
         not_warmed=_metric(name, without.values(), confidence),
         warmed=_metric(name, after.values(), confidence),
-        saving=median_of_bounds(bounds, confidence) if bounds else None,
+        saving=median_saving(bounds, confidence) if bounds else None,
         rounds=len(bounds),
     )
 
