@@ -15,6 +15,7 @@ import msgspec
 from msgspec import Meta, Struct
 
 from vestbench.assertions.judge import AssertionResult
+from vestbench.model.columns import COLUMNS
 from vestbench.model.run import Conclusion, Conditions, Run
 from vestbench.report.machine import finite, plain_values
 from vestbench.studies.judging import assertions_of
@@ -102,6 +103,8 @@ def schema() -> dict[str, Any]:
         _close(definition, infinite=name not in planned)
     whole = definitions.pop(names[0])
     whole["properties"]["command"] = {"enum": list(studies)}
+    durations = [column.title for column in COLUMNS.metrics]
+    definitions["Metric"]["properties"]["name"]["examples"] = durations
     definitions["Conditions"] = _known_or_empty(definitions["Conditions"])
     return {
         "$schema": "https://json-schema.org/draft/2020-12/schema",
