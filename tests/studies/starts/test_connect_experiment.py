@@ -56,6 +56,7 @@ def run(
             session=SessionPlan(pool=PoolSettings()),
             rounds=rounds,
             seed=5,
+            title="Vest HTTP",
             numbered_alike=True,
         ),
         clients=Clients(stack),

@@ -23,6 +23,7 @@ from vestbench.studies.starts.experiment import (
     warm_up,
 )
 
+TITLE = "Vest HTTP"
 CONFIGURED = (
     "[INIT] Vest HTTP client configured: "
     "pool_max_idle=2, pool_idle_timeout=60s, tcp_keepalive=30s"
@@ -33,7 +34,11 @@ WARMED_UP = "[INIT] Vest HTTP connection pool warmed up (latency=12ms)"
 def plan(rounds: int = 3, connections: int = 2, seed: int = 5) -> StartSchedule:
     session = SessionPlan(pool=PoolSettings(), concurrency=connections)
     return StartSchedule(
-        session=session, connections=connections, rounds=rounds, seed=seed
+        session=session,
+        connections=connections,
+        rounds=rounds,
+        seed=seed,
+        title=TITLE,
     )
 
 
@@ -58,7 +63,7 @@ def run(
 def warm(script: Script, connections: int = 1) -> list[Outcome]:
     session = FakeStack(script).open(plan().session)
     slots = [Slot(session=0, index=i, role=Role.WARM_UP) for i in range(connections)]
-    return warm_up(session, lambda: spec("account"), slots)
+    return warm_up(session, lambda: spec("account"), slots, title=TITLE)
 
 
 def lines(log: pytest.LogCaptureFixture) -> list[tuple[str, str]]:
@@ -77,7 +82,7 @@ def log(caplog: pytest.LogCaptureFixture) -> pytest.LogCaptureFixture:
 def test_the_configuration_is_logged_as_the_bot_logs_it(
     log: pytest.LogCaptureFixture,
 ) -> None:
-    log_configuration(PoolSettings())
+    log_configuration(PoolSettings(), TITLE)
 
     assert lines(log) == [("INFO", CONFIGURED)]
 
@@ -86,7 +91,7 @@ def test_the_configuration_that_is_logged_is_the_one_in_force(
     log: pytest.LogCaptureFixture,
 ) -> None:
     pool = PoolSettings(max_idle=7, idle_timeout_s=1.5, tcp_keepalive_s=0)
-    log_configuration(pool)
+    log_configuration(pool, TITLE)
 
     assert lines(log) == [
         (
@@ -192,7 +197,7 @@ def test_a_warm_up_sends_its_requests_at_the_same_moment() -> None:
     session = stack.open(plan().session)
     slots = [Slot(session=0, index=i, role=Role.WARM_UP) for i in range(3)]
 
-    warm_up(session, lambda: spec("account"), slots)
+    warm_up(session, lambda: spec("account"), slots, title=TITLE)
 
     assert stack.calls == ["open 0", "burst 0 3 account warm-up"]
 

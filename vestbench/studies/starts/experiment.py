@@ -25,8 +25,6 @@ from vestbench.running.ports import MakeRequest, Pacer, RunEnd, Session
 
 logger = logging.getLogger(__name__)
 
-VEST = "Vest HTTP"  # the bot's own words
-
 # The two sorts of start, as outcomes are labelled.
 WARMED = "warmed"
 NOT_WARMED = "not warmed"
@@ -50,13 +48,13 @@ class StartSchedule:
     rounds: int  # each is one warmed start and one that is not
     connections: int = 1  # as many warm-up requests are sent at the same moment
     seed: int
-    title: str = VEST  # what log lines call the pool
+    title: str  # what log lines call the pool
     # Whether the first step has the same index in both sorts of start: the one after
     # the warm-up requests, even where there are none.
     numbered_alike: bool = False
 
 
-def log_configuration(pool: PoolSettings, title: str = VEST) -> None:
+def log_configuration(pool: PoolSettings, title: str) -> None:
     """Log the line that the bot logs when its client is built."""
     logger.info(
         "[INIT] %s client configured: "
@@ -73,7 +71,7 @@ def warm_up(
     make_request: MakeRequest,
     slots: Sequence[Slot],
     *,
-    title: str = VEST,
+    title: str,
     level: int = logging.INFO,
 ) -> list[Outcome]:
     """Open one connection for each of `slots`, and log what the bot logs.
