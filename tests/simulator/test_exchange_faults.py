@@ -11,8 +11,8 @@ from typing import Any
 
 import pytest
 
-from tests.simulator.test_exchange_http import GET, Talk
 from tests.support.exchange_client import STRANGER, Client, code
+from tests.support.exchange_talk import GET, Talk
 from tests.support.machine import demand
 from vestbench.simulator.http.behaviour import (
     FAULTS,

@@ -30,8 +30,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.simulator.test_exchange_faults import Later
-from tests.simulator.test_exchange_http import RecordedStream, ScriptedTimers
 from tests.support.command import vestbench
+from tests.support.exchange_talk import RecordedStream, ScriptedTimers
 from vestbench.errors import UsageError
 from vestbench.model.simulated import ExchangeSpec
 from vestbench.running.facts import exchange_facts
