@@ -424,6 +424,32 @@ def test_where_any_candidate_may_pass_its_pairs_count_as_one(
     assert verdict_of(run, ()) is None
 
 
+@pytest.mark.parametrize(
+    ("text", "expected", "n"),
+    [
+        ("requests == 100", PASS, 100),
+        ("cold.requests == 20", PASS, 20),
+        ("cold.requests > 20", FAIL, 20),
+        ("connections == cold.requests", PASS, 100),
+        ("connections < cold.requests", FAIL, 100),
+        ("cold.share <= 35%", PASS, 100),
+        ("cold.share <= 10%", FAIL, 100),
+        ("cold.share <= 21%", INCONCLUSIVE, 100),
+        ("cold.share < subsequent.share", PASS, 100),
+        ("subsequent.p50 <= cold.p50", PASS, 80),
+        ("subsequent.p50 > cold.p50", FAIL, 80),
+        ("cold.p90 <= cold.p50", INCONCLUSIVE, 20),
+    ],
+)
+def test_counts_shares_and_other_quantities_decide(
+    text: str, expected: Verdict, n: int
+) -> None:
+    (found,) = judge(bench(), [text])
+
+    assert (found.outcome, found.n) == (expected, n)
+    assert found.text == text
+
+
 def test_the_worst_outcome_decides() -> None:
     assert worst([PASS, INCONCLUSIVE]) is INCONCLUSIVE
     assert worst([INCONCLUSIVE, FAIL, PASS]) is FAIL

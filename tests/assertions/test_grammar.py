@@ -9,7 +9,15 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from vestbench.assertions.grammar import Assertion, Operator, Unit, parse_assertion
+from vestbench.assertions.grammar import (
+    OF_REQUESTS,
+    Assertion,
+    Operator,
+    Quantity,
+    Unit,
+    Vocabulary,
+    parse_assertion,
+)
 
 PROPERTY = settings(deadline=None, derandomize=True, max_examples=100)
 
@@ -58,6 +66,61 @@ def test_an_assertion_is_read_as_it_is_meant(
     assert (found.operator, found.limit, found.unit) == (sign, limit, unit)
 
 
+@pytest.mark.parametrize(
+    ("text", "name", "other", "unit"),
+    [
+        ("subsequent.p99 <= cold.p50", "subsequent.p99", "cold.p50", Unit.MS),
+        ("cold.tls.max>cold.connect.p50", "cold.tls.max", "cold.connect.p50", Unit.MS),
+        ("connections == requests", "connections", "requests", Unit.COUNT),
+        ("cold.share <= subsequent.share", "cold.share", "subsequent.share", "%"),
+        ("failures <= connections", "failures", "connections", Unit.COUNT),
+    ],
+)
+def test_a_quantity_may_be_held_against_another(
+    text: str, name: str, other: str, unit: Unit
+) -> None:
+    found = parse_assertion(text, BENCH)
+
+    assert found.other is not None
+    assert (found.name, found.other.name, found.unit) == (name, other, unit)
+    assert parse_assertion(found.text, BENCH) == found
+
+
+NEEDLESS = Quantity(name="needless", units=(Unit.COUNT,), taken="a whole number")
+TRAFFIC = Vocabulary(
+    quantities=(NEEDLESS, *OF_REQUESTS), collections=("hosts",), kind="exec"
+)
+
+
+def test_a_quantity_may_be_of_one_thing_by_its_name() -> None:
+    found = parse_assertion('hosts["api.x"].connections <= 2', (), TRAFFIC)
+
+    assert (found.group, found.term.key, found.quantity) == (
+        *("hosts", "api.x"),
+        "connections",
+    )
+    assert found.name == 'hosts["api.x"].connections'
+    assert parse_assertion(found.text, (), TRAFFIC) == found
+
+
+@pytest.mark.parametrize(
+    ("text", "hint"),
+    [
+        ('names["x"].connections <= 2', "there is no names, only hosts"),
+        ("needless <= 5ms", "needless takes a whole number"),
+        ("reused == 100%", "a run of exec has no reused"),
+        ("useless == 0", "use needless, failures, connections, requests, share, and"),
+        ("needless == share", "needless takes a whole number, share takes %"),
+    ],
+)
+def test_a_study_has_the_quantities_that_it_declares(text: str, hint: str) -> None:
+    assert parse_assertion("needless == 0", (), TRAFFIC).quantity == "needless"
+    with pytest.raises(ValueError, match=r"^'") as refused:
+        parse_assertion(text, (), TRAFFIC)
+
+    assert hint in str(refused.value)
+
+
 def test_labels_of_arms_may_hold_what_they_like() -> None:
     label = "pooled-2@httpx2.0"
 
@@ -74,7 +137,7 @@ def test_labels_of_arms_may_hold_what_they_like() -> None:
         ("saving >= fast", "write a quantity"),
         ("saving >= 50ms or so", "'ms or so' is no unit"),
         ("saving >= 50", "saving takes ms, % or round trips"),
-        ("savings >= 50ms", "use saving, reused, failures, connections, and p50"),
+        ("savings >= 50ms", "use saving, reused, failures, connections, requests"),
         ("cold.p95 <= 5ms", "p50, p90, p99 or max"),
         ("cold.p50 <= 5%", "cold.p50 takes us, ms or s"),
         ("reused == 1", "reused takes %"),
@@ -88,6 +151,10 @@ def test_labels_of_arms_may_hold_what_they_like() -> None:
         ("cold.p50 == 0ms", "== is for whole numbers, 0% and 100%"),
         ("warm.p50 <= 5ms", "there is no warm, only cold, subsequent"),
         ("p50 <= 5ms", "say of what, such as cold.p50"),
+        ("share <= 5%", "say of what, such as cold.share"),
+        ("cold.p50 <= warm.p50", "there is no warm, only cold, subsequent"),
+        ("cold.p50 <= cold.share", "cold.p50 takes us, ms or s, cold.share takes %"),
+        ("cold.p50 == cold.p90", "== is for whole numbers, 0% and 100%"),
     ],
 )
 def test_what_is_no_assertion_is_refused_with_what_is_known(

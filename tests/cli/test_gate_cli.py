@@ -15,6 +15,7 @@ from tests.support.records import bench_run, failure, sample, sessions
 from vestbench.cli import app
 from vestbench.model.request import Role
 from vestbench.model.run import Run
+from vestbench.model.strategy import UNPOOLED
 
 # Loopback: no link to start, and a few milliseconds a request.
 QUICK = ("--rtt", "0ms", "--processing", "0ms")
@@ -158,7 +159,7 @@ def test_a_run_is_judged_by_what_it_was_asked() -> None:
 
 
 def test_a_run_that_was_asked_nothing_needs_an_assertion() -> None:
-    run = plain_run(strategy="unpooled")
+    run = plain_run(strategy=UNPOOLED)
     path = str(stored(Path(), run))
 
     result = vestbench("gate", path)

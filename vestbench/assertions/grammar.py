@@ -1,19 +1,24 @@
-"""How an assertion is written: a quantity, an operator, and a value with its unit.
+"""How an assertion is written: a quantity, an operator, and what it is held against.
 
     saving >= 50ms         subsequent.p99 <= 120ms    reused == 100%
     saving >= 30%          cold.tls.p50 < 40ms        failures == 0
     saving >= 1.8 round trips     pooled.max <= 0.2s     unpooled.failures <= 1%
+    subsequent.p99 <= cold.p50    cold.share <= 25%     hosts["api.x"].connections <= 2
 
-    assertion  =  [group "."] quantity operator value
-    quantity   =  "saving" | "reused" | "failures" | "connections"
-               |  [metric "."] ("p50" | "p90" | "p99" | "max")
+    assertion  =  quantity operator (value | quantity)
+    quantity   =  [of "."] (name | [metric "."] quantile)
+    of         =  group  |  collection "[" quoted name "]"
+    quantile   =  "p50" | "p90" | "p99" | "max"
+    name       =  "saving" | "reused" | "failures" | "connections" | "requests"
+               |  "share"
     metric     =  "latency" (when left out) | "dns" | "connect" | "tls" | "send"
                |  "wait" | "receive" | "client"
     operator   =  ">=" | "<=" | ">" | "<" | "=="
     value      =  decimal ("us" | "ms" | "s" | "%" | "round trips")  |  whole number
 
-Groups are those of the run: cold and subsequent; the arms of a comparison; warmed,
-not-warmed and warm-up; of a start its steps.
+Which quantities, groups and collections there are, each study declares: cold and
+subsequent; the arms of a comparison; warmed, not-warmed and warm-up; of a start its
+steps.
 """
 
 from __future__ import annotations
@@ -21,20 +26,27 @@ from __future__ import annotations
 import operator
 import re
 from collections.abc import Callable, Collection
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 from fractions import Fraction
 
 from vestbench.model.columns import COLUMNS
 
 QUANTILES = {"p50": 0.5, "p90": 0.9, "p99": 0.99}
-COUNTS = ("failures", "connections")
-SHARES = ("reused", "failures")
+
+_PATH = r"""[A-Za-z_][\w.@+/-]*(?:\["[^"\]]+"\]\.[\w.@+/-]+)?(?<=\w)"""
 _TEXT = re.compile(
-    r"\s*(?P<quantity>[\w.@+-]*[\w])\s*(?P<operator>[<>]=?|==)\s*"
-    r"(?P<number>-?(?:\d+(?:\.\d+)?|\.\d+))\s*(?P<unit>%|[a-z ]*?)\s*",
+    rf"\s*(?P<left>{_PATH})\s*(?P<operator>[<>]=?|==)\s*"
+    r"(?:(?P<number>-?(?:\d+(?:\.\d+)?|\.\d+))\s*(?P<unit>%|[a-z ]*?)|"
+    rf"(?P<right>{_PATH}))\s*",
     re.ASCII,
 )
+_KEYED = re.compile(r'(?P<collection>[\w-]+)\["(?P<key>[^"]+)"\]\.(?P<rest>.+)')
+
+
+def _metrics() -> list[str]:
+    """Return the durations of which there are quantiles; the first is the latency."""
+    return [column.title for column in COLUMNS.metrics]
 
 
 class Unit(StrEnum):
@@ -56,6 +68,79 @@ _UNITS = {
 }
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Quantity:
+    """Something that can be asserted of a run.
+
+    Attributes:
+        name: As it is written.
+        units: What its value may be in; the first is that of two that are compared.
+        taken: These units in words.
+        signed: It may be below nothing.
+        of_a_group: It is of a group of requests, never of the whole run.
+    """
+
+    name: str
+    units: tuple[Unit, ...]
+    taken: str
+    signed: bool = False
+    of_a_group: bool = False
+
+
+_COUNT = ((Unit.COUNT,), "a whole number")
+SAVING = Quantity(
+    name="saving",
+    units=(Unit.MS, Unit.PERCENT, Unit.ROUND_TRIPS),
+    taken="ms, % or round trips",
+    signed=True,
+)
+REUSED = Quantity(name="reused", units=(Unit.PERCENT,), taken="%")
+FAILURES = Quantity(
+    name="failures", units=(Unit.COUNT, Unit.PERCENT), taken="a whole number, or %"
+)
+CONNECTIONS = Quantity(name="connections", units=_COUNT[0], taken=_COUNT[1])
+REQUESTS = Quantity(name="requests", units=_COUNT[0], taken=_COUNT[1])
+SHARE = Quantity(name="share", units=(Unit.PERCENT,), taken="%", of_a_group=True)
+OF_REQUESTS = (FAILURES, CONNECTIONS, REQUESTS, SHARE)
+_TIMES = tuple(
+    Quantity(name=name, units=(Unit.MS,), taken="us, ms or s", of_a_group=True)
+    for name in (*QUANTILES, "max")
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Vocabulary:
+    """What can be asserted of the runs of a plan.
+
+    Attributes:
+        quantities: Those that have a name; latencies have quantiles besides.
+        groups: The names of groups of requests; None takes any.
+        collections: What has quantities by name, such as `hosts`.
+        kind: The command, for messages.
+    """
+
+    quantities: tuple[Quantity, ...] = (SAVING, REUSED, *OF_REQUESTS)
+    groups: Collection[str] | None = None
+    collections: Collection[str] = ()
+    kind: str = ""
+
+    def find(self, text: str, name: str) -> Quantity:
+        """Return the quantity called `name`.
+
+        Raises:
+            ValueError: There is none.
+        """
+        for quantity in (*self.quantities, SAVING, REUSED, *_TIMES):
+            if quantity.name == name:
+                return quantity
+        names = ", ".join(quantity.name for quantity in self.quantities)
+        phases = ", ".join(_metrics()[1:])
+        raise ValueError(
+            f"{text!r} is no quantity: use {names}, and p50, p90, p99 or max, alone or "
+            f"of a phase ({phases})"
+        )
+
+
 class Operator(StrEnum):
     """How a quantity is held against a value."""
 
@@ -65,16 +150,21 @@ class Operator(StrEnum):
     LESS = "<"
     EQUAL = "=="
 
-    def decide(self, low: float, high: float, limit: float) -> bool | None:
+    def decide(self, low: float, high: float, *limits: float) -> bool | None:
         """Say whether it is true of all values from `low` to `high`.
 
         Equality is asked of facts only, whose ends are the same.
+
+        Args:
+            low: The lower end of the interval.
+            high: The upper end.
+            limits: What it is held against, or the two ends of the interval of that.
 
         Returns:
             False if it is true of none of them, None if of some only.
         """
         compare = _COMPARE[self]
-        ends = {compare(low, limit), compare(high, limit)}
+        ends = {compare(end, limit) for end in (low, high) for limit in limits}
         return ends.pop() if len(ends) == 1 else None
 
 
@@ -88,22 +178,57 @@ _COMPARE: dict[str, Callable[[float, float], bool]] = {
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Assertion:
-    """What is asserted, read from its text."""
+class Term:
+    """A quantity of something."""
 
-    text: str  # with single blanks
-    group: str  # empty for the whole run
-    metric: str  # such as latency or tls; empty where the quantity is no quantile
-    quantity: str
-    operator: Operator
-    limit: Fraction  # in `unit`
-    unit: Unit
+    about: Quantity
+    group: str = ""  # or the collection; both empty for the whole run
+    key: str = ""  # which of the collection
+    metric: str = ""  # a duration; empty where the quantity is no quantile
 
     @property
     def name(self) -> str:
         """The quantity with its group, as it is written."""
+        group = f'{self.group}["{self.key}"]' if self.key else self.group
         metric = "" if self.metric == "latency" else self.metric
-        return ".".join(filter(None, (self.group, metric, self.quantity)))
+        return ".".join(filter(None, (group, metric, self.about.name)))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Assertion:
+    """What is asserted, read from its text."""
+
+    text: str  # with single blanks
+    term: Term
+    operator: Operator
+    limit: Fraction  # in `unit`; nothing where it is held against another quantity
+    unit: Unit
+    other: Term | None = None
+
+    @property
+    def group(self) -> str:
+        """The group of the quantity; empty for the whole run."""
+        return self.term.group
+
+    @property
+    def metric(self) -> str:
+        """The metric; empty where the quantity is no quantile."""
+        return self.term.metric
+
+    @property
+    def quantity(self) -> str:
+        """The name of the quantity."""
+        return self.term.about.name
+
+    @property
+    def name(self) -> str:
+        """The quantity with its group, as it is written."""
+        return self.term.name
+
+    @property
+    def is_share(self) -> bool:
+        """Say whether it is about a share of requests."""
+        return self.unit is Unit.PERCENT and not self.term.about.signed
 
     def about_all(self) -> bool:
         """Say whether it is about every request of this run rather than a rate.
@@ -111,103 +236,139 @@ class Assertion:
         Only a bound at nothing or all can be: that no request failed is a fact of the
         run, that at most 1 % fail is a guess about those that come.
         """
-        return self.unit is Unit.COUNT or self.limit in (0, 100)
+        if self.unit is Unit.COUNT:
+            return True
+        return self.other is None and self.limit in (0, 100)
+
+    def opposite(self) -> Assertion | None:
+        """Return the same of the other quantity, where there are two."""
+        if self.other is None:
+            return None
+        return replace(self, term=self.other, other=self.term)
 
 
-def parse_assertion(text: str, groups: Collection[str] | None = None) -> Assertion:
+def parse_assertion(
+    text: str, groups: Collection[str] | None = None, known: Vocabulary | None = None
+) -> Assertion:
     """Return what an assertion such as `subsequent.p99 <= 120ms` says.
 
     Args:
         text: As it is written.
         groups: Those that the run has; None takes any.
+        known: What else can be asserted of the run; None is what most runs have.
 
     Raises:
         ValueError: It is none, or cannot be decided; the message says what is known.
     """
+    known = replace(known or Vocabulary(), groups=groups)
     match = _TEXT.fullmatch(text)
     if match is None:
-        raise ValueError(
-            f"{text!r} is no assertion: write a quantity, one of >= <= > < ==, and a "
-            "value with its unit, such as 'saving >= 50ms' or 'failures == 0'"
-        )
-    group, metric, quantity = _quantity(match["quantity"])
+        raise _no_assertion(text)
+    term = _term(match["left"], known)
+    if match["right"] is not None:
+        found = _against_quantity(text, match, term, known)
+    else:
+        found = _against_value(text, match, term)
+    for each in (found, found.opposite()):
+        if each is not None:
+            _check_unit(each)
+            _check_group(each, known)
+    return found
+
+
+def _no_assertion(text: str) -> ValueError:
+    return ValueError(
+        f"{text!r} is no assertion: write a quantity, one of >= <= > < ==, and a "
+        "value with its unit, such as 'saving >= 50ms' or 'failures == 0'"
+    )
+
+
+def _against_value(text: str, match: re.Match[str], term: Term) -> Assertion:
     if match["unit"] not in _UNITS:
-        known = ", ".join(filter(None, _UNITS))
-        raise ValueError(f"{text!r}: {match['unit']!r} is no unit: use {known}")
+        units = ", ".join(filter(None, _UNITS))
+        raise ValueError(f"{text!r}: {match['unit']!r} is no unit: use {units}")
     unit, factor = _UNITS[match["unit"]]
-    assertion = Assertion(
-        text=f"{match['quantity']} {match['operator']} {match['number']}"
-        + (" " * (unit is Unit.ROUND_TRIPS) + match["unit"]),
-        group=group,
-        metric=metric,
-        quantity=quantity,
+    blank = " " * (unit is Unit.ROUND_TRIPS)
+    value = f"{match['number']}{blank}{match['unit']}"
+    return Assertion(
+        text=f"{match['left']} {match['operator']} {value}",
+        term=term,
         operator=Operator(match["operator"]),
         limit=Fraction(match["number"]) * factor,
         unit=unit,
     )
-    _check_unit(assertion)
-    if groups is not None:
-        _check_group(assertion, groups)
-    return assertion
 
 
-def _quantity(text: str) -> tuple[str, str, str]:
-    """Return group, metric and quantity; the group is what is left of the others."""
-    rest, _, last = text.rpartition(".")
-    if last in QUANTILES or last == "max":
-        group, _, metric = rest.rpartition(".")
-        if metric in _metrics():
-            return group, metric, last
-        return rest, "latency", last
-    if last in ("saving", "reused", *COUNTS):
-        return rest, "", last
-    raise ValueError(
-        f"{text!r} is no quantity: use saving, reused, failures, connections, and p50, "
-        f"p90, p99 or max, alone or of a phase ({', '.join(_metrics()[1:])})"
+def _against_quantity(
+    text: str, match: re.Match[str], term: Term, known: Vocabulary
+) -> Assertion:
+    try:
+        other = _term(match["right"], known)
+    except ValueError:
+        raise _no_assertion(text) from None
+    common = [unit for unit in term.about.units if unit in other.about.units]
+    if not common:
+        raise ValueError(
+            f"{text!r}: {term.name} takes {term.about.taken}, {other.name} takes "
+            f"{other.about.taken}"
+        )
+    return Assertion(
+        text=f"{match['left']} {match['operator']} {match['right']}",
+        term=term,
+        operator=Operator(match["operator"]),
+        limit=Fraction(0),
+        unit=common[0],
+        other=other,
     )
 
 
-def _metrics() -> list[str]:
-    """Return the durations that have quantiles, the latency first."""
-    return [column.title for column in COLUMNS.metrics]
+def _term(text: str, known: Vocabulary) -> Term:
+    """Return the quantity and what it is of: what is left of the name, read from it."""
+    keyed = _KEYED.fullmatch(text)
+    rest, _, name = (text if keyed is None else keyed["rest"]).rpartition(".")
+    about = known.find(text, name)
+    metric = ""
+    if about in _TIMES:
+        group, _, metric = rest.rpartition(".")
+        rest, metric = (group, metric) if metric in _metrics() else (rest, "latency")
+    if keyed is None:
+        return Term(about=about, group=rest, metric=metric)
+    if rest or keyed["collection"] not in known.collections:
+        names = ", ".join(known.collections) or "nothing by name"
+        raise ValueError(f"{text!r}: there is no {keyed['collection']}, only {names}")
+    return Term(about=about, group=keyed["collection"], key=keyed["key"], metric=metric)
 
 
 def _check_unit(found: Assertion) -> None:
-    name, unit = found.name, found.unit
-    if found.quantity == "saving":
-        units: tuple[Unit, ...] = (Unit.MS, Unit.PERCENT, Unit.ROUND_TRIPS)
-        known = "ms, % or round trips"
-    elif found.metric:
-        units, known = (Unit.MS,), "us, ms or s"
-    elif found.quantity == "failures":
-        units, known = (Unit.COUNT, Unit.PERCENT), "a whole number, or %"
-    elif found.quantity == "reused":
-        units, known = (Unit.PERCENT,), "%"
-    else:
-        units, known = (Unit.COUNT,), "a whole number"
-    if unit not in units:
-        raise ValueError(f"{found.text!r}: {name} takes {known}")
+    about, name, unit = found.term.about, found.name, found.unit
+    if unit not in about.units:
+        raise ValueError(f"{found.text!r}: {name} takes {about.taken}")
     if unit is Unit.COUNT and found.limit.denominator != 1:
         raise ValueError(f"{found.text!r}: {name} takes a whole number")
-    share = found.quantity in SHARES and unit is Unit.PERCENT
-    if (share and not 0 <= found.limit <= 100) or (
-        found.quantity != "saving" and found.limit < 0
+    if (found.is_share and not 0 <= found.limit <= 100) or (
+        not about.signed and found.limit < 0
     ):
         raise ValueError(f"{found.text!r}: {name} is never that")
-    if found.operator is Operator.EQUAL and not (
-        found.about_all() and (share or unit is Unit.COUNT)
-    ):
+    facts = found.is_share or unit is Unit.COUNT
+    if found.operator is Operator.EQUAL and not (found.about_all() and facts):
         raise ValueError(
             f"{found.text!r}: == is for whole numbers, 0% and 100%; nothing else that "
             "is measured is ever exactly that"
         )
 
 
-def _check_group(found: Assertion, groups: Collection[str]) -> None:
-    known = ", ".join(groups) or "the whole run"
-    if found.group and found.group not in groups:
-        raise ValueError(f"{found.text!r}: there is no {found.group}, only {known}")
-    if found.metric and not found.group:
+def _check_group(found: Assertion, known: Vocabulary) -> None:
+    groups, term = known.groups, found.term
+    if groups is None:
+        return
+    names = ", ".join(groups) or "the whole run"
+    if term.group and not term.key and term.group not in groups:
+        raise ValueError(f"{found.text!r}: there is no {term.group}, only {names}")
+    if term.about not in (*known.quantities, *_TIMES):
+        raise ValueError(
+            f"{found.text!r}: a run of {known.kind} has no {found.quantity}"
+        )
+    if term.about.of_a_group and not term.group:
         first = next(iter(groups), "")
         example = f", such as {first}.{found.name}" if first else ""
-        raise ValueError(f"{found.text!r}: say of what{example}; known are {known}")
+        raise ValueError(f"{found.text!r}: say of what{example}; known are {names}")

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from math import isfinite
 
 from vestbench.assertions.estimates import Estimate
-from vestbench.assertions.grammar import SHARES, Assertion
+from vestbench.assertions.grammar import Assertion
 from vestbench.model.verdict import Reason, Verdict
 from vestbench.stats.decision import MedianSummary
 from vestbench.stats.quantiles import samples_needed
@@ -32,7 +32,11 @@ class AssertionResult:
 
 
 def decided(
-    asserted: Assertion, name: str, found: Estimate, confidence: float
+    asserted: Assertion,
+    name: str,
+    found: Estimate,
+    confidence: float,
+    other: Estimate | None = None,
 ) -> AssertionResult:
     """Return what an estimate says of an assertion.
 
@@ -41,8 +45,11 @@ def decided(
         name: The full name of the quantity, such as `pooled.saving`.
         found: What is known of it.
         confidence: Of its interval.
+        other: What is known of the quantity that it is held against, if it is one. Two
+            intervals decide only where no value of one is on both sides of the other's,
+            which is wrong no more often than one of the intervals is.
     """
-    outcome, reason = _decide(asserted, found, confidence)
+    outcome, reason = _decide(asserted, found, confidence, other)
     _, _, rest = asserted.text.partition(" ")
     return AssertionResult(
         text=f"{name} {rest}",
@@ -58,11 +65,13 @@ def decided(
 
 
 def _decide(
-    asserted: Assertion, found: Estimate, confidence: float
+    asserted: Assertion, found: Estimate, confidence: float, other: Estimate | None
 ) -> tuple[Verdict, str]:
-    if found.settled is not None:
-        return found.settled
-    holds = asserted.operator.decide(found.low, found.high, float(asserted.limit))
+    for each in (found, other):
+        if each is not None and each.settled is not None:
+            return each.settled
+    limits = [float(asserted.limit)] if other is None else [other.low, other.high]
+    holds = asserted.operator.decide(found.low, found.high, *limits)
     if holds is None:
         return Verdict.INCONCLUSIVE, _undecided(asserted, found, confidence)
     if not holds:
@@ -80,7 +89,7 @@ def _undecided(asserted: Assertion, found: Estimate, confidence: float) -> str:
         if not isfinite(end):
             return f"failures leave the {name} bound open"
     both = f"the interval reaches to both sides of {limit}"
-    if asserted.quantity in SHARES and found.value in (0, 100):
+    if asserted.is_share and asserted.other is None and found.value in (0, 100):
         # Without a single request to the contrary so many would do.
         needed = samples_needed(float(asserted.limit / 100), confidence)
         return f"{both}; that takes {needed} requests at least"

@@ -19,7 +19,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 from vestbench.assertions.estimates import Estimate
-from vestbench.assertions.grammar import Assertion
+from vestbench.assertions.grammar import Assertion, Quantity
 from vestbench.assertions.judge import AssertionResult
 from vestbench.model.request import Outcome
 from vestbench.model.run import Plan, RunOf
@@ -78,6 +78,10 @@ class Study(Protocol[P_contra]):
     """
 
     name: str
+
+    @property
+    def quantities(self) -> tuple[Quantity, ...]:
+        """What can be asserted of its runs, besides quantiles of latencies."""
 
     @property
     def plan(self) -> type[Plan]:

@@ -7,12 +7,11 @@ from typing import TypeVar
 
 from msgspec.structs import replace
 
-from vestbench.assertions.grammar import Assertion, parse_assertion
 from vestbench.assertions.judge import AssertionResult, decided
 from vestbench.errors import UsageError
 from vestbench.model.run import Plan, Run
 from vestbench.model.verdict import Verdict, worst
-from vestbench.studies.registry import find_study, study_of
+from vestbench.studies.registry import find_study, parsed, study_of
 
 P = TypeVar("P", bound=Plan)
 
@@ -40,16 +39,10 @@ def check_assertions(texts: Sequence[str], command: str, plan: Plan) -> tuple[st
         UsageError: One is no assertion, or of something that such a run does not have.
     """
     try:
-        return tuple(_parsed(text, command, plan).text for text in texts)
+        study = find_study(command)
+        return tuple(parsed(text, study, plan).text for text in texts)
     except ValueError as error:
         raise UsageError(f"--assert: {error}") from error
-
-
-def _parsed(text: str, command: str, plan: Plan) -> Assertion:
-    study = find_study(command)
-    found = parse_assertion(text, study.groups(plan))
-    study.check_assertion(found, plan)
-    return found
 
 
 def judge(run: Run, texts: Sequence[str]) -> tuple[AssertionResult, ...]:
@@ -61,11 +54,16 @@ def judge(run: Run, texts: Sequence[str]) -> tuple[AssertionResult, ...]:
         ValueError: One is no assertion, or of something that the run does not have.
     """
     study, confidence = study_of(run), run.plan.confidence
-    return tuple(
-        decided(assertion, name, estimate, confidence)
-        for assertion in [_parsed(text, run.command, run.plan) for text in texts]
-        for name, estimate in study.estimates(run, assertion)
-    )
+    found = []
+    for assertion in [parsed(text, study, run.plan) for text in texts]:
+        opposite = assertion.opposite()
+        others = [e for _, e in study.estimates(run, opposite)] if opposite else [None]
+        found += [
+            decided(assertion, name, estimate, confidence, other)
+            for name, estimate in study.estimates(run, assertion)
+            for other in others
+        ]
+    return tuple(found)
 
 
 def asserted_of(run: Run) -> tuple[AssertionResult, ...]:

@@ -9,7 +9,7 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any
 
-from vestbench.assertions.grammar import parse_assertion
+from vestbench.assertions.grammar import Assertion, Vocabulary, parse_assertion
 from vestbench.errors import InvalidRunError
 from vestbench.model.run import Plan, Run
 from vestbench.results.reading import load
@@ -54,6 +54,20 @@ def study_of(run: Run) -> Study[Any]:
     return find_study(run.command)
 
 
+def parsed(text: str, study: Study[Any], plan: Plan) -> Assertion:
+    """Return an assertion that a run of this plan can have.
+
+    Raises:
+        ValueError: It is none, or of something that such a run does not have.
+    """
+    known = Vocabulary(quantities=study.quantities, kind=study.name)
+    found = parse_assertion(text, study.groups(plan), known)
+    for each in (found, found.opposite()):
+        if each is not None:
+            study.check_assertion(each, plan)
+    return found
+
+
 class _Decoder:
     """What `results` needs to know of studies to read a run."""
 
@@ -64,8 +78,7 @@ class _Decoder:
         study = study_of(run)
         for text in run.plan.assertions:
             try:
-                assertion = parse_assertion(text, study.groups(run.plan))
-                study.check_assertion(assertion, run.plan)
+                parsed(text, study, run.plan)
             except ValueError as error:
                 raise ValueError(f"plan.assertions: {error}") from error
         study.check(run)

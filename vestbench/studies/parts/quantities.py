@@ -35,22 +35,28 @@ def reused(requests: Iterable[Outcome]) -> tuple[int, int]:
     return found.count(True), len(found)
 
 
+def requests(outcomes: Iterable[Outcome]) -> tuple[int, int]:
+    """Return how many requests there are, of as many."""
+    count = sum(1 for _ in outcomes)
+    return count, count
+
+
 COUNTED: Mapping[str, Counted] = {
     "connections": connections,
     "failures": failures,
     "reused": reused,
+    "requests": requests,
 }
 
 
-def group_estimates(
-    requests: Iterable[Outcome], assertion: Assertion, confidence: float
-) -> Iterator[tuple[str, Estimate]]:
-    """Yield what the requests of a group say of a latency, a count or a share."""
+def group_estimate(
+    meant: Iterable[Outcome], assertion: Assertion, confidence: float
+) -> Estimate:
+    """Return what the requests of a group say of a latency, a count or a share."""
     if assertion.metric:
-        yield assertion.name, _latency(requests, assertion, confidence)
-    else:
-        found = COUNTED[assertion.quantity](requests)
-        yield assertion.name, of_count(found, assertion, confidence)
+        return _latency(meant, assertion, confidence)
+    found = COUNTED[assertion.quantity](meant)
+    return of_count(found, assertion, confidence)
 
 
 def of_count(

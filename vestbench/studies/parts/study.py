@@ -7,12 +7,24 @@ from itertools import chain
 from typing import Any, Generic, TypeVar
 
 from vestbench.assertions.estimates import Estimate
-from vestbench.assertions.grammar import Assertion
+from vestbench.assertions.grammar import (
+    OF_REQUESTS,
+    REUSED,
+    SAVING,
+    SHARE,
+    Assertion,
+    Quantity,
+)
 from vestbench.assertions.judge import AssertionResult
 from vestbench.model.request import Outcome
 from vestbench.model.run import Plan, RunOf
 from vestbench.model.verdict import Verdict, worst
-from vestbench.studies.parts.quantities import group_estimates, requests_of
+from vestbench.studies.parts.quantities import (
+    group_estimate,
+    of_count,
+    requests,
+    requests_of,
+)
 from vestbench.studies.parts.settling import Settling
 
 P = TypeVar("P", bound=Plan)
@@ -22,6 +34,7 @@ class Common(Generic[P]):
     """A study without an acceptance, a saving or anything to check; see `Study`."""
 
     name = ""
+    quantities: tuple[Quantity, ...] = (SAVING, REUSED, *OF_REQUESTS)
 
     def check(self, run: RunOf[P]) -> None:
         """Find nothing that does not fit together."""
@@ -41,23 +54,20 @@ class Common(Generic[P]):
         return ()
 
     def check_assertion(self, assertion: Assertion, plan: P) -> None:
-        """Refuse an assertion of a saving or of reuse.
-
-        Raises:
-            ValueError: It is one.
-        """
-        del plan
-        if assertion.quantity in ("saving", "reused"):
-            raise ValueError(
-                f"{assertion.text!r}: a run of {self.name} has no {assertion.quantity}"
-            )
+        """Refuse none of what the vocabulary allows."""
 
     def estimates(
         self, run: RunOf[P], assertion: Assertion
     ) -> Iterator[tuple[str, Estimate]]:
         """Yield what the requests that are meant say of the quantity."""
-        meant = self.meant(run, assertion)
-        yield from group_estimates(meant, assertion, run.plan.confidence)
+        confidence = run.plan.confidence
+        if assertion.term.about is SHARE:
+            count, _ = requests(self.requests(run, assertion.group))
+            total = len(run.samples) + len(run.failures)
+            yield assertion.name, of_count((count, total), assertion, confidence)
+        else:
+            meant = self.meant(run, assertion)
+            yield assertion.name, group_estimate(meant, assertion, confidence)
 
     def meant(self, run: RunOf[P], assertion: Assertion) -> Iterable[Outcome]:
         """Return the requests that an assertion is about."""

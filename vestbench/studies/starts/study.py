@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING
 
 from vestbench.assertions.estimates import Estimate, in_unit, invalid, of_median
-from vestbench.assertions.grammar import Assertion, Unit
+from vestbench.assertions.grammar import OF_REQUESTS, Assertion, Unit
 from vestbench.assertions.judge import AssertionResult
 from vestbench.model.request import Outcome, Role
 from vestbench.stats.evidence import MIN_ROUNDS
@@ -127,6 +127,7 @@ class _Connect(Common[ConnectPlan]):
     name = "connect"
     plan = ConnectPlan
     summary = ConnectSummary
+    quantities = OF_REQUESTS
 
     def groups(self, plan: ConnectPlan) -> tuple[str, ...]:
         return (*_ARMS.values(), *plan.steps)
