@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -55,16 +56,39 @@ def test_a_run_is_shown_without_what_the_other_commands_need() -> None:
         f"sys.argv[1:] = ['report', {str(shown)!r}]; vestbench.cli.main()"
     )
     others = [
-        f"vestbench.{part}.{name}"
-        for part in ("stats", "report")
-        for name in ("compare", "connect", "warmup")
+        f"vestbench.studies.{study}.{part}"
+        for study in ("compare", "starts")
+        for part in ("study", "summary", "sheet", "experiment", "job")
     ]
 
-    found = imported(
-        script, (*others, "vestbench.assertions.judge", "vestbench.studies.bench.sheet")
-    )
+    found = imported(script, (*others, "vestbench.studies.bench.sheet"))
 
     assert found == ["vestbench.studies.bench.sheet"]
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["report", "reference-bench-30ms.toml"],
+        ["report", "reference-compare-30ms.toml"],
+        ["gate", "reference-compare-30ms.toml"],
+        ["history", "."],
+    ],
+)
+def test_no_stored_run_needs_numpy(words: list[str], tmp_path: Path) -> None:
+    """Importing it takes longer than to show a run."""
+    page = tmp_path / "page.html"  # a page has pictures with all bars
+    pages = ["--html", str(page)] if words[0] == "report" else []
+    script = (
+        "import vestbench.cli; "
+        f"sys.argv[1:] = [{words[0]!r}, {str(RESULTS / words[1])!r}, *{pages}]; "
+        "vestbench.cli.main()"
+    )
+
+    assert imported(script, ("numpy", "vestbench.studies.registry")) == [
+        "vestbench.studies.registry"
+    ]
+    assert page.exists() == bool(pages)
 
 
 def test_bench_imports_no_statistics_before_its_first_request() -> None:

@@ -236,6 +236,23 @@ def test_a_histogram_counts_both_ends_and_leaves_out_what_is_beyond() -> None:
     assert all(type(count) is int for count in counts)
 
 
+@PROPERTY
+@given(
+    st.lists(st.floats(-10, 1100) | st.integers(-1, 12).map(float), max_size=60),
+    st.floats(-5, 5) | st.integers(0, 3).map(float),
+    st.floats(0.01, 1e3) | st.integers(1, 9).map(float),
+    st.integers(1, 40),
+)
+def test_a_histogram_is_that_of_numpy(
+    values: list[float], low: float, width: float, bins: int
+) -> None:
+    high = low + width
+    edges = np.linspace(low, high, bins + 1).tolist()
+    expected, _ = np.histogram([*values, *edges], bins=bins, range=(low, high))
+
+    assert histogram([*values, *edges, inf], low, high, bins) == expected.tolist()
+
+
 @pytest.mark.parametrize(("low", "high", "bins"), [(1, 1, 3), (2, 1, 3), (0, 1, 0)])
 def test_a_histogram_of_nothing_is_refused(low: float, high: float, bins: int) -> None:
     with pytest.raises(ValueError, match="no histogram"):
