@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tests.venues.test_signing import SIGNING, SIGNING_ADDRESS, TIME_MS
+from tests.support.signed import SIGNING, SIGNING_ADDRESS, TIME_MS
 from vestbench.errors import UsageError
 from vestbench.venues.vest.orders import (
     NO_SUCH_ORDER,

@@ -1,12 +1,8 @@
-"""The worker process: what it does, what it imports, and how it ends."""
+"""The worker process: what it does, and what it does not while it measures."""
 
 from __future__ import annotations
 
-import os
-import signal
-import socket
 import subprocess
-import sys
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
@@ -18,7 +14,6 @@ from tests.support.servers import (
     PATIENCE_S,
     SLOT,
     ScriptedServer,
-    Visit,
     answer,
     free_port,
     get,
@@ -36,14 +31,7 @@ from vestbench.model.request import (
     Slot,
 )
 from vestbench.model.strategy import UNPOOLED
-from vestbench.workers.remote import (
-    Process,
-    RemoteSession,
-    RemoteStack,
-    Spawner,
-    WorkerDiedError,
-    spawn_here,
-)
+from vestbench.workers.remote import Process, RemoteSession, RemoteStack, Spawner
 
 SECRET = "vest-api-key-4711"
 
@@ -52,56 +40,6 @@ SECRET = "vest-api-key-4711"
 def stack() -> Iterator[RemoteStack]:
     with RemoteStack(ca_pem=tls_pair().ca_pem) as stack:
         yield stack
-
-
-@pytest.fixture
-def fresh() -> Iterator[RemoteStack]:
-    with RemoteStack(ca_pem=tls_pair().ca_pem) as stack:
-        assert stack.facts.stack == "httpx"
-        yield stack
-
-
-def pid_of(stack: RemoteStack) -> int:
-    process = stack._process
-    assert isinstance(process, subprocess.Popen)
-    return process.pid
-
-
-def numbered(status: str) -> bytes:
-    return answer(status=f"{status} No", headers=["Retry-After: 1"])
-
-
-ANSWERS = {
-    b"/": answer(headers=["Set-Cookie: a=b; Path=/; Max-Age=60"]),
-    b"/latin": answer(b"\xe9", headers=["X: caf@"]).replace(b"@", b"\xe9"),
-    b"/chunked": b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n",
-    b"/gzip": answer(b"plain", headers=["Content-Encoding: gzip"]),
-    b"/date": answer(
-        status="429 No", headers=["Retry-After: Wed, 21 Oct 2015 07:28:00 GMT"]
-    ),
-    **{b"/" + code.encode(): numbered(code) for code in ("301", "404", "429", "503")},
-}
-
-
-def by_path(visit: Visit) -> None:
-    """Do to each request what its path says."""
-    while request := visit.request():
-        path = request.split(b" ", 2)[1]
-        if path in ANSWERS:
-            visit.send(ANSWERS[path])
-        elif path == b"/echo":  # an answer that quotes the request, and is none
-            visit.send(b"HTTP/1.1 200 OK\r\n" + request.replace(b": ", b" "))
-        elif path == b"/half":
-            return visit.send(answer(b"x" * 9)[:-1])
-        elif path == b"/reset":
-            return visit.reset()
-        elif path == b"/stall":
-            return visit.stall()
-        elif path == b"/close":
-            return None
-        else:
-            raise ValueError(path)
-    return None
 
 
 def accidents(tls: ScriptedServer, untrusted: ScriptedServer) -> list[RequestSpec]:
@@ -116,15 +54,6 @@ def accidents(tls: ScriptedServer, untrusted: ScriptedServer) -> list[RequestSpe
         untrusted.get(),
         get(tls.url.replace("https", "http")),  # HTTP to a TLS server
     ]
-
-
-@pytest.fixture(scope="module")
-def servers() -> Iterator[tuple[ScriptedServer, ScriptedServer]]:
-    with (
-        ScriptedServer(by_path, tls_pair().server) as server,
-        ScriptedServer(tls=tls_pair("unknown-ca").server) as untrusted,
-    ):
-        yield server, untrusted
 
 
 # --- what it does ---
@@ -334,133 +263,3 @@ def test_secrets_are_in_no_text_that_a_request_leaves_behind(
     assert SECRET not in repr(specs)
     assert SECRET not in repr(outcomes)
     assert written.read_text() == ""
-
-
-# --- how it ends ---
-
-
-def test_the_worker_ends_by_itself_when_its_parent_closes(fresh: RemoteStack) -> None:
-    fresh.close()
-
-    assert fresh._process.poll() == 0
-
-
-def ended(pid: int) -> bool:
-    """Say whether a process is gone, or waits only to be noticed by its parent."""
-    try:
-        state = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
-    except (FileNotFoundError, ProcessLookupError):
-        return True
-    return state == "Z"
-
-
-ORPHAN = """
-import sys, time
-from vestbench.workers.remote import RemoteStack
-stack = RemoteStack()
-stack.facts
-print(stack._process.pid, flush=True)
-time.sleep(600)
-"""
-
-
-@pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="needs /proc")
-def test_no_worker_outlives_a_parent_that_is_killed() -> None:
-    with subprocess.Popen(
-        [sys.executable, "-c", ORPHAN], stdout=subprocess.PIPE, text=True
-    ) as parent:
-        assert parent.stdout is not None
-        pid = int(parent.stdout.readline())
-        alive = not ended(pid)
-        parent.kill()
-
-    give_up = time.monotonic() + PATIENCE_S
-    while not ended(pid) and time.monotonic() < give_up:
-        time.sleep(0.01)
-    assert alive
-    assert ended(pid)
-
-
-def test_the_worker_ignores_the_terminals_interrupt(
-    stack: RemoteStack, servers: tuple[ScriptedServer, ScriptedServer]
-) -> None:
-    stack.modules()  # it has started
-    os.kill(pid_of(stack), signal.SIGINT)
-    session = stack.open(plan())
-    outcome = session.send(servers[0].get(), SLOT)
-    session.close()
-
-    assert isinstance(outcome, Sample)
-    assert os.getsid(pid_of(stack)) != os.getsid(0)  # and is not even sent it
-
-
-def test_a_worker_that_is_killed_is_reported_in_one_line(fresh: RemoteStack) -> None:
-    session = fresh.open(plan())
-    os.kill(pid_of(fresh), signal.SIGKILL)
-
-    with pytest.raises(WorkerDiedError, match=r"\(status -9\)") as error:
-        session.send(get("https://127.0.0.1/"), SLOT)
-
-    assert len(str(error.value).splitlines()) == 1
-    session.close()  # does not ask a dead worker
-
-
-def test_a_worker_that_never_started_is_reported_when_it_is_asked() -> None:
-    def spawn(_: Sequence[str], fds: Mapping[int, int]) -> Process:
-        process = spawn_here([sys.executable, "-c", "raise SystemExit(3)"], fds)
-        process.wait()
-        return process
-
-    with (
-        RemoteStack(spawn) as stack,
-        pytest.raises(WorkerDiedError, match=r"\(status 3\)"),
-    ):
-        stack.open(plan())
-
-
-def test_a_worker_that_cannot_be_started_leaves_no_socket_behind() -> None:
-    def spawn(_: Sequence[str], __: Mapping[int, int]) -> Process:
-        raise FileNotFoundError("no such program")
-
-    with pytest.raises(FileNotFoundError):
-        RemoteStack(spawn)  # an open socket would be a warning, hence an error
-
-
-@pytest.fixture
-def interruptible() -> Iterator[None]:
-    """Let SIGINT interrupt: a shell starts what runs in the background without."""
-    before = signal.signal(signal.SIGINT, signal.default_int_handler)
-    yield
-    signal.signal(signal.SIGINT, before)
-
-
-def interrupt_the_tests(visit: Visit) -> None:
-    visit.request()
-    os.kill(os.getpid(), signal.SIGINT)
-    visit.stall()
-
-
-def test_after_an_interrupt_the_worker_is_not_waited_for(
-    monkeypatch: pytest.MonkeyPatch, interruptible: None
-) -> None:
-    # The worker would end by itself, with status 0, when its request times out.
-    monkeypatch.setattr("vestbench.workers.remote._PATIENCE_S", 60.0)
-    with (
-        ScriptedServer(interrupt_the_tests) as server,
-        RemoteStack(ca_pem=tls_pair().ca_pem) as stack,
-    ):
-        session = stack.open(plan())
-        with pytest.raises(KeyboardInterrupt):
-            session.send(server.get(), SLOT)
-        session.close()
-        stack.close()
-
-        assert stack.midway
-        assert stack._process.poll() == -signal.SIGKILL
-        assert server.requests == 1
-
-
-def test_an_ordinary_child_has_descriptors_under_their_own_number_only() -> None:
-    ours, theirs = socket.socketpair()
-    with ours, theirs, pytest.raises(ValueError, match="own number"):
-        spawn_here(["true"], {theirs.fileno() + 1: theirs.fileno()})
