@@ -11,7 +11,7 @@ import numpy as np
 
 from tests.bench.judges import CONFIDENCE, TARGET_MS, THRESHOLD, Judged
 from tests.bench.simulated_runs import CAP, Bools, Conditions
-from vestbench.stats.evidence import crossing_probability
+from tests.support.crossing import crossing_probability
 
 # Strictly below the target, by one tick of the clock, so that a PASS is wrong.
 JUST_BELOW_MS = TARGET_MS - 1e-6

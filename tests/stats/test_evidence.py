@@ -5,10 +5,9 @@ from itertools import pairwise
 
 import pytest
 
+from tests.support.crossing import crossing_curve, crossing_probability
 from vestbench.stats.evidence import (
     CONFIDENCE_THRESHOLDS,
-    crossing_curve,
-    crossing_probability,
     evidence,
     projected_rounds,
     votes_needed,

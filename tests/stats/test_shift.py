@@ -9,12 +9,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tests.support.reference_data import DS1, generated_rounds, savings
+from tests.support.reference_data import generated_rounds, savings
 from vestbench.model.verdict import Change
 from vestbench.stats.shift import (
     _mann_whitney_counts,
     compare_with_baseline,
-    hodges_lehmann,
     prediction_interval,
     shift,
     student_t_quantile,
@@ -31,26 +30,6 @@ def then(count: int) -> list[float]:
 
 def now(count: int) -> list[float]:
     return savings(generated_rounds(6, 48, count))
-
-
-def test_hodges_lehmann_of_ds1() -> None:
-    assert hodges_lehmann(savings(DS1)) == 59.0
-
-
-@pytest.mark.parametrize(
-    ("seed", "saving", "expected"),
-    [(1, 60, 62.5), (2, 55, 53.0), (3, 45, 45.5), (4, 50, 50.0), (5, 40, 42.0)],
-)
-def test_hodges_lehmann_of_the_generated_sets(
-    seed: int, saving: int, expected: float
-) -> None:
-    assert hodges_lehmann(savings(generated_rounds(seed, saving, 100))) == expected
-
-
-def test_hodges_lehmann_by_hand() -> None:
-    # Pairs: 0, 1, 5 on the diagonal, 0.5, 2.5 and 3 beside it.
-    assert hodges_lehmann([0, 1, 5]) == 1.75
-    assert hodges_lehmann([7]) == 7
 
 
 def test_the_baseline_savings_are_the_reference_ones() -> None:
@@ -144,8 +123,6 @@ def test_a_shift_needs_finite_values(bad: list[float]) -> None:
     for arguments in ((bad, [1.0]), ([1.0], bad)):
         with pytest.raises(ValueError, match="finite"):
             shift(*arguments)
-    with pytest.raises(ValueError, match="finite"):
-        hodges_lehmann(bad)
 
 
 @pytest.mark.parametrize("confidence", [0.0, 1.0, math.nan])
@@ -295,6 +272,5 @@ def test_numbers_do_not_depend_on_numpy() -> None:
 
     assert shift(x, y) == shift(then(20), now(20))  # type: ignore[arg-type]
     assert type(shift(x, y).low) is float  # type: ignore[arg-type]
-    assert type(hodges_lehmann(x)) is float  # type: ignore[arg-type]
     assert type(compare_with_baseline(x, y).margin) is float  # type: ignore[arg-type]
     assert type(prediction_interval(x).low) is float  # type: ignore[arg-type]

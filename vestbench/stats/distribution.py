@@ -40,11 +40,6 @@ class Distribution:
     def __len__(self) -> int:
         return self._n
 
-    @property
-    def is_exact(self) -> bool:
-        """False where values are known to a bucket only."""
-        return self._counts is None
-
     def add(self, value: float) -> None:
         """Take a value.
 

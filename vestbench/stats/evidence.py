@@ -13,12 +13,11 @@ then saving + c (W1 - W2), with W1 and W2 the noise of its two slots and c = +1 
 the coin that put the arms in order. Given the past and all noise, it reaches T with
 probability at most P(c (W1 - W2) > 0) <= 1/2. So the votes for T are dominated by a
 fair coin, whatever drift, bursts or autocorrelation W has, and the evidence reaches the
-threshold at any of the rounds looked at no more often than for a fair coin, which
-`crossing_curve` computes exactly. Rounds that are independent and alike, with a median
-below T, need no such model of the noise. A failed request only removes votes.
+threshold at any of the rounds looked at no more often than for a fair coin, for which
+the tests compute it exactly. Rounds that are independent and alike, with a median below
+T, need no such model of the noise. A failed request only removes votes.
 
-Everything that decides is integer arithmetic. This module needs no third-party library
-and neither reads a clock nor sends anything.
+Everything that decides is integer arithmetic.
 """
 
 from fractions import Fraction
@@ -101,52 +100,6 @@ def _votes_table(threshold: int) -> tuple[int | None, ...]:
         partial = 2 * partial - comb(n + 1, k)  # Pascal's rule: the same sum for n + 2
         n += 1
     return tuple(table)
-
-
-def crossing_curve(
-    threshold: int = 24,
-    *,
-    min_rounds: int = MIN_ROUNDS,
-    max_rounds: int = MAX_ROUNDS,
-    p: float = 0.5,
-) -> list[float]:
-    """Return the probability of a verdict for one side by each number of rounds.
-
-    Dynamic programming over the number of votes, without simulation: the error rate of
-    the verdict for `p` = 1/2, its speed for a larger one.
-
-    Args:
-        threshold: The evidence at which to stop.
-        min_rounds: The first look.
-        max_rounds: The last look.
-        p: The probability that a round votes for the side asked about.
-
-    Returns:
-        Entry `n` is the probability of having stopped for that side by round `n`.
-    """
-    alive, crossed, curve = [1.0], 0.0, [0.0]
-    for n in range(1, max_rounds + 1):
-        lost = [mass * (1 - p) for mass in alive]
-        won = [mass * p for mass in alive]
-        alive = [a + b for a, b in zip([*lost, 0.0], [0.0, *won], strict=True)]
-        needed = votes_needed(n, threshold)
-        if n >= min_rounds and needed is not None:
-            crossed += sum(alive[needed:])
-            del alive[needed:]
-        curve.append(crossed)
-    return curve
-
-
-def crossing_probability(
-    threshold: int = 24,
-    *,
-    min_rounds: int = MIN_ROUNDS,
-    max_rounds: int = MAX_ROUNDS,
-    p: float = 0.5,
-) -> float:
-    """Return the last entry of `crossing_curve`: the probability of ever stopping."""
-    curve = crossing_curve(threshold, min_rounds=min_rounds, max_rounds=max_rounds, p=p)
-    return curve[-1]
 
 
 def projected_rounds(votes: int, rounds: int, threshold: int = 24) -> int | None:

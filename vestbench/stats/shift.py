@@ -49,19 +49,6 @@ class PredictionInterval:
     runs: int
 
 
-def hodges_lehmann(values: Sequence[float]) -> float:
-    """Return the median of the means of all pairs, each value with itself included.
-
-    Hodges and Lehmann (1963), "Estimates of location based on rank tests", Ann. Math.
-    Stat. 34. Takes memory for n (n+1) / 2 numbers.
-
-    Raises:
-        ValueError: `values` is empty or holds a value that is not finite.
-    """
-    x = _finite(values)
-    return median((a + b) / 2 for i, a in enumerate(x) for b in x[i:])
-
-
 def shift(
     baseline: Sequence[float], candidate: Sequence[float], confidence: float = 0.95
 ) -> Shift:

@@ -14,12 +14,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from tests.support.crossing import crossing_probability
 from tests.support.records import COMPARE_PLAN, compare_run, failure, known, sample
 from tests.support.reference_data import DS1, DS2, DS3, generated_rounds
 from tests.support.reference_data import Round as Row
 from vestbench.model.request import FailureKind, Outcome, Role, Sample
 from vestbench.model.verdict import Reason, Verdict
-from vestbench.stats.evidence import crossing_probability
 from vestbench.studies.compare.judgement import GIVE_UP_AFTER, Judgement
 from vestbench.studies.compare.plan import CompareRun
 from vestbench.studies.compare.rounds import Round, rounds_of, target_of
