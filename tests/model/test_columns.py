@@ -64,13 +64,14 @@ FAKES = (AGREE, QUEUE, SERVER, HOPS)
 
 @pytest.fixture
 def _registered() -> Iterator[None]:
-    COLUMNS.register(AGREE, before="send_ms")
-    COLUMNS.register(QUEUE, before="client_ms")
-    COLUMNS.register(SERVER)
-    COLUMNS.register(HOPS)
+    before = COLUMNS.all
+    found = list(before)
+    names = [column.name for column in found]
+    found.insert(names.index("client_ms"), QUEUE)
+    found.insert(names.index("send_ms"), AGREE)
+    COLUMNS.change([*found, SERVER, HOPS])
     yield
-    for column in FAKES:
-        COLUMNS.remove(column)
+    COLUMNS.change(before)
 
 
 registered = pytest.mark.usefixtures("_registered")

@@ -42,8 +42,8 @@ from vestbench.studies.shown import show_run
 EARLY = Strategy(
     name="early",
     claims=(
-        Claim(field="reused", value=False, broken="{label} kept {wrong} open"),
-        Claim(field="status", value=425, broken="{label}: {kept} of {answered} early"),
+        Claim("reused", False, "{label} kept {wrong} open"),
+        Claim("status", 425, "{label}: {kept} of {answered} early"),
     ),
     opens=True,
     resumes=True,

@@ -7,8 +7,8 @@ a duration or a phase, in the figures that are made of those.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
 from operator import attrgetter
 from sys import intern
 from typing import Any, TypeAlias
@@ -38,12 +38,9 @@ def _plain(value: object) -> str:
     return str(value).lower() if isinstance(value, bool) else str(value)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True)
 class Codec:
-    """How a value stands in a result file and in a table.
-
-    TOML has no null: what is absent is `nan`, -1, 0 or "unknown" there.
-    """
+    """How a value stands in a result file and in a table."""
 
     type: type  # in the file
     write: Callable[[Any], Any] = same
@@ -52,8 +49,16 @@ class Codec:
     suffix: str = ""  # of the field, where "_ms" is the column's
 
 
-def _ms(ns: int | None) -> float:
-    return math.nan if ns is None else round(ns / NS_PER_MS, 6)
+def or_none(codec: Codec, absent: object) -> Codec:
+    """Return a codec of what may be absent: TOML has no null, so a value means it."""
+
+    def write(value: Any) -> Any:
+        return absent if value is None else codec.write(value)
+
+    def read(cell: Any) -> Any:
+        return None if cell == absent or cell != cell else codec.read(cell)  # or nan
+
+    return replace(codec, write=write, read=read)
 
 
 def _ns(ms: float) -> int:
@@ -62,66 +67,35 @@ def _ns(ms: float) -> int:
     return round(ms * NS_PER_MS)
 
 
-def _ns_or_none(ms: float) -> int | None:
-    return None if math.isnan(ms) else _ns(ms)
+def _flag(word: str) -> bool:
+    if word not in ("true", "false"):
+        raise ValueError(f"{word!r} is neither true, false nor unknown")
+    return word == "true"
 
 
-def _offset_ns(ms: float) -> int | None:
-    """Read what may be negative as well as absent."""
-    return -_ns(-ms) if ms < 0 else _ns_or_none(ms)
-
-
-def _us(ms: float) -> int | None:
-    return None if math.isnan(ms) else round(_ns(ms) / 1000)
-
-
-def _tristate(value: str) -> bool | None:
-    known = {"unknown": None, "true": True, "false": False}
-    if value not in known:
-        raise ValueError(f"{value!r} is neither true, false nor unknown")
-    return known[value]
-
-
-def _time(read: Callable[[float], Any]) -> Codec:
-    """Return how integer nanoseconds stand: in ms, exact to the nanosecond."""
-    return Codec(
-        type=float,
-        write=_ms,
-        read=read,
-        text=lambda ns: f"{ns / NS_PER_MS:.6f}",
-        suffix="_ns",
-    )
-
-
-INTEGER, FLAG, TEXT = Codec(type=int), Codec(type=bool), Codec(type=str)
-TIME, TIME_OR_NONE, OFFSET_OR_NONE = _time(_ns), _time(_ns_or_none), _time(_offset_ns)
-MICROS_OR_NONE = Codec(
-    type=float,
-    write=lambda us: math.nan if us is None else us / 1000,
-    read=_us,
-    text=lambda us: f"{us / 1000:.3f}",
-    suffix="_us",
+INTEGER, FLAG, TEXT = Codec(int), Codec(bool), Codec(str)
+ROLE, FAILURE_KIND = Codec(str, str, Role), Codec(str, str, FailureKind)
+# Integer nanoseconds: in ms with six decimals, so they are exact.
+TIME = Codec(
+    float,
+    lambda ns: round(ns / NS_PER_MS, 6),
+    _ns,
+    lambda ns: f"{ns / NS_PER_MS:.6f}",
+    "_ns",
 )
-SECONDS_OR_NONE = Codec(
-    type=float,
-    write=lambda seconds: math.nan if seconds is None else float(seconds),
-    read=lambda seconds: None if math.isnan(seconds) else seconds,
+MICROS = Codec(
+    float,
+    lambda us: us / 1000,
+    lambda ms: round(_ns(ms) / 1000),
+    lambda us: f"{us / 1000:.3f}",
+    "_us",
 )
-COUNT_OR_NONE = Codec(
-    type=int,
-    write=lambda count: -1 if count is None else count,
-    read=lambda count: None if count < 0 else count,
-)
-STATUS_OR_NONE = Codec(
-    type=int, write=lambda status: status or 0, read=lambda status: status or None
-)
-FLAG_OR_NONE = Codec(
-    type=str,
-    write=lambda flag: "unknown" if flag is None else str(flag).lower(),
-    read=_tristate,
-)
-ROLE = Codec(type=str, write=str, read=Role)
-FAILURE_KIND = Codec(type=str, write=str, read=FailureKind)
+OFFSET = replace(TIME, read=lambda ms: _ns(ms) if ms >= 0 else -_ns(-ms))
+TIME_OR_NONE, OFFSET_OR_NONE = or_none(TIME, math.nan), or_none(OFFSET, math.nan)
+MICROS_OR_NONE = or_none(MICROS, math.nan)
+SECONDS_OR_NONE = or_none(Codec(float, float), math.nan)
+COUNT_OR_NONE, STATUS_OR_NONE = or_none(INTEGER, -1), or_none(INTEGER, 0)
+FLAG_OR_NONE = or_none(Codec(str, _plain, _flag), "unknown")
 
 
 # --- columns -------------------------------------------------------------------------
@@ -129,21 +103,13 @@ FAILURE_KIND = Codec(type=str, write=str, read=FailureKind)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Phase:
-    """What a phase of a request is like.
+    """What a phase of a request is like."""
 
-    Attributes:
-        network: It belongs to the network, not to the program that sends.
-        opens: It is part of opening a connection, and absent where one is reused.
-        shakes: It is part of a handshake; a relay cannot tell these from each other.
-        always: Every request has it, or nothing is known of any phase.
-        words: What it is called where there is room for words.
-    """
-
-    network: bool = True
-    opens: bool = False
-    shakes: bool = False
-    always: bool = False
-    words: str = ""
+    network: bool = True  # of the network, not of the program that sends
+    opens: bool = False  # a part of opening a connection, absent where one is reused
+    shakes: bool = False  # of a handshake; a relay cannot tell these from each other
+    always: bool = False  # every request has it, or nothing is known of any phase
+    words: str = ""  # what it is called where there is room
 
 
 Getter: TypeAlias = Callable[[Any], Any]
@@ -155,31 +121,20 @@ class Column:
 
     Its value is in the field of the records that is called like it, with `_ns` or `_us`
     for `_ms`; where they have no such field, it is in their `extra` by that name.
-
-    Attributes:
-        name: With its unit, if it has one: `dns_ms`.
-        about: What it says.
-        codec: How a value stands in a file and in a table.
-        page: Place in the table of a page: low ones come first, and those with the same
-            place in the order of the registry. None is left out there.
-        of: The types of the records that have it; none where it is derived.
-        failures: How the value of a failure stands in a file, if that is different.
-        derived: How to get the value where no file holds it.
-        optional: Left out of a block of a file in which it is always absent.
-        metric: A duration of whose values groups show the distribution.
-        phase: What it is like, if it is a phase; every phase is a metric.
     """
 
-    name: str
+    name: str  # with its unit, if it has one, such as dns_ms
     about: str
     codec: Codec
+    # Place in the table of a page: low ones first, those with the same place in the
+    # order of the registry. None is left out there.
     page: int | None = None
-    of: tuple[type, ...] = (Sample,)
-    failures: Codec | None = None
-    derived: Getter | None = None
-    optional: bool = False
-    metric: bool = False
-    phase: Phase | None = None
+    of: tuple[type, ...] = (Sample,)  # records that have it; none where it is derived
+    failures: Codec | None = None  # of the value of a failure, if that is different
+    derived: Getter | None = None  # gets the value where no file holds it
+    optional: bool = False  # left out of a block of a file in which it is always absent
+    metric: bool = False  # a duration; groups show the distribution of its values
+    phase: Phase | None = None  # what it is like, if it is one; a phase is a metric
 
     @property
     def title(self) -> str:
@@ -239,27 +194,18 @@ class Columns:
         shaken: The titles of the phases of handshakes.
     """
 
-    def __init__(self, columns: Iterable[Column]) -> None:
-        self._change(tuple(columns))
+    def __init__(self, *columns: Column) -> None:
+        self.change(columns)
 
-    def _change(self, columns: tuple[Column, ...]) -> None:
-        self.all = columns
+    def change(self, columns: Sequence[Column]) -> None:
+        """Hold these columns instead."""
+        self.all = tuple(columns)
         self.metrics = tuple(c for c in columns if c.metric or c.phase is not None)
         self.parts = tuple(c for c in columns if c.phase or (c.metric and c.derived))
         phases = [(column, column.phase) for column in columns if column.phase]
         self.opening = {c.title: p.words or c.title for c, p in phases if p.opens}
         self.shaken = tuple(column.title for column, phase in phases if phase.shakes)
         self._phases = tuple((c.getter(Sample), phase) for c, phase in phases)
-
-    def register(self, column: Column, *, before: str = "") -> None:
-        """Take one more column, in front of the one called `before` or behind all."""
-        names = [each.name for each in self.all]
-        place = names.index(before) if before else len(names)
-        self._change((*self.all[:place], column, *self.all[place:]))
-
-    def remove(self, column: Column) -> None:
-        """Forget a column."""
-        self._change(tuple(each for each in self.all if each is not column))
 
     def in_file(self, record: type) -> list[Column]:
         """Return the columns of samples or of failures in a file, the slot's first."""
@@ -312,103 +258,60 @@ def _outcome(outcome: Outcome) -> str:
 
 
 _SLOT, _FAILURE, _BOTH = (Slot,), (Failure,), (Sample, Failure)
-_RESOLVED = Phase(opens=True, words="name resolution")
-_CONNECTED = Phase(opens=True, shakes=True, words="TCP connect")
-_SECURED = Phase(opens=True, shakes=True, words="TLS handshake")
-_EXCHANGED = Phase(always=True)
-_NOT_HAPPENED = "phase; empty where it did not happen"
-
+_DNS = Phase(opens=True, words="name resolution")
+_TCP = Phase(opens=True, shakes=True, words="TCP connect")
+_TLS = Phase(opens=True, shakes=True, words="TLS handshake")
+_EXCHANGE = Phase(always=True)
+_PHASE = "phase; empty where it did not happen"
+_SIGNED = "phase; empty where it was signed before, or not at all"
+_DRAINED = "from the call to the body drained; empty for a failure"
+_LEFT = "from the first write to the departure; empty if not asked"
+_CAME = "from the arrival to the read; empty if not asked"
 
 COLUMNS = Columns(
-    (
-        Column(
-            "session", "serial of the session or round, from 0", INTEGER, 0, of=_SLOT
-        ),
-        Column("index", "place in the session or round, from 0", INTEGER, 0, of=_SLOT),
-        Column("role", "what the plan intended", ROLE, 1, of=_SLOT),
-        Column("arm", "arm of a comparison, or sort of start", TEXT, 0, of=_SLOT),
-        Column("outcome", "`answered` or `failed`", TEXT, 2, of=(), derived=_outcome),
-        Column("kind", "why it failed", FAILURE_KIND, 3, of=_FAILURE),
-        Column("detail", "what the failure said", TEXT, of=_FAILURE),
-        Column(
-            "status",
-            "HTTP status, where there was one",
-            INTEGER,
-            2,
-            of=_BOTH,
-            failures=STATUS_OR_NONE,
-        ),
-        Column("start_ms", "since the start of the run", TIME, 2, of=_BOTH),
-        Column(
-            "latency_ms",
-            "from the call to the body drained; empty for a failure",
-            TIME,
-            2,
-            metric=True,
-        ),
-        Column(
-            "elapsed_ms",
-            "what a failure took; empty for a sample",
-            TIME,
-            2,
-            of=_FAILURE,
-        ),
-        Column(
-            "sign_ms",
-            "phase; empty where it was signed before, or not at all",
-            TIME_OR_NONE,
-            optional=True,
-            phase=Phase(network=False),
-        ),
-        Column("dns_ms", _NOT_HAPPENED, TIME_OR_NONE, 2, phase=_RESOLVED),
-        Column("connect_ms", _NOT_HAPPENED, TIME_OR_NONE, 2, phase=_CONNECTED),
-        Column("tls_ms", _NOT_HAPPENED, TIME_OR_NONE, 2, phase=_SECURED),
-        Column("send_ms", "phase", TIME_OR_NONE, 2, phase=_EXCHANGED),
-        Column("wait_ms", "phase", TIME_OR_NONE, 2, phase=_EXCHANGED),
-        Column("receive_ms", "phase", TIME_OR_NONE, 2, phase=_EXCHANGED),
-        Column(
-            "client_ms",
-            "the latency minus the phases",
-            TIME_OR_NONE,
-            2,
-            of=(),
-            derived=client_ns,
-            metric=True,
-        ),
-        Column(
-            "reused",
-            "proved: `true` or `false`",
-            FLAG,
-            2,
-            of=_BOTH,
-            failures=FLAG_OR_NONE,
-        ),
-        Column("connection", "serial of the connection", INTEGER, 2),
-        Column("use", "which request on its connection, from 1", INTEGER),
-        Column("local_port", "of the connection", INTEGER),
-        Column("resumed", "whether the connection resumed a TLS session", FLAG),
-        Column("http_version", "as negotiated", TEXT),
-        Column("tls_version", "as negotiated", TEXT),
-        Column("cipher", "as negotiated", TEXT),
-        Column("remote", "address and port of the peer", TEXT),
-        Column("rtt_ms", "the kernel's round trip after the request", MICROS_OR_NONE),
-        Column(
-            "syn_rtt_ms", "the kernel's round trip of the handshake", MICROS_OR_NONE
-        ),
-        Column("retransmits", "segments sent again during the request", COUNT_OR_NONE),
-        Column("body_bytes", "length of the response's body", INTEGER),
-        Column(
-            "kernel_send_ms",
-            "from the first write to the departure; empty if not asked",
-            OFFSET_OR_NONE,
-            optional=True,
-        ),
-        Column(
-            "kernel_receive_ms",
-            "from the arrival to the read; empty if not asked",
-            OFFSET_OR_NONE,
-            optional=True,
-        ),
-        Column("retry_after_s", "what a 429 asked for", SECONDS_OR_NONE, of=_FAILURE),
-    )
+    Column("session", "serial of the session or round, from 0", INTEGER, 0, _SLOT),
+    Column("index", "place in the session or round, from 0", INTEGER, 0, _SLOT),
+    Column("role", "what the plan intended", ROLE, 1, _SLOT),
+    Column("arm", "arm of a comparison, or sort of start", TEXT, 0, _SLOT),
+    Column("outcome", "`answered` or `failed`", TEXT, 2, (), derived=_outcome),
+    Column("kind", "why it failed", FAILURE_KIND, 3, _FAILURE),
+    Column("detail", "what the failure said", TEXT, None, _FAILURE),
+    Column(
+        "status", "HTTP status, where there was one", INTEGER, 2, _BOTH, STATUS_OR_NONE
+    ),
+    Column("start_ms", "since the start of the run", TIME, 2, _BOTH),
+    Column("latency_ms", _DRAINED, TIME, 2, metric=True),
+    Column("elapsed_ms", "what a failure took; empty for a sample", TIME, 2, _FAILURE),
+    Column("sign_ms", _SIGNED, TIME_OR_NONE, optional=True, phase=Phase(network=False)),
+    Column("dns_ms", _PHASE, TIME_OR_NONE, 2, phase=_DNS),
+    Column("connect_ms", _PHASE, TIME_OR_NONE, 2, phase=_TCP),
+    Column("tls_ms", _PHASE, TIME_OR_NONE, 2, phase=_TLS),
+    Column("send_ms", "phase", TIME_OR_NONE, 2, phase=_EXCHANGE),
+    Column("wait_ms", "phase", TIME_OR_NONE, 2, phase=_EXCHANGE),
+    Column("receive_ms", "phase", TIME_OR_NONE, 2, phase=_EXCHANGE),
+    Column(
+        "client_ms",
+        "the latency minus the phases",
+        TIME,
+        2,
+        (),
+        derived=client_ns,
+        metric=True,
+    ),
+    Column("reused", "proved: `true` or `false`", FLAG, 2, _BOTH, FLAG_OR_NONE),
+    Column("connection", "serial of the connection", INTEGER, 2),
+    Column("use", "which request on its connection, from 1", INTEGER),
+    Column("local_port", "of the connection", INTEGER),
+    Column("resumed", "whether the connection resumed a TLS session", FLAG),
+    Column("http_version", "as negotiated", TEXT),
+    Column("tls_version", "as negotiated", TEXT),
+    Column("cipher", "as negotiated", TEXT),
+    Column("remote", "address and port of the peer", TEXT),
+    Column("rtt_ms", "the kernel's round trip after the request", MICROS_OR_NONE),
+    Column("syn_rtt_ms", "the kernel's round trip of the handshake", MICROS_OR_NONE),
+    Column("retransmits", "segments sent again during the request", COUNT_OR_NONE),
+    Column("body_bytes", "length of the response's body", INTEGER),
+    Column("kernel_send_ms", _LEFT, OFFSET_OR_NONE, optional=True),
+    Column("kernel_receive_ms", _CAME, OFFSET_OR_NONE, optional=True),
+    Column("retry_after_s", "what a 429 asked for", SECONDS_OR_NONE, None, _FAILURE),
 )

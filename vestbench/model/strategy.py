@@ -14,20 +14,15 @@ from vestbench.errors import UsageError
 from vestbench.model.request import Outcome, Sample
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True)
 class Claim:
-    """What every answered request of an arm has to show.
+    """What every answered request of an arm has to show."""
 
-    Attributes:
-        field: A field of `Sample`.
-        value: What the field has to hold.
-        broken: The sentence for an arm that did not show it. `{label}` and `{strategy}`
-            are the arm's, `{answered}` is "40 requests", `{kept}` and `{wrong}` are how
-            many of them did and did not show it.
-    """
-
-    field: str
-    value: object
+    field: str  # of `Sample`
+    value: object  # that the field has to hold
+    # The sentence for an arm that did not show it. `{label}` and `{strategy}` are the
+    # arm's, `{answered}` is "40 requests", `{kept}` and `{wrong}` are how many of them
+    # did and did not show it.
     broken: str
 
     def kept_by(self, sample: Sample) -> bool:
@@ -37,38 +32,24 @@ class Claim:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Strategy:
-    """One way of handling connections.
+    """One way of handling connections."""
 
-    Attributes:
-        name: In options, labels and result files.
-        claims: What proves it; the first that is broken explains why an arm is invalid.
-        opens: Each request opens a connection, which is closed after it. Otherwise a
-            session keeps its connections open.
-        resumes: The TLS session of the connection before is resumed.
-        http2: HTTP/2 is offered in the handshake.
-        warms: A session begins with the venue's warm-up, on as many connections as the
-            pool keeps, and is then left idle.
-        primers: Unmeasured requests, each like the measured one, that begin a session.
-        tcp_trips: Round trips that a request pays for TCP.
-        tls_trips: Those that it pays for TLS, at most: a full handshake may take fewer.
-        needs_tls: It makes no sense without TLS.
-        preparation: Place in a round: low ones take long and are prepared first, so
-            that no primed connection is left waiting for another arm.
-        is_control: What the others are compared with, unless a control is named.
-    """
-
-    name: str
-    claims: tuple[Claim, ...]
-    opens: bool = False
-    resumes: bool = False
-    http2: bool = False
+    name: str  # in options, labels and result files
+    claims: tuple[Claim, ...]  # its proof; the first that is broken is named
+    opens: bool = False  # each request opens a connection, which is closed after it
+    resumes: bool = False  # the TLS session of the connection before
+    http2: bool = False  # offers it in the handshake
+    # A session begins with the venue's warm-up request, on as many connections as the
+    # pool keeps, and is then left idle.
     warms: bool = False
-    primers: int = 0
-    tcp_trips: int = 0
-    tls_trips: int = 0
+    primers: int = 0  # unmeasured requests, like the measured one, that begin a session
+    tcp_trips: int = 0  # round trips that each request pays for TCP
+    tls_trips: int = 0  # and for TLS, at most: a full handshake may take fewer
     needs_tls: bool = False
+    # When it is prepared in a round: low numbers take long, and come first so that no
+    # primed connection is left waiting for another arm.
     preparation: int = 3
-    is_control: bool = False
+    is_control: bool = False  # the others are compared with it, unless one is named
 
     def unmeasured(self, connections: int) -> int:
         """Return how many requests begin a session that keeps so many connections."""
@@ -90,34 +71,32 @@ class Strategy:
 
 
 _REUSED = Claim(
-    field="reused",
-    value=True,
-    broken="{label} reused its connection in only {kept} of {answered}, so it was not "
+    "reused",
+    True,
+    "{label} reused its connection in only {kept} of {answered}, so it was not "
     "{strategy}",
 )
 _OPENED = Claim(
-    field="reused",
-    value=False,
-    broken="{label} reused a connection in {wrong} of {answered}, so it was not "
-    "{strategy}",
+    "reused",
+    False,
+    "{label} reused a connection in {wrong} of {answered}, so it was not {strategy}",
 )
 _FULL_HANDSHAKE = Claim(
-    field="resumed",
-    value=False,
-    broken="{label} resumed a TLS session in {wrong} of {answered}, so its handshakes "
-    "were not full",
+    "resumed",
+    False,
+    "{label} resumed a TLS session in {wrong} of {answered}, so its handshakes were "
+    "not full",
 )
 _RESUMED = Claim(
-    field="resumed",
-    value=True,
-    broken="{label} resumed a TLS session in only {kept} of {answered}, so it was not "
+    "resumed",
+    True,
+    "{label} resumed a TLS session in only {kept} of {answered}, so it was not "
     "resumed; the server may issue no tickets",
 )
 _HTTP2 = Claim(
-    field="http_version",
-    value="HTTP/2",
-    broken="{label} did not speak HTTP/2 in all of {answered}: the server does not "
-    "offer it",
+    "http_version",
+    "HTTP/2",
+    "{label} did not speak HTTP/2 in all of {answered}: the server does not offer it",
 )
 
 # Connections are kept open and reused.

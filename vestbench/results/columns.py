@@ -20,12 +20,11 @@ def block_of(
         values = list(map(column.getter(record), outcomes))
         if column.optional and not any(value is not None for value in values):
             continue
-        write = column.stored(record).write
-        if write is not same:
-            values = [write(value) for value in values]
-        first = values[0]
-        alike = all(v == first or (v != v and first != first) for v in values)
-        table[column.name] = first if alike else values
+        write, first = column.stored(record).write, values[0]
+        if values.count(first) == len(values):
+            table[column.name] = write(first)
+        else:
+            table[column.name] = [write(value) for value in values]
     return table
 
 

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from math import isfinite
 
 from vestbench.model.columns import COLUMNS
 from vestbench.stats.decision import MedianSummary
 from vestbench.studies.parts.groups import Group
 from vestbench.studies.parts.route import tls_round_trips
+
+# Phases with a field of their own; those of other columns stand in `others`.
+_FIELDS = (*("dns", "connect", "tls", "send", "wait", "receive", "client"), "sign")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -20,13 +23,13 @@ class Breakdown:
     """
 
     saving: float
-    dns: float | None
-    connect: float | None
-    tls: float | None
-    send: float | None  # this and the next three: None where phases are not known
-    wait: float | None
-    receive: float | None
-    client: float | None
+    dns: float | None = None  # None where no request of either group has the phase
+    connect: float | None = None
+    tls: float | None = None
+    send: float | None = None  # this and the next three: None where none is known
+    wait: float | None = None
+    receive: float | None = None
+    client: float | None = None
     rtt: float | None  # the route's, by the kernel's account of each handshake
     tls_round_trips: int  # of the control's handshake
     round_trips: int  # that the candidate saves, TCP's included
@@ -100,23 +103,15 @@ def breakdown_of(
     known = control.typical("wait") is not None or candidate.typical("wait") is not None
 
     parts = _parts(control, candidate) if known else {}
-    named = {each.name for each in fields(Breakdown)}
-    others = {name: part for name, part in parts.items() if name not in named}
+    fields = {name: parts.pop(name) for name in _FIELDS if name in parts}
     return Breakdown(
         saving=saving.median_lo,
-        dns=parts.get("dns"),
-        connect=parts.get("connect"),
-        tls=parts.get("tls"),
-        send=parts.get("send"),
-        wait=parts.get("wait"),
-        receive=parts.get("receive"),
-        client=parts.get("client"),
         rtt=rtt,
         tls_round_trips=trips,
         round_trips=saved,
-        expected=None if rtt is None else saved * rtt + parts.get("dns", 0.0),
-        sign=parts.get("sign"),
-        others=others or None,
+        expected=None if rtt is None else saved * rtt + fields.get("dns", 0.0),
+        others=parts or None,
+        **fields,
     )
 
 
