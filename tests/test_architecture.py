@@ -10,6 +10,8 @@ from pathlib import Path
 
 import pytest
 
+from vestbench.model.strategy import STRATEGIES
+
 PACKAGE = Path(__file__).parents[1] / "vestbench"
 MODULES = {
     ".".join(path.relative_to(PACKAGE.parent).with_suffix("").parts): path
@@ -270,3 +272,22 @@ def test_measuring_needs_no_statistics_and_no_report() -> None:
 
 def test_every_module_says_what_it_is() -> None:
     assert [name for name in MODULES if not ast.get_docstring(tree(name))] == []
+
+
+def compared(module: str) -> Iterator[str]:
+    """Yield the source of all that a module compares something with."""
+    for node in ast.walk(tree(module)):
+        if isinstance(node, ast.Compare):
+            for side in (node.left, *node.comparators):
+                parts = side.elts if isinstance(side, ast.Tuple | ast.List) else [side]
+                yield from map(ast.unparse, parts)
+        elif isinstance(node, ast.MatchValue):
+            yield ast.unparse(node.value)
+
+
+@pytest.mark.parametrize("module", MODULES)
+def test_nothing_depends_on_the_name_of_a_strategy(module: str) -> None:
+    names = {repr(name) for name in STRATEGIES}
+    home = "vestbench.model.strategy."
+    names |= {n.removeprefix(home) for n in all_imports(module) if n.startswith(home)}
+    assert not names & set(compared(module))

@@ -10,6 +10,7 @@ import pytest
 from tests.support.printed import written
 from tests.support.records import compare_run, sample
 from tests.support.stacks import FakeStack, ok, spec
+from vestbench.api import compare
 from vestbench.errors import UsageError
 from vestbench.model.client import PoolSettings
 from vestbench.model.request import Outcome, Role, Sample
@@ -160,3 +161,15 @@ def test_the_first_claim_that_is_broken_says_why_a_run_is_invalid(
     run = compared(outcomes)
     assert summarise_compare(run).acceptance is Verdict.INVALID
     assert why in " ".join(written(show_run(run)).split())
+
+
+def test_a_measuring_process_that_does_not_know_it_carries_it_out(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    again = replace(STRATEGIES["unpooled"], name="again", is_control=False, primers=1)
+    monkeypatch.setitem(STRATEGIES, again.name, again)
+    found = compare("pooled", "again", rtt="0ms", min_saving="0.01ms", max_rounds=12)
+    requests = [o for o in found.run.samples if o.slot.arm == "again"]
+    assert len(requests) == len(found.run.samples) / 2
+    assert not any(sample.reused or sample.resumed for sample in requests)
+    assert found.run.plan.stored()["arms"][1]["strategy"] == "again"
