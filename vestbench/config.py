@@ -13,6 +13,7 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
+from vestbench import defaults
 from vestbench.errors import UsageError, reason_of
 from vestbench.model.client import PoolSettings
 from vestbench.toml_file import parse, read_bounded
@@ -138,18 +139,24 @@ SETTINGS = (
         "name resolution, TCP and TLS together",
     ),
     _pool("request_timeout", "--timeout", "10s", _positive, "one whole request"),
-    Setting("venue", "", "venue", "--venue", "sim", str, "what is measured"),
+    Setting("venue", "", "venue", "--venue", defaults.VENUE, str, "what is measured"),
     Setting(
         "min_saving",
         "",
         "min_saving",
         "--min-saving",
-        "50ms",
+        defaults.MIN_SAVING,
         parse_duration,
         "the saving that passes",
     ),
     Setting(
-        "results", "", "results", "--results", "results", str, "folder of the results"
+        "results",
+        "",
+        "results",
+        "--results",
+        defaults.RESULTS,
+        str,
+        "folder of the results",
     ),
 )
 

@@ -8,7 +8,7 @@
     └── FilledOrderError  an order that must not be filled was                exit 6
 
 A failed request is none of these: it is data (`models.Failure`). Anything else that
-escapes is a bug and shows its traceback.
+escapes is a bug: it shows its traceback and exits with 70.
 """
 
 from enum import IntEnum
@@ -18,12 +18,13 @@ class ExitCode(IntEnum):
     """Exit statuses of the `vestbench` command; part of its public interface."""
 
     OK = 0
-    NOT_MET = 1  # the acceptance was not met (a bug exits 1 too, with a traceback)
+    NOT_MET = 1  # the acceptance was not met
     USAGE = 2  # a wrong option, setting or file; nothing was measured
     INCONCLUSIVE = 3  # neither met nor missed with the evidence asked for
     UNREACHABLE = 4  # no request got through, or the venue refused
     INVALID = 5  # the pooled arm was not pooled, or a result is unreadable
     FILLED = 6  # an order was filled: the run stopped, look at the account
+    BUG = 70  # of vestbench: a traceback says where (EX_SOFTWARE of sysexits.h)
     INTERRUPTED = 130  # Ctrl-C or SIGTERM; what was measured is on disk
 
 

@@ -23,6 +23,7 @@ from tests.support.studies import compare_of
 from vestbench import api, bench, compare, simulated_exchange
 from vestbench.api import measure
 from vestbench.cli import app, settings
+from vestbench.cli.options import ExchangeOptions, LinkOptions
 from vestbench.errors import UsageError, VenueError
 from vestbench.model.client import PoolSettings, SessionPlan
 from vestbench.model.request import Role, Slot
@@ -30,7 +31,8 @@ from vestbench.model.run import Link, Plan, Run, RunOf
 from vestbench.model.simulated import ExchangeSpec, LinkSpec
 from vestbench.model.strategy import POOLED
 from vestbench.model.verdict import Verdict
-from vestbench.running.carry_out import Destination, Measurement
+from vestbench.running.carry_out import Measurement
+from vestbench.running.destination import Destination
 from vestbench.running.pace import Pace
 from vestbench.studies.registry import load_run
 
@@ -291,9 +293,10 @@ def test_arguments_are_called_as_the_options_are(name: str) -> None:
 def test_the_defaults_of_the_simulated_venue_are_those_of_the_commands() -> None:
     rtt = inspect.signature(bench).parameters["rtt"].default
 
-    assert rtt == f"{1e3 * settings.DEFAULT_RTT_S:g}ms"
-    assert ExchangeSpec().processing_ms == 1e3 * settings.DEFAULT_PROCESSING_S
-    assert ExchangeSpec().idle_timeout_s == settings.DEFAULT_IDLE_TIMEOUT_S
+    link = settings.link_spec(LinkOptions(), 1)
+    assert link is not None
+    assert rtt == f"{link.rtt_ms:g}ms"
+    assert settings.exchange_spec(ExchangeOptions()) == ExchangeSpec()
 
 
 def link_of(run: Run) -> Link:

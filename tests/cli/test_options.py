@@ -10,9 +10,10 @@ import pytest
 import typer
 from typer.testing import CliRunner
 
-from vestbench.cli import options, output_options, simulated_options
-from vestbench.cli.option_records import as_typed, takes_options
-from vestbench.cli.simulated_options import LinkOptions
+from vestbench.cli import options, output_options
+from vestbench.cli.option_records import given_in, takes_options
+from vestbench.cli.options import ExchangeOptions, LinkOptions
+from vestbench.cli.output_options import DriftingOptions
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -81,7 +82,7 @@ def test_a_value_out_of_range_is_refused_as_for_any_option() -> None:
     "record",
     [
         value
-        for module in (options, output_options, simulated_options)
+        for module in (options, output_options)
         for value in vars(module).values()
         if str(value).endswith("Options'>")
     ],
@@ -98,10 +99,9 @@ def test_every_record_is_made_of_options_only(record: type) -> None:
         assert isinstance(info, type(typer.Option("--x"))), parameter
 
 
-def test_values_are_shown_by_the_names_a_user_types() -> None:
-    assert as_typed(LinkOptions(rtt="5ms")) == {
-        "--rtt": "5ms",
-        "--jitter": None,
-        "--loss": None,
-        "--link": None,
-    }
+def test_what_was_given_is_called_as_a_user_types_it() -> None:
+    given = DriftingOptions(rtt="5ms", max_requests=0, pool_max_idle="1")
+
+    assert given_in(given, LinkOptions) == ["--rtt"]
+    assert given_in(given, ExchangeOptions) == ["--max-requests"]
+    assert given_in(DriftingOptions(), LinkOptions) == []

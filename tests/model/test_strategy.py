@@ -23,10 +23,9 @@ from vestbench.model.strategy import (
     offers_http2,
 )
 from vestbench.model.verdict import Verdict
-from vestbench.running.carry_out import Destination
+from vestbench.running.destination import Destination, stacks_for
 from vestbench.running.pace import Pace
 from vestbench.running.ports import Pacer
-from vestbench.running.stacks import stacks_for
 from vestbench.stacks.registry import find_stack
 from vestbench.studies.compare.experiment import (
     SETUP_ROUNDS,

@@ -8,10 +8,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from vestbench.api.values import duration
 from vestbench.model.simulated import ExchangeSpec, LinkSpec
 from vestbench.simulator.exchange_process import ExchangeCounters
 from vestbench.simulator.venue import ServedExchange
+from vestbench.values import duration
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -2,49 +2,46 @@
 
 from __future__ import annotations
 
-import secrets
 from collections.abc import Sequence
-from dataclasses import replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
+from vestbench import defaults
 from vestbench.api.result import Result
-from vestbench.api.values import chosen, confidence_of, duration, target
 from vestbench.errors import UsageError
-from vestbench.model.client import PoolSettings, SessionPlan
+from vestbench.model.client import PoolSettings
 from vestbench.model.simulated import ExchangeSpec, LinkSpec
-from vestbench.model.strategy import POOLED, UNPOOLED, offers_http2
-from vestbench.running.carry_out import Destination, Job, carry_out, place_result
-from vestbench.running.pace import POLITE_BUDGET, Pace, check_budget, polite_rate
-from vestbench.running.stacks import stacks_for
+from vestbench.running.carry_out import Job, carry_out, place_result
+from vestbench.running.destination import Destination
+from vestbench.running.pace import Pace, check_budget, polite_rate
 from vestbench.stacks.registry import ALL
-from vestbench.studies.bench.experiment import BenchSchedule, sessions_for
-from vestbench.studies.bench.job import BenchJob
-from vestbench.studies.compare.job import CompareJob, Question, arms_of
+from vestbench.studies.bench.job import bench_job
+from vestbench.studies.compare.job import CompareJob, Question, Target, arms_of
+from vestbench.values import confidence_of, duration, seed_or_new
 from vestbench.venues import SIMULATED
 
 
 def bench(
     *,
-    requests: int = 100,
+    requests: int = defaults.REQUESTS,
     sessions: int | None = None,
     pooled: bool = True,
-    concurrency: int = 1,
-    stack: str = "httpx",
+    concurrency: int = defaults.CONCURRENCY,
+    stack: str = defaults.STACK,
     http2: bool = False,
     kernel_timestamps: bool = False,
     min_saving: str | None = None,
     assertions: Sequence[str] = (),
-    confidence: int = 95,
-    venue: str = SIMULATED,
+    confidence: int = defaults.CONFIDENCE,
+    venue: str = defaults.VENUE,
     endpoint: str = "",
-    rtt: str = "30ms",
+    rtt: str = defaults.RTT,
     link: LinkSpec | None = None,
     exchange: ExchangeSpec | None = None,
     pool: PoolSettings | None = None,
-    interval: str = "0ms",
+    interval: str = defaults.INTERVAL,
     rate: float | None = None,
-    budget: int = POLITE_BUDGET,
+    budget: int = defaults.BUDGET,
     seed: int | None = None,
     results: Path | str | None = None,
 ) -> Result:
@@ -80,28 +77,22 @@ def bench(
     pace = _pace(interval, rate, venue, seed)
     if stack == ALL:
         raise UsageError("stack: bench measures one stack; compare takes all of them")
-    destination = _place(venue, endpoint, rtt, link, exchange, pool, pace.seed)
-    destination = _through(destination, stack, (), http2=http2)
-    strategy = POOLED if pooled else UNPOOLED
+    destination = _destination(venue, endpoint, rtt, link, exchange, pool, pace.seed)
+    destination = destination.through(stack, http2=http2)
     if min_saving is not None and not pooled:
         raise UsageError("min_saving needs subsequent requests: not with pooled=False")
-    plan = BenchSchedule(
-        session=SessionPlan(
-            pool=destination.pool,
-            strategy=strategy,
-            concurrency=concurrency,
-            http2=http2,
-            stack=stack,
-            kernel_timestamps=kernel_timestamps,
-        ),
-        requests=requests,
-        sessions=sessions or sessions_for(requests, concurrency, strategy),
-    )
-    job = BenchJob(
-        plan,
+    job = bench_job(
+        destination.pool,
         pace,
-        min_saving_s=duration("min_saving", min_saving or "50ms"),
-        confidence=confidence_of(confidence),
+        requests=requests,
+        sessions=sessions,
+        pooled=pooled,
+        concurrency=concurrency,
+        stack=stack,
+        http2=http2,
+        kernel_timestamps=kernel_timestamps,
+        min_saving_s=duration("min_saving", min_saving or defaults.MIN_SAVING),
+        confidence=confidence_of("confidence", confidence),
         gate=min_saving is not None,
         assertions=assertions,
     )
@@ -111,27 +102,27 @@ def bench(
 def compare(
     *names: str,
     control: str = "",
-    min_saving: str = "50ms",
+    min_saving: str = defaults.MIN_SAVING,
     max_rounds: int | None = None,
-    min_rounds: int = 12,
-    min_duration: str = "0s",
-    vote: str = "round",
-    question: str = "all",
-    idle: str = "1s",
-    stack: str = "httpx",
+    min_rounds: int = defaults.MIN_ROUNDS,
+    min_duration: str = defaults.MIN_DURATION,
+    vote: str = defaults.VOTE,
+    question: str = defaults.QUESTION,
+    idle: str = defaults.IDLE,
+    stack: str = defaults.STACK,
     http2: bool = False,
     resume: Path | str | None = None,
     assertions: Sequence[str] = (),
-    confidence: int = 95,
-    venue: str = SIMULATED,
+    confidence: int = defaults.CONFIDENCE,
+    venue: str = defaults.VENUE,
     endpoint: str = "",
-    rtt: str = "30ms",
+    rtt: str = defaults.RTT,
     link: LinkSpec | None = None,
     exchange: ExchangeSpec | None = None,
     pool: PoolSettings | None = None,
-    interval: str = "0ms",
+    interval: str = defaults.INTERVAL,
     rate: float | None = None,
-    budget: int = POLITE_BUDGET,
+    budget: int = defaults.BUDGET,
     seed: int | None = None,
     results: Path | str | None = None,
 ) -> Result:
@@ -169,22 +160,23 @@ def compare(
         VestbenchError: As for `bench`.
     """
     pace = _pace(interval, rate, venue, seed)
-    destination = _place(venue, endpoint, rtt, link, exchange, pool, pace.seed)
-    ways = names or ("pooled", "unpooled")
+    destination = _destination(venue, endpoint, rtt, link, exchange, pool, pace.seed)
+    ways = names or defaults.WAYS
     arms_of(ways, control)  # refuse what is no strategy before what no stack can do
-    destination = _through(destination, stack, ways, http2=http2)
+    destination = destination.through(stack, ways, http2=http2)
     arms, control = arms_of(ways, control, destination.stacks)
-    asked = Question(
+    asked = Question.asked(
+        str,
         arms=arms,
         control=control,
-        target=target(min_saving),
-        confidence=confidence_of(confidence),
-        question=chosen("question", question, ("all", "any")),
-        vote=chosen("vote", vote, ("round", "pair")),
-        idle_s=duration("idle", idle),
+        target=Target.asked("min_saving", min_saving),
+        confidence=confidence_of("confidence", confidence),
+        question=question,
+        vote=vote,
+        idle=idle,
         min_rounds=min_rounds,
         max_rounds=max_rounds,
-        min_duration_s=duration("min_duration", min_duration),
+        min_duration=min_duration,
     )
     job = CompareJob(
         asked,
@@ -210,7 +202,7 @@ def _measured(
     return Result(measured.run, None if results is None else measured.path)
 
 
-def _place(
+def _destination(
     venue: str,
     endpoint: str,
     rtt: str,
@@ -231,22 +223,9 @@ def _place(
     )
 
 
-def _through(
-    destination: Destination, stack: str, ways: Sequence[str], *, http2: bool
-) -> Destination:
-    """Return the place as it is reached through a stack, or through all of them."""
-    speaks = destination.exchange.http2 or http2 or offers_http2(ways)
-    return replace(
-        destination,
-        stacks=stacks_for(stack, destination.venue, ways, http2=http2),
-        http2=http2,
-        exchange=replace(destination.exchange, http2=speaks),
-    )
-
-
 def _pace(interval: str, rate: float | None, venue: str, seed: int | None) -> Pace:
     return Pace(
         interval_s=duration("interval", interval),
         max_rate=polite_rate(rate, real=venue != SIMULATED),
-        seed=secrets.randbits(32) if seed is None else seed,
+        seed=seed_or_new("seed", seed),
     )

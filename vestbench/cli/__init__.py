@@ -12,7 +12,7 @@ import os
 import signal
 import sys
 from io import TextIOWrapper
-from typing import Annotated, Any, cast
+from typing import Annotated, Any, NoReturn, cast
 
 import typer
 from typer.core import TyperGroup
@@ -124,9 +124,17 @@ def vestbench(
     emulated link, offline. Start with: vestbench bench --requests 100
 
     Exit codes: 0 done or passed, 1 acceptance not met, 2 wrong usage, 3 inconclusive,
-    4 venue not reached or refused, 5 invalid measurement, 6 an order was filled, 130
-    interrupted.
+    4 venue not reached or refused, 5 invalid measurement, 6 an order was filled, 70 a
+    bug, 130 interrupted.
     """
+
+
+def _tell_bug() -> NoReturn:
+    """Show the traceback of what nobody expected, without any values, and exit."""
+    import traceback
+
+    traceback.print_exc()
+    sys.exit(ExitCode.BUG)
 
 
 class _Interruption:
@@ -158,11 +166,13 @@ def main() -> None:
         sys.exit(ExitCode.NOT_MET)
     except OSError as error:
         if error.errno not in _EXHAUSTED:
-            raise
+            _tell_bug()
         _tell(f"{os.strerror(error.errno).lower()}: {_EXHAUSTED[error.errno]}")
         sys.exit(ExitCode.USAGE)
     except KeyboardInterrupt:  # the second one, while the first was dealt with
         sys.exit(ExitCode.INTERRUPTED)
+    except Exception:  # noqa: BLE001 - whatever it is, it is a bug of ours
+        _tell_bug()
     finally:
         interruption.over = True
         # What is left is Python's own end, which a signal would turn into another one.

@@ -38,7 +38,7 @@ def workers_ahead(
     """
     if not is_real(settings):
         return None
-    from vestbench.running.stacks import stacks_for
+    from vestbench.running.destination import stacks_for
     from vestbench.workers.remote import RemoteStacks
 
     names = stacks_for(stack.stack, settings["venue"], strategies, http2=stack.http2)

@@ -2,81 +2,71 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
-from vestbench.cli import options as o
+from vestbench import defaults
 from vestbench.cli.option_records import takes_options
-from vestbench.cli.output_options import AssertOptions, OutputOptions
-from vestbench.cli.simulated_options import ExchangeOptions, LinkOptions
-from vestbench.cli.values import chosen
+from vestbench.cli.options import Confidence, MinSaving, VenueOptions, option
+from vestbench.cli.output_options import AssertOptions, MeasuringOptions
 from vestbench.errors import UsageError
-
-if TYPE_CHECKING:
-    pass
+from vestbench.values import confidence_of
 
 
 @takes_options
 def bench(
     context: typer.Context,
     requests: Annotated[
-        int,
-        typer.Option("--requests", "-n", metavar="N", min=1, help="Requests in all."),
-    ] = 100,
+        int, option("--requests -n", "N", "Requests in all.", min=1)
+    ] = defaults.REQUESTS,
     pooled: Annotated[
         bool,
-        typer.Option(
+        option(
             "--pooled/--unpooled",
-            help="Keep connections open, or open a new one for each request.",
+            None,
+            "Keep connections open, or open a new one for each request.",
         ),
     ] = True,
     sessions: Annotated[
         int | None,
-        typer.Option(
+        option(
             "--sessions",
-            metavar="N",
+            "N",
+            "Fresh pools that the requests are spread over: so many cold requests "
+            "there are.",
+            f"{defaults.SESSIONS}, or what the requests allow",
             min=1,
             max=1000,
-            help="Fresh pools that the requests are spread over: so many cold requests "
-            "there are. [default: 20, or what the requests allow]",
-            show_default=False,
         ),
     ] = None,
     concurrency: Annotated[
-        int,
-        typer.Option(
-            "--concurrency", "-c", metavar="N", min=1, max=256, help="Requests at once."
-        ),
-    ] = 1,
+        int, option("--concurrency -c", "N", "Requests at once.", min=1, max=256)
+    ] = defaults.CONCURRENCY,
     *,
-    where: o.VenueOptions,
-    min_saving: o.MinSaving = None,
+    where: VenueOptions,
+    min_saving: MinSaving = None,
     gate: Annotated[
         bool,
-        typer.Option(
+        option(
             "--gate",
-            help="Exit with 1 if the saving is missed, 3 if that is not clear, 5 if "
+            None,
+            "Exit with 1 if the saving is missed, 3 if that is not clear, 5 if "
             "nothing was pooled.",
         ),
     ] = False,
     asserting: AssertOptions,
-    confidence: o.Confidence = 95,
+    confidence: Confidence = defaults.CONFIDENCE,
     kernel_timestamps: Annotated[
         bool,
-        typer.Option(
+        option(
             "--kernel-timestamps",
-            help="Calibrate: ask the kernel when requests left and answers came, and "
+            None,
+            "Calibrate: ask the kernel when requests left and answers came, and "
             "say what this host adds to the wire window. Linux only.",
         ),
     ] = False,
-    account: o.AccountOptions,
-    pacing: o.PaceOptions,
-    pool: o.PoolOptions,
-    stack: o.StackOptions,
-    link: LinkOptions,
-    exchange: ExchangeOptions,
-    output: OutputOptions,
+    options: MeasuringOptions,
 ) -> None:
     """Time cold against subsequent requests, by phase, with proof of reuse.
 
@@ -86,53 +76,50 @@ def bench(
     from vestbench.cli.settings import settings_here
 
     settings = settings_here(
-        pool, venue=where.venue, min_saving=min_saving, results=output.results
+        options, venue=where.venue, min_saving=min_saving, results=options.results
     )
     asserting.check(decides=gate)
-    chosen("--confidence", confidence, (90, 95, 99))
-    one_stack(stack, "bench")
-    workers = workers_ahead(context, settings, stack)
+    share = confidence_of("--confidence", confidence)
+    one_stack(options, "bench")
+    workers = workers_ahead(context, settings, options)
 
     from vestbench.cli import measuring as m
-    from vestbench.model.client import SessionPlan
-    from vestbench.model.strategy import POOLED, UNPOOLED
-    from vestbench.studies.bench.experiment import BenchSchedule, sessions_for
-    from vestbench.studies.bench.job import BenchJob
+    from vestbench.studies.bench.job import bench_job
 
-    gated = gate or bool(asserting.asserted)
-    strategy = POOLED if pooled else UNPOOLED
     if gate and not pooled:
         raise UsageError("--gate needs subsequent requests: not with --unpooled")
-    plan = BenchSchedule(
-        session=SessionPlan(
-            pool=settings.pool,
-            strategy=strategy,
-            concurrency=concurrency,
-            http2=stack.http2,
-            stack=stack.stack,
-            kernel_timestamps=kernel_timestamps,
-        ),
+    pace = m.pace_of(options, settings)
+    job = bench_job(
+        settings.pool,
+        pace,
         requests=requests,
-        sessions=sessions or sessions_for(requests, concurrency, strategy),
+        sessions=sessions,
+        pooled=pooled,
+        concurrency=concurrency,
+        stack=options.stack,
+        http2=options.http2,
+        kernel_timestamps=kernel_timestamps,
+        min_saving_s=settings["min_saving"],
+        confidence=share,
+        gate=gate,
+        assertions=asserting.asserted or (),
     )
-    pace = m.pace_of(pacing, settings)
-    run = m.run_and_show(
-        BenchJob(
-            plan,
-            pace,
-            min_saving_s=settings["min_saving"],
-            confidence=confidence / 100,
-            gate=gate,
-            assertions=asserting.asserted or (),
+    m.measure_and_exit(
+        job,
+        m.destination_of(
+            settings,
+            where,
+            account=options,
+            link=options,
+            exchange=options,
+            stack=options,
+            seed=pace.seed,
         ),
-        m.place_of(settings, where, link, exchange, account, stack, seed=pace.seed),
-        output,
+        options,
         settings,
-        budget=pacing.budget,
+        asserting,
+        budget=options.budget,
         total=requests,
-        gated=gated,
-        asserting=asserting,
+        gated=gate or bool(asserting.asserted),
         workers=workers,
     )
-    if gated:
-        raise m.gate_exit(run, asserting)

@@ -8,13 +8,21 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from vestbench.cli import options as o
-from vestbench.cli.option_records import as_typed, refuse_given, takes_options
-from vestbench.cli.output_options import AssertOptions, OutputOptions, exports_in
-from vestbench.cli.simulated_options import DriftingLinkOptions, ExchangeOptions
-from vestbench.cli.values import chosen, duration, parsed
-from vestbench.config import parse_percent
+from vestbench import defaults
+from vestbench.cli.option_records import (
+    given_in,
+    option_of,
+    refuse,
+    takes_options,
+)
+from vestbench.cli.options import Confidence, VenueOptions, option
+from vestbench.cli.output_options import (
+    AssertOptions,
+    DriftingOptions,
+    ExportOptions,
+)
 from vestbench.errors import ExitCode, UsageError
+from vestbench.values import confidence_of
 
 if TYPE_CHECKING:
     from vestbench.config import Settings
@@ -35,98 +43,84 @@ def compare(
     ] = None,
     control: Annotated[
         str,
-        typer.Option(
+        option(
             "--control",
-            metavar="NAME",
-            help="What the others are compared with. [default: unpooled, or the last]",
-            show_default=False,
+            "NAME",
+            "What the others are compared with.",
+            "unpooled, or the last",
         ),
     ] = "",
     min_saving: Annotated[
         str | None,
-        typer.Option(
+        option(
             "--min-saving",
-            metavar="DURATION|N%|auto",
-            help="The saving that passes; auto is 80 % of what the route allows. "
-            "[default: 50ms]",
-            show_default=False,
+            "DURATION|N%|auto",
+            "The saving that passes; auto is 80 % of what the route allows.",
+            defaults.MIN_SAVING,
         ),
     ] = None,
     max_rounds: Annotated[
         int | None,
-        typer.Option(
+        option(
             "--max-rounds",
-            metavar="N",
+            "N",
+            "Rounds at most, in all.",
+            f"{defaults.MORE_ROUNDS}; {defaults.MORE_ROUNDS} more with --resume",
             min=12,
             max=1000,
-            help="Rounds at most, in all. [default: 200; 200 more with --resume]",
-            show_default=False,
         ),
     ] = None,
     min_rounds: Annotated[
-        int,
-        typer.Option(
-            "--min-rounds", metavar="N", min=12, max=1000, help="No verdict before."
-        ),
-    ] = 12,
+        int, option("--min-rounds", "N", "No verdict before.", min=12, max=1000)
+    ] = defaults.MIN_ROUNDS,
     min_duration: Annotated[
         str,
-        typer.Option(
+        option(
             "--min-duration",
-            metavar="DURATION",
-            help="No verdict before, for networks that switch between states.",
+            "DURATION",
+            "No verdict before, for networks that switch between states.",
         ),
-    ] = "0s",
+    ] = defaults.MIN_DURATION,
     vote: Annotated[
         str,
-        typer.Option(
+        option(
             "--vote",
-            metavar="round|pair",
-            help="What has a vote; a pair of rounds cancels who goes first.",
+            "round|pair",
+            "What has a vote; a pair of rounds cancels who goes first.",
         ),
-    ] = "round",
+    ] = defaults.VOTE,
     question: Annotated[
         str,
-        typer.Option(
+        option(
             "--question",
-            metavar="all|any",
-            help="Whether all candidates have to pass or any of them.",
+            "all|any",
+            "Whether all candidates have to pass or any of them.",
         ),
-    ] = "all",
+    ] = defaults.QUESTION,
     idle: Annotated[
         str,
-        typer.Option(
-            "--idle",
-            metavar="DURATION",
-            help="Pause of a warmed client before its request.",
-        ),
-    ] = "1s",
+        option("--idle", "DURATION", "Pause of a warmed client before its request."),
+    ] = defaults.IDLE,
     resume: Annotated[
         Path | None,
-        typer.Option(
+        option(
             "--resume",
-            metavar="FILE",
-            help="Go on with an inconclusive run; all its rounds count.",
-            show_default=False,
+            "FILE",
+            "Go on with an inconclusive run; all its rounds count.",
+            "",
         ),
     ] = None,
     force: Annotated[
         bool,
-        typer.Option(
-            "--force", help="Compare stored results of different things all the same."
+        option(
+            "--force", None, "Compare stored results of different things all the same."
         ),
     ] = False,
     *,
-    where: o.VenueOptions,
+    where: VenueOptions,
     asserting: AssertOptions,
-    confidence: o.Confidence = 95,
-    account: o.AccountOptions,
-    pacing: o.PaceOptions,
-    pool: o.PoolOptions,
-    stack: o.StackOptions,
-    link: DriftingLinkOptions,
-    exchange: ExchangeOptions,
-    output: OutputOptions,
+    confidence: Confidence = defaults.CONFIDENCE,
+    options: DriftingOptions,
 ) -> None:
     """Decide how much one way of connecting saves against another.
 
@@ -135,76 +129,70 @@ def compare(
 
     Example: vestbench compare pooled unpooled --min-saving 50ms
     """
-    words = names or ["pooled", "unpooled"]
+    words = names or list(defaults.WAYS)
     asserting.check()
-    chosen("--confidence", confidence, (90, 95, 99))
+    share = confidence_of("--confidence", confidence)
     if any(_is_file(word) for word in words):
         why = "documents are made of one run, not of two stored ones"
-        refuse_given(as_typed(exports_in(output)), why)
-        refuse_given(
-            {"--assert": asserting.asserted}, "vestbench gate judges stored results"
-        )
-        _compare_stored(words, force, confidence / 100, as_json=output.json)
+        refuse(given_in(options, ExportOptions), why)
+        judged = ["--assert"] if asserting.asserted is not None else []
+        refuse(judged, "vestbench gate judges stored results")
+        _compare_stored(words, force, share, as_json=options.json)
         return
     from vestbench.cli.ahead import workers_ahead
     from vestbench.cli.settings import settings_here
 
     plain = min_saving is None or (min_saving != "auto" and "%" not in min_saving)
     settings = settings_here(
-        pool,
+        options,
         venue=where.venue,
         min_saving=min_saving if plain else None,
-        results=output.results,
+        results=options.results,
     )
-    workers = workers_ahead(context, settings, stack, words)
+    workers = workers_ahead(context, settings, options, words)
 
     from vestbench.cli import measuring as m
     from vestbench.studies.compare.job import CompareJob, Question, arms_of
 
-    chosen("--vote", vote, ("round", "pair"))
-    chosen("--question", question, ("all", "any"))
     arms_of(words, control)  # refuse what is no strategy before what no stack can do
-    pace = m.pace_of(pacing, settings)
-    place = m.place_of(
+    pace = m.pace_of(options, settings)
+    destination = m.destination_of(
         settings,
         where,
-        link,
-        exchange,
-        account,
-        stack,
+        account=options,
+        link=options,
+        exchange=options,
+        stack=options,
         seed=pace.seed,
         strategies=words,
     )
-    arms, control_label = arms_of(words, control, place.stacks)
-    job = CompareJob(
-        Question(
-            arms=arms,
-            control=control_label,
-            target=_target(min_saving, settings),
-            confidence=confidence / 100,
-            question=question,
-            vote=vote,
-            idle_s=duration("--idle", idle),
-            min_rounds=min_rounds,
-            max_rounds=max_rounds,
-            min_duration_s=duration("--min-duration", min_duration),
-        ),
-        place,
-        pace,
-        resume=resume,
-        assertions=asserting.asserted or (),
+    arms, control_label = arms_of(words, control, destination.stacks)
+    asked = Question.asked(
+        option_of,
+        arms=arms,
+        control=control_label,
+        target=_target(min_saving, settings),
+        confidence=share,
+        question=question,
+        vote=vote,
+        idle=idle,
+        min_rounds=min_rounds,
+        max_rounds=max_rounds,
+        min_duration=min_duration,
     )
-    run = m.run_and_show(
+    job = CompareJob(
+        asked, destination, pace, resume=resume, assertions=asserting.asserted or ()
+    )
+    m.measure_and_exit(
         job,
-        place,
-        output,
+        destination,
+        options,
         settings,
-        budget=pacing.budget,
+        asserting,
+        budget=options.budget,
         gated=True,
-        asserting=asserting,
         workers=workers,
     )
-    raise m.gate_exit(run, asserting)
 
 
 def _is_file(word: str) -> bool:
@@ -216,11 +204,9 @@ def _target(given: str | None, settings: Settings) -> Target:
     """Return what `--min-saving` asks for, or the setting where it is not given."""
     from vestbench.studies.compare.job import Target
 
-    if given == "auto":
-        return Target()
-    if given is None or "%" not in given:
+    if given is None or (given != "auto" and "%" not in given):
         return Target(saving_s=settings["min_saving"])
-    return Target(percent=parsed("--min-saving", given, parse_percent))
+    return Target.asked("--min-saving", given)
 
 
 def _compare_stored(

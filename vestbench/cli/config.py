@@ -6,7 +6,7 @@ import typer
 
 from vestbench.cli import options as o
 from vestbench.cli.option_records import takes_options
-from vestbench.cli.output_options import Json, Results
+from vestbench.cli.options import Json, Results
 
 
 @takes_options

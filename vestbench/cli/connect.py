@@ -6,40 +6,44 @@ from typing import Annotated
 
 import typer
 
-from vestbench.cli import options as o
+from vestbench import defaults
 from vestbench.cli.option_records import takes_options
+from vestbench.cli.options import (
+    Confidence,
+    ExchangeOptions,
+    KeysOptions,
+    LinkOptions,
+    PaceOptions,
+    PoolOptions,
+    StartOptions,
+    VenueOptions,
+    option,
+)
 from vestbench.cli.output_options import AssertOptions, OutputOptions
-from vestbench.cli.simulated_options import ExchangeOptions, LinkOptions
-from vestbench.cli.values import chosen
 from vestbench.errors import ExitCode
-
-# On the simulated venue as many as a verdict elsewhere needs; on a real one the fewest
-# that give an interval for a median.
-SIM_ROUNDS = 12
-REAL_ROUNDS = 6
+from vestbench.values import confidence_of
 
 
 @takes_options
 def connect(
     rounds: Annotated[
         int | None,
-        typer.Option(
+        option(
             "--rounds",
-            metavar="N",
+            "N",
+            "Pairs of starts, one warmed up and one not, in coin-flip order.",
+            f"{defaults.START_ROUNDS}; {defaults.REAL_START_ROUNDS} on a real venue",
             min=1,
             max=1000,
-            help="Pairs of starts, one warmed up and one not, in coin-flip order. "
-            f"[default: {SIM_ROUNDS}; {REAL_ROUNDS} on a real venue]",
-            show_default=False,
         ),
     ] = None,
     *,
-    where: o.StartOptions,
-    account: o.KeysOptions,
+    where: StartOptions,
+    account: KeysOptions,
     asserting: AssertOptions,
-    confidence: o.Confidence = 95,
-    pacing: o.PaceOptions,
-    pool: o.PoolOptions,
+    confidence: Confidence = defaults.CONFIDENCE,
+    pacing: PaceOptions,
+    pool: PoolOptions,
     link: LinkOptions,
     exchange: ExchangeOptions,
     output: OutputOptions,
@@ -63,35 +67,36 @@ def connect(
 
     settings = settings_here(pool, venue=where.venue, results=output.results)
     asserting.check(decides=False)
-    chosen("--confidence", confidence, (90, 95, 99))
+    share = confidence_of("--confidence", confidence)
     pace = m.pace_of(pacing, settings)
     venue = find_venue(settings["venue"])
     last = "cancel" if has_accounts(venue.name) else ""
-    place = m.place_of(
+    destination = m.destination_of(
         settings,
-        o.VenueOptions(venue=where.venue, endpoint=last),
-        link,
-        exchange,
-        account,
+        VenueOptions(venue=where.venue, endpoint=last),
+        account=account,
+        link=link,
+        exchange=exchange,
         seed=pace.seed,
     )
+    real, simulated = defaults.REAL_START_ROUNDS, defaults.START_ROUNDS
+    usual = real if is_real(settings) else simulated
     job = connect_job(
         StartSchedule(
             session=SessionPlan(pool=settings.pool),
-            rounds=rounds or (REAL_ROUNDS if is_real(settings) else SIM_ROUNDS),
+            rounds=rounds or usual,
             seed=pace.seed,
             title=venue.title,
         ),
         pace,
-        steps=steps_of(place),
-        confidence=confidence / 100,
+        steps=steps_of(destination),
+        confidence=share,
         assertions=asserting.asserted or (),
     )
-    if not (output.json or output.quiet):
-        m.show_log()
+    m.show_log(output)
     run = m.run_and_show(
         job,
-        place,
+        destination,
         output,
         settings,
         budget=pacing.budget,

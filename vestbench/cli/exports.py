@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Self
 import typer
 
 from vestbench.cli.console import stderr
+from vestbench.cli.option_records import option_of
 from vestbench.cli.output_options import ExportOptions
 from vestbench.errors import UsageError, VestbenchError, reason_of
 
@@ -172,11 +173,6 @@ class Exports:
             highlight=False,
             soft_wrap=True,
         )
-
-
-def option_of(name: str) -> str:
-    """Return the option of a field of `ExportOptions` as a user types it."""
-    return "--" + name.replace("_", "-")
 
 
 def _partial_of(path: Path, pid: int | None = None) -> Path:

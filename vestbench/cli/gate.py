@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from vestbench.cli.option_records import as_typed, refuse_given, takes_options
-from vestbench.cli.output_options import AssertOptions, ExportOptions, Json, Quiet
+from vestbench.cli.option_records import given_in, refuse, takes_options
+from vestbench.cli.options import Json, Quiet
+from vestbench.cli.output_options import AssertOptions, ExportOptions
 from vestbench.errors import UsageError
 
 if TYPE_CHECKING:
@@ -46,7 +47,7 @@ def gate(
     asserting.check()
     if len(files) > 1:
         why = "documents are made of one run"
-        refuse_given(as_typed(documents), why)
+        refuse(given_in(documents, ExportOptions), why)
     texts = asserting.asserted or []
     with Exports(documents, taken=files[0], has_json=json, quiet=quiet) as exports:
         judged = []

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from vestbench.cli import options as o
-from vestbench.cli.output_options import Json
+from vestbench.cli.options import Json, option
 from vestbench.errors import InvalidRunError, UsageError, reason_of
 
 if TYPE_CHECKING:
@@ -44,9 +44,7 @@ def history(folder: Folder = None, json: Json = False) -> None:
 
 def trend(
     folder: Folder = None,
-    last: Annotated[
-        int, typer.Option("--last", metavar="N", min=1, help="Runs listed of each row.")
-    ] = 20,
+    last: Annotated[int, option("--last", "N", "Runs listed of each row.", min=1)] = 20,
     json: Json = False,
 ) -> None:
     """Show how the saving went over stored runs, and where it changed.

@@ -8,9 +8,8 @@ from __future__ import annotations
 import json
 import logging
 from collections.abc import Sequence
-from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import typer
 
@@ -18,38 +17,36 @@ from vestbench.cli import options as o
 from vestbench.cli.access import access_of
 from vestbench.cli.console import Progress, stderr, stdout
 from vestbench.cli.exports import Exports
-from vestbench.cli.option_records import as_typed, refuse_given
+from vestbench.cli.option_records import given_in, refuse
 from vestbench.cli.output_options import AssertOptions, OutputOptions
-from vestbench.cli.settings import exchange_spec, is_real, link_spec
-from vestbench.cli.simulated_options import ExchangeOptions, LinkOptions
-from vestbench.cli.values import duration, seed_or_new
+from vestbench.cli.settings import exchange_spec, is_real, kind_of, link_spec
 from vestbench.config import Settings
 from vestbench.errors import ExitCode
 from vestbench.model.run import Run
-from vestbench.model.strategy import offers_http2
 from vestbench.model.verdict import Verdict
 from vestbench.running.carry_out import (
-    Destination,
     Job,
     Measured,
     carry_out,
     check_job,
     place_result,
 )
+from vestbench.running.destination import Destination
 from vestbench.running.pace import Pace, check_budget, polite_rate
+from vestbench.values import duration, seed_or_new
 
 if TYPE_CHECKING:
     from vestbench.workers.remote import RemoteStacks
 
 
-def place_of(
+def destination_of(
     settings: Settings,
     where: o.VenueOptions,
-    link: LinkOptions,
-    exchange: ExchangeOptions,
-    account: o.KeysOptions,
-    stack: o.StackOptions | None = None,
     *,
+    account: o.KeysOptions,
+    link: o.LinkOptions,
+    exchange: o.ExchangeOptions,
+    stack: o.StackOptions | None = None,
     seed: int,
     strategies: Sequence[str] = (),
 ) -> Destination:
@@ -58,9 +55,9 @@ def place_of(
     Args:
         settings: In force.
         where: The venue and its endpoint.
+        account: Whose account, for private requests.
         link: Of the simulated venue.
         exchange: Of the simulated venue.
-        account: Whose account, for private requests.
         stack: The HTTP library, or all; the default where it cannot be chosen.
         seed: For the link.
         strategies: How it is connected, each of which the stack has to honour.
@@ -69,27 +66,22 @@ def place_of(
         UsageError: Options of the simulated venue are given for another one, or one
             of them cannot be used, or the stack cannot do what is asked for.
     """
-    from vestbench.running.stacks import stacks_for
     from vestbench.venues import find_venue
 
     venue = find_venue(settings["venue"])
-    stack = stack or o.StackOptions()
-    http2 = stack.http2 or offers_http2(strategies)
+    sends = stack or o.StackOptions()
     destination = Destination(
         venue=settings["venue"],
         endpoint=where.endpoint,
-        stacks=stacks_for(
-            stack.stack, settings["venue"], strategies, http2=stack.http2
-        ),
-        http2=stack.http2,
         pool=settings.pool,
         link=link_spec(link, seed),
-        exchange=replace(exchange_spec(exchange), http2=http2),
+        exchange=exchange_spec(exchange),
         access=access_of(account, venue, venue.endpoint(where.endpoint)),
-    )
+    ).through(sends.stack, strategies, http2=sends.http2)
     if not destination.is_simulated:
         why = f"only for --venue sim, not for {venue.name}"
-        refuse_given({**as_typed(link), **as_typed(exchange)}, why)
+        given = given_in(link, kind_of(link))
+        refuse([*given, *given_in(exchange, o.ExchangeOptions)], why)
     return destination
 
 
@@ -98,7 +90,7 @@ def pace_of(options: o.PaceOptions, settings: Settings) -> Pace:
     return Pace(
         interval_s=duration("--interval", options.interval),
         max_rate=polite_rate(options.rate, real=is_real(settings)),
-        seed=seed_or_new(options.seed),
+        seed=seed_or_new("--seed", options.seed),
     )
 
 
@@ -189,8 +181,42 @@ def _show(measured: Measured, output: OutputOptions) -> None:
         stderr().print(text, style="dim", markup=False, highlight=False)
 
 
-def show_log() -> None:
-    """Show log lines on stderr, as a bot's."""
+def measure_and_exit(
+    job: Job,
+    destination: Destination,
+    output: OutputOptions,
+    settings: Settings,
+    asserting: AssertOptions,
+    *,
+    gated: bool,
+    **rest: Any,
+) -> None:
+    """Carry out `job`, show its run, and exit by what it was asked.
+
+    Args:
+        job: As of `run_and_show`, and so are the others.
+        destination: As of `run_and_show`.
+        output: As of `run_and_show`.
+        settings: As of `run_and_show`.
+        asserting: What doubt counts as.
+        gated: Whether the exit status follows what the run is asked.
+        rest: As of `run_and_show`.
+
+    Raises:
+        VestbenchError: As of `run_and_show`.
+        typer.Exit: If it is gated.
+    """
+    run = run_and_show(
+        job, destination, output, settings, gated=gated, asserting=asserting, **rest
+    )
+    if gated:
+        raise gate_exit(run, asserting)
+
+
+def show_log(output: OutputOptions) -> None:
+    """Show log lines on stderr, as a bot's, where tables are shown too."""
+    if output.json or output.quiet:
+        return
     logging.basicConfig(format="%(asctime)s %(levelname)s %(message)s")
     logging.getLogger("vestbench").setLevel(logging.INFO)
 

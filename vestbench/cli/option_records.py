@@ -7,7 +7,7 @@ each is replaced by the options in it, and the command gets the record.
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection
 from dataclasses import MISSING, fields, is_dataclass
 from functools import wraps
 from inspect import Parameter
@@ -63,16 +63,27 @@ def _options_of(record: Any) -> list[Parameter]:
     ]
 
 
-def as_typed(record: Any) -> dict[str, Any]:
-    """Return the values of a record of options by the names a user types."""
-    return {
-        "--" + field.name.replace("_", "-"): getattr(record, field.name)
-        for field in fields(record)
-    }
+def given_in(record: Any, kind: Any) -> list[str]:
+    """Return which options of a kind were given, as a user types them.
+
+    Args:
+        record: As it was given, with options of several kinds; None is not given.
+        kind: The record whose options are meant.
+    """
+    names = [field.name for field in fields(kind)]
+    return [option_of(name) for name in names if getattr(record, name) is not None]
 
 
-def refuse_given(options: Mapping[str, Any], why: str) -> None:
-    """Raise `UsageError` if any of `options` was given."""
-    given = [name for name, value in options.items() if value is not None]
+def refuse(given: Collection[str], why: str) -> None:
+    """Refuse options that were given, if any were.
+
+    Raises:
+        UsageError: One was.
+    """
     if given:
         raise UsageError(f"{', '.join(given)}: {why}")
+
+
+def option_of(name: str) -> str:
+    """Return the option of a field, or of an argument, as a user types it."""
+    return "--" + name.replace("_", "-")

@@ -1,252 +1,355 @@
-"""Options of what is measured: venue, account, pace, pool and stack, declared once."""
+"""The options that several commands have, each declared once, and records of them.
+
+None is an option that was not given, unless its default is shown.
+"""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
+
+from vestbench import defaults
+
+
+def option(
+    names: str, metavar: str | None, about: str, default: str | None = None, **rest: Any
+) -> Any:
+    """Return an option as Typer wants it.
+
+    Args:
+        names: As they are typed, with blanks between them.
+        metavar: What stands for its value; None for a switch.
+        about: What it does, in a sentence.
+        default: What holds if it is not given, in words; empty shows none, and None
+            leaves that to Typer, which shows the parameter's own.
+        rest: For Typer, such as `min`.
+    """
+    if default is not None:
+        about += f" [default: {default}]" if default else ""
+        rest["show_default"] = False
+    return typer.Option(*names.split(), metavar=metavar, help=about, **rest)
+
 
 # --- what is measured ----------------------------------------------------------------
 
 Venue = Annotated[
     str | None,
-    typer.Option(
+    option(
         "--venue",
-        metavar="VENUE",
-        help="What is measured: sim, vest, vest-dev, paradex, or an https:// URL. "
-        "[default: sim]",
-        show_default=False,
+        "VENUE",
+        "What is measured: sim, vest, vest-dev, paradex, or an https:// URL.",
+        defaults.VENUE,
     ),
 ]
 EndpointName = Annotated[
     str,
-    typer.Option(
+    option(
         "--endpoint",
-        metavar="NAME",
-        help="Which request: on Vest ticker, depth, exchange-info, and with an "
+        "NAME",
+        "Which request: on Vest ticker, depth, exchange-info, and with an "
         "account: account, nonce, listen-key, orders, leverage, cancel (of an order "
-        "that cannot exist), order; on Paradex system-time. "
-        "[default: the venue's first]",
-        show_default=False,
+        "that cannot exist), order; on Paradex system-time.",
+        "the venue's first",
     ),
 ]
 MinSaving = Annotated[
     str | None,
-    typer.Option(
-        "--min-saving",
-        metavar="DURATION",
-        help="The saving that passes. [default: 50ms]",
-        show_default=False,
-    ),
+    option("--min-saving", "DURATION", "The saving that passes.", defaults.MIN_SAVING),
 ]
-Confidence = Annotated[
-    int, typer.Option("--confidence", metavar="90|95|99", help="In percent.")
-]
-Seed = Annotated[
-    int | None,
-    typer.Option(
-        "--seed",
-        metavar="N",
-        help="For order, pauses and the emulated link. [default: drawn, and recorded]",
-        show_default=False,
-    ),
-]
-
-# --- politeness ----------------------------------------------------------------------
-
-Interval = Annotated[
-    str,
-    typer.Option(
-        "--interval",
-        metavar="DURATION",
-        help="Mean pause between requests; each is drawn from half to one and a half "
-        "times this.",
-    ),
-]
-Rate = Annotated[
-    float | None,
-    typer.Option(
-        "--rate",
-        metavar="N",
-        help="Requests a second at most. [default: 10 on a real venue, else no limit]",
-        show_default=False,
-    ),
-]
-Budget = Annotated[
-    int,
-    typer.Option(
-        "--budget",
-        metavar="N",
-        min=1,
-        help="Requests at most that a real venue may be sent.",
-    ),
-]
-
-# --- the account ---------------------------------------------------------------------
-
-KeysFile = Annotated[
-    Path | None,
-    typer.Option(
-        "--keys",
-        metavar="FILE",
-        help="Keys of a Vest account, in a file for you alone; what it lacks comes "
-        "from VEST_SIGNING_KEY and the like. sim needs none.",
-        show_default=False,
-    ),
-]
-SignOnPath = Annotated[
-    bool,
-    typer.Option(
-        "--sign-on-path",
-        help="Sign orders and cancels inside their time, instead of before it.",
-    ),
-]
-AllowOrders = Annotated[
-    bool,
-    typer.Option(
-        "--allow-orders",
-        help="Let a real venue be sent orders: LIMIT FOK, at half the market's price, "
-        "of the smallest size. Also lets leverage be set, to what it is.",
-    ),
-]
-MaxOrders = Annotated[
-    int,
-    typer.Option(
-        "--max-orders",
-        metavar="N",
-        min=1,
-        max=1000,
-        help="Orders at most that a real venue may be sent.",
-    ),
-]
-
-# --- the pool ------------------------------------------------------------------------
-
-PoolMaxIdle = Annotated[
+Confidence = Annotated[int, option("--confidence", "90|95|99", "In percent.")]
+Results = Annotated[
     str | None,
-    typer.Option(
-        "--pool-max-idle",
-        metavar="N",
-        help="Idle connections that the pool keeps. [default: 2]",
-        show_default=False,
-    ),
+    option("--results", "FOLDER", "Folder of the results.", defaults.RESULTS),
 ]
-PoolIdleTimeout = Annotated[
-    str | None,
-    typer.Option(
-        "--pool-idle-timeout",
-        metavar="DURATION",
-        help="An older idle connection is not used again. [default: 60s]",
-        show_default=False,
-    ),
+Json = Annotated[
+    bool, option("--json", None, "Print one JSON document instead of tables.")
 ]
-TcpKeepalive = Annotated[
-    str | None,
-    typer.Option(
-        "--tcp-keepalive",
-        metavar="DURATION",
-        help="Idle time before TCP probes; 0s turns them off. [default: 30s]",
-        show_default=False,
-    ),
-]
-ConnectTimeout = Annotated[
-    str | None,
-    typer.Option(
-        "--connect-timeout",
-        metavar="DURATION",
-        help="For name resolution, TCP and TLS together. [default: 10s]",
-        show_default=False,
-    ),
-]
-Timeout = Annotated[
-    str | None,
-    typer.Option(
-        "--timeout",
-        metavar="DURATION",
-        help="For one whole request, its body included. [default: 10s]",
-        show_default=False,
-    ),
+Quiet = Annotated[
+    bool, option("--quiet -q", None, "Print the verdict only, no progress.")
 ]
 
-# --- stack ---------------------------------------------------------------------------
 
-StackName = Annotated[
-    str,
-    typer.Option(
-        "--stack",
-        metavar="NAME",
-        help="The HTTP library that sends: httpx, httpx2 or reqwest; compare takes "
-        "all. See vestbench stacks.",
-    ),
-]
-Http2 = Annotated[
-    bool,
-    typer.Option(
-        "--http2",
-        help="Offer HTTP/2 in every handshake, as a bot may be built; the simulated "
-        "exchange then speaks it.",
-    ),
-]
-
-# --- records of them -----------------------------------------------------------------
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True)
 class StartOptions:
     """Where a bot starts."""
 
     venue: Venue = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True)
 class VenueOptions(StartOptions):
     """What is measured."""
 
     endpoint: EndpointName = ""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+# --- through which client, how fast --------------------------------------------------
+
+
+@dataclass(frozen=True, kw_only=True)
 class KeysOptions:
     """Whose account is used."""
 
-    keys: KeysFile = None
+    keys: Annotated[
+        Path | None,
+        option(
+            "--keys",
+            "FILE",
+            "Keys of a Vest account, in a file for you alone; what it lacks comes "
+            "from VEST_SIGNING_KEY and the like. sim needs none.",
+            "",
+        ),
+    ] = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True)
 class AccountOptions(KeysOptions):
     """Whose account is used, and what for."""
 
-    sign_on_path: SignOnPath = False
-    allow_orders: AllowOrders = False
-    max_orders: MaxOrders = 20
+    sign_on_path: Annotated[
+        bool,
+        option(
+            "--sign-on-path",
+            None,
+            "Sign orders and cancels inside their time, instead of before it.",
+        ),
+    ] = False
+    allow_orders: Annotated[
+        bool,
+        option(
+            "--allow-orders",
+            None,
+            "Let a real venue be sent orders: LIMIT FOK, at half the market's price, "
+            "of the smallest size. Also lets leverage be set, to what it is.",
+        ),
+    ] = False
+    max_orders: Annotated[
+        int,
+        option(
+            "--max-orders",
+            "N",
+            "Orders at most that a real venue may be sent.",
+            min=1,
+            max=1000,
+        ),
+    ] = defaults.MAX_ORDERS
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True)
 class PaceOptions:
     """How fast, how much of it, and from which seed."""
 
-    interval: Interval = "0ms"
-    rate: Rate = None
-    budget: Budget = 1000
-    seed: Seed = None
+    interval: Annotated[
+        str,
+        option(
+            "--interval",
+            "DURATION",
+            "Mean pause between requests; each is drawn from half to one and a half "
+            "times this.",
+        ),
+    ] = defaults.INTERVAL
+    rate: Annotated[
+        float | None,
+        option(
+            "--rate",
+            "N",
+            "Requests a second at most.",
+            f"{defaults.POLITE_RATE:g} on a real venue, else no limit",
+        ),
+    ] = None
+    budget: Annotated[
+        int,
+        option(
+            "--budget", "N", "Requests at most that a real venue may be sent.", min=1
+        ),
+    ] = defaults.BUDGET
+    seed: Annotated[
+        int | None,
+        option(
+            "--seed",
+            "N",
+            "For order, pauses and the emulated link.",
+            "drawn, and recorded",
+        ),
+    ] = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True)
 class PoolOptions:
     """The bot's five settings of its HTTP client."""
 
-    pool_max_idle: PoolMaxIdle = None
-    pool_idle_timeout: PoolIdleTimeout = None
-    tcp_keepalive: TcpKeepalive = None
-    connect_timeout: ConnectTimeout = None
-    timeout: Timeout = None
+    pool_max_idle: Annotated[
+        str | None,
+        option("--pool-max-idle", "N", "Idle connections that the pool keeps.", "2"),
+    ] = None
+    pool_idle_timeout: Annotated[
+        str | None,
+        option(
+            "--pool-idle-timeout",
+            "DURATION",
+            "An older idle connection is not used again.",
+            "60s",
+        ),
+    ] = None
+    tcp_keepalive: Annotated[
+        str | None,
+        option(
+            "--tcp-keepalive",
+            "DURATION",
+            "Idle time before TCP probes; 0s turns them off.",
+            "30s",
+        ),
+    ] = None
+    connect_timeout: Annotated[
+        str | None,
+        option(
+            "--connect-timeout",
+            "DURATION",
+            "For name resolution, TCP and TLS together.",
+            "10s",
+        ),
+    ] = None
+    timeout: Annotated[
+        str | None,
+        option(
+            "--timeout", "DURATION", "For one whole request, its body included.", "10s"
+        ),
+    ] = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True)
 class StackOptions:
     """Which HTTP library sends, and what it offers."""
 
-    stack: StackName = "httpx"
-    http2: Http2 = False
+    stack: Annotated[
+        str,
+        option(
+            "--stack",
+            "NAME",
+            "The HTTP library that sends: httpx, httpx2 or reqwest; compare takes "
+            "all. See vestbench stacks.",
+        ),
+    ] = defaults.STACK
+    http2: Annotated[
+        bool,
+        option(
+            "--http2",
+            None,
+            "Offer HTTP/2 in every handshake, as a bot may be built; the simulated "
+            "exchange then speaks it.",
+        ),
+    ] = False
+
+
+# --- the simulated venue -------------------------------------------------------------
+
+
+@dataclass(frozen=True, kw_only=True)
+class LinkOptions:
+    """What the emulated link is like; None is not given."""
+
+    rtt: Annotated[
+        str | None,
+        option(
+            "--rtt",
+            "DURATION",
+            "sim: round-trip time of the emulated link; 0ms is plain loopback.",
+            defaults.RTT,
+        ),
+    ] = None
+    jitter: Annotated[
+        str | None,
+        option(
+            "--jitter",
+            "DURATION",
+            "sim: standard deviation of extra delay, each way.",
+            "0ms",
+        ),
+    ] = None
+    loss: Annotated[
+        float | None,
+        option(
+            "--loss",
+            "SHARE",
+            "sim: share of packets lost, each way, such as 0.01.",
+            "0",
+            min=0,
+            max=0.5,
+        ),
+    ] = None
+    link: Annotated[
+        str | None,
+        option(
+            "--link",
+            "ENGINE",
+            "sim: auto, packet, tun or relay; see vestbench doctor.",
+            defaults.ENGINE,
+        ),
+    ] = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class DriftingLinkOptions(LinkOptions):
+    """A link that may also change while it is measured."""
+
+    drift: Annotated[
+        str | None,
+        option(
+            "--drift",
+            "DURATION",
+            "sim: by how much the round trip grows each second.",
+            "0ms",
+        ),
+    ] = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class ExchangeOptions:
+    """What the simulated exchange is like; None is not given."""
+
+    tls: Annotated[
+        str | None,
+        option(
+            "--tls", "1.2|1.3", "sim: the TLS version of the exchange.", defaults.TLS
+        ),
+    ] = None
+    processing: Annotated[
+        str | None,
+        option(
+            "--processing",
+            "DURATION",
+            "sim: service time of the exchange.",
+            f"{defaults.PROCESSING_MS:g}ms",
+        ),
+    ] = None
+    order_processing: Annotated[
+        str | None,
+        option(
+            "--order-processing",
+            "DURATION",
+            "sim: service time of orders and cancels.",
+            "as --processing",
+        ),
+    ] = None
+    idle_timeout: Annotated[
+        str | None,
+        option(
+            "--idle-timeout",
+            "DURATION",
+            "sim: silence after which the exchange closes a connection.",
+            f"{defaults.IDLE_TIMEOUT_S:g}s",
+        ),
+    ] = None
+    max_requests: Annotated[
+        int | None,
+        option(
+            "--max-requests",
+            "N",
+            "sim: requests after which the exchange closes a connection; 0 is never.",
+            "0",
+            min=0,
+        ),
+    ] = None

@@ -2,97 +2,56 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from typing import Annotated, Any, Literal
 
-import typer
-
-from vestbench.cli.values import chosen
+from vestbench.cli.options import (
+    AccountOptions,
+    DriftingLinkOptions,
+    ExchangeOptions,
+    Json,
+    LinkOptions,
+    PaceOptions,
+    PoolOptions,
+    Quiet,
+    Results,
+    StackOptions,
+    option,
+)
 from vestbench.errors import UsageError
-
-Asserted = Annotated[
-    list[str] | None,
-    typer.Option(
-        "--assert",
-        metavar="ASSERTION",
-        help="What has to be so, such as 'saving >= 50ms', 'subsequent.p99 <= 120ms', "
-        "'reused == 100%' or 'failures == 0'; decided on its interval. Repeatable.",
-        show_default=False,
-    ),
-]
-OnInconclusive = Annotated[
-    str,
-    typer.Option(
-        "--on-inconclusive",
-        metavar="fail|pass|neutral",
-        help="What it counts as if the interval decides nothing; neutral has exit "
-        "code 3 of its own.",
-    ),
-]
-Json = Annotated[
-    bool, typer.Option("--json", help="Print one JSON document instead of tables.")
-]
-Quiet = Annotated[
-    bool, typer.Option("--quiet", "-q", help="Print the verdict only, no progress.")
-]
-Output = Annotated[
-    str | None,
-    typer.Option(
-        "--output",
-        "-o",
-        metavar="FILE",
-        help="Write the result here. [default: results/<UTC>-<command>-<label>.toml]",
-        show_default=False,
-    ),
-]
-Results = Annotated[
-    str | None,
-    typer.Option(
-        "--results",
-        metavar="FOLDER",
-        help="Folder of the results. [default: results]",
-        show_default=False,
-    ),
-]
+from vestbench.values import chosen
 
 
-def _document(option: str, about: str) -> Any:
-    """Return an option that names the file of a document."""
-    help_ = f"Write {about} to this file too; - is standard output."
-    return typer.Option(option, metavar="FILE", help=help_, show_default=False)
-
-
-Html = Annotated[str | None, _document("--html", "a page with charts and all requests")]
-MarkdownFile = Annotated[str | None, _document("--markdown", "GitHub's Markdown")]
-Csv = Annotated[str | None, _document("--csv", "one row per request, as CSV,")]
-JsonFile = Annotated[str | None, _document("--json-file", "the document of --json")]
-JUnit = Annotated[
-    str | None, _document("--junit", "JUnit XML, a test case per assertion,")
-]
-Prometheus = Annotated[
-    str | None,
-    _document("--prometheus", "metrics for node-exporter's textfile collector"),
-]
-GitHub = Annotated[
-    bool | None,
-    typer.Option(
-        "--github/--no-github",
-        help="Write GitHub's job summary and annotations. [default: in its jobs]",
-        show_default=False,
-    ),
-]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True)
 class AssertOptions:
     """What is asserted of a run, and what its exit code makes of doubt."""
 
-    asserted: Asserted = None
-    on_inconclusive: OnInconclusive = "neutral"
+    asserted: Annotated[
+        list[str] | None,
+        option(
+            "--assert",
+            "ASSERTION",
+            "What has to be so, such as 'saving >= 50ms', 'subsequent.p99 <= 120ms', "
+            "'reused == 100%' or 'failures == 0'; decided on its interval. Repeatable.",
+            "",
+        ),
+    ] = None
+    on_inconclusive: Annotated[
+        str,
+        option(
+            "--on-inconclusive",
+            "fail|pass|neutral",
+            "What it counts as if the interval decides nothing; neutral has exit "
+            "code 3 of its own.",
+        ),
+    ] = "neutral"
 
     @property
     def undecided(self) -> Literal["fail", "pass"]:
-        """What doubt counts as in documents: neutral is not 0 either."""
+        """What documents call an assertion that is not decided: never passed by doubt.
+
+        They have no third word, so `neutral` is a failure there.
+        """
         return "pass" if self.on_inconclusive == "pass" else "fail"
 
     def check(self, *, decides: bool = True) -> None:
@@ -107,30 +66,88 @@ class AssertOptions:
             raise UsageError("--on-inconclusive: nothing is asserted of this run")
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+def _document(name: str, about: str) -> Any:
+    """Return an option that names the file of a document."""
+    return option(
+        name, "FILE", f"Write {about} to this file too; - is standard output.", ""
+    )
+
+
+@dataclass(frozen=True, kw_only=True)
 class ExportOptions:
     """Which documents are made of a run; None is not given."""
 
-    html: Html = None
-    markdown: MarkdownFile = None
-    csv: Csv = None
-    json_file: JsonFile = None
-    junit: JUnit = None
-    prometheus: Prometheus = None
-    github: GitHub = None
+    html: Annotated[
+        str | None, _document("--html", "a page with charts and all requests")
+    ] = None
+    markdown: Annotated[str | None, _document("--markdown", "GitHub's Markdown")] = None
+    csv: Annotated[str | None, _document("--csv", "one row per request, as CSV,")] = (
+        None
+    )
+    json_file: Annotated[
+        str | None, _document("--json-file", "the document of --json")
+    ] = None
+    junit: Annotated[
+        str | None, _document("--junit", "JUnit XML, a test case per assertion,")
+    ] = None
+    prometheus: Annotated[
+        str | None,
+        _document("--prometheus", "metrics for node-exporter's textfile collector"),
+    ] = None
+    github: Annotated[
+        bool | None,
+        option(
+            "--github/--no-github",
+            None,
+            "Write GitHub's job summary and annotations.",
+            "in its jobs",
+        ),
+    ] = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True)
 class OutputOptions(ExportOptions):
     """How a run is shown, where it is kept, and which documents are made of it."""
 
     json: Json = False
     quiet: Quiet = False
-    output: Output = None
+    output: Annotated[
+        str | None,
+        option(
+            "--output -o",
+            "FILE",
+            "Write the result here.",
+            "results/<UTC>-<command>-<label>.toml",
+        ),
+    ] = None
     results: Results = None
 
 
-def exports_in(output: ExportOptions) -> ExportOptions:
-    """Return only which documents are made of a run."""
-    names = (field.name for field in fields(ExportOptions))
-    return ExportOptions(**{name: getattr(output, name) for name in names})
+# What every measuring command takes at the end, in this order: that of the bases from
+# the last to the first.
+
+
+@dataclass(frozen=True, kw_only=True)
+class MeasuringOptions(
+    OutputOptions,
+    ExchangeOptions,
+    LinkOptions,
+    StackOptions,
+    PoolOptions,
+    PaceOptions,
+    AccountOptions,
+):
+    """An account, a pace, a client, a simulated venue and an output."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class DriftingOptions(
+    OutputOptions,
+    ExchangeOptions,
+    DriftingLinkOptions,
+    StackOptions,
+    PoolOptions,
+    PaceOptions,
+    AccountOptions,
+):
+    """The same with a link that may change while it is measured."""

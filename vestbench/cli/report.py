@@ -8,7 +8,8 @@ from typing import Annotated
 import typer
 
 from vestbench.cli.option_records import takes_options
-from vestbench.cli.output_options import ExportOptions, Json, Quiet
+from vestbench.cli.options import Json, Quiet
+from vestbench.cli.output_options import ExportOptions
 
 _SUMMARISING = "summarising"
 

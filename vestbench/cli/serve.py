@@ -9,10 +9,9 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from vestbench.cli.option_records import takes_options
-from vestbench.cli.output_options import Json
-from vestbench.cli.simulated_options import ExchangeOptions, LinkOptions
-from vestbench.cli.values import chosen, parsed
+from vestbench.cli.options import ExchangeOptions, Json, LinkOptions, option
 from vestbench.errors import UsageError, reason_of
+from vestbench.values import chosen, parsed
 
 if TYPE_CHECKING:
     from vestbench.simulator.exchange_process import ExchangeCounters
@@ -25,71 +24,65 @@ _LOOK_EVERY_S = 0.25
 def serve(
     port: Annotated[
         int,
-        typer.Option(
-            "--port", metavar="N", min=0, max=65535, help="0 takes any free one."
-        ),
+        option("--port", "N", "0 takes any free one.", min=0, max=65535),
     ] = 8443,
     host: Annotated[
         str,
-        typer.Option(
+        option(
             "--host",
-            metavar="ADDRESS",
-            help="The address to listen on; beyond loopback others can reach it.",
+            "ADDRESS",
+            "The address to listen on; beyond loopback others can reach it.",
         ),
     ] = "127.0.0.1",
     rtt: Annotated[
         str | None,
-        typer.Option(
+        option(
             "--rtt",
-            metavar="DURATION",
-            help="Emulate this round trip in user space. [default: plain loopback]",
-            show_default=False,
+            "DURATION",
+            "Emulate this round trip in user space.",
+            "plain loopback",
         ),
     ] = None,
     *,
     exchange: ExchangeOptions,
     http2: Annotated[
         bool,
-        typer.Option(
-            "--http2", help="Offer HTTP/2 besides HTTP/1.1; needs vestbench[http2]."
+        option(
+            "--http2", None, "Offer HTTP/2 besides HTTP/1.1; needs vestbench[http2]."
         ),
     ] = False,
     rate_limit: Annotated[
         float,
-        typer.Option(
+        option(
             "--rate-limit",
-            metavar="N",
+            "N",
+            "Requests a second of one client before 429; 0 is no limit.",
             min=0,
-            help="Requests a second of one client before 429; 0 is no limit.",
         ),
     ] = 0.0,
     fault: Annotated[
         str,
-        typer.Option(
+        option(
             "--fault",
-            metavar="KIND=SHARE,...",
-            help="Shares of requests that go wrong: 5xx, reset, stall, close, 429; "
+            "KIND=SHARE,...",
+            "Shares of requests that go wrong: 5xx, reset, stall, close, 429; "
             "such as 5xx=0.05,reset=0.01.",
         ),
     ] = "",
-    seed: Annotated[
-        int, typer.Option("--seed", metavar="N", min=0, help="Of the faults.")
-    ] = 1,
+    seed: Annotated[int, option("--seed", "N", "Of the faults.", min=0)] = 1,
     contract: Annotated[
         str,
-        typer.Option(
-            "--contract",
-            metavar="development|production",
-            help="Whose registrations are accepted.",
+        option(
+            "--contract", "development|production", "Whose registrations are accepted."
         ),
     ] = "development",
     ca_file: Annotated[
         Path | None,
-        typer.Option(
+        option(
             "--ca-file",
-            metavar="FILE",
-            help="Where to write the certificate to trust. [default: a temporary file]",
-            show_default=False,
+            "FILE",
+            "Where to write the certificate to trust.",
+            "a temporary file",
         ),
     ] = None,
     json: Json = False,

@@ -5,25 +5,24 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
-from vestbench.cli import options as o
-from vestbench.cli.option_records import as_typed, refuse_given
-from vestbench.cli.simulated_options import (
+from vestbench import defaults
+from vestbench.cli.option_records import given_in, refuse
+from vestbench.cli.options import (
     DriftingLinkOptions,
     ExchangeOptions,
     LinkOptions,
+    PoolOptions,
 )
-from vestbench.cli.values import chosen, duration
 from vestbench.config import Settings, resolve
 from vestbench.errors import UsageError
 from vestbench.model.simulated import ExchangeSpec, LinkSpec
+from vestbench.values import chosen, duration
 
-DEFAULT_RTT_S = 0.030
-DEFAULT_PROCESSING_S = 0.005
-DEFAULT_IDLE_TIMEOUT_S = 75.0
+_ENGINES = ("auto", "packet", "tun", "relay")
 
 
 def settings_here(
-    pool: o.PoolOptions,
+    pool: PoolOptions,
     *,
     venue: str | None,
     results: str | None,
@@ -45,44 +44,52 @@ def settings_here(
 
 def is_real(settings: Settings) -> bool:
     """True where requests leave this machine's simulated exchange."""
-    return bool(settings["venue"] != "sim")
+    return bool(settings["venue"] != defaults.VENUE)
 
 
 def link_spec(options: LinkOptions, seed: int) -> LinkSpec | None:
     """Return the link that is asked for, or None for plain loopback."""
-    rtt_s = duration("--rtt", options.rtt, DEFAULT_RTT_S)
-    engine = chosen(
-        "--link", options.link or "auto", ("auto", "packet", "tun", "relay")
-    )
+    rtt_s = duration("--rtt", options.rtt or defaults.RTT)
+    engine = chosen("--link", options.link or defaults.ENGINE, _ENGINES)
     jitter_s = duration("--jitter", options.jitter)
     if rtt_s == 0:
         why = "without a link (--rtt 0ms) there is nothing to set"
-        given = as_typed(options)
-        refuse_given({k: v for k, v in given.items() if k != "--rtt"}, why)
+        refuse(
+            [name for name in given_in(options, kind_of(options)) if name != "--rtt"],
+            why,
+        )
         return None
     if rtt_s > 5:
         raise UsageError("--rtt: more than 5s is no round trip")
     if jitter_s > 5:
         raise UsageError("--jitter: more than 5s is no jitter")
-    drift = options.drift if isinstance(options, DriftingLinkOptions) else None
+    drift_s = duration("--drift", getattr(options, "drift", None))
     return LinkSpec(
         rtt_ms=rtt_s * 1e3,
         jitter_ms=jitter_s * 1e3,
         loss=options.loss or 0.0,
         seed=seed,
-        drift_ms_per_s=1e3 * duration("--drift", drift),
+        drift_ms_per_s=1e3 * drift_s,
         engine=engine,
     )
 
 
+def kind_of(options: LinkOptions) -> type[LinkOptions]:
+    """Return which options of a link there are: a drifting one has one more."""
+    drifts = isinstance(options, DriftingLinkOptions)
+    return DriftingLinkOptions if drifts else LinkOptions
+
+
 def exchange_spec(options: ExchangeOptions) -> ExchangeSpec:
     """Return the exchange that is asked for."""
-    processing_s = duration("--processing", options.processing, DEFAULT_PROCESSING_S)
+    processing_s = duration(
+        "--processing", options.processing, defaults.PROCESSING_MS / 1e3
+    )
     slow_s = duration("--order-processing", options.order_processing, -1.0)
     return ExchangeSpec(
-        tls=chosen("--tls", options.tls or "1.3", ("1.2", "1.3")),
+        tls=chosen("--tls", options.tls or defaults.TLS, ("1.2", "1.3")),
         idle_timeout_s=duration(
-            "--idle-timeout", options.idle_timeout, DEFAULT_IDLE_TIMEOUT_S
+            "--idle-timeout", options.idle_timeout, defaults.IDLE_TIMEOUT_S
         ),
         max_requests=options.max_requests or 0,
         processing_ms=1e3 * processing_s,

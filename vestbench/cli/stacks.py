@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import typer
 
-from vestbench.cli.output_options import Json
+from vestbench.cli.options import Json
 
 
 def stacks(json: Json = False) -> None:

@@ -6,12 +6,12 @@ from typing import Annotated
 
 import typer
 
-from vestbench.cli import options as o
+from vestbench import defaults
 from vestbench.cli.option_records import takes_options
-from vestbench.cli.output_options import AssertOptions, OutputOptions
-from vestbench.cli.simulated_options import ExchangeOptions, LinkOptions
-from vestbench.cli.values import chosen
+from vestbench.cli.options import Confidence, MinSaving, VenueOptions, option
+from vestbench.cli.output_options import AssertOptions, MeasuringOptions
 from vestbench.errors import UsageError
+from vestbench.values import confidence_of
 
 
 @takes_options
@@ -19,37 +19,31 @@ def warmup(
     context: typer.Context,
     rounds: Annotated[
         int,
-        typer.Option(
+        option(
             "--rounds",
-            metavar="N",
+            "N",
+            "Pairs of starts, one warmed up and one not, in coin-flip order.",
             min=1,
             max=1000,
-            help="Pairs of starts, one warmed up and one not, in coin-flip order.",
         ),
-    ] = 20,
+    ] = defaults.ROUNDS,
     connections: Annotated[
         int | None,
-        typer.Option(
+        option(
             "--connections",
-            metavar="N",
+            "N",
+            "Connections to warm up.",
+            "as many as the pool keeps idle",
             min=1,
             max=64,
-            help="Connections to warm up. [default: as many as the pool keeps idle]",
-            show_default=False,
         ),
     ] = None,
     *,
-    where: o.VenueOptions,
-    min_saving: o.MinSaving = None,
+    where: VenueOptions,
+    min_saving: MinSaving = None,
     asserting: AssertOptions,
-    confidence: o.Confidence = 95,
-    account: o.AccountOptions,
-    pacing: o.PaceOptions,
-    pool: o.PoolOptions,
-    stack: o.StackOptions,
-    link: LinkOptions,
-    exchange: ExchangeOptions,
-    output: OutputOptions,
+    confidence: Confidence = defaults.CONFIDENCE,
+    options: MeasuringOptions,
 ) -> None:
     """Do what the bot does at start, and prove what its first request gains by it.
 
@@ -59,12 +53,12 @@ def warmup(
     from vestbench.cli.settings import settings_here
 
     settings = settings_here(
-        pool, venue=where.venue, min_saving=min_saving, results=output.results
+        options, venue=where.venue, min_saving=min_saving, results=options.results
     )
     asserting.check(decides=False)
-    chosen("--confidence", confidence, (90, 95, 99))
-    one_stack(stack, "warmup")
-    workers = workers_ahead(context, settings, stack)
+    share = confidence_of("--confidence", confidence)
+    one_stack(options, "warmup")
+    workers = workers_ahead(context, settings, options)
 
     from vestbench.cli import measuring as m
     from vestbench.model.client import SessionPlan
@@ -79,14 +73,14 @@ def warmup(
             "--connections: the pool keeps no idle connection, so nothing can be "
             "warmed up; raise --pool-max-idle"
         )
-    pace = m.pace_of(pacing, settings)
+    pace = m.pace_of(options, settings)
     schedule = StartSchedule(
         session=SessionPlan(
             pool=settings.pool,
             strategy=WARMED,
             concurrency=width,
-            http2=stack.http2,
-            stack=stack.stack,
+            http2=options.http2,
+            stack=options.stack,
         ),
         connections=width,
         rounds=rounds,
@@ -97,22 +91,26 @@ def warmup(
         schedule,
         pace,
         min_saving_s=settings["min_saving"],
-        confidence=confidence / 100,
+        confidence=share,
         assertions=asserting.asserted or (),
     )
-    place = m.place_of(settings, where, link, exchange, account, stack, seed=pace.seed)
-    if not (output.json or output.quiet):
-        m.show_log()
-    run = m.run_and_show(
+    m.show_log(options)
+    m.measure_and_exit(
         job,
-        place,
-        output,
+        m.destination_of(
+            settings,
+            where,
+            account=options,
+            link=options,
+            exchange=options,
+            stack=options,
+            seed=pace.seed,
+        ),
+        options,
         settings,
-        budget=pacing.budget,
+        asserting,
+        budget=options.budget,
         total=job.recorded,
         gated=bool(asserting.asserted),
-        asserting=asserting,
         workers=workers,
     )
-    if asserting.asserted:
-        raise m.gate_exit(run, asserting)

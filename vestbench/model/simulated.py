@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from vestbench import defaults
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LinkSpec:
@@ -16,7 +18,7 @@ class LinkSpec:
     loss: float = 0.0  # probability that a packet is dropped, one direction
     seed: int = 1
     drift_ms_per_s: float = 0.0  # by how much the round trip grows each second
-    engine: str = "auto"  # auto, packet, tun or relay
+    engine: str = defaults.ENGINE  # auto, packet, tun or relay
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -57,12 +59,12 @@ class ExchangeSpec:
 
     host: str = "127.0.0.1"
     port: int = 0  # 0 takes any free one
-    tls: str = "1.3"  # 1.3 or 1.2: the only version offered
+    tls: str = defaults.TLS  # 1.3 or 1.2: the only version offered
     tickets: bool = True  # TLS sessions can be resumed, in either version
     http2: bool = False  # HTTP/2 is offered besides HTTP/1.1; needs the extra http2
-    idle_timeout_s: float = 75.0
+    idle_timeout_s: float = defaults.IDLE_TIMEOUT_S
     max_requests: int = 0  # per connection; 0 is no limit
-    processing_ms: float = 5.0
+    processing_ms: float = defaults.PROCESSING_MS
     order_processing_ms: float | None = None  # of orders and cancels; None is the same
     contract: str = "development"  # production or development: whose proofs are valid
     rate_limit: float = 0.0  # requests per second of an account or address; 0 is none

@@ -4,12 +4,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from vestbench.defaults import MAX_ORDERS
 from vestbench.errors import UsageError
 from vestbench.venues.base import Endpoint, Venue
 from vestbench.venues.vest.credentials import Credentials, contract_of
-
-# How many orders a real venue is sent, unless told otherwise.
-FEW_ORDERS = 20
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -23,7 +21,7 @@ class Access:
     credentials: Credentials | None = None
     on_path: bool = False  # sign orders and cancels inside their time
     allow_orders: bool = False  # on a real venue
-    max_orders: int = FEW_ORDERS  # on a real venue
+    max_orders: int = MAX_ORDERS  # on a real venue
 
 
 def check_access(

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol, cast
 
 from vestbench.errors import VenueError, VestbenchError
-from vestbench.model.client import PoolSettings, StackFacts
+from vestbench.model.client import StackFacts
 from vestbench.model.request import NS_PER_MS, Failure, Outcome, RequestSpec, Sample
 from vestbench.model.run import (
     Conclusion,
@@ -25,47 +25,20 @@ from vestbench.model.run import (
     Run,
     Server,
 )
-from vestbench.model.simulated import ExchangeSpec, LinkReport, LinkSpec
+from vestbench.model.simulated import LinkReport
 from vestbench.results.naming import result_path
 from vestbench.results.writing import RunWriter, TakenError
-from vestbench.running.access import Access, check_access
+from vestbench.running.access import check_access
+from vestbench.running.destination import Destination
 from vestbench.running.facts import exchange_facts, link_facts, pool_facts, stack_facts
 from vestbench.spool import Spool
-from vestbench.venues import SIMULATED, Endpoint, Venue, find_venue
-from vestbench.venues.vest.private import ORDER
+from vestbench.venues import Endpoint, Venue, find_venue
 from vestbench.workers.remote import RemoteStacks
 
 if TYPE_CHECKING:
     from vestbench.running.ports import RunEnd, Stack
     from vestbench.running.trader import Trader
     from vestbench.simulator.venue import SimulatedVenue
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Destination:
-    """What is measured, and through which client.
-
-    The link and the exchange count for the simulated venue only; without a link it is
-    reached over plain loopback.
-    """
-
-    venue: str = SIMULATED  # a name that `find_venue` knows, or a URL
-    endpoint: str = ""  # empty is the venue's first
-    stacks: tuple[str, ...] = ("httpx",)  # each sends from a process of its own
-    http2: bool = False  # offer HTTP/2 in every handshake, as the bot may be built
-    pool: PoolSettings
-    link: LinkSpec | None = None
-    exchange: ExchangeSpec = field(default_factory=ExchangeSpec)
-    access: Access = field(default_factory=Access)
-
-    @property
-    def is_simulated(self) -> bool:
-        """True where no request leaves this machine's simulated exchange."""
-        return self.venue == SIMULATED
-
-    def requests_for(self, requests: int) -> int:
-        """Return how many are sent in all for so many: each order is looked up."""
-        return 2 * requests if self.endpoint == ORDER.name else requests
 
 
 class Observer(Protocol):

@@ -7,11 +7,9 @@ from dataclasses import dataclass
 from random import Random
 from typing import Any
 
+from vestbench.defaults import POLITE_RATE
 from vestbench.errors import UsageError
 from vestbench.running.ports import Pacer
-
-POLITE_RATE = 10.0  # requests per second to a real venue, unless told otherwise
-POLITE_BUDGET = 1000  # requests in a run, likewise
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -7,12 +7,12 @@ from collections.abc import Callable
 from contextlib import ExitStack
 from typing import Any
 
+from vestbench.defaults import POLITE_RATE
 from vestbench.model.client import PoolSettings, SessionPlan
 from vestbench.model.request import NS_PER_MS, Outcome, RequestSpec
 from vestbench.running.access import Access
 from vestbench.running.asking import JudgingStack, ask_all
 from vestbench.running.order_watch import FILLED, OrderWatch
-from vestbench.running.pace import POLITE_RATE
 from vestbench.running.ports import Stack
 from vestbench.venues import SIMULATED, Endpoint, Venue
 from vestbench.venues.vest import credentials, signing

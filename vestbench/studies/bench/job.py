@@ -6,11 +6,17 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from vestbench.errors import UsageError
-from vestbench.model.client import SessionPlan
+from vestbench.model.client import PoolSettings, SessionPlan
+from vestbench.model.strategy import POOLED, UNPOOLED
 from vestbench.running.carry_out import Measurement
 from vestbench.running.pace import Pace
 from vestbench.stacks.registry import find_stack, kept_idle
-from vestbench.studies.bench.experiment import BURN_IN, BenchSchedule, run_bench
+from vestbench.studies.bench.experiment import (
+    BURN_IN,
+    BenchSchedule,
+    run_bench,
+    sessions_for,
+)
 from vestbench.studies.bench.plan import BenchPlan
 from vestbench.studies.jobs import StudyJob
 from vestbench.studies.judging import with_assertions
@@ -86,6 +92,50 @@ class BenchJob(StudyJob):
             record=measurement.record,
         )
         measurement.take(end)
+
+
+def bench_job(
+    pool: PoolSettings,
+    pace: Pace,
+    *,
+    requests: int,
+    sessions: int | None,
+    pooled: bool,
+    concurrency: int,
+    stack: str,
+    http2: bool,
+    kernel_timestamps: bool,
+    **judged: Any,
+) -> BenchJob:
+    """Return the job of so many requests through one client.
+
+    Args:
+        pool: Settings of its pool.
+        pace: How fast.
+        requests: In all.
+        sessions: Fresh pools that they are spread over; None is what they allow.
+        pooled: Whether connections are kept open.
+        concurrency: Requests at once.
+        stack: The HTTP library.
+        http2: Whether HTTP/2 is offered.
+        kernel_timestamps: Whether the kernel is asked when bytes left and came.
+        judged: As `BenchJob` takes it.
+
+    Raises:
+        UsageError: As of `BenchJob` and `BenchSchedule`.
+    """
+    strategy = POOLED if pooled else UNPOOLED
+    session = SessionPlan(
+        pool=pool,
+        strategy=strategy,
+        concurrency=concurrency,
+        http2=http2,
+        stack=stack,
+        kernel_timestamps=kernel_timestamps,
+    )
+    spread = sessions or sessions_for(requests, concurrency, strategy)
+    plan = BenchSchedule(session=session, requests=requests, sessions=spread)
+    return BenchJob(plan, pace, **judged)
 
 
 def _kept(session: SessionPlan) -> int:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from hashlib import sha256
 from pathlib import Path
@@ -11,12 +11,15 @@ from typing import Any, cast
 
 from msgspec.structs import replace
 
+from vestbench import defaults
+from vestbench.config import parse_percent
 from vestbench.errors import UsageError, VenueError
 from vestbench.model.request import Outcome, Sample
 from vestbench.model.strategy import STRATEGIES, find_strategy
 from vestbench.model.verdict import Reason, Verdict
 from vestbench.report.units import interval, median_of
-from vestbench.running.carry_out import Destination, Measurement
+from vestbench.running.carry_out import Measurement
+from vestbench.running.destination import Destination
 from vestbench.running.facts import exchange_facts, link_facts, pool_facts
 from vestbench.running.pace import Pace
 from vestbench.stats.evidence import MAX_ROUNDS, MIN_ROUNDS
@@ -43,9 +46,9 @@ from vestbench.studies.compare.summary import summarise_compare
 from vestbench.studies.jobs import StudyJob
 from vestbench.studies.judging import with_assertions
 from vestbench.studies.parts.route import theoretical_saving_ms
+from vestbench.values import chosen, duration, parsed
 from vestbench.venues import find_venue
 
-MORE_ROUNDS = 200  # at most, where nothing else is said
 _AUTO_SHARE = 0.8  # of what the route allows, for an automatic target
 _NO_LOOK_YET = 1_000_000  # as the first round with a look: beyond any there can be
 _MOST_ARMS = 6
@@ -63,6 +66,19 @@ class Target:
     saving_s: float | None = None
     percent: float | None = None  # of the control
 
+    @classmethod
+    def asked(cls, name: str, text: str) -> Target:
+        """Return the saving that a text such as `50ms`, `30%` or `auto` asks for.
+
+        Raises:
+            UsageError: It asks for none; the message begins with `name`.
+        """
+        if text == "auto":
+            return cls()
+        if "%" in text:
+            return cls(percent=parsed(name, text, parse_percent))
+        return cls(saving_s=duration(name, text))
+
     def stored(self) -> dict[str, Any]:
         """Return it as a part of a stored plan."""
         if self.percent is not None:
@@ -79,17 +95,49 @@ class Question:
     arms: tuple[Arm, ...]
     control: str  # the label of an arm
     target: Target
-    confidence: float = 0.95
-    question: str = "all"  # whether all candidates have to pass, or "any"
-    vote: str = "round"  # what has a vote: a "round" or a "pair" of rounds
+    confidence: float = defaults.CONFIDENCE / 100
+    question: str = defaults.QUESTION  # "all" candidates have to pass, or "any"
+    vote: str = defaults.VOTE  # what has a vote: a "round" or a "pair" of rounds
     idle_s: float = 1.0  # pause of a warmed client before its request
     min_rounds: int = MIN_ROUNDS
     max_rounds: int | None = None  # in all; None is 200 more
     min_duration_s: float = 0.0
 
+    @classmethod
+    def asked(
+        cls,
+        named: Callable[[str], str],
+        *,
+        question: str,
+        vote: str,
+        idle: str,
+        min_duration: str,
+        **rest: Any,
+    ) -> Question:
+        """Return the question that is asked in words.
+
+        Args:
+            named: Gives the name that whoever asks knows an argument by.
+            question: One of those of `defaults`.
+            vote: Likewise.
+            idle: A duration.
+            min_duration: Likewise.
+            rest: As they are.
+
+        Raises:
+            UsageError: A word cannot be used.
+        """
+        return cls(
+            question=chosen(named("question"), question, defaults.QUESTIONS),
+            vote=chosen(named("vote"), vote, defaults.VOTES),
+            idle_s=duration(named("idle"), idle),
+            min_duration_s=duration(named("min_duration"), min_duration),
+            **rest,
+        )
+
 
 def arms_of(
-    names: Sequence[str], control: str = "", stacks: Sequence[str] = ("httpx",)
+    names: Sequence[str], control: str = "", stacks: Sequence[str] = (defaults.STACK,)
 ) -> tuple[tuple[Arm, ...], str]:
     """Return the arms that `names` mean, and the label of the control.
 
@@ -352,7 +400,7 @@ def _earlier(path: Path, identity: Mapping[str, Any]) -> CompareRun:
 
 def _most(question: Question, least: int, done: int) -> int:
     wanted = question.max_rounds
-    most = min(done + MORE_ROUNDS, MAX_ROUNDS) if wanted is None else wanted
+    most = min(done + defaults.MORE_ROUNDS, MAX_ROUNDS) if wanted is None else wanted
     if most <= done:
         raise UsageError(f"--max-rounds {most}: the run has {done} rounds already")
     if most < least:
