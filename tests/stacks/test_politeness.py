@@ -11,8 +11,9 @@ from pytest_httpserver import HTTPServer
 
 from tests.support.command import vestbench
 from tests.support.exact import always, received
+from vestbench.defaults import BUDGET
 from vestbench.errors import UsageError
-from vestbench.running.pace import POLITE_BUDGET, check_budget, polite_rate
+from vestbench.running.pace import check_budget, polite_rate
 from vestbench.running.ports import Pacer
 
 pytestmark = pytest.mark.usefixtures("empty_folder")
@@ -99,11 +100,11 @@ def test_an_explicit_rate_is_taken_at_its_word(
 
 
 def test_the_budget_of_a_real_venue_is_a_thousand_requests() -> None:
-    check_budget(1000, POLITE_BUDGET, real=True)
+    check_budget(1000, BUDGET, real=True)
     check_budget(1001, 1001, real=True)
-    check_budget(100_000, POLITE_BUDGET, real=False)
+    check_budget(100_000, BUDGET, real=False)
     with pytest.raises(UsageError, match="--budget 1001 allows them"):
-        check_budget(1001, POLITE_BUDGET, real=True)
+        check_budget(1001, BUDGET, real=True)
 
 
 @pytest.mark.parametrize("rate", [0.0, -1.0])

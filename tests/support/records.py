@@ -356,7 +356,7 @@ COMPARE_PLAN: Mapping[str, Any] = {
 
 def compare_plan(arms: Iterable[Arm], **changes: Any) -> ComparePlan:
     """Return the plan of a comparison of `arms` against the unpooled one."""
-    table = [{"label": arm.label, "strategy": str(arm.strategy)} for arm in arms]
+    table = [{"label": arm.label, "strategy": arm.strategy.name} for arm in arms]
     plan = {**COMPARE_PLAN, "arms": table, "control": "unpooled", **changes}
     return validated(plan, ComparePlan, "plan")
 

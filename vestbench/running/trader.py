@@ -10,6 +10,7 @@ from typing import Any
 from vestbench.defaults import POLITE_RATE
 from vestbench.model.client import PoolSettings, SessionPlan
 from vestbench.model.request import NS_PER_MS, Outcome, RequestSpec
+from vestbench.model.run import Orders
 from vestbench.running.access import Access
 from vestbench.running.asking import JudgingStack, ask_all
 from vestbench.running.order_watch import FILLED, OrderWatch
@@ -122,15 +123,15 @@ class Trader:
         """Return what is to be stored of the account's use; none of it is secret."""
         found: dict[str, Any] = {}
         if self.account.sign_ns:
-            found["sign_ms"] = [ns / NS_PER_MS for ns in self.account.sign_ns]
+            found["sign_ms"] = tuple(ns / NS_PER_MS for ns in self.account.sign_ns)
         if self._watch is not None:
             states = dict(sorted(self._watch.states.items()))
-            found["orders"] = {
-                "sent": self.account.orders,
-                "what": self.account.described(),
-                "filled": sum(states.get(state, 0) for state in FILLED),
-                "states": states,
-            }
+            found["orders"] = Orders(
+                sent=self.account.orders,
+                what=self.account.described(),
+                filled=sum(states.get(state, 0) for state in FILLED),
+                states=states,
+            )
         return found
 
     def close(self) -> None:
