@@ -17,6 +17,7 @@ from typing import Any
 import pytest
 from typer.testing import CliRunner, Result
 
+from tests.support.command import QUICK
 from tests.support.loopback_venue import (
     PRIMARY,
     SIGNING,
@@ -30,7 +31,6 @@ from vestbench.cli import app
 from vestbench.venues.secret import Secret
 from vestbench.venues.vest import signing
 
-QUICK = ("--rtt", "0ms", "--processing", "0ms")
 REAL = ("--venue", "vest-dev", "--rate", "1000")
 DOCUMENTS = (
     *("--html", "run.html", "--markdown", "run.md", "--csv", "run.csv"),

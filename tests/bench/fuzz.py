@@ -16,7 +16,9 @@ from pathlib import Path
 from random import Random
 from tempfile import TemporaryDirectory
 
-from tests.results.test_hostile_files import (
+from tests.support.hostile import spoilt, write
+from tests.support.stored import write as store
+from tests.support.strangers import (
     KEYS,
     TOML,
     keys_from,
@@ -24,8 +26,6 @@ from tests.results.test_hostile_files import (
     runs,
     settings_from,
 )
-from tests.results.test_results import write as store
-from tests.support.hostile import spoilt, write
 
 
 def main(argv: list[str] | None = None) -> int:

@@ -16,17 +16,12 @@ from pathlib import Path
 from xml.etree import ElementTree
 
 import pytest
-from typer.testing import CliRunner, Result
 
-from tests.support.documents import RUNS
-from tests.support.records import store
-from vestbench.cli import app
+from tests.support.command import QUICK
+from tests.support.exported import names, stored, vestbench
 from vestbench.cli.option_records import option_of
 from vestbench.cli.output_options import ExportOptions
 from vestbench.report.exports import FORMATS
-
-QUICK = ("--rtt", "0ms", "--processing", "0ms")
-ENV = {"COLUMNS": "300"}  # no sentence is broken
 
 OPTIONS = {
     "--html": "<!DOCTYPE html>",
@@ -36,33 +31,11 @@ OPTIONS = {
     "--junit": "<?xml ",
     "--prometheus": "# HELP ",
 }
-
-
-def vestbench(*words: str, **environment: str) -> Result:
-    return CliRunner().invoke(app, words, env={**ENV, **environment})
-
-
 pytestmark = pytest.mark.usefixtures("empty_folder")
-
-
-@pytest.fixture(autouse=True)
-def _not_in_a_job_of_github(monkeypatch: pytest.MonkeyPatch) -> None:
-    for name in ("GITHUB_ACTIONS", "GITHUB_STEP_SUMMARY"):
-        monkeypatch.delenv(name, raising=False)
-
-
-def stored(name: str = "compare", path: str = "run.toml") -> str:
-    """Write one of the known runs, and return where."""
-    store(RUNS[name](), Path(path))
-    return path
 
 
 def all_of_them(folder: str = "out") -> list[str]:
     return [word for option in OPTIONS for word in (option, f"{folder}/{option[2:]}")]
-
-
-def names() -> set[str]:
-    return {str(path) for path in Path().rglob("*") if path.is_file()}
 
 
 # --- what is written -----------------------------------------------------------------
@@ -330,74 +303,3 @@ def test_a_damaged_run_leaves_no_document() -> None:
 
     assert result.exit_code == 5
     assert names() == {"run.toml"}
-
-
-# --- in a job of GitHub's ------------------------------------------------------------
-
-
-def in_a_job(*words: str) -> Result:
-    environment = {"GITHUB_ACTIONS": "true", "GITHUB_STEP_SUMMARY": "summary.md"}
-    return vestbench(*words, **environment)
-
-
-def test_a_job_gets_a_summary_after_those_of_others() -> None:
-    Path("summary.md").write_text("before\n")
-
-    result = in_a_job("report", stored())
-
-    assert result.exit_code == 0
-    text = Path("summary.md").read_text(encoding="utf-8")
-    assert text.startswith("before\n### ✅ PASS")
-    assert "::" not in result.stderr
-
-
-def test_what_fails_the_job_is_an_error_and_what_does_not_a_warning() -> None:
-    hard = ("bench", "-n", "24", *QUICK, "--min-saving", "500ms")
-
-    gated, asked = in_a_job(*hard, "--gate"), in_a_job(*hard)
-
-    assert (gated.exit_code, asked.exit_code) == (1, 0)
-    assert (
-        "::error title=vestbench bench%3A FAIL::saving >= 500ms: FAIL" in gated.stderr
-    )
-    assert "::warning title=vestbench bench%3A FAIL::" in asked.stderr
-    assert Path("summary.md").read_text(encoding="utf-8").count("### ❌ FAIL") == 2
-
-
-def test_an_error_that_ends_the_command_is_an_annotation() -> None:
-    result = in_a_job("bench", "--venue", "https://127.0.0.1:1/", "-n", "2")
-
-    assert result.exit_code == 4
-    (line,) = [one for one in result.stderr.splitlines() if one.startswith("::")]
-    assert line.startswith("::error title=vestbench::no usable response from")
-
-
-def test_annotations_stay_out_of_a_document_on_standard_output() -> None:
-    result = in_a_job("report", stored("compare-three"), "--json")
-
-    assert json.loads(result.stdout)["command"] == "compare"
-    assert "::warning " in result.stderr
-
-
-def test_elsewhere_github_is_told_nothing_unless_it_is_asked_for() -> None:
-    path = stored("compare-three")
-    summary = {"GITHUB_STEP_SUMMARY": "summary.md"}
-
-    elsewhere = vestbench("report", path, **summary)
-    off = in_a_job("report", path, "--no-github")
-    assert not Path("summary.md").exists()
-    on = vestbench("report", path, "--github", **summary)
-
-    assert "::" not in elsewhere.stderr + off.stderr
-    assert "::warning " in on.stderr
-    assert Path("summary.md").exists()
-
-
-def test_a_summary_that_cannot_be_written_is_refused_first() -> None:
-    Path("summary.md").mkdir()
-
-    result = in_a_job("bench", "-n", "24", *QUICK)
-
-    assert result.exit_code == 2
-    assert "--no-github goes on without it" in result.stderr
-    assert names() == set()

@@ -10,6 +10,7 @@ import pytest
 from typer.testing import CliRunner, Result
 
 from tests.history.test_history import broken, stored
+from tests.support.command import QUICK
 from tests.support.paths import RESULTS
 from tests.support.records import bench_run, failure, sample, sessions
 from vestbench.cli import app
@@ -17,8 +18,6 @@ from vestbench.model.request import Role
 from vestbench.model.run import Run
 from vestbench.model.strategy import UNPOOLED
 
-# Loopback: no link to start, and a few milliseconds a request.
-QUICK = ("--rtt", "0ms", "--processing", "0ms")
 POOLING_BROKEN = {
     "the exchange closes": ("--max-requests", "1"),
     "the pool keeps nothing": ("--pool-max-idle", "0"),

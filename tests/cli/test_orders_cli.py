@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner, Result
 
+from tests.support.command import QUICK
 from tests.support.loopback_venue import exchange_as_real, script_as_real
 from tests.support.machine import demand
 from tests.support.records import known
@@ -20,7 +21,6 @@ from vestbench.errors import ExitCode
 from vestbench.model.columns import client_ns
 from vestbench.studies.registry import load_run
 
-QUICK = ("--rtt", "0ms", "--processing", "0ms")
 REAL = ("--venue", "vest-dev", "--rate", "1000")
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from typer.testing import Result
 
-from tests.support.command import vestbench
+from tests.support.command import QUICK, vestbench
 from tests.support.machine import demand
 from tests.support.studies import bench_of, compare_of
 from vestbench.model.request import Sample
@@ -17,7 +17,6 @@ from vestbench.studies.compare.summary import summarise_compare
 from vestbench.studies.parts.route import is_relayed
 from vestbench.studies.registry import load_run
 
-QUICK = ("--rtt", "0ms", "--processing", "0ms")
 NAMES = ["httpx", "httpx2", "reqwest"]
 
 

@@ -10,8 +10,7 @@ from msgspec.structs import replace as replaced
 
 from tests.studies.bench import test_report
 from tests.studies.compare import test_compare_report
-from tests.studies.parts import test_stacks_report
-from tests.support import starts
+from tests.support import runs_on_stacks, starts
 from tests.support.records import bench_run, failure, warm_up_run
 from tests.support.studies import compare_of
 from vestbench.model.request import Failure, FailureKind, Outcome, Role, Sample
@@ -22,7 +21,7 @@ RUNS: dict[str, Callable[[], Run]] = {
     **test_report.RUNS,
     **test_compare_report.RUNS,
     **starts.RUNS,
-    **{f"stacks-{n}": partial(replace, r) for n, r in test_stacks_report.RUNS.items()},
+    **{f"stacks-{n}": partial(replace, r) for n, r in runs_on_stacks.RUNS.items()},
 }
 
 

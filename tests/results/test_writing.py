@@ -1,0 +1,191 @@
+"""A run on its way to disk: whatever ends it, what was measured is kept."""
+
+from __future__ import annotations
+
+import os
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.support.records import bench_run, failure, sample, sessions
+from tests.support.stored import files, partial_of, write, writer_of
+from vestbench.model.request import Outcome
+from vestbench.model.run import Conditions
+from vestbench.studies.registry import load_run
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    return tmp_path / "run.toml"
+
+
+def test_outcomes_are_on_disk_within_a_second(path: Path) -> None:
+    now = [100.0]
+    run = bench_run()
+    writer = writer_of(run, path, clock=lambda: now[0])
+    writer.conditions(run.conditions)
+    seen: list[int] = []
+    for moment in (100.2, 100.9, 100.99, 101.0, 101.5, 102.0):
+        now[0] = moment
+        writer.add(sample(len(seen)))
+        seen.append(len(load_run(partial_of(path)).samples))
+    writer.close()
+
+    assert seen == [0, 0, 0, 4, 4, 6]
+
+
+def test_a_full_block_is_on_disk_at_once(path: Path) -> None:
+    run = bench_run()
+    writer = writer_of(run, path)
+    writer.conditions(run.conditions)
+    for number in range(300):
+        writer.add(sample(number))
+    found = load_run(partial_of(path))
+    writer.close()
+
+    assert len(found.samples) == 256
+
+
+def test_a_killed_run_loads_with_what_was_flushed_and_is_interrupted(
+    path: Path,
+) -> None:
+    run = bench_run(sessions([100.0] * 3), plan={"seed": 11})
+    writer = writer_of(run, path)
+    writer.conditions(run.conditions)
+    for number, outcome in enumerate(run.samples):
+        writer.add(outcome)
+        if number == 9:
+            writer.flush()
+    writer.close()  # as the end of the process does, but for what is still waiting
+
+    found = load_run(partial_of(path))
+
+    assert found.samples == run.samples[:10]
+    assert found.interrupted
+    assert found.plan == run.plan
+    assert found.conditions == run.conditions
+    assert not path.exists()
+
+
+def test_a_run_killed_before_its_first_request_loads(path: Path) -> None:
+    run = bench_run()
+    writer = writer_of(run, path)
+    writer.close()
+
+    found = load_run(partial_of(path))
+
+    assert found.interrupted
+    assert (found.samples, found.failures) == ((), ())
+    assert found.conditions == Conditions()
+
+
+def test_a_block_torn_by_a_kill_or_a_full_disk_costs_that_block_only(
+    path: Path,
+) -> None:
+    run = bench_run(sessions([100.0, 101.0, 102.0]))
+    writer = writer_of(run, path)
+    writer.conditions(run.conditions)
+    for part in (run.samples[:10], run.samples[10:]):
+        for outcome in part:
+            writer.add(outcome)
+        writer.flush()
+    writer.close()
+    whole = partial_of(path).read_bytes()
+    start = whole.rindex(b"[[samples]]")
+
+    for end in range(start + 1, len(whole) - 1, 5):
+        partial_of(path).write_bytes(whole[:end])
+        found = load_run(partial_of(path))
+        assert found.samples == run.samples[:10]
+        assert found.interrupted
+
+
+def test_a_torn_conclusion_is_no_conclusion(path: Path) -> None:
+    run = bench_run([sample()])
+    write(run, path, {"n": 1})
+    whole = path.read_bytes()
+    torn = partial_of(path)
+
+    for end in range(whole.index(b"[conclusion]"), whole.index(b"[summary]"), 5):
+        torn.write_bytes(whole[:end])
+        assert load_run(torn).interrupted
+        assert load_run(torn).samples == run.samples
+
+
+def test_a_run_killed_just_before_it_got_its_name_is_whole(path: Path) -> None:
+    run = bench_run([sample()])
+    write(run, path, {"n": 1})
+    os.replace(path, partial_of(path))
+
+    assert load_run(partial_of(path)) == run
+
+
+class Interrupted:
+    """A file at whose n-th call an interruption comes, before or after it is done."""
+
+    def __init__(self, file: Any, call: int, *, before: bool) -> None:
+        self._file = file
+        self._left = call
+        self._before = before
+
+    def __getattr__(self, name: str) -> Any:
+        found = getattr(self._file, name)
+        if not callable(found):
+            return found
+
+        def called(*arguments: Any) -> Any:
+            self._left -= 1
+            if self._left == 0 and self._before:
+                raise KeyboardInterrupt
+            result = found(*arguments)
+            if self._left == 0:
+                raise KeyboardInterrupt
+            return result
+
+        return called
+
+
+@pytest.mark.parametrize("before", [True, False])
+@pytest.mark.parametrize("call", range(1, 14))
+def test_an_interruption_anywhere_in_writing_neither_loses_nor_doubles_a_request(
+    path: Path, call: int, before: bool
+) -> None:
+    run = bench_run([*sessions([100.0, 101.0]), failure(3)])
+    writer = writer_of(run, path, clock=iter(range(99)).__next__)  # flush each second
+    writer.conditions(run.conditions)
+    writer._file = Interrupted(writer._file, call, before=before)  # type: ignore[assignment]
+    outcomes: list[Outcome] = [*run.samples, *run.failures]
+
+    with suppress(KeyboardInterrupt):
+        for outcome in outcomes:
+            writer.add(outcome)
+    for outcome in outcomes[writer.taken :]:
+        writer.add(outcome)
+    try:
+        writer.finish(run.conclusion, {})
+    except KeyboardInterrupt:
+        writer.finish(run.conclusion, {})
+
+    stored = load_run(path)
+    assert stored.samples == run.samples
+    assert stored.failures == run.failures
+    assert not stored.interrupted
+
+
+def test_finishing_gives_the_file_its_name(path: Path) -> None:
+    run = bench_run([sample()])
+    writer = writer_of(run, path)
+    before = files(path.parent)
+    found = writer.finish(run.conclusion, {})
+
+    assert before == ["run.toml.partial"]
+    assert found == path
+    assert files(path.parent) == ["run.toml"]
+
+
+def test_a_discarded_run_leaves_no_file(path: Path) -> None:
+    writer_of(bench_run(), path).discard()
+
+    assert files(path.parent) == []
