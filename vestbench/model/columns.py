@@ -145,7 +145,7 @@ class Column:
     def field(self) -> str:
         """The name of the field that holds the value."""
         suffix = self.codec.suffix
-        # As a name of an argument it is looked up faster if it is the very same string.
+        # Interned: the name of an argument is first looked for by identity.
         return intern(self.title + suffix if suffix else self.name)
 
     @property

@@ -63,7 +63,7 @@ def load(path: Path, decoder: Decoder) -> Run:
     try:
         return _run(path, _pieces(data), len(data), decoder)
     except _EntangledError:
-        pass  # read as a whole, it says what is wrong with it, or nothing is
+        pass  # parsing it as a whole tells what is wrong with it, if anything is
     try:
         document = parse(data)
     except ValueError as error:
@@ -75,7 +75,7 @@ def load(path: Path, decoder: Decoder) -> Run:
 
 
 class _EntangledError(Exception):
-    """A document is not the sum of its pieces, or not TOML at all."""
+    """A document cannot be cut into blocks, or is not TOML at all."""
 
 
 # A line that begins a block, or ends the last one. Where it is no header, within a
@@ -85,7 +85,7 @@ _BLOCKS = ("samples", "failures")
 
 
 def _pieces(data: bytearray) -> Iterator[dict[str, Any]]:
-    """Parse a document block by block, and what is before and behind the blocks.
+    """Parse the head of a document, each of its blocks, and its end, one by one.
 
     As a whole, a run of a million requests would be half a gigabyte of objects.
 
@@ -101,7 +101,7 @@ def _pieces(data: bytearray) -> Iterator[dict[str, Any]]:
 
 
 def _piece(text: bytearray, kind: str | None) -> dict[str, Any]:
-    """Parse a block of a kind, or what is none."""
+    """Parse one block of a kind, or, without a kind, a part that holds no block."""
     try:
         piece = parse(text)
     except ValueError as error:
@@ -145,7 +145,7 @@ def _run(
 
 
 def _check_kind(path: Path, document: dict[str, Any]) -> None:
-    """Refuse what a reader of runs is not made for."""
+    """Refuse a file that is no run, or has a newer format."""
     if "kind" in document and "command" in document and "plan" not in document:
         raise InvalidRunError(f"{path} is no run, but a study: {document['kind']}")
     version = document.get("format")
@@ -157,7 +157,7 @@ def _check_kind(path: Path, document: dict[str, Any]) -> None:
 
 
 class _Outcomes:
-    """What the blocks of a file of so many bytes hold."""
+    """The outcomes in the blocks of a file that is `size` bytes long."""
 
     def __init__(self, size: int) -> None:
         self._size = size

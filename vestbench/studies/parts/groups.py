@@ -57,10 +57,9 @@ class GroupTally:
     """Takes the requests of a group one by one, and keeps distributions of them."""
 
     def __init__(self) -> None:
-        self._values = {column.title: Distribution() for column in COLUMNS.metrics}
-        values = self._values.values()
-        getters = (column.getter(Sample) for column in COLUMNS.metrics)
-        self._sinks = [(get, v.add) for get, v in zip(getters, values, strict=True)]
+        columns = COLUMNS.metrics
+        self._values = {column.title: Distribution() for column in columns}
+        self._sinks = [(c.getter(Sample), self._values[c.title].add) for c in columns]
         self._failures = 0
 
     def add(self, outcome: Outcome) -> None:
