@@ -22,12 +22,12 @@ from rich.table import Table
 from tests.bench.stored import command_of, host, positive, save
 from vestbench import __version__
 from vestbench.model.verdict import Change
+from vestbench.stats.orders import rarity
 from vestbench.stats.trend import (
     MARGIN,
     SIGNIFICANCE,
     change_points,
     newest_run,
-    rarity,
 )
 
 LEVEL = 2.2  # round trips

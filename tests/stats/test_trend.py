@@ -16,6 +16,7 @@ from hypothesis import strategies as st
 from tests.bench import stable_series
 from tests.support.paths import RESULTS
 from vestbench.model.verdict import Change
+from vestbench.stats.orders import rarity
 from vestbench.stats.trend import (
     FEWEST_RUNS,
     MARGIN,
@@ -23,7 +24,6 @@ from vestbench.stats.trend import (
     change_points,
     newest_run,
     place,
-    rarity,
 )
 
 STORED = RESULTS / "trend.toml"

@@ -1,6 +1,6 @@
 """What one round, or one session, says of the saving: the bounds it lies between."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from math import inf, isfinite
 
@@ -20,8 +20,7 @@ class Bounds:
 
     def __post_init__(self) -> None:
         if not self.lo <= self.hi or self.lo == inf or self.hi == -inf:
-            message = f"no saving lies between {self.lo} and {self.hi}"
-            raise ValueError(message)
+            raise ValueError(f"no saving lies between {self.lo} and {self.hi}")
 
 
 def saving_bounds(
@@ -63,14 +62,15 @@ def session_bounds(
 ) -> Bounds | None:
     """Return the saving of one session: its cold request minus the median of the rest.
 
+    The median is taken once with failures at the time they took, and once at infinity.
+
     Args:
         cold: Milliseconds that the cold request took, or took to fail.
         cold_ok: Whether it succeeded.
         subsequent: The same two values for each later request of the session.
 
     Returns:
-        The median is taken once with failures at the time they took, and once at
-        infinity; `None` when there is no subsequent request.
+        `None` when there is no subsequent request.
 
     Raises:
         ValueError: A time is negative, infinite or NaN.
@@ -91,10 +91,20 @@ def middle(ranked: Sequence[float]) -> float:
     return low if low == high else (low + high) / 2
 
 
+def finite(values: Iterable[float]) -> list[float]:
+    """Return values as plain floats.
+
+    Raises:
+        ValueError: One is not finite.
+    """
+    plain = [float(value) for value in values]
+    if not all(map(isfinite, plain)):
+        raise ValueError("a value is not finite; leave out rounds with a failure")
+    return plain
+
+
 def _elapsed(value: float) -> float:
-    """Return a duration as a plain float, or refuse it."""
     duration = float(value)
     if not (isfinite(duration) and duration >= 0):
-        message = f"{duration} ms is not a duration"
-        raise ValueError(message)
+        raise ValueError(f"{duration} ms is not a duration")
     return duration

@@ -64,7 +64,7 @@ def summarise(
     close: float | None = None,
     min_rounds: int = MIN_ROUNDS,
 ) -> SavingSummary:
-    """Return what `bounds`, one per round in any order, say about `target`.
+    """Return what `bounds`, in any order, say about `target`.
 
     PASS exactly if the lower end of the interval reaches the target (a tie passes),
     FAIL exactly if the upper end misses it; the same as counting votes.
@@ -178,13 +178,10 @@ def ranked_summary(
 def check_arguments(target: float, close: float | None, min_rounds: int) -> None:
     """Refuse arguments that would make a verdict meaningless."""
     if not isfinite(target):
-        message = f"{target} is not a target"
-        raise ValueError(message)
+        raise ValueError(f"{target} is not a target")
     if close is not None and (isnan(close) or close < 0):
-        message = f"{close} is not a margin around the target"
-        raise ValueError(message)
+        raise ValueError(f"{close} is not a margin around the target")
     if min_rounds < MIN_ROUNDS:
-        message = (
+        raise ValueError(
             f"no look is allowed after {min_rounds} rounds, only from {MIN_ROUNDS}"
         )
-        raise ValueError(message)

@@ -4,11 +4,13 @@ Each check returns its numbers; wording them is the report's task. Times are
 milliseconds.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from math import isfinite, sqrt
 from statistics import median
+
+from vestbench.stats.bounds import finite
 
 # A receiver on Linux delays an acknowledgement by 40 ms (TCP_DELACK_MIN, HZ/25); with
 # Nagle's algorithm at the sender the answer waits for it. Timer and wake-up add some.
@@ -87,7 +89,7 @@ class SynRetransmission:
 
 
 def order_effect(
-    savings: Sequence[float], control_first: Sequence[bool], *, target: float
+    savings: Iterable[tuple[float, bool]], *, target: float
 ) -> OrderEffect | None:
     """Return half the difference of the median savings of the two orders.
 
@@ -95,28 +97,25 @@ def order_effect(
     whichever is more.
 
     Args:
-        savings: Of the rounds in which both requests succeeded.
-        control_first: The order of each of these rounds.
+        savings: Of the rounds in which both requests succeeded, in ms, each with
+            whether the control was sent first.
         target: The saving to reach, in ms.
 
     Returns:
         `None` unless both orders occurred.
 
     Raises:
-        ValueError: The lengths differ, or a saving is not finite.
+        ValueError: A saving is not finite.
     """
-    plain = _finite(savings)
-    if len(plain) != len(control_first):
-        message = f"{len(plain)} savings, but {len(control_first)} orders"
-        raise ValueError(message)
-    orders = list(zip(plain, control_first, strict=True))
-    ahead = [saving for saving, first in orders if first]
-    behind = [saving for saving, first in orders if not first]
+    by_order: dict[bool, list[float]] = {True: [], False: []}
+    for saving, control_first in savings:
+        by_order[bool(control_first)].append(saving)
+    ahead, behind = finite(by_order[True]), finite(by_order[False])
     if not ahead or not behind:
         return None
     return OrderEffect(
         effect_ms=(median(ahead) - median(behind)) / 2,
-        limit_ms=max(2.0, abs(median(plain) - float(target)) / 2),
+        limit_ms=max(2.0, abs(median(ahead + behind) - float(target)) / 2),
         control_first=len(ahead),
         candidate_first=len(behind),
     )
@@ -137,7 +136,7 @@ def lag1_sign_agreement(savings: Sequence[float]) -> SignAgreement | None:
     Raises:
         ValueError: A saving is not finite.
     """
-    plain = _finite(savings)
+    plain = finite(savings)
     n = len(plain)
     if n < 2:
         return None
@@ -148,7 +147,7 @@ def lag1_sign_agreement(savings: Sequence[float]) -> SignAgreement | None:
 
 
 def median_mismatch(
-    control: Sequence[float], candidate: Sequence[float], *, interval_width: float
+    latencies: Iterable[tuple[float, float]], *, interval_width: float
 ) -> MedianMismatch | None:
     """Compare the difference of the medians of both arms with the median saving.
 
@@ -156,25 +155,22 @@ def median_mismatch(
     saving plus 1 ms, is where a reader would take one of them for an error.
 
     Args:
-        control: Latencies of the rounds in which both requests succeeded.
-        candidate: Those of the same rounds, in the same order.
+        latencies: Of the control and the candidate, in ms, for each round in which
+            both requests succeeded.
         interval_width: Of the interval of the median saving; may be infinite.
 
     Returns:
         `None` without rounds.
 
     Raises:
-        ValueError: The lengths differ, or a latency is not finite.
+        ValueError: A latency is not finite.
     """
-    a, b = _finite(control), _finite(candidate)
-    if len(a) != len(b):
-        message = f"{len(a)} rounds of the control, but {len(b)} of the candidate"
-        raise ValueError(message)
-    if not a:
+    rounds = [finite(pair) for pair in latencies]
+    if not rounds:
         return None
     return MedianMismatch(
-        of_medians_ms=median(a) - median(b),
-        median_ms=median(x - y for x, y in zip(a, b, strict=True)),
+        of_medians_ms=median(a for a, _ in rounds) - median(b for _, b in rounds),
+        median_ms=median(a - b for a, b in rounds),
         limit_ms=0.1 * float(interval_width) + 1.0,
     )
 
@@ -198,10 +194,7 @@ def plateau(
     Raises:
         ValueError: A value is NaN or negative.
     """
-    plain = [float(value) for value in values]
-    if not all(value >= 0 for value in plain):
-        message = "a latency is NaN or negative"
-        raise ValueError(message)
+    plain = _durations(values)
     if not plain:
         return None
     low, high = STALL_MS
@@ -242,14 +235,8 @@ def syn_retransmissions(
     Raises:
         ValueError: A value is NaN or negative, or `rtt_ms` is.
     """
-    plain = [float(value) for value in values]
-    if not all(value >= 0 for value in (*plain, rtt_ms)):
-        message = "a latency or the round trip is NaN or negative"
-        raise ValueError(message)
-    if not plain:
-        return ()
-    centre = median(plain)
-    if not isfinite(centre):
+    *plain, route = _durations([*values, rtt_ms])
+    if not plain or not isfinite(centre := median(plain)):
         return ()
     return tuple(
         SynRetransmission(
@@ -257,13 +244,12 @@ def syn_retransmissions(
         )
         for place, value in enumerate(plain)
         for wait in SYN_WAITS_S
-        if abs(value - centre - 1000 * wait) <= 50 + 20 * wait + float(rtt_ms)
+        if abs(value - centre - 1000 * wait) <= 50 + 20 * wait + route
     )
 
 
-def _finite(values: Sequence[float]) -> list[float]:
+def _durations(values: Iterable[float]) -> list[float]:
     plain = [float(value) for value in values]
-    if not all(map(isfinite, plain)):
-        message = "a value is not finite; leave out rounds with a failure"
-        raise ValueError(message)
+    if not all(value >= 0 for value in plain):
+        raise ValueError("a latency or the round trip is NaN or negative")
     return plain

@@ -45,8 +45,7 @@ def evidence(votes: int, rounds: int) -> Fraction:
     # Plain integers: a NumPy one would overflow without a word.
     s, n = index(votes), index(rounds)
     if not 0 <= s <= n:
-        message = f"{s} votes in {n} rounds"
-        raise ValueError(message)
+        raise ValueError(f"{s} votes in {n} rounds")
     return _evidence(s, n)
 
 
@@ -60,19 +59,19 @@ def _evidence(s: int, n: int) -> Fraction:
 
 
 def votes_needed(rounds: int, threshold: int = 24) -> int | None:
-    """Return how many equal votes decide after `rounds` rounds.
+    """Return the fewest equal votes whose evidence decides after `rounds` rounds.
 
     Returns:
-        The smallest number of votes whose evidence reaches `threshold`; `None` if not
-        even a unanimous vote does.
+        `None` if the evidence of no number of votes reaches `threshold`.
 
     Raises:
         ValueError: `rounds` is not between 0 and 1000, the range in which the
             thresholds keep their promise, or `threshold` is not above 1.
     """
     if not 0 <= rounds <= MAX_ROUNDS:
-        message = f"no threshold holds for {rounds} rounds, only for 0 to {MAX_ROUNDS}"
-        raise ValueError(message)
+        raise ValueError(
+            f"no threshold holds for {rounds} rounds, only for 0 to {MAX_ROUNDS}"
+        )
     return _votes_table(index(threshold))[rounds]
 
 
@@ -84,8 +83,7 @@ def _votes_table(threshold: int) -> tuple[int | None, ...]:
     the entry grows by 0 or 1 from one round to the next, and only those are tried.
     """
     if threshold <= 1:
-        message = f"a threshold of {threshold} is reached without a vote"
-        raise ValueError(message)
+        raise ValueError(f"a threshold of {threshold} is reached without a vote")
     table: list[int | None] = []
     n = 0
     while 2 ** (n + 1) - 1 < threshold * (n + 1):  # unanimous and still too weak
@@ -103,7 +101,7 @@ def _votes_table(threshold: int) -> tuple[int | None, ...]:
 
 
 def projected_rounds(votes: int, rounds: int, threshold: int = 24) -> int | None:
-    """Return at how many rounds in total the present majority would decide.
+    """Return at how many rounds in total the present share of votes would decide.
 
     Args:
         votes: The larger count of votes so far.
@@ -111,8 +109,7 @@ def projected_rounds(votes: int, rounds: int, threshold: int = 24) -> int | None
         threshold: The evidence at which to stop.
 
     Returns:
-        The smallest number, not below `rounds`, at which the same share of votes
-        suffices; `None` if that is beyond 1000 rounds, or without rounds.
+        `None` if that is beyond 1000 rounds, or without rounds.
     """
     s, total = index(votes), index(rounds)
     if total == 0:
@@ -130,5 +127,6 @@ def threshold_of(confidence: float) -> int:
         return CONFIDENCE_THRESHOLDS[confidence]
     except KeyError:
         known = ", ".join(map(str, CONFIDENCE_THRESHOLDS))
-        message = f"no threshold for a confidence of {confidence}, only for {known}"
-        raise ValueError(message) from None
+        raise ValueError(
+            f"no threshold for a confidence of {confidence}, only for {known}"
+        ) from None

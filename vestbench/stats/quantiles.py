@@ -38,18 +38,19 @@ def quantile(values: Sequence[float] | Distribution, q: float) -> float:
     """Return the `q`-quantile, linearly interpolated at rank 1 + (n-1) q.
 
     Method 7 of Hyndman and Fan (1996), "Sample quantiles in statistical packages", and
-    the default of NumPy; unlike there, `inf` between values does not become NaN.
+    the default of NumPy. Between a finite value and `inf` the result is `inf`.
 
     Args:
-        values: In any order. Anything between a finite value and `inf` is `inf`.
+        values: In any order.
         q: Between 0 and 1, both included; 0.5 is the median.
 
     Raises:
         ValueError: `values` is empty or holds NaN or `-inf`, or `q` is out of range.
     """
     if not 0 <= q <= 1:
-        message = f"{q} is not between 0 and 1"
-        raise ValueError(message)
+        raise ValueError(f"{q} is not between 0 and 1")
+    if not len(values):
+        raise ValueError("no values, no quantile")
     return _quantile(_ranked(values), float(q))
 
 
@@ -62,22 +63,17 @@ def quantile_ranks(
     with P(K <= l-1) <= a and the upper one the smallest u with P(K <= u-1) >= 1 - a
     (David and Nagaraja, "Order Statistics", 3rd edition, section 7.1).
 
-    Args:
-        n: Number of samples; their distribution does not matter.
-        q: Strictly between 0 and 1.
-        confidence: Strictly between 0 and 1; half of the rest on either side.
-
     Returns:
         Both ranks counted from 1. `None` for an end that is open, because even the
-        smallest or the largest sample does not bound the quantile.
+        smallest or the largest of the `n` samples does not bound the quantile.
 
     Raises:
-        ValueError: `n` is negative, or `q` or `confidence` is out of range.
+        ValueError: `n` is negative, or `q` or `confidence` is not strictly between 0
+            and 1.
     """
     count, share, tail = index(n), _rational(q), _tail(confidence)
     if count < 0:
-        message = f"{count} is not a number of samples"
-        raise ValueError(message)
+        raise ValueError(f"{count} is not a number of samples")
     return _ranks(count, share, tail)
 
 
@@ -104,20 +100,19 @@ def estimate(
 ) -> QuantileEstimate:
     """Return the `q`-quantile of `values` with its interval, or what is missing for it.
 
+    There is a point from 1 / min(q, 1-q) samples on (10 for p90, 100 for p99), because
+    with fewer it would be the largest sample under another name. The median has a point
+    from the first sample on.
+
     Args:
         values: One per request, failures as `inf`, in any order; may be empty.
         q: Strictly between 0 and 1.
         confidence: Of the interval.
 
-    Returns:
-        A point from 1 / min(q, 1-q) samples on (10 for p90, 100 for p99), because
-        below that it would be the largest sample under another name. The median has a
-        point from the first sample on.
-
     Raises:
         ValueError: As for `quantile` and `quantile_ranks`.
     """
-    ranked = _ranked(values, may_be_empty=True)
+    ranked = _ranked(values)
     n = len(ranked)
     rank_low, rank_high = quantile_ranks(n, q, confidence)
     share = _rational(q)
@@ -132,15 +127,10 @@ def estimate(
     )
 
 
-def _ranked(
-    values: Sequence[float] | Distribution, *, may_be_empty: bool = False
-) -> Sequence[float]:
-    if not len(values) and not may_be_empty:
-        message = "no values, no quantile"
-        raise ValueError(message)
-    if isinstance(values, Distribution):
-        return values.ranked()
-    return Distribution(values, exact=len(values)).ranked()
+def _ranked(values: Sequence[float] | Distribution) -> Sequence[float]:
+    if not isinstance(values, Distribution):
+        values = Distribution(values, exact=len(values))
+    return values.ranked()
 
 
 def _quantile(ranked: Sequence[float], q: float) -> float:
@@ -207,8 +197,7 @@ def _rational(q: float) -> Fraction:
     """Return the decimal that was written, 9/10 for 0.9, not the binary neighbour."""
     share = Fraction(repr(float(q))) if 0 < q < 1 else Fraction(0)
     if not 0 < share < 1:
-        message = f"{q} is not strictly between 0 and 1"
-        raise ValueError(message)
+        raise ValueError(f"{q} is not strictly between 0 and 1")
     return share
 
 
@@ -226,8 +215,7 @@ def histogram(values: Sequence[float], low: float, high: float, bins: int) -> li
         ValueError: `low` is not below `high`, or there is no bin.
     """
     if not low < high or bins < 1:
-        message = f"no histogram of {bins} bins from {low} to {high}"
-        raise ValueError(message)
+        raise ValueError(f"no histogram of {bins} bins from {low} to {high}")
     ranked, step = sorted(values), (high - low) / bins
     below = [bisect_left(ranked, low + place * step) for place in range(bins)]
     below.append(bisect_right(ranked, high))

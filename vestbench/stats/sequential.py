@@ -36,12 +36,12 @@ class State:
 
 
 class SequentialVerdict:
-    """The main loop of a comparison without its clock and its requests.
+    """Takes the rounds of a comparison one at a time, and says when they decide.
 
-    Give it one round at a time; it stops at the first PASS, FAIL, CLOSE or surplus of
-    failures, or at `max_rounds`, and then stays as it is: later rounds are ignored, so
-    that the interval shown is the one that decided. The same rounds always end the
-    same way, which is what makes stored runs recomputable and resumable.
+    It stops at the first PASS, FAIL, CLOSE or surplus of failures, or at `max_rounds`.
+    Later rounds are ignored, so that the interval shown is the one that decided. The
+    same rounds always end in the same way, so a stored run can be computed again, and
+    continued.
 
     The order of the two requests of a round must come from a fair coin, one per round.
 
@@ -87,13 +87,13 @@ class SequentialVerdict:
         """
         check_arguments(target, close, min_rounds)
         if vote not in {"round", "pair"}:
-            message = f"a vote is of a round or of a pair, not of {vote!r}"
-            raise ValueError(message)
+            raise ValueError(f"a vote is of a round or of a pair, not of {vote!r}")
         self._per_vote = 2 if vote == "pair" else 1
         least = max(min_rounds, MIN_ROUNDS * self._per_vote)
         if not least <= max_rounds <= MAX_ROUNDS:
-            message = f"at most {max_rounds} rounds, not within {least} to {MAX_ROUNDS}"
-            raise ValueError(message)
+            raise ValueError(
+                f"at most {max_rounds} rounds, not within {least} to {MAX_ROUNDS}"
+            )
         self._target, self._close = float(target), close
         self._threshold = threshold_of(confidence)
         self._min_rounds, self._max_rounds = least, max_rounds
@@ -165,7 +165,7 @@ class SequentialVerdict:
         return self.verdict
 
     def finish(self) -> State:
-        """Close the run for want of rounds or time, and return the final state.
+        """End the run because there are no more rounds, and return the final state.
 
         INCONCLUSIVE unless it has stopped before: unreliable if failures withheld a
         PASS, or an arm failed more than once and in over 20 % of the rounds; otherwise
@@ -190,8 +190,7 @@ class SequentialVerdict:
             return None
         if first.control_first == this.control_first:
             self._half = first  # as if the call had not been made
-            message = f"round {self._rounds + 1} repeats the order of its pair"
-            raise ValueError(message)
+            raise ValueError(f"round {self._rounds + 1} repeats the order of its pair")
         return _Half(
             control_first=first.control_first,
             saving=_mean(first.saving, this.saving),

@@ -19,8 +19,9 @@ def share_interval(
             is not strictly between 0 and 1.
     """
     if not 0 <= count <= total or total < 1 or not 0 < confidence < 1:
-        message = f"no interval for {count} of {total} at a confidence of {confidence}"
-        raise ValueError(message)
+        raise ValueError(
+            f"no interval for {count} of {total} at a confidence of {confidence}"
+        )
     if 2 * count > total:  # the same of those that are not counted: fewer terms
         low, high = share_interval(total - count, total, confidence)
         return 1 - high, 1 - low

@@ -1,8 +1,7 @@
 """How far one set of savings lies from another, and from one run to the next.
 
-For secondary figures and for stored runs, which cannot be paired with today's. The
-verdict of a run is not made here: under a skewed saving these estimate another centre
-than the median.
+For stored runs, which cannot be paired with those of today. No run is judged by these:
+where savings are skewed they estimate another centre than the median.
 """
 
 from collections.abc import Sequence
@@ -13,6 +12,7 @@ from math import atan2, comb, cos, floor, inf, isfinite, pi, sin, sqrt
 from statistics import NormalDist, fmean, median, stdev
 
 from vestbench.model.verdict import Change
+from vestbench.stats.bounds import finite
 
 # Up to this many pairs of samples the Mann-Whitney distribution is counted out.
 EXACT_PAIRS = 10_000
@@ -71,8 +71,9 @@ def shift(
     """
     x, y = _finite(baseline), _finite(candidate)
     if not 0 < confidence < 1:
-        message = f"a confidence of {confidence} is not strictly between 0 and 1"
-        raise ValueError(message)
+        raise ValueError(
+            f"a confidence of {confidence} is not strictly between 0 and 1"
+        )
     differences = sorted(b - a for a in x for b in y)
     rank = _shift_rank(*sorted((len(x), len(y))), float(confidence))
     return Shift(
@@ -113,8 +114,7 @@ def compare_with_baseline(
     if margin is None:
         margin = 0.1 * abs(median(_finite(baseline)))
     elif not (isfinite(margin) and margin >= 0):
-        message = f"{margin} is not a margin"
-        raise ValueError(message)
+        raise ValueError(f"{margin} is not a margin")
     change = Change.NO_CHANGE_SHOWN
     if moved.high < -margin:
         change = Change.REGRESSED
@@ -138,8 +138,9 @@ def prediction_interval(
     medians = _finite(run_medians)
     runs = len(medians)
     if runs < MIN_RUNS:
-        message = f"{runs} runs are too few to predict another, {MIN_RUNS} are needed"
-        raise ValueError(message)
+        raise ValueError(
+            f"{runs} runs are too few to predict another, {MIN_RUNS} are needed"
+        )
     mean, deviation = fmean(medians), stdev(medians)
     t = student_t_quantile((1 + confidence) / 2, runs - 1)
     reach = t * deviation * sqrt(1 + 1 / runs)
@@ -156,8 +157,9 @@ def student_t_quantile(probability: float, degrees: int) -> float:
             a positive whole number.
     """
     if not 0 < probability < 1 or degrees < 1 or degrees != int(degrees):
-        message = f"no t quantile for {probability} and {degrees} degrees of freedom"
-        raise ValueError(message)
+        raise ValueError(
+            f"no t quantile for {probability} and {degrees} degrees of freedom"
+        )
     if probability < 0.5:
         return -student_t_quantile(1 - probability, degrees)
     central = 2 * probability - 1  # P(|T| <= t)
@@ -222,8 +224,6 @@ def _mann_whitney_counts(n: int, m: int) -> list[int]:
 
 
 def _finite(values: Sequence[float]) -> list[float]:
-    plain = [float(value) for value in values]
-    if not plain or not all(map(isfinite, plain)):
-        message = "a shift needs values, all of them finite"
-        raise ValueError(message)
-    return plain
+    if not len(values):
+        raise ValueError("a shift needs values, all of them finite")
+    return finite(values)

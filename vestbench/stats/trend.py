@@ -1,17 +1,12 @@
 """Where the saving changed from one run to the next, in a series of stored runs.
 
-One value a run, its median saving: how much runs differ among themselves is what a
-change has to be told from, and one run alone does not know it.
+A series has one value a run, the median saving. A change has to be told from how much
+runs differ among themselves, which no single run knows.
 """
-
-from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import lru_cache
-from itertools import permutations
 from statistics import median
-from typing import TYPE_CHECKING, Any
 
 from vestbench.model.verdict import Change
 from vestbench.stats.shift import (
@@ -22,22 +17,17 @@ from vestbench.stats.shift import (
     prediction_interval,
 )
 
-if TYPE_CHECKING:
-    import numpy as np
-
-# A split has to be rarer than this among all orders of the same values. Simulated with
-# 4,000 stable series each of 10, 20 and 60 runs (tests/studies/stable_series.py): a
-# split in 0.7 to 1.3 % of them; one that clears the margin too, and so is shown, in at
-# most 0.1 %. Values that drag on are no stable series to this test: of AR(1) with 0.5
-# 27 % split, and 5 % are shown if they vary by 10 %, none if by 3 %.
+# A split has to be rarer than this among all orders of the same values. Of 4,000
+# simulated stable series each of 10, 20 and 60 runs (tests/bench/stable_series.py), 0.7
+# to 1.3 % were split, and in at most 0.1 % the split cleared the margin too, and so was
+# shown. A series in which each value resembles the one before is not stable to this
+# test: of AR(1) with 0.5, 27 % were split, and 5 % shown if values vary by 10 %, none
+# if by 3 %.
 SIGNIFICANCE = 0.01
 MARGIN = 0.10  # of the median before: smaller changes are not shown
 
 # With fewer runs not even two halves that do not overlap are rare enough.
 FEWEST_RUNS = 10
-
-_EXACT_RUNS = 8  # up to here all orders are counted
-_ORDERS = 9_999  # beyond, as many are drawn, always the same ones
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -62,12 +52,11 @@ def change_points(
 ) -> tuple[ChangePoint, ...]:
     """Return where a series changes its level, in its order.
 
-    Binary segmentation: a series is split if the largest difference of rank sums over
-    all splits (standardised Wilcoxon) is rare among all orders of the same values, and
-    then both sides are searched. Whether is for the ranks, where is for the values:
-    they lie nearest to the two medians. A split is shown if the Hodges-Lehmann shift
-    from one segment to the next clears the margin with its whole interval; others are
-    taken back, the smallest first.
+    Binary segmentation: ranks decide whether a series is split, values decide where. It
+    is split if `rarity` is small, at the place where all values lie nearest to the
+    medians of the two sides; then both sides are searched. A split is shown if the
+    Hodges-Lehmann shift from one segment to the next clears the margin with its whole
+    interval; others are taken back, the smallest first.
 
     Args:
         values: One a run, in the order of the runs; all finite.
@@ -91,10 +80,10 @@ def change_points(
 def newest_run(values: Sequence[float], margin: float = MARGIN) -> Newest | None:
     """Say whether the last value is as those before it, back to the last change.
 
-    It has changed if it lies outside of their prediction interval and by more than the
-    margin from their mean. In the stable series above that was so for 0.1 to 3.8 % of
-    the newest runs where runs vary by 3 %, and for 3.5 to 7.5 % where by 10 %: one run
-    is soon an outlier, and a change point needs several.
+    It has changed if it lies outside their prediction interval and farther from their
+    mean than the margin. Of the stable series above this was said of 0.1 to 3.8 % where
+    runs vary by 3 %, and of 3.5 to 7.5 % where they vary by 10 %: a single run is
+    easily an outlier, while a change point needs several runs.
 
     Returns:
         None with fewer than 6 values before it.
@@ -123,8 +112,10 @@ def _change(
 
 
 def _splits(values: Sequence[float], offset: int) -> list[int]:
-    if len(values) < 2 or len(set(values)) == 1:
+    if len(set(values)) < 2:
         return []
+    from vestbench.stats.orders import rarity  # brings numpy, which takes long
+
     if rarity(values) > SIGNIFICANCE:
         return []
     at = place(values)
@@ -146,65 +137,3 @@ def place(values: Sequence[float]) -> int:
         range(1, len(values)),
         key=lambda at: distance(values[:at]) + distance(values[at:]),
     )
-
-
-def rarity(values: Sequence[float]) -> float:
-    """Return how rare it is that two sides of a series differ so much.
-
-    Args:
-        values: At least two, not all equal.
-
-    Returns:
-        The share of all orders of the values in which the largest difference of any
-        split is as large or larger: exact up to 8 values, of drawn orders beyond.
-    """
-    import numpy as np
-
-    ranks = _midranks(values)
-    found = _differences(np.array([ranks])).max()
-    largest = _largest_of_orders(tuple(sorted(ranks)))
-    # Equal sums of ranks may differ in the last digits.
-    reached, total = int((largest >= found - 1e-9).sum()), len(largest)
-    if len(values) > _EXACT_RUNS:  # the order that was found is one of them
-        reached, total = reached + 1, total + 1
-    return reached / total
-
-
-def _differences(rows: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
-    """Return how much the rank sum before each split is off, in standard deviations.
-
-    Each row is a series of ranks; the variance is that of drawing without putting
-    back, which allows for ties (Lehmann, "Nonparametrics", 1975, section 1.4).
-    """
-    import numpy as np
-
-    n = rows.shape[1]
-    before = np.arange(1, n)
-    spread = rows[0] - rows[0].mean()
-    variance = before * (n - before) / (n * (n - 1)) * (spread @ spread)
-    sums = np.cumsum(rows, axis=1)[:, :-1]
-    expected = before * rows[0].mean()
-    off: np.ndarray[Any, Any] = np.abs(sums - expected) / np.sqrt(variance)
-    return off
-
-
-@lru_cache(maxsize=128)
-def _largest_of_orders(ranks: tuple[float, ...]) -> np.ndarray[Any, Any]:
-    """Return the largest difference of each order of `ranks`, or of many of them."""
-    import numpy as np
-
-    if len(ranks) <= _EXACT_RUNS:
-        orders = np.array(list(permutations(ranks)))
-    else:
-        rows = np.tile(np.array(ranks), (_ORDERS, 1))
-        # Seeded, so that the same series always says the same.
-        orders = np.random.default_rng(len(ranks)).permuted(rows, axis=1)
-    largest: np.ndarray[Any, Any] = _differences(orders).max(axis=1)
-    return largest
-
-
-def _midranks(values: Sequence[float]) -> list[float]:
-    ordered = sorted(values)
-    first = {value: place for place, value in reversed(list(enumerate(ordered)))}
-    count = {value: ordered.count(value) for value in first}
-    return [first[value] + (count[value] + 1) / 2 for value in values]

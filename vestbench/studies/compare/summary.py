@@ -189,8 +189,9 @@ def _pair(
     acceptance, why = _accept(state, closure, asked, valid=valid)
     confidence = pair_confidence(run.plan)
     bounds = [saving_bounds(*pairing.times) for pairing in pairings]
-    answered = [each for each in pairings if each.saved_ms is not None]
-    savings = [each.saved_ms or 0.0 for each in answered]
+    answered = [
+        (each, saved) for each in pairings if (saved := each.saved_ms) is not None
+    ]
     return PairSummary(
         candidate=candidate.label,
         control=control.label,
@@ -206,9 +207,12 @@ def _pair(
         closure=closure,
         projection=projection_of(found, run.plan),
         undetermined=found.rounds - found.votes_pass - found.votes_fail,
-        order=_order(answered, savings, _in_ms(asked, pairings)),
-        agreement=lag1_sign_agreement(savings),
-        mismatch=_mismatch(answered, state.saving),
+        order=order_effect(
+            ((saved, each.control_first) for each, saved in answered),
+            target=_in_ms(asked, pairings),
+        ),
+        agreement=lag1_sign_agreement([saved for _, saved in answered]),
+        mismatch=_mismatch([each for each, _ in answered], state.saving),
         plateau=_plateau(pairings, control),
     )
 
@@ -245,17 +249,6 @@ def _closure(
     return replace(closure, expected=None)
 
 
-def _order(
-    answered: Sequence[Pairing], savings: Sequence[float], target: float
-) -> OrderEffect | None:
-    """Return what going first costs a request; None where nothing was answered."""
-    if not answered:
-        return None
-    return order_effect(
-        savings, [each.control_first for each in answered], target=target
-    )
-
-
 def _in_ms(asked: tuple[float, bool], pairings: Sequence[Pairing]) -> float:
     """Return the target in ms; one in percent is a share of the typical control."""
     target, percent = asked
@@ -271,8 +264,7 @@ def _mismatch(
     if ends is None or not isfinite(ends.high - ends.low):
         return None
     return median_mismatch(
-        [each.control.latency_ms for each in answered],
-        [each.candidate.latency_ms for each in answered],
+        ((a.latency_ms, b.latency_ms) for a, b in answered),
         interval_width=ends.high - ends.low,
     )
 
