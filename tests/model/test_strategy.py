@@ -90,7 +90,7 @@ def test_it_goes_to_another_process_as_it_is() -> None:
 def test_it_can_be_an_arm_and_the_control_stays_what_it_was() -> None:
     arms, control = arms_of(["early", "unpooled", "early"])
     assert [arm.label for arm in arms] == ["early", "unpooled", "early-2"]
-    assert arms[0].strategy is EARLY
+    assert arms[0].way is EARLY
     assert control == "unpooled"
 
 

@@ -25,8 +25,7 @@ from vestbench.model.strategy import POOLED, Strategy
 from vestbench.results.validation import validated
 from vestbench.results.writing import RunWriter
 from vestbench.studies.bench.plan import BenchPlan, BenchRun
-from vestbench.studies.compare.experiment import Arm
-from vestbench.studies.compare.plan import ComparePlan, CompareRun
+from vestbench.studies.compare.plan import Arm, ComparePlan, CompareRun
 from vestbench.studies.starts.plan import WarmUpPlan, WarmUpRun
 
 STARTED = datetime(2026, 3, 1, 10, 15, tzinfo=UTC)
@@ -356,7 +355,7 @@ COMPARE_PLAN: Mapping[str, Any] = {
 
 def compare_plan(arms: Iterable[Arm], **changes: Any) -> ComparePlan:
     """Return the plan of a comparison of `arms` against the unpooled one."""
-    table = [{"label": arm.label, "strategy": arm.strategy.name} for arm in arms]
+    table = [{"label": arm.label, "strategy": arm.strategy} for arm in arms]
     plan = {**COMPARE_PLAN, "arms": table, "control": "unpooled", **changes}
     return validated(plan, ComparePlan, "plan")
 

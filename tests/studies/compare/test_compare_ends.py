@@ -15,11 +15,11 @@ from vestbench.model.request import FailureKind, Outcome, Role, Slot
 from vestbench.model.strategy import POOLED, UNPOOLED, WARMED, Strategy
 from vestbench.running.ports import Pacer
 from vestbench.studies.compare.experiment import (
-    Arm,
     CompareSchedule,
     control_of,
     name_arms,
 )
+from vestbench.studies.compare.plan import Arm
 
 
 def unanswered(slot: Slot) -> Outcome:
@@ -207,7 +207,7 @@ def test_a_strategy_named_twice_gets_a_number() -> None:
     arms = name_arms([POOLED, UNPOOLED, POOLED, POOLED])
 
     assert [arm.label for arm in arms] == ["pooled", "unpooled", "pooled-2", "pooled-3"]
-    assert [arm.strategy for arm in arms] == [POOLED, UNPOOLED, POOLED, POOLED]
+    assert [arm.way for arm in arms] == [POOLED, UNPOOLED, POOLED, POOLED]
 
 
 def test_two_arms_of_one_strategy_have_clients_of_their_own() -> None:
@@ -250,8 +250,8 @@ def test_a_control_that_is_none_of_the_arms_is_refused() -> None:
     "arms",
     [
         (),
-        (Arm(label="pooled", strategy=POOLED),),
-        (Arm(label="a", strategy=POOLED), Arm(label="a", strategy=UNPOOLED)),
+        (Arm(label="pooled", strategy="pooled"),),
+        (Arm(label="a", strategy="pooled"), Arm(label="a", strategy="unpooled")),
     ],
 )
 def test_a_plan_needs_two_different_arms(arms: tuple[Arm, ...]) -> None:

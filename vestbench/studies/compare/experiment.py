@@ -15,26 +15,19 @@ from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from operator import attrgetter
 
+from msgspec.structs import replace as replaced
+
 from vestbench.errors import UsageError
 from vestbench.model.client import PoolSettings, SessionPlan
 from vestbench.model.request import Outcome, Role, Slot
 from vestbench.model.strategy import Strategy
 from vestbench.running.clients import Clients
 from vestbench.running.ports import MakeRequest, Pacer, RunEnd, Session, Stack
+from vestbench.studies.compare.plan import Arm
 
 # Discarded rounds before the first: name resolution, route, code paths. Three, so that
 # the route's round trip can be told from them.
 SETUP_ROUNDS = 3
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Arm:
-    """One way of connecting, by the name it has in this comparison."""
-
-    label: str
-    strategy: Strategy
-    stack: str = ""  # empty where there is only one
-    against: str = ""  # label of the control; empty is the comparison's
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -138,7 +131,7 @@ class Comparison:
             sessions = {}
             # The longest preparation first, so that a primed connection is not left
             # waiting for another arm's warm-up.
-            for arm in sorted(self._plan.arms, key=attrgetter("strategy.preparation")):
+            for arm in sorted(self._plan.arms, key=attrgetter("way.preparation")):
                 session = cleanup.enter_context(self._clients.open(self._plan_of(arm)))
                 sessions[arm.label] = session
                 if not self._stop.over():
@@ -158,14 +151,14 @@ class Comparison:
     def _plan_of(self, arm: Arm) -> SessionPlan:
         return SessionPlan(
             pool=self._plan.pool,
-            strategy=arm.strategy,
-            concurrency=self._plan.warm_connections if arm.strategy.warms else 1,
-            http2=self._plan.http2 or arm.strategy.http2,
+            strategy=arm.way,
+            concurrency=self._plan.warm_connections if arm.way.warms else 1,
+            http2=self._plan.http2 or arm.way.http2,
             stack=arm.stack,
         )
 
     def _prepare(self, arm: Arm, session: Session, number: int) -> None:
-        strategy = arm.strategy
+        strategy = arm.way
         role, make = Role.PRIMER, self._make_request
         if strategy.warms:
             role, make = Role.WARM_UP, self._make_warm_up
@@ -189,7 +182,7 @@ class Comparison:
         self._sent_unmeasured += len(slots)
 
     def _role(self, label: str) -> Role:
-        strategy = next(a.strategy for a in self._plan.arms if a.label == label)
+        strategy = next(a.way for a in self._plan.arms if a.label == label)
         return Role.COLD if strategy.opens else Role.SUBSEQUENT
 
 
@@ -200,14 +193,12 @@ def _draw(rng: random.Random, labels: Sequence[str]) -> tuple[str, ...]:
 
 def name_arms(strategies: Sequence[Strategy]) -> tuple[Arm, ...]:
     """Return arms with different labels: a strategy named twice gets a number."""
-    arms: list[Arm] = []
-    seen: dict[Strategy, int] = {}
-    for strategy in strategies:
-        seen[strategy] = seen.get(strategy, 0) + 1
-        count = seen[strategy]
-        label = strategy.name if count == 1 else f"{strategy.name}-{count}"
-        arms.append(Arm(label=label, strategy=strategy))
-    return tuple(arms)
+    names = [strategy.name for strategy in strategies]
+    counts = [names[: place + 1].count(name) for place, name in enumerate(names)]
+    return tuple(
+        Arm(label=name if count == 1 else f"{name}-{count}", strategy=name)
+        for name, count in zip(names, counts, strict=True)
+    )
 
 
 def control_of(arms: Sequence[Arm], named: str = "") -> str:
@@ -222,7 +213,7 @@ def control_of(arms: Sequence[Arm], named: str = "") -> str:
             known = ", ".join(labels)
             raise UsageError(f"--control {named!r} is none of the arms: {known}")
         return named
-    usual = (arm.label for arm in arms if arm.strategy.is_control)
+    usual = (arm.label for arm in arms if arm.way.is_control)
     return next(usual, labels[-1])
 
 
@@ -238,7 +229,7 @@ def on_stacks(
         The arms, and the label of the first stack's control.
     """
     if len(stacks) == 1:
-        return tuple(replace(arm, stack=stacks[0]) for arm in arms), control
+        return tuple(replaced(arm, stack=stacks[0]) for arm in arms), control
     found = tuple(
         Arm(
             label=f"{stack}/{arm.label}",

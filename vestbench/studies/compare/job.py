@@ -25,7 +25,6 @@ from vestbench.running.pace import Pace
 from vestbench.stats.evidence import MAX_ROUNDS, MIN_ROUNDS
 from vestbench.studies.compare.experiment import (
     SETUP_ROUNDS,
-    Arm,
     CompareSchedule,
     Comparison,
     control_of,
@@ -34,10 +33,10 @@ from vestbench.studies.compare.experiment import (
 )
 from vestbench.studies.compare.judgement import Judgement
 from vestbench.studies.compare.plan import (
+    Arm,
     Asking,
     ComparePlan,
     CompareRun,
-    PlannedArm,
     Vote,
 )
 from vestbench.studies.compare.rounds import Round, rounds_of, target_of
@@ -203,7 +202,7 @@ class CompareJob(StudyJob):
         }
         pairs = question.vote == "pair"
         plan = ComparePlan(
-            arms=tuple(_stored(arm) for arm in question.arms),
+            arms=question.arms,
             control=question.control,
             question=cast(Asking, question.question),
             vote=cast(Vote, question.vote),
@@ -232,7 +231,7 @@ class CompareJob(StudyJob):
     def most_requests(self) -> int:
         """How many requests it may send, the unmeasured ones included."""
         width = self.plan.warm_connections
-        each = sum(1 + arm.strategy.unmeasured(width) for arm in self._arms)
+        each = sum(1 + arm.way.unmeasured(width) for arm in self._arms)
         rounds = self.plan.max_rounds - len(self._done)
         return each * (rounds + SETUP_ROUNDS)
 
@@ -320,16 +319,6 @@ class CompareJob(StudyJob):
             measurement.take(experiment.run(measurement.record, judge))
         else:
             measurement.stopped = "the rounds of the resumed run are decided already"
-
-
-def _stored(arm: Arm) -> PlannedArm:
-    """Return an arm as it is stored in a plan."""
-    return PlannedArm(
-        label=arm.label,
-        strategy=arm.strategy.name,
-        stack=arm.stack,
-        against=arm.against,
-    )
 
 
 def _standing(judgement: Judgement) -> str:

@@ -6,7 +6,6 @@ from collections import Counter
 from collections.abc import Iterator
 
 from vestbench.model.request import Sample
-from vestbench.model.strategy import find_strategy
 from vestbench.model.verdict import Verdict
 from vestbench.stats.decision import SavingSummary, close_margin
 from vestbench.stats.evidence import projected_rounds, threshold_of
@@ -77,7 +76,7 @@ class Judgement:
     def __init__(self, plan: ComparePlan, target: float, *, percent: bool) -> None:
         self._plan = plan
         self._controls = controls_of(plan)
-        self._strategies = {arm.label: find_strategy(arm.strategy) for arm in plan.arms}
+        self._strategies = {arm.label: arm.way for arm in plan.arms}
         self.verdicts = {
             label: new_verdict(plan, target, percent=percent)
             for label in self._controls

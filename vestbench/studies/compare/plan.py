@@ -16,23 +16,28 @@ from vestbench.model.run import (
     RunOf,
     Stored,
 )
-from vestbench.model.strategy import check_strategy
+from vestbench.model.strategy import Strategy, check_strategy, find_strategy
 
 Asking: TypeAlias = Literal["all", "any"]  # which candidates have to pass
 Vote: TypeAlias = Literal["round", "pair"]  # what has a vote: one round, or two
 
 
-class PlannedArm(Stored, frozen=True, kw_only=True):
-    """An arm as it is stored."""
+class Arm(Stored, frozen=True, kw_only=True):
+    """One way of connecting, by the name it has in a comparison."""
 
     label: str
     strategy: str
-    stack: str = ""
-    against: str = ""  # its control, where there are several
+    stack: str = ""  # empty where there is only one
+    against: str = ""  # label of its control, where there are several
 
     def __post_init__(self) -> None:
         """Refuse a strategy that there is not."""
         check_strategy(self.strategy)
+
+    @property
+    def way(self) -> Strategy:
+        """What is known of the strategy."""
+        return find_strategy(self.strategy)
 
 
 class ComparePlan(Plan, frozen=True, kw_only=True):
@@ -45,7 +50,7 @@ class ComparePlan(Plan, frozen=True, kw_only=True):
         ]
     }
 
-    arms: Annotated[tuple[PlannedArm, ...], Meta(min_length=2)]
+    arms: Annotated[tuple[Arm, ...], Meta(min_length=2)]
     control: str
     question: Asking
     vote: Vote
@@ -92,7 +97,7 @@ class ComparePlan(Plan, frozen=True, kw_only=True):
 CompareRun: TypeAlias = RunOf[ComparePlan]
 
 
-def control_of(plan: ComparePlan, arm: PlannedArm) -> str:
+def control_of(plan: ComparePlan, arm: Arm) -> str:
     """Return the label of what `arm` is compared with: the control of its own stack."""
     return arm.against or plan.control
 

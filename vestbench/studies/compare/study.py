@@ -10,7 +10,6 @@ from vestbench.assertions.estimates import Estimate, in_unit, invalid, of_median
 from vestbench.assertions.grammar import Assertion, Unit
 from vestbench.assertions.judge import AssertionResult, accepted
 from vestbench.model.request import Outcome
-from vestbench.model.strategy import find_strategy
 from vestbench.model.verdict import Reason, Verdict
 from vestbench.studies.base import Saving, Sides, Study
 from vestbench.studies.compare.plan import ComparePlan, CompareRun
@@ -142,10 +141,7 @@ def _candidates(plan: ComparePlan) -> tuple[str, ...]:
 
 
 def _should_reuse(plan: ComparePlan, outcome: Outcome) -> bool:
-    return any(
-        arm.label == outcome.slot.arm and not find_strategy(arm.strategy).opens
-        for arm in plan.arms
-    )
+    return any(arm.label == outcome.slot.arm and not arm.way.opens for arm in plan.arms)
 
 
 def _contradicted(run: CompareRun, group: str) -> str:

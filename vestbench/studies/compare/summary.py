@@ -31,7 +31,7 @@ from vestbench.stats.diagnostics import (
 )
 from vestbench.stats.sequential import State
 from vestbench.studies.compare.judgement import Replay, projection_of
-from vestbench.studies.compare.plan import CompareRun, PlannedArm, controls_of
+from vestbench.studies.compare.plan import Arm, CompareRun, controls_of
 from vestbench.studies.compare.rounds import (
     Pairing,
     Round,
@@ -146,7 +146,7 @@ def summarise_compare(run: CompareRun) -> CompareSummary:
     )
 
 
-def _arm(run: CompareRun, arm: PlannedArm, rounds: Sequence[Round]) -> ArmSummary:
+def _arm(run: CompareRun, arm: Arm, rounds: Sequence[Round]) -> ArmSummary:
     outcomes = [found.outcomes[arm.label] for found in rounds]
     samples = [outcome for outcome in outcomes if isinstance(outcome, Sample)]
     (group,) = groups_of(
@@ -154,7 +154,7 @@ def _arm(run: CompareRun, arm: PlannedArm, rounds: Sequence[Round]) -> ArmSummar
     )
     strategy = arm.strategy
     network = [ns / NS_PER_MS for ns in map(network_ns, samples) if ns is not None]
-    wrong = sum(map(find_strategy(strategy).contradicted_by, samples))
+    wrong = sum(map(arm.way.contradicted_by, samples))
     return ArmSummary(
         label=arm.label,
         strategy=strategy,

@@ -7,7 +7,6 @@ from statistics import median
 
 from vestbench.model.request import NS_PER_MS, Sample
 from vestbench.model.run import Run
-from vestbench.model.strategy import find_strategy
 from vestbench.stats.bounds import Bounds
 from vestbench.stats.decision import MedianSummary, median_saving
 from vestbench.stats.distribution import Distribution
@@ -80,9 +79,7 @@ def theoretical_saving_ms(
 
 def _saved_round_trips(plan: ComparePlan, tls: int) -> list[int]:
     """Return the round trips that each candidate saves, of those that save any."""
-    trips = {
-        arm.label: find_strategy(arm.strategy).round_trips(tls) for arm in plan.arms
-    }
+    trips = {arm.label: arm.way.round_trips(tls) for arm in plan.arms}
     saved = [
         trips[control] - trips[label] for label, control in controls_of(plan).items()
     ]
