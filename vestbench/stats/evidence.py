@@ -89,13 +89,18 @@ def _votes_table(threshold: int) -> tuple[int | None, ...]:
     while 2 ** (n + 1) - 1 < threshold * (n + 1):  # unanimous and still too weak
         table.append(None)
         n += 1
-    k, partial = n, 2 ** (n + 1) - 1  # partial: the sum of C(n+1, j) over j <= k
+    # `term` is C(n+1, k), and `partial` the sum of C(n+1, j) over j <= k.
+    k, term, partial = n, n + 1, 2 ** (n + 1) - 1
     while n <= MAX_ROUNDS:
-        if partial < threshold * (n + 1) * comb(n, k):
+        if (
+            partial < threshold * (n + 1 - k) * term
+        ):  # (n+1) C(n, k) = (n+1-k) C(n+1, k)
             k += 1
-            partial += comb(n + 1, k)
+            term = term * (n + 2 - k) // k
+            partial += term
         table.append(k)
-        partial = 2 * partial - comb(n + 1, k)  # Pascal's rule: the same sum for n + 2
+        partial = 2 * partial - term  # Pascal's rule: the same sum for n + 2
+        term = term * (n + 2) // (n + 2 - k)
         n += 1
     return tuple(table)
 
