@@ -19,8 +19,8 @@ from hypothesis import HealthCheck, settings
 from prometheus_client.parser import text_string_to_metric_families
 from typer.testing import Result
 
-from tests.studies.compare.test_compare_stats import in_rounds, steady
 from tests.support.command import vestbench
+from tests.support.compared import in_rounds, steady
 from tests.support.hostile import check, write
 from tests.support.loopback_venue import PRIMARY, SIGNING
 from tests.support.records import bench_run, compare_run, failure, sessions, warm_up_run
