@@ -19,12 +19,13 @@ from rich.console import Console
 from tests.support.paths import ROOT
 from tests.support.studies import bench_of
 from vestbench.cli import app
-from vestbench.config import SETTINGS, parse_duration
+from vestbench.config import SETTINGS
 from vestbench.errors import ExitCode
 from vestbench.report.units import ms
 from vestbench.studies.bench.summary import summarise_bench
 from vestbench.studies.registry import load_run
 from vestbench.studies.shown import show_brief
+from vestbench.values import parse_duration
 from vestbench.venues import find_venue
 
 README = (ROOT / "README.md").read_text(encoding="utf-8")

@@ -6,10 +6,8 @@ folders are arguments; only `cli` knows the real ones.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
@@ -17,59 +15,11 @@ from vestbench import defaults
 from vestbench.errors import UsageError, reason_of
 from vestbench.model.client import PoolSettings
 from vestbench.toml_file import parse, read_bounded
-
-# Decimal, because 9 * 1e-3 is not the same float as 0.009.
-_UNITS_S = {
-    "us": Decimal("1e-6"),
-    "ms": Decimal("1e-3"),
-    "s": Decimal(1),
-    "m": Decimal(60),
-    "h": Decimal(3600),
-}
-_NUMBER = r"(\d+(?:\.\d+)?|\.\d+)"
-_BARE_NUMBER = re.compile(_NUMBER, re.ASCII)
-_DURATION = re.compile(_NUMBER + " ?(us|ms|s|m|h)", re.ASCII)
-_PERCENT = re.compile(_NUMBER + " ?%", re.ASCII)
-_LONGEST_S = 24 * 3600.0
+from vestbench.values import parse_duration
 
 _MAX_FILE_BYTES = 2**20
 
 PROJECT_FILE = "vestbench.toml"
-
-
-def parse_duration(text: str) -> float:
-    """Return the seconds that a text such as `50ms`, `1.5s` or `2m` means.
-
-    Raises:
-        ValueError: It has no unit, is no duration, or is longer than a day. The message
-            says what to write instead.
-    """
-    text = text.strip()
-    match = _DURATION.fullmatch(text)
-    if match is None:
-        if _BARE_NUMBER.fullmatch(text):
-            raise ValueError(
-                f"{text!r} has no unit: write {text}ms or {text}s, whichever is meant"
-            )
-        raise ValueError(
-            f"{text!r} is not a duration: write for example 50ms, 60s or 2m"
-        )
-    seconds = float(Decimal(match[1]) * _UNITS_S[match[2]])
-    if seconds > _LONGEST_S:
-        raise ValueError(f"{text!r} is longer than a day")
-    return seconds
-
-
-def parse_percent(text: str) -> float:
-    """Return the number in a text such as `30%`.
-
-    Raises:
-        ValueError: It is none, or not between 0 and 100.
-    """
-    match = _PERCENT.fullmatch(text)
-    if match is None or not 0 < float(match[1]) < 100:
-        raise ValueError(f"{text!r} is no percentage: write for example 30%")
-    return float(match[1])
 
 
 def _parse_count(text: str) -> int:

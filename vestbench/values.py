@@ -5,15 +5,65 @@ Each function takes the name of what the text was given for, as its writer knows
 
 from __future__ import annotations
 
+import re
 import secrets
 from collections.abc import Callable, Collection
+from decimal import Decimal
 from typing import TypeVar
 
-from vestbench.config import parse_duration
 from vestbench.defaults import CONFIDENCES
 from vestbench.errors import UsageError
 
 T = TypeVar("T")
+
+# Decimal, because 9 * 1e-3 is not the same float as 0.009.
+_UNITS_S = {
+    "us": Decimal("1e-6"),
+    "ms": Decimal("1e-3"),
+    "s": Decimal(1),
+    "m": Decimal(60),
+    "h": Decimal(3600),
+}
+_NUMBER = r"(\d+(?:\.\d+)?|\.\d+)"
+_BARE_NUMBER = re.compile(_NUMBER, re.ASCII)
+_DURATION = re.compile(_NUMBER + " ?(us|ms|s|m|h)", re.ASCII)
+_PERCENT = re.compile(_NUMBER + " ?%", re.ASCII)
+_LONGEST_S = 24 * 3600.0
+
+
+def parse_duration(text: str) -> float:
+    """Return the seconds that a text such as `50ms`, `1.5s` or `2m` means.
+
+    Raises:
+        ValueError: It has no unit, is no duration, or is longer than a day. The message
+            says what to write instead.
+    """
+    text = text.strip()
+    match = _DURATION.fullmatch(text)
+    if match is None:
+        if _BARE_NUMBER.fullmatch(text):
+            raise ValueError(
+                f"{text!r} has no unit: write {text}ms or {text}s, whichever is meant"
+            )
+        raise ValueError(
+            f"{text!r} is not a duration: write for example 50ms, 60s or 2m"
+        )
+    seconds = float(Decimal(match[1]) * _UNITS_S[match[2]])
+    if seconds > _LONGEST_S:
+        raise ValueError(f"{text!r} is longer than a day")
+    return seconds
+
+
+def parse_percent(text: str) -> float:
+    """Return the number in a text such as `30%`.
+
+    Raises:
+        ValueError: It is none, or not between 0 and 100.
+    """
+    match = _PERCENT.fullmatch(text)
+    if match is None or not 0 < float(match[1]) < 100:
+        raise ValueError(f"{text!r} is no percentage: write for example 30%")
+    return float(match[1])
 
 
 def parsed(name: str, text: str, parse: Callable[[str], T]) -> T:

@@ -31,8 +31,8 @@ from vestbench.model.run import Link, Plan, Run, RunOf
 from vestbench.model.simulated import ExchangeSpec, LinkSpec
 from vestbench.model.strategy import POOLED
 from vestbench.model.verdict import Verdict
-from vestbench.running.carry_out import Measurement
 from vestbench.running.destination import Destination
+from vestbench.running.job import Measurement
 from vestbench.running.pace import Pace
 from vestbench.studies.registry import load_run
 

@@ -9,9 +9,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from vestbench.config import SETTINGS, Settings, parse_duration, resolve, user_file
+from vestbench.config import SETTINGS, Settings, resolve, user_file
 from vestbench.errors import ExitCode, UsageError
 from vestbench.model.client import PoolSettings
+from vestbench.values import parse_duration
 
 PROPERTY = settings(deadline=None, derandomize=True)
 

@@ -32,8 +32,9 @@ from vestbench.studies.compare.experiment import (
     CompareSchedule,
     Comparison,
 )
-from vestbench.studies.compare.job import CompareJob, Question, Target, arms_of
+from vestbench.studies.compare.job import CompareJob
 from vestbench.studies.compare.plan import CompareRun
+from vestbench.studies.compare.question import Question, Target, arms_of
 from vestbench.studies.compare.summary import summarise_compare
 from vestbench.studies.parts.route import theoretical_saving_ms
 from vestbench.studies.shown import show_run

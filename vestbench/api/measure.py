@@ -11,12 +11,14 @@ from vestbench.api.result import Result
 from vestbench.errors import UsageError
 from vestbench.model.client import PoolSettings
 from vestbench.model.simulated import ExchangeSpec, LinkSpec
-from vestbench.running.carry_out import Job, carry_out, place_result
+from vestbench.running.carry_out import carry_out, place_result
 from vestbench.running.destination import Destination
+from vestbench.running.job import Job
 from vestbench.running.pace import Pace, check_budget, polite_rate
 from vestbench.stacks.registry import ALL
 from vestbench.studies.bench.job import bench_job
-from vestbench.studies.compare.job import CompareJob, Question, Target, arms_of
+from vestbench.studies.compare.job import CompareJob
+from vestbench.studies.compare.question import Question, Target, arms_of
 from vestbench.values import confidence_of, duration, seed_or_new
 from vestbench.venues import SIMULATED
 

@@ -26,7 +26,7 @@ from vestbench.values import confidence_of
 
 if TYPE_CHECKING:
     from vestbench.config import Settings
-    from vestbench.studies.compare.job import Target
+    from vestbench.studies.compare.question import Target
 
 
 @takes_options
@@ -152,7 +152,8 @@ def compare(
     workers = workers_ahead(context, settings, options, words)
 
     from vestbench.cli import measuring as m
-    from vestbench.studies.compare.job import CompareJob, Question, arms_of
+    from vestbench.studies.compare.job import CompareJob
+    from vestbench.studies.compare.question import Question, arms_of
 
     arms_of(words, control)  # refuse what is no strategy before what no stack can do
     pace = m.pace_of(options, settings)
@@ -202,7 +203,7 @@ def _is_file(word: str) -> bool:
 
 def _target(given: str | None, settings: Settings) -> Target:
     """Return what `--min-saving` asks for, or the setting where it is not given."""
-    from vestbench.studies.compare.job import Target
+    from vestbench.studies.compare.question import Target
 
     if given is None or (given != "auto" and "%" not in given):
         return Target(saving_s=settings["min_saving"])

@@ -24,14 +24,9 @@ from vestbench.config import Settings
 from vestbench.errors import ExitCode
 from vestbench.model.run import Run
 from vestbench.model.verdict import Verdict
-from vestbench.running.carry_out import (
-    Job,
-    Measured,
-    carry_out,
-    check_job,
-    place_result,
-)
+from vestbench.running.carry_out import carry_out, check_job, place_result
 from vestbench.running.destination import Destination
+from vestbench.running.job import Job, Measured
 from vestbench.running.pace import Pace, check_budget, polite_rate
 from vestbench.values import duration, seed_or_new
 

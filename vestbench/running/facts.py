@@ -2,14 +2,30 @@
 
 from __future__ import annotations
 
+import os
+import platform
 from collections.abc import Sequence
 from dataclasses import asdict
-from typing import Any, cast
+from typing import TYPE_CHECKING, Any, cast
+
+if TYPE_CHECKING:
+    from vestbench.simulator.venue import SimulatedVenue
+
 
 from vestbench.model.client import PoolSettings, StackFacts
 from vestbench.model.request import NS_PER_MS
-from vestbench.model.run import Client, Exchange, Pool, TlsVersion
-from vestbench.model.simulated import ExchangeSpec, LinkSpec
+from vestbench.model.run import (
+    Client,
+    Engine,
+    Exchange,
+    Link,
+    LinkEnd,
+    Pool,
+    TlsVersion,
+)
+from vestbench.model.simulated import ExchangeSpec, LinkReport, LinkSpec
+from vestbench.running.destination import Destination
+from vestbench.running.job import Job, Measurement, now_ms
 from vestbench.stacks.registry import find_stack
 
 
@@ -69,3 +85,73 @@ def stack_facts(stacks: Sequence[StackFacts]) -> dict[str, Any]:
             each.stack: dict(find_stack(each.stack).unhonoured) for each in stacks
         },
     }
+
+
+def conditions_of(
+    job: Job,
+    destination: Destination,
+    measurement: Measurement,
+    facts: Sequence[StackFacts],
+    sim: SimulatedVenue | None,
+) -> dict[str, Any]:
+    """Return what is known before the first request, as fields of the conditions."""
+    venue, endpoint = measurement.venue, measurement.endpoint
+    spec = venue.request(endpoint, now_ms=now_ms())
+    link = destination.link
+    conditions: dict[str, Any] = {
+        "venue": venue.name,
+        "simulated": sim is not None,
+        "endpoint": endpoint.name,
+        "method": spec.method,
+        "url": venue.shown(spec.url),
+        **job.facts,
+        "pool": pool_facts(destination.pool),
+        **stack_facts(facts),
+        **_machine(),
+    }
+    if endpoint.signed:
+        on_path = destination.access.on_path
+        conditions["signing"] = "on the path" if on_path else "before the clock"
+    if sim is not None:
+        conditions["exchange"] = exchange_facts(destination.exchange)
+    if sim is not None and link is not None:
+        conditions["link"] = Link(
+            engine=cast(Engine, sim.engine),
+            **link_facts(link),
+            seed=link.seed,
+            refusals=tuple(
+                f"{refusal.engine}: {refusal.step}: {refusal.code}"
+                for refusal in sim.refusals
+            ),
+        )
+    return conditions
+
+
+def _machine() -> dict[str, Any]:
+    load = os.getloadavg()[0] if hasattr(os, "getloadavg") else -1.0
+    return {
+        "host": platform.node(),
+        "kernel": f"{platform.system()} {platform.release()}",
+        "machine": platform.machine(),
+        "cpus": os.cpu_count() or 0,
+        "load": load,
+    }
+
+
+def link_end(report: LinkReport, origin_ns: int) -> LinkEnd:
+    """Return the link's own account as it is stored: times from the run's origin."""
+    events = report.late_events
+    return LinkEnd(
+        kernel_rtt_before_ms=tuple(report.kernel_rtt_before_ms),
+        kernel_rtt_after_ms=tuple(report.kernel_rtt_after_ms),
+        compensation_us=report.compensation_us,
+        packets=report.packets,
+        dropped=report.dropped,
+        overflow=report.overflow,
+        congestion_control=report.congestion_control,
+        mtu=report.mtu,
+        disturbed=report.disturbed,
+        late_at_ms=tuple(round((at - origin_ns) / NS_PER_MS, 3) for at, _ in events),
+        late_by_ms=tuple(round(late / NS_PER_MS, 3) for _, late in events),
+        late_us=report.late_us,
+    )

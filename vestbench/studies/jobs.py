@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from vestbench.model.run import Run
-from vestbench.running.carry_out import Measurement
+from vestbench.running.job import Measurement
 
 
 class StudyJob:

@@ -8,7 +8,7 @@ from typing import Any
 from vestbench.errors import UsageError
 from vestbench.model.client import PoolSettings, SessionPlan
 from vestbench.model.strategy import POOLED, UNPOOLED
-from vestbench.running.carry_out import Measurement
+from vestbench.running.job import Measurement
 from vestbench.running.pace import Pace
 from vestbench.stacks.registry import find_stack, kept_idle
 from vestbench.studies.bench.experiment import (

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
 from hashlib import sha256
 from pathlib import Path
 from typing import Any, cast
@@ -12,152 +11,38 @@ from typing import Any, cast
 from msgspec.structs import replace
 
 from vestbench import defaults
-from vestbench.config import parse_percent
 from vestbench.errors import UsageError, VenueError
 from vestbench.model.request import Outcome, Sample
-from vestbench.model.strategy import STRATEGIES, find_strategy
 from vestbench.model.verdict import Reason, Verdict
 from vestbench.report.units import interval, median_of
-from vestbench.running.carry_out import Measurement
 from vestbench.running.destination import Destination
 from vestbench.running.facts import exchange_facts, link_facts, pool_facts
+from vestbench.running.job import Measurement
 from vestbench.running.pace import Pace
 from vestbench.stats.evidence import MAX_ROUNDS, MIN_ROUNDS
 from vestbench.studies.compare.experiment import (
     SETUP_ROUNDS,
     CompareSchedule,
     Comparison,
-    control_of,
-    name_arms,
-    on_stacks,
 )
 from vestbench.studies.compare.judgement import Judgement
 from vestbench.studies.compare.plan import (
-    Arm,
     Asking,
     ComparePlan,
     CompareRun,
     Vote,
 )
+from vestbench.studies.compare.question import Question
 from vestbench.studies.compare.rounds import Round, rounds_of, target_of
 from vestbench.studies.compare.sheet import progress_text
 from vestbench.studies.compare.summary import summarise_compare
 from vestbench.studies.jobs import StudyJob
 from vestbench.studies.judging import with_assertions
 from vestbench.studies.parts.route import theoretical_saving_ms
-from vestbench.values import chosen, duration, parsed
 from vestbench.venues import find_venue
 
 _AUTO_SHARE = 0.8  # of what the route allows, for an automatic target
 _NO_LOOK_YET = 1_000_000  # as the first round with a look: beyond any there can be
-_MOST_ARMS = 6
-_MOST_ARMS_IN_ALL = 12
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Target:
-    """The saving to reach; exactly one of these, or neither for an automatic one.
-
-    An automatic target is 80 % of what the route allows, as the discarded rounds see
-    the route.
-    """
-
-    saving_s: float | None = None
-    percent: float | None = None  # of the control
-
-    @classmethod
-    def asked(cls, name: str, text: str) -> Target:
-        """Return the saving that a text such as `50ms`, `30%` or `auto` asks for.
-
-        Raises:
-            UsageError: It asks for none; the message begins with `name`.
-        """
-        if text == "auto":
-            return cls()
-        if "%" in text:
-            return cls(percent=parsed(name, text, parse_percent))
-        return cls(saving_s=duration(name, text))
-
-    def stored(self) -> dict[str, Any]:
-        """Return it as a part of a stored plan."""
-        if self.percent is not None:
-            return {"min_saving_percent": self.percent}
-        if self.saving_s is not None:
-            return {"min_saving_ms": 1e3 * self.saving_s}
-        return {"min_saving": "auto"}
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Question:
-    """What is to be decided between which arms, and when."""
-
-    arms: tuple[Arm, ...]
-    control: str  # the label of an arm
-    target: Target
-    confidence: float = defaults.CONFIDENCE / 100
-    question: str = defaults.QUESTION  # "all" candidates have to pass, or "any"
-    vote: str = defaults.VOTE  # what has a vote: a "round" or a "pair" of rounds
-    idle_s: float = 1.0  # pause of a warmed client before its request
-    min_rounds: int = MIN_ROUNDS
-    max_rounds: int | None = None  # in all; None is 200 more
-    min_duration_s: float = 0.0
-
-    @classmethod
-    def asked(
-        cls,
-        named: Callable[[str], str],
-        *,
-        question: str,
-        vote: str,
-        idle: str,
-        min_duration: str,
-        **rest: Any,
-    ) -> Question:
-        """Return the question that is asked in words.
-
-        Args:
-            named: Gives the name that whoever asks knows an argument by.
-            question: One of those of `defaults`.
-            vote: Likewise.
-            idle: A duration.
-            min_duration: Likewise.
-            rest: As they are.
-
-        Raises:
-            UsageError: A word cannot be used.
-        """
-        return cls(
-            question=chosen(named("question"), question, defaults.QUESTIONS),
-            vote=chosen(named("vote"), vote, defaults.VOTES),
-            idle_s=duration(named("idle"), idle),
-            min_duration_s=duration(named("min_duration"), min_duration),
-            **rest,
-        )
-
-
-def arms_of(
-    names: Sequence[str], control: str = "", stacks: Sequence[str] = (defaults.STACK,)
-) -> tuple[tuple[Arm, ...], str]:
-    """Return the arms that `names` mean, and the label of the control.
-
-    On several stacks each name is an arm of each, against the control of its own stack.
-
-    Raises:
-        UsageError: A name is no strategy, they are too few or too many, or the control
-            is none of them.
-    """
-    strategies = [find_strategy(name) for name in names]
-    if len(names) < 2:
-        raise UsageError(f"a comparison needs two or more of {', '.join(STRATEGIES)}")
-    if len(names) > _MOST_ARMS:
-        raise UsageError("more than six arms make rounds too long to be comparable")
-    if len(names) * len(stacks) > _MOST_ARMS_IN_ALL:
-        raise UsageError(
-            f"{len(names)} ways of connecting on {len(stacks)} stacks make rounds too "
-            f"long to be comparable: {_MOST_ARMS_IN_ALL} arms are the most"
-        )
-    arms = name_arms(strategies)
-    return on_stacks(arms, control_of(arms, control), stacks)
 
 
 class CompareJob(StudyJob):
@@ -303,13 +188,13 @@ class CompareJob(StudyJob):
         if experiment is None or judgement is None:
             raise RuntimeError("a comparison is set up before it is measured")
         begin = time.monotonic()
-        measurement.conclusion["first_look"] = self._first_look
+        measurement.conclude(first_look=self._first_look)
 
         def judge(number: int, outcomes: Mapping[str, Outcome]) -> bool:
             waited = time.monotonic() - begin >= (self.plan.min_duration_s or 0)
             if waited and self._first_look == _NO_LOOK_YET:
                 self._first_look = number + 1
-                measurement.conclusion["first_look"] = self._first_look
+                measurement.conclude(first_look=self._first_look)
             look = number + 1 >= self._first_look
             over = judgement.add(Round(number=number, outcomes=outcomes), look=look)
             measurement.say(_standing(judgement))
@@ -318,7 +203,8 @@ class CompareJob(StudyJob):
         if not judgement.decided():
             measurement.take(experiment.run(measurement.record, judge))
         else:
-            measurement.stopped = "the rounds of the resumed run are decided already"
+            why = "the rounds of the resumed run are decided already"
+            measurement.conclude(stopped=why)
 
 
 def _standing(judgement: Judgement) -> str:

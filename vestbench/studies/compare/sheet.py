@@ -78,7 +78,7 @@ def compare_report(run: CompareRun, asserted: Sequence[AssertionResult]) -> Shee
     elif answered:
         for pair in summary.pairs:
             parts += ["", _phases_table(run, summary, pair)]
-    failures = failures_table(run)
+    failures = failures_table(run, by_arm=True)
     if failures is not None:
         parts += ["", failures]
     if answered and not is_several(run):

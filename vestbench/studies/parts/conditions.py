@@ -201,11 +201,8 @@ def _when(run: Run) -> str:
     return ", ".join(parts)
 
 
-def failures_table(run: Run) -> Table | None:
-    """Return failures by kind with an example of each, or None without any.
-
-    In a comparison, by arm as well.
-    """
+def failures_table(run: Run, *, by_arm: bool = False) -> Table | None:
+    """Return failures by kind with an example of each, or None without any."""
     if not run.failures:
         return None
     table = CaptionedTable(
@@ -215,8 +212,8 @@ def failures_table(run: Run) -> Table | None:
         title_style="bold red",
         box=None,
     )
-    arms = run.command == "compare"
-    for heading in (*(["arm"] if arms else []), "kind", "count", "after ms", "example"):
+    headings = ["kind", "count", "after ms", "example"]
+    for heading in ["arm", *headings] if by_arm else headings:
         table.add_column(
             heading,
             justify="right" if heading == "count" else "left",
@@ -224,10 +221,10 @@ def failures_table(run: Run) -> Table | None:
         )
     groups: dict[tuple[str, str], list[Failure]] = {}
     for failure in run.failures:
-        arm = failure.slot.arm if arms else ""
+        arm = failure.slot.arm if by_arm else ""
         groups.setdefault((arm, str(failure.kind)), []).append(failure)
     for (arm, kind), found in sorted(groups.items()):
         after = median(failure.elapsed_ns for failure in found) / 1e6
         cells = (kind, str(len(found)), ms(after), plain(found[0].detail))
-        table.add_row(*([plain(arm)] if arms else []), *cells)
+        table.add_row(*([plain(arm)] if by_arm else []), *cells)
     return table

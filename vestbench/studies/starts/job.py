@@ -8,9 +8,9 @@ from typing import Any
 
 from vestbench.model.run import Plan
 from vestbench.running.asking import TRIES
-from vestbench.running.carry_out import Measurement
 from vestbench.running.clients import Clients
 from vestbench.running.destination import Destination
+from vestbench.running.job import Measurement
 from vestbench.running.pace import Pace
 from vestbench.studies.jobs import StudyJob
 from vestbench.studies.judging import with_assertions

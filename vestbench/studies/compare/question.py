@@ -1,0 +1,128 @@
+"""What a comparison is to decide: between which arms, by which target, and when."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from vestbench import defaults
+from vestbench.errors import UsageError
+from vestbench.model.strategy import STRATEGIES, find_strategy
+from vestbench.stats.evidence import MIN_ROUNDS
+from vestbench.studies.compare.experiment import (
+    control_of,
+    name_arms,
+    on_stacks,
+)
+from vestbench.studies.compare.plan import Arm
+from vestbench.values import chosen, duration, parse_percent, parsed
+
+_MOST_ARMS = 6
+_MOST_ARMS_IN_ALL = 12
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Target:
+    """The saving to reach; exactly one of these, or neither for an automatic one.
+
+    An automatic target is 80 % of what the route allows, as the discarded rounds see
+    the route.
+    """
+
+    saving_s: float | None = None
+    percent: float | None = None  # of the control
+
+    @classmethod
+    def asked(cls, name: str, text: str) -> Target:
+        """Return the saving that a text such as `50ms`, `30%` or `auto` asks for.
+
+        Raises:
+            UsageError: It asks for none; the message begins with `name`.
+        """
+        if text == "auto":
+            return cls()
+        if "%" in text:
+            return cls(percent=parsed(name, text, parse_percent))
+        return cls(saving_s=duration(name, text))
+
+    def stored(self) -> dict[str, Any]:
+        """Return it as a part of a stored plan."""
+        if self.percent is not None:
+            return {"min_saving_percent": self.percent}
+        if self.saving_s is not None:
+            return {"min_saving_ms": 1e3 * self.saving_s}
+        return {"min_saving": "auto"}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Question:
+    """What is to be decided between which arms, and when."""
+
+    arms: tuple[Arm, ...]
+    control: str  # the label of an arm
+    target: Target
+    confidence: float = defaults.CONFIDENCE / 100
+    question: str = defaults.QUESTION  # "all" candidates have to pass, or "any"
+    vote: str = defaults.VOTE  # what has a vote: a "round" or a "pair" of rounds
+    idle_s: float = 1.0  # pause of a warmed client before its request
+    min_rounds: int = MIN_ROUNDS
+    max_rounds: int | None = None  # in all; None is 200 more
+    min_duration_s: float = 0.0
+
+    @classmethod
+    def asked(
+        cls,
+        named: Callable[[str], str],
+        *,
+        question: str,
+        vote: str,
+        idle: str,
+        min_duration: str,
+        **rest: Any,
+    ) -> Question:
+        """Return the question that is asked in words.
+
+        Args:
+            named: Gives the name that whoever asks knows an argument by.
+            question: One of those of `defaults`.
+            vote: Likewise.
+            idle: A duration.
+            min_duration: Likewise.
+            rest: As they are.
+
+        Raises:
+            UsageError: A word cannot be used.
+        """
+        return cls(
+            question=chosen(named("question"), question, defaults.QUESTIONS),
+            vote=chosen(named("vote"), vote, defaults.VOTES),
+            idle_s=duration(named("idle"), idle),
+            min_duration_s=duration(named("min_duration"), min_duration),
+            **rest,
+        )
+
+
+def arms_of(
+    names: Sequence[str], control: str = "", stacks: Sequence[str] = (defaults.STACK,)
+) -> tuple[tuple[Arm, ...], str]:
+    """Return the arms that `names` mean, and the label of the control.
+
+    On several stacks each name is an arm of each, against the control of its own stack.
+
+    Raises:
+        UsageError: A name is no strategy, they are too few or too many, or the control
+            is none of them.
+    """
+    strategies = [find_strategy(name) for name in names]
+    if len(names) < 2:
+        raise UsageError(f"a comparison needs two or more of {', '.join(STRATEGIES)}")
+    if len(names) > _MOST_ARMS:
+        raise UsageError("more than six arms make rounds too long to be comparable")
+    if len(names) * len(stacks) > _MOST_ARMS_IN_ALL:
+        raise UsageError(
+            f"{len(names)} ways of connecting on {len(stacks)} stacks make rounds too "
+            f"long to be comparable: {_MOST_ARMS_IN_ALL} arms are the most"
+        )
+    arms = name_arms(strategies)
+    return on_stacks(arms, control_of(arms, control), stacks)
