@@ -5,11 +5,8 @@ from __future__ import annotations
 import re
 import shlex
 import subprocess
-from collections.abc import Iterator
-from dataclasses import dataclass
 from functools import cache
 from io import StringIO
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -17,6 +14,7 @@ import typer
 from rich.console import Console
 
 from tests.support.paths import ROOT
+from tests.support.readme import BLOCKS, PROSE, README, SPANS, examples, typed_lines
 from tests.support.studies import bench_of
 from vestbench.cli import app
 from vestbench.config import SETTINGS
@@ -28,23 +26,8 @@ from vestbench.studies.shown import show_brief
 from vestbench.values import parse_duration
 from vestbench.venues import find_venue
 
-README = (ROOT / "README.md").read_text(encoding="utf-8")
 CI = ROOT / ".ci" / "run"
-
-_FENCE = re.compile(r"^```(\w*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
-_PROSE = _FENCE.sub("", README)
-_SPANS = re.findall(r"`([^`\n]+)`", _PROSE)
 _LONG_OPTION = re.compile(r"(?<![\w-])--[a-z][a-z0-9-]*")
-_SEPARATORS = {"&&", "||", "|", ";"}
-
-
-@dataclass(frozen=True)
-class Block:
-    language: str
-    text: str
-
-
-BLOCKS = [Block(*found) for found in _FENCE.findall(README)]
 
 
 @cache
@@ -58,41 +41,6 @@ def options(command: str) -> set[str]:
     for parameter in commands()[command].params:
         names.update(parameter.opts, parameter.secondary_opts)
     return names
-
-
-def typed_lines(block: Block) -> Iterator[str]:
-    """Yield the lines of `block` that are typed, not printed."""
-    for line in block.text.splitlines():
-        if block.language == "sh":
-            yield line
-        elif block.language == "console" and line.startswith("$ "):
-            yield line.removeprefix("$ ")
-
-
-def programs(line: str) -> Iterator[list[str]]:
-    """Yield the programs that a line starts, each with its arguments."""
-    words: list[str] = []
-    for word in shlex.split(line, comments=True):
-        if word in _SEPARATORS:
-            yield words
-            words = []
-        else:
-            words.append(word)
-    yield words
-
-
-def examples() -> list[str]:
-    """Return every command line of ours, without what surrounds it."""
-    lines = [line for block in BLOCKS for line in typed_lines(block)]
-    # Two words in a sentence only name a command.
-    lines += [span for span in _SPANS if re.match(r"vestbench \S+ ", span)]
-    found = [
-        shlex.join(words[1:])
-        for line in lines
-        for words in programs(line)
-        if words and Path(words[0]).name == "vestbench"
-    ]
-    return list(dict.fromkeys(found))
 
 
 def table(heading: str) -> list[list[str]]:
@@ -118,7 +66,7 @@ def test_every_command_is_mentioned(command: str) -> None:
 
 
 def test_every_command_that_is_mentioned_exists() -> None:
-    named = {span.split()[1] for span in _SPANS if span.startswith("vestbench ")}
+    named = {span.split()[1] for span in SPANS if span.startswith("vestbench ")}
 
     assert named - set(commands()) == set()
 
@@ -151,7 +99,7 @@ def test_every_console_block_starts_with_a_command() -> None:
 
 def test_every_option_that_is_mentioned_exists() -> None:
     known = {"--vestbench-results"}.union(*map(options, commands()))  # one is pytest's
-    mentioned = {option for span in _SPANS for option in _LONG_OPTION.findall(span)}
+    mentioned = {option for span in SPANS for option in _LONG_OPTION.findall(span)}
 
     assert mentioned
     assert mentioned - known == set()
@@ -184,7 +132,7 @@ def test_the_exit_codes_are_as_the_table_has_them() -> None:
 
 
 def test_every_file_that_is_linked_exists() -> None:
-    targets = re.findall(r"\]\(([^)\s]+)\)", _PROSE)
+    targets = re.findall(r"\]\(([^)\s]+)\)", PROSE)
     files = [t.partition("#")[0] for t in targets if not re.match(r"\w+:|#", t)]
 
     assert files
@@ -192,7 +140,7 @@ def test_every_file_that_is_linked_exists() -> None:
 
 
 def test_every_path_that_is_mentioned_exists() -> None:
-    paths = [s for s in _SPANS if re.fullmatch(r"(tests|vestbench)/[\w./]*", s)]
+    paths = [s for s in SPANS if re.fullmatch(r"(tests|vestbench)/[\w./]*", s)]
 
     assert paths
     assert [path for path in paths if not (ROOT / path).exists()] == []

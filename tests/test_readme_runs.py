@@ -15,7 +15,7 @@ import pytest
 from typer.testing import CliRunner, Result
 
 from tests.support.paths import ROOT
-from tests.test_readme import BLOCKS, examples
+from tests.support.readme import BLOCKS, examples
 from vestbench.cli import app
 
 REAL = "a real venue"

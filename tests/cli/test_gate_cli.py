@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner, Result
 
-from tests.history.test_history import broken, stored
 from tests.support.command import QUICK
+from tests.support.folders import broken, stored
 from tests.support.paths import RESULTS
 from tests.support.records import bench_run, failure, sample, sessions
 from vestbench.cli import app

@@ -15,6 +15,7 @@ import pytest
 from rich.console import Console, RenderableType
 from typer.testing import CliRunner, Result
 
+from tests.support.folders import broken, stored
 from tests.support.paths import DATA
 from tests.support.records import (
     CONDITIONS,
@@ -22,17 +23,14 @@ from tests.support.records import (
     compare_run,
     sample,
     sessions,
-    store,
     warm_up_run,
 )
 from vestbench.cli import app
 from vestbench.history.series import Entry, Series, entry_of, series_of
 from vestbench.history.sheet import sparkline, trend_report
-from vestbench.model.request import Outcome, Role
+from vestbench.model.request import Outcome
 from vestbench.model.run import Run
 from vestbench.model.verdict import Verdict
-from vestbench.results.naming import result_path
-from vestbench.studies.document import summary_of
 
 GOLDEN = DATA / "format-1.toml"
 
@@ -48,24 +46,8 @@ def bench(saved: float = 64.0, day: int = 0, **conditions: Any) -> Run:
     return replace(run, started=run.started + timedelta(days=day))
 
 
-def broken(day: int = 0) -> Run:
-    """Return a bench run whose pool kept nothing."""
-    outcomes = [
-        sample(n, k, role=Role.SUBSEQUENT if k else Role.COLD, connection=3 * n + k)
-        for n in range(20)
-        for k in range(3)
-    ]
-    run = bench_run(outcomes)
-    return replace(run, started=run.started + timedelta(days=day))
-
-
 def entries(*runs: Run) -> list[Entry]:
     return [entry_of(run) for run in runs]
-
-
-def stored(folder: Path, run: Run) -> Path:
-    path = result_path(folder, run.command, run.label, run.started)
-    return store(run, path, summary_of(run))
 
 
 def shown(what: RenderableType, width: int = 120) -> str:

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from tests.report.test_junit import result
 from tests.support.documents import HOSTILE, RUNS, hostile
+from tests.support.judged import result
 from vestbench.model.verdict import Verdict
 from vestbench.report.github import annotations_of, command
 from vestbench.report.junit import Undecided

@@ -9,6 +9,7 @@ import pytest
 import xmlschema
 
 from tests.support.documents import HOSTILE, RUNS, document, hostile
+from tests.support.judged import result
 from tests.support.paths import DATA
 from vestbench.assertions.judge import AssertionResult
 from vestbench.model.verdict import Verdict
@@ -25,20 +26,6 @@ def suite(text: str) -> Element:
     for name in ("tests", "failures", "errors", "time"):
         assert root.get(name) == found.get(name)
     return found
-
-
-def result(outcome: Verdict, text: str = "saving >= 50ms") -> AssertionResult:
-    return AssertionResult(
-        text=text,
-        quantity="saving",
-        unit="ms",
-        outcome=outcome,
-        value=48.04,
-        low=44.0,
-        high=51.26,
-        n=20,
-        reason="noisy",
-    )
 
 
 def suite_of(*results: AssertionResult, undecided: Undecided = "fail") -> Element:

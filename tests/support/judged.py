@@ -1,0 +1,20 @@
+"""Assertions as they were judged."""
+
+from __future__ import annotations
+
+from vestbench.assertions.judge import AssertionResult
+from vestbench.model.verdict import Verdict
+
+
+def result(outcome: Verdict, text: str = "saving >= 50ms") -> AssertionResult:
+    return AssertionResult(
+        text=text,
+        quantity="saving",
+        unit="ms",
+        outcome=outcome,
+        value=48.04,
+        low=44.0,
+        high=51.26,
+        n=20,
+        reason="noisy",
+    )
