@@ -146,7 +146,7 @@ def test_a_run_of_any_length_is_written_without_holding_it() -> None:
     watched = Watched()
     run = replace(bench_run(), samples=watched)
 
-    found = list(islice(rows_as_csv(run), 100))
+    found = list(islice(rows_as_csv(run, label(run)), 100))
 
     assert found[0].startswith("conditions,session,")
     assert len(found) == 100

@@ -16,6 +16,7 @@ from vestbench.report.requests import rows_as_csv
 from vestbench.report.sheet import Sheet
 from vestbench.studies.document import document
 from vestbench.studies.judging import assertions_of, verdict_of
+from vestbench.studies.parts.conditions import label
 from vestbench.studies.shown import show_run
 
 
@@ -41,7 +42,7 @@ def _markdown(found: Found) -> Iterator[str]:
 
 
 def _csv(found: Found) -> Iterator[str]:
-    return rows_as_csv(found.run)
+    return rows_as_csv(found.run, label(found.run))
 
 
 def _json(found: Found) -> Iterator[str]:

@@ -14,7 +14,6 @@ from itertools import chain
 from vestbench.model.columns import COLUMNS
 from vestbench.model.request import Failure, Outcome, Sample
 from vestbench.model.run import Run
-from vestbench.studies.parts.conditions import label
 
 # What a spreadsheet takes for the start of a formula (OWASP, CSV injection).
 _FORMULA = ("=", "+", "-", "@", "\t", "\r")
@@ -29,12 +28,12 @@ def in_order(run: Run) -> Iterator[Outcome]:
     return merge(run.samples, run.failures, key=lambda outcome: outcome.start_ns)
 
 
-def rows_as_csv(run: Run) -> Iterator[str]:
+def rows_as_csv(run: Run, conditions: str) -> Iterator[str]:
     """Return the requests of `run` as RFC 4180 has it: a header, then a row each.
 
     The first column is the conditions: a figure without them says nothing.
     """
-    conditions = _harmless(f"{run.conditions.venue}, {label(run)}")
+    conditions = _harmless(f"{run.conditions.venue}, {conditions}")
     names = ["conditions", *(column.name for column in COLUMNS.all)]
     cells_of = {record: _cells(record) for record in (Sample, Failure)}
     rows = ([conditions, *cells_of[type(o)](o)] for o in in_order(run))
