@@ -61,12 +61,7 @@ ALLOWED = {
 # Where each third-party library may be imported. A folder means all modules in it.
 HOMES = {
     "typer": ("vestbench.cli",),
-    "rich": (
-        "vestbench.report",
-        "vestbench.cli.console",
-        "vestbench.studies",
-        "vestbench.history",
-    ),
+    "rich": ("vestbench.report.terminal", "vestbench.cli.console"),
     "pytest": ("vestbench.pytest_plugin",),
     "httpx": ("vestbench.stacks",),
     "httpcore": ("vestbench.stacks",),

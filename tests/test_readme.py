@@ -6,14 +6,13 @@ import re
 import shlex
 import subprocess
 from functools import cache
-from io import StringIO
 from typing import Any
 
 import pytest
 import typer
-from rich.console import Console
 
 from tests.support.paths import ROOT
+from tests.support.printed import written
 from tests.support.readme import BLOCKS, PROSE, README, SPANS, examples, typed_lines
 from tests.support.studies import bench_of
 from vestbench.cli import app
@@ -151,10 +150,7 @@ def test_every_path_that_is_mentioned_exists() -> None:
 )
 def test_what_is_quoted_of_a_stored_run_is_what_it_says(file: str) -> None:
     run = load_run(ROOT / file)
-    console = Console(width=100, file=StringIO(), force_terminal=False)
-    console.print(show_brief(run))
-    assert isinstance(console.file, StringIO)
-    said = [line.rstrip() for line in console.file.getvalue().splitlines()]
+    said = written(show_brief(run), 100).splitlines()
 
     if run.conditions.signing == "on the path":
         sign = summarise_bench(bench_of(run)).subsequent.metric("sign")

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import io
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from rich.console import Console
 
 from tests.support.asserting import (
     FAIL,
@@ -19,6 +17,7 @@ from tests.support.asserting import (
     rounds,
     spread,
 )
+from tests.support.printed import written
 from tests.support.records import (
     bench_run,
     compare_run,
@@ -34,8 +33,8 @@ from vestbench.errors import InvalidRunError, UsageError
 from vestbench.model.run import Run
 from vestbench.model.strategy import UNPOOLED
 from vestbench.model.verdict import Verdict, worst
+from vestbench.report.asserted import assertions_table
 from vestbench.studies.judging import assertions_of, check_assertions, judge, verdict_of
-from vestbench.studies.parts.asserted import assertions_table
 from vestbench.studies.registry import load_run
 from vestbench.studies.shown import show_brief, show_run
 
@@ -167,12 +166,6 @@ def test_a_run_of_no_study_of_ours_is_refused_by_name() -> None:
 # How it is shown
 
 
-def shown(*parts: object) -> str:
-    stream = io.StringIO()
-    Console(file=stream, width=200).print(*parts)
-    return stream.getvalue()
-
-
 def test_the_table_shows_what_each_was_decided_on() -> None:
     run = bench()
     texts = [
@@ -180,7 +173,7 @@ def test_the_table_shows_what_each_was_decided_on() -> None:
         *("subsequent.p99 <= 1s", "saving >= 1 round trips"),
     ]
 
-    lines = shown(assertions_table(judge(run, texts))).splitlines()
+    lines = written([assertions_table(judge(run, texts))], 200).splitlines()
 
     rows = {line.split("  ")[0].strip(): " ".join(line.split()) for line in lines}
     assert rows["saving >= 50ms"].endswith("PASS 64.0 ms [63.3, 64.7] 20")
@@ -199,8 +192,8 @@ def test_a_report_shows_assertions_where_there_are_some(run: Run) -> None:
     asked = planned(run, assertions=("failures == 0",))
 
     for show in (show_run, show_brief):
-        assert "failures == 0" in shown(show(asked))
-        assert "asserted" not in shown(show(run))
+        assert "failures == 0" in written(show(asked), 200)
+        assert "asserted" not in written(show(run), 200)
 
 
 def test_a_stored_assertion_that_is_none_makes_the_result_damaged(

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 import json
 import re
 import shutil
@@ -12,11 +11,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from rich.console import Console, RenderableType
 from typer.testing import CliRunner, Result
 
 from tests.support.folders import broken, stored
 from tests.support.paths import DATA
+from tests.support.printed import written
 from tests.support.records import (
     CONDITIONS,
     bench_run,
@@ -48,12 +47,6 @@ def bench(saved: float = 64.0, day: int = 0, **conditions: Any) -> Run:
 
 def entries(*runs: Run) -> list[Entry]:
     return [entry_of(run) for run in runs]
-
-
-def shown(what: RenderableType, width: int = 120) -> str:
-    stream = io.StringIO()
-    Console(file=stream, width=width).print(what)
-    return stream.getvalue()
 
 
 # Lines
@@ -205,7 +198,7 @@ def test_small_noise_looks_small() -> None:
 
 
 def test_the_trend_marks_where_the_saving_changed() -> None:
-    text = shown(trend_report([fallen()], {}, 30))
+    text = written(trend_report([fallen()], {}, 30))
 
     (marked,) = [
         line for line in text.splitlines() if line.rstrip().endswith("REGRESSED")
@@ -218,7 +211,7 @@ def test_the_trend_marks_where_the_saving_changed() -> None:
 
 
 def test_only_the_last_runs_are_listed_but_all_are_drawn() -> None:
-    text = shown(trend_report([fallen()], {}, 2))
+    text = written(trend_report([fallen()], {}, 2))
 
     assert text.count("2026-03-") == 3  # two rows, and the date of the change
     assert "20 runs" in text
@@ -227,7 +220,7 @@ def test_only_the_last_runs_are_listed_but_all_are_drawn() -> None:
 def test_a_series_without_a_single_saving_says_so() -> None:
     found = series_of(entries(broken()))
 
-    assert "No saving to compare in 1 run" in shown(trend_report(found, {}, 5))
+    assert "No saving to compare in 1 run" in written(trend_report(found, {}, 5))
 
 
 # The commands

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import io
 import json
 from dataclasses import replace
 
 import pytest
 from rich.cells import cell_len
-from rich.console import Console
 
 from tests.support.changes import change_of, compared, saving_run, shown, spread
+from tests.support.printed import written
 from tests.support.records import (
     CONDITIONS,
     bench_run,
@@ -196,13 +195,10 @@ def test_nothing_is_cropped(width: int) -> None:
             conditions={"venue": "x", "host": "y" * 70, "stack": "z"},
         ),
     )
-    stream = io.StringIO()
-
-    Console(file=stream, width=width).print(
-        stored_report(found, "results/" + "a" * 90 + ".toml", "now.toml")
+    text = written(
+        stored_report(found, "results/" + "a" * 90 + ".toml", "now.toml"), width
     )
 
-    text = stream.getvalue()
     assert max(map(cell_len, text.splitlines())) <= width
     assert "…" not in text
     assert flat(text).count("a route") == 0
@@ -211,13 +207,8 @@ def test_nothing_is_cropped(width: int) -> None:
 
 def test_hostile_file_names_are_shown_harmlessly() -> None:
     found = compared(saving_run(spread(60.0)), saving_run(spread(60.0)))
-    stream = io.StringIO()
+    text = written(stored_report(found, "[red]a[/]\x1b[2J.toml", "[/b]\n.toml"))
 
-    Console(file=stream, width=120).print(
-        stored_report(found, "[red]a[/]\x1b[2J.toml", "[/b]\n.toml")
-    )
-
-    text = stream.getvalue()
     assert "\x1b" not in text
     assert "[red]a[/]�[2J.toml" in text
     assert "[/b]�.toml" in text

@@ -8,14 +8,13 @@ import ssl
 import sys
 import time
 from dataclasses import replace
-from io import StringIO
 from pathlib import Path
 from typing import Any
 
 import pytest
-from rich.console import Console
 
 from tests.support.command import vestbench
+from tests.support.printed import rendered
 from tests.support.records import bench_run, known, sample
 from tests.support.servers import SLOT, ScriptedServer, Visit, plan, tls_pair
 from tests.support.stamps import kernel
@@ -29,7 +28,6 @@ from vestbench.studies.bench.plan import BenchRun
 from vestbench.studies.bench.summary import summarise_bench
 from vestbench.studies.parts.kernel_offsets import kernel_offsets
 from vestbench.studies.registry import load_run
-from vestbench.studies.shown import show_run
 
 # Under httpx.
 
@@ -230,11 +228,7 @@ def test_a_run_that_asked_for_none_has_none() -> None:
 
 
 def shown(run: Run) -> str:
-    console = Console(width=300, file=StringIO(), color_system=None)
-    console.print(show_run(run))
-    stream = console.file
-    assert isinstance(stream, StringIO)
-    return stream.getvalue()
+    return rendered(run, 300)
 
 
 def test_the_report_says_what_the_host_adds_with_its_interval_and_number() -> None:

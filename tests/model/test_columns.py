@@ -15,7 +15,7 @@ import pytest
 from jsonschema import Draft202012Validator
 
 from tests.support.documents import document
-from tests.support.printed import rendered, written
+from tests.support.printed import rendered, sketched
 from tests.support.records import bench_run, compare_run, failure, ns, sample, store
 from tests.support.studies import groups_in
 from vestbench.model.columns import (
@@ -31,11 +31,12 @@ from vestbench.model.request import Failure, Outcome, Role, Sample
 from vestbench.model.run import Run
 from vestbench.model.verdict import Verdict
 from vestbench.report.html.charts import waterfall
+from vestbench.report.waterfall import Waterfall
 from vestbench.studies.bench.summary import summarise_bench
 from vestbench.studies.compare.summary import summarise_compare
 from vestbench.studies.document import schema
 from vestbench.studies.judging import judge
-from vestbench.studies.parts.waterfall import Waterfall
+from vestbench.studies.parts.waterfall import phase_rows
 from vestbench.studies.registry import load_run
 
 # A phase that opens a connection, one that does not, a duration, and a count.
@@ -224,12 +225,12 @@ def test_a_phase_is_no_time_of_the_client() -> None:
 
 @registered
 def test_the_waterfall_draws_a_phase_and_nothing_else() -> None:
-    rows = dict(Waterfall(groups_in(benched())).rows())
-    names = [name for name, _ in rows["cold"]]
+    rows = phase_rows(groups_in(benched()), merged=False)
+    names = [name for name, _ in dict(rows)["cold"]]
     assert names == [
         *("connect", "tls", "agree", "send", "wait", "receive", "queue", "client")
     ]
-    text = written(Waterfall(groups_in(benched())), 80)
+    text = sketched(Waterfall(rows), 80)
     assert "queue" in text
     assert "server" not in text
 

@@ -20,13 +20,13 @@ from tests.studies.compare.test_compare_report import (
 )
 from tests.support.records import compare_run
 from tests.support.studies import settlings_of
+from vestbench.report.distribution import axis_of
 from vestbench.report.html.axis import Scale, padded
 from vestbench.report.html.charts import distributions, waterfall
 from vestbench.report.html.markup import Markup
 from vestbench.report.html.settling import said, settling
 from vestbench.stats.bounds import Bounds
 from vestbench.stats.decision import MedianSummary
-from vestbench.studies.parts.distribution import axis_of
 from vestbench.studies.parts.settling import Settling, Step
 
 SVG = "{http://www.w3.org/2000/svg}"

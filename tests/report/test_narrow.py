@@ -5,11 +5,10 @@ from __future__ import annotations
 from collections import Counter
 
 import pytest
-from rich.table import Table
 
 from tests.support.documents import RUNS
-from vestbench.report.sheet import FoldingTable
-from vestbench.report.text import as_text
+from vestbench.report.sheet import Table
+from vestbench.report.terminal import as_text
 from vestbench.studies.shown import show_run
 
 WIDE = 400
@@ -25,19 +24,18 @@ def test_no_table_loses_anything_in_a_narrow_terminal(name: str, width: int) -> 
     tables = [part for part in show_run(RUNS[name]()).parts if isinstance(part, Table)]
 
     for table in tables:
-        shown = as_text(table, width)
+        shown = as_text([table], width)
         assert without_blanks_and_rules(shown) == without_blanks_and_rules(
-            as_text(table, WIDE)
+            as_text([table], WIDE)
         )
         assert max(map(len, shown.splitlines())) <= width
 
 
 def test_a_table_that_was_shown_in_a_narrow_terminal_is_whole_in_a_wide_one() -> None:
-    table = FoldingTable()
-    table.add_column("what", no_wrap=True)
+    table = Table("Figures", ["what"])
     table.add_row("1.0 [0.9, 1.1]")
-    wide = as_text(table)
+    wide = as_text([table])
 
-    assert "1.0 [0.9, 1.1]" not in as_text(table, 10)
-    assert as_text(table) == wide
+    assert "1.0 [0.9, 1.1]" not in as_text([table], 10)
+    assert as_text([table]) == wide
     assert "1.0 [0.9, 1.1]" in wide

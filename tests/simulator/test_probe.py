@@ -9,8 +9,9 @@ import threading
 import pytest
 
 from tests.support import paths
+from vestbench.model.simulated import MachineReport
 from vestbench.simulator.link.report import ENGINES
-from vestbench.simulator.probe import PROBE_RTT_MS, MachineReport, probe
+from vestbench.simulator.probe import PROBE_RTT_MS, probe
 
 ROOT = str(paths.ROOT)
 

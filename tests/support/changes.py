@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import io
 from collections.abc import Sequence
 from typing import Any
 
-from rich.console import Console
-
+from tests.support.printed import written
 from tests.support.records import compare_run, sample
 from vestbench.history.stored import StoredComparison, compare_stored
 from vestbench.history.stored_sheet import stored_report
@@ -46,11 +44,7 @@ def change_of(found: StoredComparison) -> Change | None:
 
 
 def shown(found: StoredComparison, width: int = 80) -> str:
-    stream = io.StringIO()
-    Console(file=stream, width=width).print(
-        stored_report(found, "results/then.toml", "results/now.toml")
-    )
-    return "\n".join(line.rstrip() for line in stream.getvalue().splitlines())
+    return written(stored_report(found, "results/then.toml", "results/now.toml"), width)
 
 
 def spread(centre: float, count: int = 20) -> list[float]:

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import io
+from collections.abc import Iterable
 
 from rich.cells import cell_len
-from rich.console import Console, RenderableType
+from rich.console import Console
 
 from vestbench.model.run import Run
+from vestbench.report.sheet import Part, Picture
+from vestbench.report.terminal import drawn
 from vestbench.studies.shown import show_run
 
 
-def written(shown: RenderableType, width: int = 120, *, colour: bool = False) -> str:
+def written(shown: Iterable[Part], width: int = 120, *, colour: bool = False) -> str:
     """Return what a file would hold: no colours, no trailing blanks."""
     stream = io.StringIO()
     console = Console(
@@ -21,9 +24,14 @@ def written(shown: RenderableType, width: int = 120, *, colour: bool = False) ->
         color_system="truecolor" if colour else None,
         legacy_windows=False,
     )
-    console.print(shown)
+    console.print(drawn(shown))
     text = stream.getvalue()
     return text if colour else "\n".join(line.rstrip() for line in text.split("\n"))
+
+
+def sketched(picture: Picture, width: int = 120) -> str:
+    """Return a picture alone, as `written`."""
+    return "\n".join(line.plain.rstrip() for line in picture.lines(width))
 
 
 def rendered(run: Run, width: int = 120) -> str:

@@ -9,10 +9,10 @@ from vestbench.assertions.judge import AssertionResult
 from vestbench.history.series import entry_of
 from vestbench.model.run import Run
 from vestbench.model.verdict import Verdict
-from vestbench.report.text import as_text
+from vestbench.report.asserted import sentence_of
+from vestbench.report.terminal import as_text
 from vestbench.stats.decision import MedianSummary
 from vestbench.studies.judging import assertions_of, verdict_of
-from vestbench.studies.parts.asserted import sentence_of
 from vestbench.studies.shown import show_run
 
 

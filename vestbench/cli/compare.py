@@ -213,7 +213,7 @@ def _target(given: str | None, settings: Settings) -> Target:
 def _compare_stored(
     words: list[str], force: bool, confidence: float, *, as_json: bool
 ) -> None:
-    from vestbench.cli.console import busy, stdout
+    from vestbench.cli.console import busy, show
     from vestbench.history.stored import compare_stored
     from vestbench.history.stored_sheet import stored_report
     from vestbench.studies.registry import load_run
@@ -237,7 +237,7 @@ def _compare_stored(
 
         typer.echo(dumps(plain_document(found), indent=2))
     else:
-        stdout().print(stored_report(found, str(paths[0]), str(paths[1])))
+        show(stored_report(found, str(paths[0]), str(paths[1])))
     if found.verdict is None:
         raise typer.Exit(ExitCode.INCONCLUSIVE)
     if str(found.verdict.change) == "REGRESSED":

@@ -2,11 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+from typing import TYPE_CHECKING
+
 import typer
 
 from vestbench.cli import options as o
 from vestbench.cli.option_records import takes_options
 from vestbench.cli.options import Json, Results
+
+if TYPE_CHECKING:
+    from vestbench.config import Value
+    from vestbench.report.sheet import Table
 
 
 @takes_options
@@ -27,14 +34,14 @@ def config(
     """
     from dataclasses import replace
 
-    from vestbench.cli.console import stdout
+    from vestbench.cli.console import show
     from vestbench.cli.settings import settings_here
     from vestbench.venues import find_venue
 
     settings = settings_here(pool, venue=venue, min_saving=min_saving, results=results)
     # As the venue is called everywhere: the query of a URL may hold a token.
-    called = replace(settings.values["venue"], text=find_venue(settings["venue"]).name)
-    values = {**settings.values, "venue": called}
+    shown = replace(settings.values["venue"], text=find_venue(settings["venue"]).name)
+    values = {**settings.values, "venue": shown}
     if json:
         from json import dumps
 
@@ -44,6 +51,17 @@ def config(
         }
         typer.echo(dumps(found, indent=2))
         return
-    from vestbench.report.settings import settings_table
+    show([settings_table(values.values())])
 
-    stdout().print(settings_table(values.values()))
+
+def settings_table(values: Iterable[Value]) -> Table:
+    """Return each setting with its value, its source, and how to change it."""
+    from vestbench.report.sheet import Table
+
+    columns = ["setting", "value", "from", "option", "environment"]
+    table = Table("Settings in force", columns)
+    for value in values:
+        setting = value.setting
+        called = (setting.option, setting.variable)
+        table.add_row(setting.name, value.text, value.source, *called)
+    return table

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from types import TracebackType
 from typing import TYPE_CHECKING, Self
@@ -14,6 +14,8 @@ from vestbench.model.request import NS_PER_MS, Outcome, Sample
 
 if TYPE_CHECKING:
     from rich.console import Console
+
+    from vestbench.report.sheet import Part
 
 # Where there is no terminal to ask, as in a file or in CI; every table fits.
 _WIDTH = 100
@@ -26,6 +28,13 @@ _REDRAW_EVERY_S = 0.1
 def stdout() -> Console:
     """Return a console for results."""
     return _console(stderr=False)
+
+
+def show(report: Iterable[Part]) -> None:
+    """Print a report, as wide as the terminal is."""
+    from vestbench.report.terminal import drawn
+
+    stdout().print(drawn(report))
 
 
 def stderr() -> Console:

@@ -14,7 +14,7 @@ def doctor(json: Json = False) -> None:
 
     Example: vestbench doctor
     """
-    from vestbench.cli.console import Progress, stdout
+    from vestbench.cli.console import Progress, show
     from vestbench.simulator.probe import probe
 
     with Progress(1, shown=not json) as progress:
@@ -29,4 +29,4 @@ def doctor(json: Json = False) -> None:
         return
     from vestbench.report.doctor import doctor_report
 
-    stdout().print(doctor_report(machine))
+    show(doctor_report(machine))

@@ -37,7 +37,7 @@ def gate(
 
     Example: vestbench gate results/reference-bench-30ms.toml
     """
-    from vestbench.cli.console import busy, stdout
+    from vestbench.cli.console import busy, show
     from vestbench.cli.exports import Exports
     from vestbench.cli.measuring import exit_code
     from vestbench.history.gate_sheet import gate_brief, gate_report
@@ -64,7 +64,7 @@ def gate(
             }
             typer.echo(dumps(document, indent=2))
         elif not exports.prints:
-            stdout().print((gate_brief if quiet else gate_report)(judged))
+            show((gate_brief if quiet else gate_report)(judged))
         for found in judged:
             exports.write(
                 found.run,

@@ -31,7 +31,7 @@ def history(folder: Folder = None, json: Json = False) -> None:
 
     Example: vestbench history results/
     """
-    from vestbench.cli.console import stdout
+    from vestbench.cli.console import show
     from vestbench.history.sheet import history_report
 
     entries, unreadable = _entries(_folder(folder))
@@ -39,7 +39,7 @@ def history(folder: Folder = None, json: Json = False) -> None:
         runs = [{"file": name, **_plain(entry)} for name, entry in entries.items()]
         typer.echo(dumps({"runs": runs, "unreadable": unreadable}, indent=2))
         return
-    stdout().print(history_report(list(entries.values()), unreadable))
+    show(history_report(list(entries.values()), unreadable))
 
 
 def trend(
@@ -54,7 +54,7 @@ def trend(
 
     Example: vestbench trend results/
     """
-    from vestbench.cli.console import stdout
+    from vestbench.cli.console import show
     from vestbench.history.series import series_of
     from vestbench.history.sheet import trend_report
 
@@ -64,7 +64,7 @@ def trend(
         series = [_plain(each) for each in found]
         typer.echo(dumps({"series": series, "unreadable": unreadable}, indent=2))
         return
-    stdout().print(trend_report(found, unreadable, last))
+    show(trend_report(found, unreadable, last))
 
 
 def _folder(given: str | None) -> Path:

@@ -15,7 +15,7 @@ import typer
 
 from vestbench.cli import options as o
 from vestbench.cli.access import access_of
-from vestbench.cli.console import Progress, stderr, stdout
+from vestbench.cli.console import Progress, show, stderr
 from vestbench.cli.exports import Exports
 from vestbench.cli.option_records import given_in, refuse
 from vestbench.cli.output_options import AssertOptions, OutputOptions
@@ -170,7 +170,7 @@ def _show(measured: Measured, output: OutputOptions) -> None:
         return
     from vestbench.studies.shown import show_brief, show_run
 
-    stdout().print((show_brief if output.quiet else show_run)(measured.run))
+    show((show_brief if output.quiet else show_run)(measured.run))
     if not output.quiet:
         text = f"result: {measured.path}"
         stderr().print(text, style="dim", markup=False, highlight=False)

@@ -45,7 +45,7 @@ def report(
 
     Example: vestbench report results/reference-bench-30ms.toml --html run.html
     """
-    from vestbench.cli.console import busy, stdout
+    from vestbench.cli.console import busy, show
     from vestbench.cli.exports import Exports
     from vestbench.studies.document import document
     from vestbench.studies.registry import load_run
@@ -62,6 +62,6 @@ def report(
             typer.echo(dumps(found, indent=2))
         elif not exports.prints:
             with busy(_SUMMARISING):
-                shown = (show_brief if quiet else show_run)(run)
-            stdout().print(shown)
+                parts = (show_brief if quiet else show_run)(run)
+            show(parts)
         exports.write(run, str(file), gated=False)

@@ -23,7 +23,7 @@ def stacks(json: Json = False) -> None:
         found = [plain_document(each) for each in abilities]
         typer.echo(dumps({"stacks": found}, indent=2))
         return
-    from vestbench.cli.console import stdout
+    from vestbench.cli.console import show
     from vestbench.report.stacks import stacks_report
 
-    stdout().print(stacks_report(abilities))
+    show(stacks_report(abilities))

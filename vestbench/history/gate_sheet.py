@@ -2,19 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-
-from rich.console import Group as Lines
-from rich.console import RenderableType
-from rich.text import Text
 
 from vestbench.assertions.judge import AssertionResult
 from vestbench.model.run import Run
 from vestbench.model.verdict import Verdict, worst
-from vestbench.report.sheet import ACCEPTANCE_STYLES
-from vestbench.report.units import plain, plural
-from vestbench.studies.parts.asserted import assertions_table
+from vestbench.report.asserted import assertions_table
+from vestbench.report.sheet import ACCEPTANCE_STYLES, GAP, Part, Text
+from vestbench.report.units import plural
 from vestbench.studies.parts.conditions import ending_lines, label
 
 
@@ -28,34 +24,24 @@ class Judged:
     verdict: Verdict  # on all of them
 
 
-def gate_report(judged: Sequence[Judged]) -> RenderableType:
-    """Return what was asserted of each stored run, and what that makes in all."""
-    parts: list[RenderableType] = []
+def gate_report(judged: Sequence[Judged]) -> Iterator[Part]:
+    """Yield what was asserted of each stored run, and what that makes in all."""
     for found in judged:
-        head = plain(found.file)
-        head.stylize("bold")
-        head.append(f"  {found.run.command} {found.run.label}, ", "not bold")
-        parts += [
-            head.append(plain(label(found.run)).plain, "not bold magenta"),
-            *ending_lines(found.run),
-            assertions_table(found.results),
-            "",
-        ]
-    return Lines(*parts, *_verdicts(judged)[-1:])
+        head = Text(found.file, "bold")
+        head.append(f"  {found.run.command} {found.run.label}, ")
+        yield head.append(label(found.run), "magenta")
+        yield from ending_lines(found.run)
+        yield from (assertions_table(found.results), GAP)
+    yield from gate_brief(judged)[-1:]
 
 
-def gate_brief(judged: Sequence[Judged]) -> RenderableType:
-    """Return the verdict on each stored run, and on all."""
-    return Lines(*_verdicts(judged))
-
-
-def _verdicts(judged: Sequence[Judged]) -> list[Text]:
-    lines = [_line(plain(found.file), found.verdict) for found in judged]
+def gate_brief(judged: Sequence[Judged]) -> list[Part]:
+    """Return the verdict on each stored run, and on all of several."""
+    lines = [(found.file, found.verdict) for found in judged]
     if len(judged) > 1:
         everything = worst([found.verdict for found in judged])
-        lines.append(_line(Text(plural(len(judged), "result")), everything))
-    return lines
-
-
-def _line(what: Text, acceptance: Verdict) -> Text:
-    return what.append(": ").append(str(acceptance), ACCEPTANCE_STYLES[acceptance])
+        lines.append((plural(len(judged), "result"), everything))
+    return [
+        Text(f"{what}: ").append(str(verdict), ACCEPTANCE_STYLES[verdict])
+        for what, verdict in lines
+    ]

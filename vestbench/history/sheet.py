@@ -4,16 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 
-from rich import box
-from rich.console import Group as Lines
-from rich.console import RenderableType
-from rich.table import Table
-from rich.text import Text
-
 from vestbench.history.series import Entry, Series
 from vestbench.model.verdict import Change
-from vestbench.report.sheet import ACCEPTANCE_STYLES, FoldingTable
-from vestbench.report.units import ABSENT, fixed, interval, median_of, plain, plural
+from vestbench.report.sheet import (
+    ACCEPTANCE_STYLES,
+    GAP,
+    Cell,
+    Part,
+    Table,
+    Text,
+    numbers,
+)
+from vestbench.report.units import ABSENT, fixed, interval, median_of, plural
 from vestbench.stats.trend import FEWEST_RUNS, MARGIN
 
 _BARS = "▁▂▃▄▅▆▇█"
@@ -23,34 +25,25 @@ _CHANGES = {Change.REGRESSED: ("▼", "bold red"), Change.IMPROVED: ("▲", "bol
 
 def history_report(
     entries: Sequence[Entry], unreadable: Mapping[str, str]
-) -> RenderableType:
-    """Return each run in a row, and what is no result with the reason.
+) -> Iterator[Part]:
+    """Yield each run in a row, and what is no result with the reason.
 
     Args:
         entries: In the order to show them.
         unreadable: The files that could not be read as a run, and why.
     """
-    parts: list[RenderableType] = []
-    if entries:
-        parts += [_history_table(entries)]
-    else:
-        parts.append(Text("No results here."))
-    return Lines(*parts, *_left_out(unreadable))
+    yield _history_table(entries) if entries else Text("No results here.")
+    yield from _left_out(unreadable)
 
 
 def _history_table(entries: Sequence[Entry]) -> Table:
-    table = FoldingTable(box=box.SIMPLE_HEAD, padding=(0, 1), pad_edge=False)
-    table.add_column("when, UTC", no_wrap=True)
-    for heading in ("run", "host"):
-        table.add_column(heading, overflow="fold")
-    table.add_column("n", justify="right", no_wrap=True)
-    table.add_column("saving, ms [CI]", justify="right", no_wrap=True)
-    table.add_column("verdict", no_wrap=True)
+    figures = numbers("n", "saving, ms [CI]")
+    table = Table("Stored runs", ["when, UTC", "run", "host", *figures, "verdict"])
     for entry in entries:
         table.add_row(
             f"{entry.started:%Y-%m-%d %H:%M}",
-            Lines(*_what(entry)),
-            plain(entry.host),
+            _what(entry),
+            entry.host,
             str(entry.n),
             _saving(entry),
             _verdict(entry),
@@ -58,13 +51,12 @@ def _history_table(entries: Sequence[Entry]) -> Table:
     return table
 
 
-def _what(entry: Entry) -> Iterator[Text]:
-    head = plain(f"{entry.command} {entry.label}")
-    head.stylize("bold")
-    yield head
-    yield plain(f"{entry.venue} {entry.endpoint}, {entry.stack}")
+def _what(entry: Entry) -> Text:
+    what = Text().append(f"{entry.command} {entry.label}", "bold")
+    what.append_line(Text(f"{entry.venue} {entry.endpoint}, {entry.stack}"))
     if entry.simulated:
-        yield Text("simulated, ", "magenta").append(plain(entry.link).plain)
+        what.append_line(Text(f"simulated, {entry.link}", "magenta"))
+    return what
 
 
 def _saving(entry: Entry) -> str:
@@ -79,12 +71,11 @@ def _verdict(entry: Entry) -> Text:
     return Text(str(entry.acceptance), ACCEPTANCE_STYLES[entry.acceptance])
 
 
-def _left_out(unreadable: Mapping[str, str]) -> Iterator[RenderableType]:
+def _left_out(unreadable: Mapping[str, str]) -> Iterator[Text]:
     if unreadable:
         yield Text("Not shown:", "yellow")
     for file, reason in unreadable.items():
-        named = reason if file in reason else f"{file}: {reason}"
-        yield Text("  ").append_text(plain(named))
+        yield Text(f"  {reason}" if file in reason else f"  {file}: {reason}")
 
 
 # --- the trend -----------------------------------------------------------------------
@@ -92,22 +83,21 @@ def _left_out(unreadable: Mapping[str, str]) -> Iterator[RenderableType]:
 
 def trend_report(
     found: Sequence[Series], unreadable: Mapping[str, str], last: int
-) -> RenderableType:
-    """Return the saving over time, for each series.
+) -> Iterator[Part]:
+    """Yield the saving over time, for each series.
 
     Args:
         found: The series.
         unreadable: As for `history_report`.
         last: How many runs of each series to list; the others are in the picture.
     """
-    parts: list[RenderableType] = []
     for series in found:
-        parts += [*_series(series, last), ""]
-    if not found:
-        parts += [Text("No results here."), ""]
+        yield from (*_series(series, last), GAP)
+    if found:
+        yield Text(_rule(), "dim")
     else:
-        parts.append(Text(_rule(), "dim"))
-    return Lines(*parts, *_left_out(unreadable))
+        yield from (Text("No results here."), GAP)
+    yield from _left_out(unreadable)
 
 
 def _rule() -> str:
@@ -119,13 +109,12 @@ def _rule() -> str:
     )
 
 
-def _series(series: Series, last: int) -> Iterator[RenderableType]:
+def _series(series: Series, last: int) -> Iterator[Part]:
     first, levels = series.first, series.levels
-    head = plain(f"{first.venue} {first.endpoint}, {first.stack} on {first.host}")
-    head.stylize("bold")
-    yield head.append(f": {plain(first.compared).plain}", "not bold")
+    where = f"{first.venue} {first.endpoint}, {first.stack} on {first.host}"
+    yield Text(where, "bold").append(f": {first.compared}")
     if first.simulated:
-        yield Text("simulated, ", "magenta").append(plain(first.link).plain)
+        yield Text(f"simulated, {first.link}", "magenta")
     if not levels:
         count = plural(len(series.entries), "run")
         yield Text(f"No saving to compare in {count}: too few rounds, or invalid.")
@@ -170,7 +159,7 @@ def _findings(series: Series) -> Iterator[Text]:
             f"{fixed(shift.estimate, 2, signed=True)} {series.first.unit} "
             f"[{fixed(shift.low, 2)}, {fixed(shift.high, 2)}], "
             f"now {fixed(change.level, 2)}",
-            "default not bold",
+            "default",
         )
     newest = series.newest
     if newest is None:
@@ -182,7 +171,7 @@ def _findings(series: Series) -> Iterator[Text]:
         yield Text(f"The newest run, {value}, is as expected: {ends}", "dim")
         return
     yield _mark(newest.change).append(
-        f" in the newest run: {value}, expected {ends}", "default not bold"
+        f" in the newest run: {value}, expected {ends}", "default"
     )
 
 
@@ -192,22 +181,19 @@ def _mark(change: Change) -> Text:
 
 
 def _trend_table(series: Series, last: int) -> Table:
-    table = FoldingTable(box=box.SIMPLE_HEAD, padding=(0, 1), pad_edge=False)
-    table.add_column("when, UTC", no_wrap=True)
-    table.add_column("n", justify="right", no_wrap=True)
-    if series.first.unit != "ms":
-        table.add_column(f"saving, {series.first.unit}", justify="right", no_wrap=True)
-    table.add_column("saving, ms [CI]", justify="right", no_wrap=True)
-    table.add_column("verdict", no_wrap=True)
-    table.add_column("", no_wrap=True)
+    unit = series.first.unit
+    in_ms = unit == "ms"
+    figures = [*([] if in_ms else [f"saving, {unit}"]), "saving, ms [CI]"]
+    columns = ["when, UTC", *numbers("n", *figures), "verdict", ""]
+    table = Table("Stored runs", columns)
     marks = {change.at: change.verdict.change for change in series.changes}
     place = -1
-    rows: list[list[RenderableType]] = []
+    rows: list[list[Cell]] = []
     for entry in series.entries:
         place += entry.level is not None
         change = marks.get(place) if entry.level is not None else None
-        cells: list[RenderableType] = [f"{entry.started:%Y-%m-%d %H:%M}", str(entry.n)]
-        if series.first.unit != "ms":
+        cells: list[Cell] = [f"{entry.started:%Y-%m-%d %H:%M}", str(entry.n)]
+        if not in_ms:
             cells.append(ABSENT if entry.level is None else fixed(entry.level, 2))
         cells += [_saving(entry), _verdict(entry), _mark(change) if change else ""]
         rows.append(cells)

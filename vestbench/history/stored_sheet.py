@@ -4,15 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from rich import box
-from rich.console import Group as Lines
-from rich.console import RenderableType
-from rich.table import Table
-from rich.text import Text
-
 from vestbench.history.stored import FEWEST, StoredComparison
-from vestbench.report.sheet import warning_line
-from vestbench.report.units import ABSENT, fixed, ms, plain, plural
+from vestbench.report.sheet import GAP, Part, Table, Text, numbers, warning_line
+from vestbench.report.units import ABSENT, fixed, ms, plural
 
 _STYLES = {
     "REGRESSED": "bold red",
@@ -21,13 +15,13 @@ _STYLES = {
 }
 
 
-def stored_report(found: StoredComparison, then: str, now: str) -> RenderableType:
+def stored_report(found: StoredComparison, then: str, now: str) -> list[Part]:
     """Return what two stored runs say, and what they cannot say."""
-    return Lines(
+    return [
         _sentence(found),
-        "",
-        Text("then  ").append_text(plain(then)),
-        Text("now   ").append_text(plain(now)),
+        GAP,
+        Text(f"then  {then}"),
+        Text(f"now   {now}"),
         _table(found),
         Text(
             "Savings are compared, never latencies: runs of different times cannot be "
@@ -35,8 +29,8 @@ def stored_report(found: StoredComparison, then: str, now: str) -> RenderableTyp
             "two versions, run both interleaved.",
             "dim",
         ),
-        *(warning_line(text) for text in _warnings(found)),
-    )
+        *map(warning_line, _warnings(found)),
+    ]
 
 
 def _sentence(found: StoredComparison) -> Text:
@@ -53,11 +47,8 @@ def _sentence(found: StoredComparison) -> Text:
 
 
 def _table(found: StoredComparison) -> Table:
-    table = Table(box=box.SIMPLE_HEAD, padding=(0, 1), pad_edge=False)
-    table.add_column("", no_wrap=True)
-    table.add_column("started", no_wrap=True)
-    for heading in ("n", f"saving, {found.unit}", "ms", "RTT ms"):
-        table.add_column(heading, justify="right", no_wrap=True)
+    figures = numbers("n", f"saving, {found.unit}", "ms", "RTT ms")
+    table = Table("Savings then and now", ["", "started", *figures])
     for name, side in (("then", found.then), ("now", found.now)):
         if side is None:
             table.add_row(name, ABSENT, "0", ABSENT, ABSENT, ABSENT)

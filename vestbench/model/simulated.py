@@ -70,3 +70,35 @@ class ExchangeSpec:
     rate_limit: float = 0.0  # requests per second of an account or address; 0 is none
     # Addresses and names that the certificate is valid for, besides loopback.
     names: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EngineReport:
+    """One link engine on this machine: a refusal, or what it achieved."""
+
+    engine: str
+    refusal: Refusal | None = None
+    setup_ms: float | None = None  # from nothing to a link that was tested
+    # Median of five handshakes at 20 ms; None for the relay, which has no kernel's.
+    kernel_rtt_ms: float | None = None
+    congestion_control: str = ""  # inside
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MachineReport:
+    """This machine as a place to measure on. Absent is None, or empty for a name."""
+
+    platform: str
+    kernel: str
+    python: str
+    uid: int | None
+    engines: tuple[EngineReport, ...]
+    use: str  # the engine that `auto` takes; empty when none works
+    cpu_count: int | None
+    load_average: float | None  # over the last minute
+    steal_percent: float | None  # of all CPU time, while this was found out
+    congestion_control: str  # outside of any lab
+    tun_device: str  # mode and owner of /dev/net/tun
+    timer_slack_ns: int | None
+    sleep_overshoot_us: float  # median excess of a sleep of 1 ms
+    clock_resolution_ns: float

@@ -11,8 +11,8 @@ from collections.abc import Iterator
 from vestbench.assertions.judge import AssertionResult
 from vestbench.model.run import Run
 from vestbench.model.verdict import Verdict
+from vestbench.report.asserted import sentence_of
 from vestbench.report.junit import Undecided
-from vestbench.studies.parts.asserted import sentence_of
 from vestbench.studies.parts.conditions import label
 
 

@@ -20,9 +20,9 @@ from xml.etree.ElementTree import Element, SubElement, indent, tostring
 from vestbench.assertions.judge import AssertionResult
 from vestbench.model.run import Run
 from vestbench.model.verdict import Verdict
+from vestbench.report.asserted import sentence_of
 from vestbench.report.sheet import Sheet
 from vestbench.report.units import plain
-from vestbench.studies.parts.asserted import sentence_of
 from vestbench.studies.parts.conditions import label
 
 # What INCONCLUSIVE counts as.
@@ -122,4 +122,4 @@ def _seconds(value: float) -> str:
 
 def _clean(text: str) -> str:
     """Return a text without what XML cannot hold."""
-    return plain(text).plain
+    return plain(text)

@@ -5,27 +5,13 @@ Texts from outside are escaped: they can neither format nor link, nor mention an
 
 from __future__ import annotations
 
-import io
 import re
-from collections.abc import Iterator
-
-from rich.console import Console, RenderableType
-from rich.table import Table
-from rich.text import Text
 
 from vestbench.assertions.judge import AssertionResult
 from vestbench.model.run import Run
 from vestbench.model.verdict import Verdict
-from vestbench.report.sheet import (
-    CaptionedTable,
-    Figure,
-    Sheet,
-    heads_of,
-    lines_of,
-    pieces,
-    rows_of,
-)
-from vestbench.studies.parts.asserted import assertions_table
+from vestbench.report.asserted import assertions_table
+from vestbench.report.sheet import Part, Picture, Sheet, Table, Text
 from vestbench.studies.parts.conditions import label
 
 _PICTURE_WIDTH = 96
@@ -65,7 +51,7 @@ def markdown_of(
     blocks.append(_table(sheet.conditions, where))
     if results:
         blocks.append(_table(assertions_table(results), where))
-    blocks += (_block(part, where) for part in lines_of(sheet.parts))
+    blocks += (block for part in sheet.parts if (block := _block(part, where)))
     return "\n\n".join(blocks) + "\n"
 
 
@@ -78,15 +64,13 @@ def escaped(text: str) -> str:
     return shown.replace("@", "@<!-- -->").replace("#", "#<!-- -->")
 
 
-def _block(part: RenderableType, where: str) -> str:
+def _block(part: Part, where: str) -> str:
     if isinstance(part, Table):
         return _table(part, where)
     if isinstance(part, Text):
         return _paragraph(part)
-    if isinstance(part, Figure):
-        title = f"**{escaped(part.title)}** ({escaped(where)})"
-        return f"{title}\n\n{_picture(part.picture)}"
-    return _picture(part)
+    title = f"**{escaped(part.title)}** ({escaped(where)})"
+    return f"{title}\n\n{_picture(part.picture)}"
 
 
 def _paragraph(line: Text) -> str:
@@ -101,7 +85,7 @@ def _harmless(found: re.Match[str]) -> str:
 def _inline(text: Text) -> str:
     return "".join(
         _bold(words) if "bold" in style and words.strip() else escaped(words)
-        for words, style in pieces(text)
+        for words, style in text.pieces
     )
 
 
@@ -113,18 +97,13 @@ def _bold(words: str) -> str:
 
 
 def _table(table: Table, where: str) -> str:
-    heads = heads_of(table)
-    names = [_inline(text) if table.show_header else "" for text, _ in heads]
-    rules = ["---:" if number else "---" for _, number in heads]
-    about = table.about if isinstance(table, CaptionedTable) else ""
-    lines = [f"**{escaped(about)}** ({escaped(where)})", ""]
-    lines += [_row(names), _row(rules), *_rows(table)]
+    headless = table.layout == "facts"
+    names = ["" if headless else escaped(each.heading) for each in table.columns]
+    rules = ["---:" if each.is_number else "---" for each in table.columns]
+    lines = [f"**{escaped(table.about)}** ({escaped(where)})", ""]
+    lines += [_row(names), _row(rules)]
+    lines += [_row(list(map(_indented, row.cells))) for row in table.rows]
     return "\n".join(lines)
-
-
-def _rows(table: Table) -> Iterator[str]:
-    for row in rows_of(table):
-        yield _row([_indented(cell) for cell in row.cells])
 
 
 def _row(cells: list[str]) -> str:
@@ -137,12 +116,9 @@ def _indented(cell: Text) -> str:
     return "&emsp;" * depth + shown.strip()
 
 
-def _picture(part: RenderableType) -> str:
-    stream = io.StringIO()
-    console = Console(file=stream, width=_PICTURE_WIDTH, color_system=None)
-    console.print(part)
-    lines = [line.rstrip() for line in stream.getvalue().rstrip().split("\n")]
-    drawn = "\n".join(lines)
+def _picture(picture: Picture) -> str:
+    lines = [line.plain.rstrip() for line in picture.lines(_PICTURE_WIDTH)]
+    drawn = "\n".join(lines).rstrip()
     # A label from outside must not end the block.
     longest = max((len(ticks) for ticks in re.findall("`+", drawn)), default=0)
     fence = "`" * max(3, longest + 1)

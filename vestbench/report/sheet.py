@@ -1,20 +1,13 @@
-"""A report before it has a form: the same parts for a terminal and for documents.
+"""What a report is made of: lines of text, tables and pictures.
 
-What Rich builds for a terminal is taken apart here, so that a document can show it
-without drawing a terminal.
+Nothing here knows how it will look: `terminal`, `markdown` and `html` draw it.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from copy import copy
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from itertools import pairwise
-from typing import Any
-
-from rich.console import Console, ConsoleOptions, RenderableType, RenderResult
-from rich.table import Table
-from rich.text import Text
+from typing import Literal, Protocol, Self, TypeAlias
 
 from vestbench.model.verdict import Verdict
 from vestbench.report.units import plain
@@ -26,40 +19,126 @@ ACCEPTANCE_STYLES = {
     Verdict.INVALID: "bold red",
 }
 
-_UNBOUNDED = 10_000  # columns of a terminal
 
+class Text:
+    """A text whose words may be bold, dim or coloured.
 
-class FoldingTable(Table):
-    """A table that in a narrow terminal breaks its cells, where rich would cut them."""
-
-    def __rich_console__(
-        self, console: Console, options: ConsoleOptions
-    ) -> RenderResult:
-        """Show it in a terminal."""
-        needed = Table.__rich_measure__(
-            self, console, options.update(max_width=_UNBOUNDED)
-        )
-        if needed.maximum <= options.max_width:
-            yield from super().__rich_console__(console, options)
-            return
-        folding = copy(self)
-        folding.columns = [copy(column) for column in self.columns]
-        for column in folding.columns:
-            column.no_wrap, column.overflow = False, "fold"
-        yield from Table.__rich_console__(folding, console, options)
-
-
-class CaptionedTable(FoldingTable):
-    """A table that knows what it is about; a terminal shows that by what is above.
+    Any text may be put in, such as one from a result file: characters that could
+    control a terminal are replaced.
 
     Args:
-        about: Its caption in a document.
-        options: Of `rich.table.Table`.
+        words: How it begins.
+        style: Of these words, such as `bold` or `dim green`. Where nothing else is
+            appended, blanks that fill a table's cell have this style too.
     """
 
-    def __init__(self, about: str, **options: Any) -> None:
-        super().__init__(**options)
-        self.about = about
+    __slots__ = ("pieces", "style")
+
+    def __init__(self, words: str = "", style: str = "") -> None:
+        self.style = style
+        self.pieces: list[tuple[str, str]] = []  # words and their style
+        self.append(words, style)
+
+    def append(self, words: str | Text, style: str = "") -> Self:
+        """Add words in a style of their own, or a text as it is."""
+        new = words.pieces if isinstance(words, Text) else [(plain(words), style)]
+        for more, its_style in new:
+            before, last_style = self.pieces[-1] if self.pieces else ("", None)
+            if its_style == last_style:
+                self.pieces[-1] = (before + more, its_style)
+            elif more:
+                self.pieces.append((more, its_style))
+        return self
+
+    def append_line(self, line: Text) -> Self:
+        """Add a line below."""
+        self.pieces += [("\n", ""), *line.pieces]
+        return self
+
+    @property
+    def plain(self) -> str:
+        """The words without their styles."""
+        return "".join(words for words, _ in self.pieces)
+
+
+Cell: TypeAlias = str | Text
+
+
+@dataclass(frozen=True, slots=True)
+class Column:
+    """A column of a table."""
+
+    heading: str
+    is_number: bool = False
+
+
+def numbers(*headings: str) -> list[str | Column]:
+    """Return columns of numbers, which are aligned to the right."""
+    return [Column(heading, is_number=True) for heading in headings]
+
+
+@dataclass(slots=True, kw_only=True)
+class Row:
+    """A row of a table."""
+
+    cells: tuple[Text, ...]
+    ends_section: bool = False  # whether a rule follows it
+
+    @property
+    def is_heading(self) -> bool:
+        """Say whether the row only names what follows."""
+        return len(self.cells) > 1 and not any(cell.plain for cell in self.cells[1:])
+
+
+class Table:
+    """Rows of cells under headings.
+
+    Args:
+        about: The caption in a document; a terminal shows what is above the table.
+        columns: A heading alone is a column of texts.
+        layout: `ruled` has a rule below its headings, and `tight` less room between
+            columns; `facts` are names with values, without headings; `listed` has no
+            rule.
+        title: What a terminal shows above the table.
+    """
+
+    def __init__(
+        self,
+        about: str,
+        columns: Sequence[str | Column],
+        *,
+        layout: Literal["ruled", "tight", "facts", "listed"] = "ruled",
+        title: str = "",
+    ) -> None:
+        self.about, self.layout, self.title = about, layout, title
+        self.columns = [Column(c) if isinstance(c, str) else c for c in columns]
+        self.rows: list[Row] = []
+
+    def add_row(self, *cells: Cell) -> None:
+        """Add a row; cells that are not given are empty."""
+        missing = [Text()] * (len(self.columns) - len(cells))
+        shown = (c if isinstance(c, Text) else Text(c) for c in cells)
+        self.rows.append(Row(cells=(*shown, *missing)))
+
+    def end_section(self) -> None:
+        """Draw a rule below the last row, if there is a row."""
+        if self.rows:
+            self.rows[-1].ends_section = True
+
+
+def facts_table(about: str, facts: Iterable[tuple[str, Cell]]) -> Table:
+    """Return names with their values, one a line."""
+    table = Table(about, ["", ""], layout="facts")
+    for name, value in facts:
+        table.add_row(name, value)
+    return table
+
+
+class Picture(Protocol):
+    """A picture made of characters."""
+
+    def lines(self, width: int) -> Iterator[Text]:
+        """Draw it in so many columns."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,14 +146,12 @@ class Figure:
     """A picture with its title; a page draws its own instead."""
 
     title: str
-    picture: RenderableType
+    picture: Picture
 
-    def __rich_console__(
-        self, console: Console, options: ConsoleOptions
-    ) -> RenderResult:
-        """Show it in a terminal."""
-        yield Text(self.title, "bold")
-        yield self.picture
+
+Part: TypeAlias = Text | Table | Figure
+
+GAP = Text()  # an empty line, which only a terminal shows
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -83,88 +160,22 @@ class Sheet:
 
     headline: tuple[Text, ...]
     # What the plan asserts, for a terminal: a document shows all that is asserted.
-    asserted: tuple[RenderableType, ...] = ()
+    asserted: Table | None = None
     conditions: Table
-    parts: tuple[RenderableType, ...]  # an empty text is an empty line
+    parts: tuple[Part, ...]
     warnings: tuple[str, ...]
 
-    def __rich_console__(
-        self, console: Console, options: ConsoleOptions
-    ) -> RenderResult:
-        """Show it in a terminal."""
+    def __iter__(self) -> Iterator[Part]:
+        """Yield everything, as a terminal shows it."""
         yield from self.headline
-        yield from self.asserted
-        yield ""
-        yield self.conditions
-        yield ""
-        yield from self.parts
+        if self.asserted is not None:
+            yield from (GAP, self.asserted)
+        yield from (GAP, self.conditions, GAP, *self.parts)
         if self.warnings:
-            yield ""
+            yield GAP
             yield from map(warning_line, self.warnings)
 
 
 def warning_line(text: str) -> Text:
     """Return a warning as it is shown."""
-    return Text("warning: ", style="yellow").append(plain(text).plain, "default")
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class TableRow:
-    """A row of a table; `ends_section` where a rule follows it."""
-
-    cells: tuple[Text, ...]
-    ends_section: bool
-
-    @property
-    def is_heading(self) -> bool:
-        """Say whether the row only names what follows."""
-        return len(self.cells) > 1 and not any(cell.plain for cell in self.cells[1:])
-
-
-def heads_of(table: Table) -> list[tuple[Text, bool]]:
-    """Return the heading of each column, and whether its cells are numbers."""
-    return [(_text(c.header), c.justify == "right") for c in table.columns]
-
-
-def rows_of(table: Table) -> list[TableRow]:
-    """Return the rows of a table as texts."""
-    columns = [list(column.cells) for column in table.columns]
-    return [
-        TableRow(cells=tuple(map(_text, cells)), ends_section=row.end_section)
-        for row, cells in zip(table.rows, zip(*columns, strict=True), strict=True)
-    ]
-
-
-def pieces(text: Text) -> Iterator[tuple[str, frozenset[str]]]:
-    """Yield the stretches of `text` and the words of their style: bold, dim, red."""
-    spans = text.spans
-    cuts = {0, len(text), *(s.start for s in spans), *(s.end for s in spans)}
-    for start, end in pairwise(sorted(cuts)):
-        styles = [text.style]
-        styles += [s.style for s in spans if s.start <= start and s.end >= end]
-        if text.plain[start:end]:
-            yield text.plain[start:end], _words(map(str, styles))
-
-
-def _words(styles: Any) -> frozenset[str]:
-    """Join styles, of which a later one may take back an earlier: `not bold`."""
-    found: set[str] = set()
-    for style in styles:
-        words = style.split()
-        for before, word in pairwise(("", *words)):
-            if before == "not":
-                found.discard(word)
-            elif word != "not":
-                found.add(word)
-    return frozenset(found)
-
-
-def _text(cell: RenderableType) -> Text:
-    if isinstance(cell, Text):
-        return cell
-    return Text(str(cell))
-
-
-def lines_of(parts: Sequence[RenderableType]) -> list[RenderableType]:
-    """Return `parts` without the empty lines that only a terminal needs."""
-    return [part for part in parts if not (isinstance(part, str) and not part)]
+    return Text("warning: ", "yellow").append(text, "default")

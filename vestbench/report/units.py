@@ -5,8 +5,6 @@ from __future__ import annotations
 from fractions import Fraction
 from math import inf, isfinite
 
-from rich.text import Text
-
 from vestbench.stats.decision import Interval, MedianSummary
 from vestbench.stats.quantiles import QuantileEstimate
 
@@ -88,10 +86,11 @@ def percent(part: int, whole: int) -> str:
     return f"{share:.0f} %" if share == round(share) else f"{share:.1f} %"
 
 
-def plain(text: object) -> Text:
+def plain(text: str) -> str:
     """Return a text from outside, such as a result file, made safe for a terminal."""
-    shown = "".join(c if c.isprintable() else "�" for c in str(text))
-    return Text(shown)
+    if text.isprintable():
+        return text
+    return "".join(c if c.isprintable() else "�" for c in text)
 
 
 def plural(count: int, noun: str) -> str:

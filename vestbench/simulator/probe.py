@@ -11,11 +11,15 @@ import platform
 import stat
 import sys
 import time
-from dataclasses import dataclass
 from statistics import median
 
 from vestbench.errors import LabError
-from vestbench.model.simulated import LinkSpec, Refusal
+from vestbench.model.simulated import (
+    EngineReport,
+    LinkSpec,
+    MachineReport,
+    Refusal,
+)
 from vestbench.simulator.lab_client import Lab
 from vestbench.simulator.link.devices import TUN_PATH
 from vestbench.simulator.link.netns import congestion_control, read_text
@@ -23,38 +27,6 @@ from vestbench.simulator.link.report import ENGINES, NoLinkError
 
 PROBE_RTT_MS = 20.0
 SLEEPS = 20
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class EngineReport:
-    """One link engine on this machine: a refusal, or what it achieved."""
-
-    engine: str
-    refusal: Refusal | None = None
-    setup_ms: float | None = None  # from nothing to a link that was tested
-    # Median of five handshakes at 20 ms; None for the relay, which has no kernel's.
-    kernel_rtt_ms: float | None = None
-    congestion_control: str = ""  # inside
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class MachineReport:
-    """This machine as a place to measure on. Absent is None, or empty for a name."""
-
-    platform: str
-    kernel: str
-    python: str
-    uid: int | None
-    engines: tuple[EngineReport, ...]
-    use: str  # the engine that `auto` takes; empty when none works
-    cpu_count: int | None
-    load_average: float | None  # over the last minute
-    steal_percent: float | None  # of all CPU time, while this was found out
-    congestion_control: str  # outside of any lab
-    tun_device: str  # mode and owner of /dev/net/tun
-    timer_slack_ns: int | None
-    sleep_overshoot_us: float  # median excess of a sleep of 1 ms
-    clock_resolution_ns: float
 
 
 def probe() -> MachineReport:

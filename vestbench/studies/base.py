@@ -16,7 +16,7 @@ from collections.abc import (
     Sequence,
 )
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Protocol, TypeVar
+from typing import Any, Protocol, TypeVar
 
 from vestbench.assertions.estimates import Estimate
 from vestbench.assertions.grammar import Assertion, Quantity
@@ -24,14 +24,10 @@ from vestbench.assertions.judge import AssertionResult
 from vestbench.model.request import Outcome
 from vestbench.model.run import Plan, RunOf
 from vestbench.model.verdict import Verdict
+from vestbench.report.sheet import Part, Text
 from vestbench.stats.decision import MedianSummary
 from vestbench.studies.parts.groups import Group, groups_of
 from vestbench.studies.parts.settling import Settling
-
-if TYPE_CHECKING:
-    from rich.text import Text
-
-    from vestbench.report.sheet import Sheet
 
 P_contra = TypeVar("P_contra", bound=Plan, contravariant=True)
 
@@ -66,6 +62,15 @@ class Sides:
             if name in found:
                 found[name].append(outcome.latency_ms)
         return found
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Findings:
+    """What a study says of a run; each may be made while it is read, once."""
+
+    headline: Iterable[Text]  # the verdict in a few lines
+    parts: Iterable[Part]  # tables, notes and pictures
+    warnings: Iterable[str]  # what is unusual about the run
 
 
 class Study(Protocol[P_contra]):
@@ -134,8 +139,5 @@ class Study(Protocol[P_contra]):
     def joined(self, plan: P_contra, outcomes: Sequence[Verdict]) -> Verdict:
         """Return what several outcomes of `accepted` make together."""
 
-    def headline(self, run: RunOf[P_contra]) -> Sequence[Text]:
-        """Return the verdict in a few lines, with which the report begins."""
-
-    def sheet(self, run: RunOf[P_contra], asserted: Sequence[AssertionResult]) -> Sheet:
-        """Return the whole report, with what the plan asserts as it was judged."""
+    def findings(self, run: RunOf[P_contra]) -> Findings:
+        """Return what the report of a run says that not every report says."""

@@ -1,28 +1,30 @@
-"""Any run as it is shown: by its study, with what it asserts judged."""
+"""Any run as it is shown: what its study says, with what every report has."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 from vestbench.model.run import Run
+from vestbench.report.asserted import assertions_table
+from vestbench.report.sheet import GAP, Part, Sheet
 from vestbench.studies.judging import asserted_of
+from vestbench.studies.parts.conditions import conditions_table, ending_lines
 from vestbench.studies.registry import study_of
-
-if TYPE_CHECKING:
-    from rich.console import RenderableType
-
-    from vestbench.report.sheet import Sheet
 
 
 def show_run(run: Run) -> Sheet:
     """Return the whole report of any run."""
-    return study_of(run).sheet(run, asserted_of(run))
+    found, asserted = study_of(run).findings(run), asserted_of(run)
+    return Sheet(
+        headline=(*found.headline, *ending_lines(run)),
+        asserted=assertions_table(asserted) if asserted else None,
+        conditions=conditions_table(run),
+        parts=tuple(found.parts),
+        warnings=tuple(found.warnings),
+    )
 
 
-def show_brief(run: Run) -> RenderableType:
-    """Return the verdict of any run."""
-    from rich.console import Group
-
-    from vestbench.studies.parts.asserted import asserted_part
-
-    return Group(*study_of(run).headline(run), *asserted_part(asserted_of(run)))
+def show_brief(run: Run) -> list[Part]:
+    """Return the verdict of any run, for which no table is made."""
+    parts: list[Part] = [*study_of(run).findings(run).headline, *ending_lines(run)]
+    if asserted := asserted_of(run):
+        parts += [GAP, assertions_table(asserted)]
+    return parts

@@ -16,7 +16,7 @@ import tomli_w
 from rich.cells import cell_len
 
 from tests.support.paths import DATA
-from tests.support.printed import assert_whole, rendered, written
+from tests.support.printed import assert_whole, rendered, sketched, written
 from tests.support.records import (
     CONCLUSION,
     CONDITIONS,
@@ -29,18 +29,19 @@ from tests.support.records import (
     warm_up_run,
 )
 from tests.support.studies import conditioned
+from vestbench.cli.config import settings_table
 from vestbench.config import resolve
 from vestbench.errors import InvalidRunError
 from vestbench.model.columns import COLUMNS
 from vestbench.model.request import FailureKind, Outcome, Role, Sample
 from vestbench.model.run import Run
 from vestbench.model.strategy import UNPOOLED
-from vestbench.report.settings import settings_table
 from vestbench.report.units import interval, ms, percent, plain, plural
+from vestbench.report.waterfall import Waterfall
 from vestbench.stats.decision import Interval
 from vestbench.studies.document import document, summary_of
 from vestbench.studies.parts.groups import Group, metric
-from vestbench.studies.parts.waterfall import Waterfall
+from vestbench.studies.parts.waterfall import phase_rows
 from vestbench.studies.registry import load_run
 from vestbench.studies.shown import show_brief, show_run
 from vestbench.studies.starts.experiment import NOT_WARMED, WARMED
@@ -503,7 +504,7 @@ def test_settings_are_shown_with_their_source(tmp_path: Path) -> None:
         {"venue": "vest"}, environment={}, folder=tmp_path, home=tmp_path
     )
 
-    text = written(settings_table(settings.values.values()), 120)
+    text = written([settings_table(settings.values.values())], 120)
 
     assert re.search(r"venue +vest +--venue +--venue +VESTBENCH_VENUE", text)
     assert re.search(r"pool\.max_idle +2 +default +--pool-max-idle", text)
@@ -585,15 +586,15 @@ def test_hostile_settings_are_shown_safely(tmp_path: Path) -> None:
         {"venue": HOSTILE}, environment={}, folder=tmp_path, home=tmp_path
     )
 
-    text = written(settings_table(settings.values.values()), 120)
+    text = written([settings_table(settings.values.values())], 120)
 
     assert text.replace("\n", "").isprintable()
     assert "…" not in text
 
 
 def test_plain_keeps_words_of_any_script() -> None:
-    assert plain("Zürich 東京 ✓").plain == "Zürich 東京 ✓"
-    assert plain("a\x1b[0mb\tc").plain == "a�[0mb�c"
+    assert plain("Zürich 東京 ✓") == "Zürich 東京 ✓"
+    assert plain("a\x1b[0mb\tc") == "a�[0mb�c"
 
 
 # --- numbers -------------------------------------------------------------------------
@@ -668,13 +669,17 @@ def group(name: str, **durations: float) -> Group:
     return Group(name=name, metrics=(whole, *found), failures=0)
 
 
+def drawn(groups: tuple[Group, ...], width: int, *, merged: bool = False) -> str:
+    return sketched(Waterfall(phase_rows(groups, merged=merged)), width)
+
+
 def bars(
-    groups: tuple[Group, ...], width: int, **options: Any
+    groups: tuple[Group, ...], width: int, *, merged: bool = False
 ) -> dict[str, tuple[float, float]]:
     """Return where each bar starts and how long it is, in cells, by group and phase."""
     found: dict[str, tuple[float, float]] = {}
     label = ""
-    for line in written(Waterfall(groups, **options), width).splitlines()[1:]:
+    for line in drawn(groups, width, merged=merged).splitlines()[1:]:
         label = line[:11].strip() or label
         phase, bar = line[12:23].strip(), line[24 : width - 11]
         cells = bar.strip()
@@ -721,7 +726,7 @@ def test_bars_are_to_one_scale(width: int) -> None:
 
 
 def test_the_scale_ends_at_the_longest_request() -> None:
-    text = written(Waterfall((group("cold", **COLD), group("subsequent", **WARM))), 80)
+    text = drawn((group("cold", **COLD), group("subsequent", **WARM)), 80)
 
     head = text.splitlines()[0]
     assert head.split() == ["0", "121.1", "ms"]
@@ -741,7 +746,7 @@ def test_a_group_without_samples_has_no_bar() -> None:
         name="cold", metrics=(metric("latency", [float("inf")], 0.95),), failures=1
     )
 
-    text = written(Waterfall((failed, group("subsequent", **WARM))), 80)
+    text = drawn((failed, group("subsequent", **WARM)), 80)
 
     assert "cold" not in text
     assert "subsequent" in text

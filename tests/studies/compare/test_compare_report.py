@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 from rich.cells import cell_len
 
 from tests.support.paths import DATA
-from tests.support.printed import assert_whole, rendered, written
+from tests.support.printed import assert_whole, rendered, sketched, written
 from tests.support.records import (
     CONCLUSION,
     CONDITIONS,
@@ -31,11 +31,11 @@ from tests.support.studies import compare_of
 from vestbench.errors import InvalidRunError
 from vestbench.model.request import FailureKind, Outcome, Role, Sample
 from vestbench.model.run import Run
+from vestbench.report import distribution as pictures
+from vestbench.report.distribution import Distributions
 from vestbench.stats.quantiles import histogram
 from vestbench.studies.compare.sheet import progress_text
 from vestbench.studies.document import document, summary_of
-from vestbench.studies.parts import distribution as pictures
-from vestbench.studies.parts.distribution import Distributions
 from vestbench.studies.registry import load_run
 from vestbench.studies.shown import show_brief, show_run
 
@@ -620,7 +620,7 @@ def drawn(
 
     with monkeypatch.context() as patch:
         patch.setattr(pictures, "histogram", counting)
-        text = written(Distributions(latencies), width)
+        text = sketched(Distributions(latencies), width)
     return text.splitlines(), counts
 
 
@@ -766,7 +766,7 @@ def test_equal_values_have_one_full_bar(monkeypatch: pytest.MonkeyPatch) -> None
 
 
 def test_without_any_answer_there_is_no_picture() -> None:
-    assert written(Distributions({"a": [float("inf")], "b": []})).strip() == ""
+    assert sketched(Distributions({"a": [float("inf")], "b": []})).strip() == ""
     assert "Latency, one axis" not in rendered(empty_run())
 
 

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-from io import StringIO
 from math import inf
 
-from rich.console import Console
-
+from tests.support.printed import written
 from tests.support.records import failure, sample
 from tests.support.starts import STEPS, connect_run, rounds, start
 from tests.support.studies import connect_of
@@ -22,10 +20,7 @@ from vestbench.studies.starts.summary import (
 
 
 def shown(run: Run, *, brief: bool = False) -> str:
-    file = StringIO()
-    console = Console(file=file, width=200)
-    console.print((show_brief if brief else show_run)(run))
-    return file.getvalue()
+    return written((show_brief if brief else show_run)(run), 200)
 
 
 def first(summary: ConnectSummary) -> StepSummary:

@@ -9,18 +9,17 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 
 from vestbench.model.columns import COLUMNS
+from vestbench.report.distribution import axis_of
 from vestbench.report.html.axis import Scale
 from vestbench.report.html.markup import Markup, tag
 from vestbench.report.units import ms, plural
+from vestbench.report.waterfall import PhaseRows, longest
 from vestbench.stats.quantiles import histogram, quantile
-from vestbench.studies.parts.distribution import axis_of
 
 _ROW = 20.0
 _VALUE_ROOM = 78.0  # for "102.1 ms" behind a bar, in a wide font
 _BAR_PX = 6.0  # width of a bar of a histogram, about
 _HEIGHT = 44.0  # of its highest bar
-
-Rows = Sequence[tuple[str, Sequence[tuple[str, float]]]]
 
 
 def picture(
@@ -83,9 +82,9 @@ def time_axis(scale: Scale, top: float, bottom: float, most: int) -> Iterator[Ma
         yield words(x, bottom + 14, f"{value:g}{unit}", "muted", "middle")
 
 
-def waterfall(rows: Rows, width: float, conditions: str) -> Markup | None:
+def waterfall(rows: PhaseRows, width: float, conditions: str) -> Markup | None:
     """Draw each phase where it starts, as long as it takes; None without a request."""
-    whole = max((sum(d for _, d in phases) for _, phases in rows), default=0.0)
+    whole = longest(rows)
     if whole <= 0:
         return None
     left = 110.0 if width > 500 else 82.0

@@ -12,12 +12,12 @@ from collections.abc import Callable, Iterator, Sequence
 from functools import cache
 from pathlib import Path
 
-from rich.text import Text
-
 from vestbench.assertions.judge import AssertionResult
 from vestbench.model.columns import COLUMNS
 from vestbench.model.run import Run
 from vestbench.model.verdict import Verdict
+from vestbench.report.asserted import assertions_table
+from vestbench.report.distribution import Distributions
 from vestbench.report.html.charts import distributions, waterfall
 from vestbench.report.html.markup import Markup, join, tag
 from vestbench.report.html.settling import said, settling
@@ -27,13 +27,11 @@ from vestbench.report.html.tables import (
     shown_parts,
     shown_table,
 )
-from vestbench.report.sheet import Sheet
-from vestbench.studies.parts.asserted import assertions_table
+from vestbench.report.sheet import Sheet, Text
 from vestbench.studies.parts.conditions import label
-from vestbench.studies.parts.distribution import Distributions
 from vestbench.studies.parts.route import is_relayed
 from vestbench.studies.parts.settling import Settling
-from vestbench.studies.parts.waterfall import Waterfall
+from vestbench.studies.parts.waterfall import phase_rows
 from vestbench.studies.registry import study_of
 
 _WIDE, _NARROW = 720.0, 320.0  # of pictures, in pixels
@@ -154,7 +152,7 @@ def _section(heading: str, *content: Markup | Iterator[Markup | None]) -> Markup
 def _pictures(run: Run, conditions: str) -> Iterator[Markup]:
     study = study_of(run)
     groups = study.sides(run).groups(run.plan.confidence)
-    rows = Waterfall(groups, merged=is_relayed(run)).rows()
+    rows = phase_rows(groups, merged=is_relayed(run))
     figure = _figure(
         lambda width: waterfall(rows, width, conditions), _legend(), conditions
     )

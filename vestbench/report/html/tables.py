@@ -5,23 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import islice
 
-from rich.console import RenderableType
-from rich.table import Table
-from rich.text import Text
-
 from vestbench.model.columns import COLUMNS, Column
 from vestbench.model.request import Outcome
 from vestbench.model.run import Run
 from vestbench.report.html.markup import Markup, join, tag
 from vestbench.report.requests import in_order
-from vestbench.report.sheet import (
-    CaptionedTable,
-    TableRow,
-    heads_of,
-    lines_of,
-    pieces,
-    rows_of,
-)
+from vestbench.report.sheet import Part, Row, Table, Text
 
 # A page of more is slow to open and to scroll.
 MOST_ROWS = 1000
@@ -36,49 +25,46 @@ def inline(text: Text) -> Markup:
     """Return a text with what its style means."""
     return join(
         tag("span", words, class_=kind) if (kind := _kind(words, style)) else words
-        for words, style in pieces(text)
+        for words, style in text.pieces
     )
 
 
-def _kind(words: str, style: frozenset[str]) -> str:
-    kinds = [kind for word, kind in _MEANINGS.items() if word in style]
+def _kind(words: str, style: str) -> str:
+    kinds = [kind for word, kind in _MEANINGS.items() if word in style.split()]
     if kinds and len(words) <= _SHORT:  # a figure keeps its unit
         kinds.append("short")
     return " ".join(kinds)
 
 
-def shown_parts(
-    parts: Sequence[RenderableType], conditions: str
-) -> Iterator[Markup | None]:
+def shown_parts(parts: Sequence[Part], conditions: str) -> Iterator[Markup]:
     """Yield the tables and texts among `parts`; pictures are drawn elsewhere."""
-    for part in lines_of(parts):
+    for part in parts:
         if isinstance(part, Table):
             yield shown_table(part, conditions)
-        elif isinstance(part, Text):
+        elif isinstance(part, Text) and part.pieces:
             yield tag("p", inline(part), class_="note")
 
 
 def shown_table(table: Table, conditions: str) -> Markup:
     """Return a table whose caption says where its figures hold."""
-    heads = heads_of(table)
-    numbers = [is_number for _, is_number in heads]
-    about = table.about if isinstance(table, CaptionedTable) else ""
-    head = None
-    if table.show_header:
+    head = kind = None
+    if table.layout == "facts":
+        kind = "facts"
+    else:
         cells = (
-            tag("th", inline(text), scope="col", class_=_side(number))
-            for text, number in heads
+            tag("th", column.heading, scope="col", class_=_side(column.is_number))
+            for column in table.columns
         )
         head = tag("thead", tag("tr", cells))
+    numbers = [column.is_number for column in table.columns]
     sections: list[list[Markup]] = [[]]
-    for row in rows_of(table):
+    for row in table.rows:
         sections[-1].append(_row(row, numbers))
         if row.ends_section:
             sections.append([])
     bodies = [tag("tbody", rows) for rows in sections if rows]
-    kind = None if table.show_header else "facts"
-    caption = _caption(about, conditions)
-    return scrolling(about, tag("table", caption, head, bodies, class_=kind))
+    caption = _caption(table.about, conditions)
+    return scrolling(table.about, tag("table", caption, head, bodies, class_=kind))
 
 
 def _caption(about: str, conditions: str) -> Markup:
@@ -93,7 +79,7 @@ def scrolling(about: str, table: Markup) -> Markup:
     )
 
 
-def _row(row: TableRow, numbers: Sequence[bool]) -> Markup:
+def _row(row: Row, numbers: Sequence[bool]) -> Markup:
     name = row.cells[0]
     depth = (len(name.plain) - len(name.plain.lstrip())) // 2
     kind = f"deep{min(depth, 2)}" if depth else None
@@ -109,7 +95,7 @@ def _row(row: TableRow, numbers: Sequence[bool]) -> Markup:
 
 def _length(cell: Text) -> str | None:
     """Return the class of a text that is better not broken."""
-    return "short" if len(cell) <= _SHORT else None
+    return "short" if len(cell.plain) <= _SHORT else None
 
 
 def _side(is_number: bool) -> str | None:

@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from typing import Any
 
-from rich import box
-from rich.console import RenderableType
-from rich.table import Table
-from rich.text import Text
-
-from vestbench.assertions.judge import AssertionResult
 from vestbench.model.columns import COLUMNS
 from vestbench.model.strategy import find_strategy
 from vestbench.model.verdict import Reason
-from vestbench.report.sheet import ACCEPTANCE_STYLES, CaptionedTable, Figure, Sheet
+from vestbench.report.sheet import (
+    ACCEPTANCE_STYLES,
+    GAP,
+    Cell,
+    Figure,
+    Part,
+    Table,
+    Text,
+    numbers,
+)
 from vestbench.report.units import (
     ABSENT,
     fixed,
@@ -28,67 +31,54 @@ from vestbench.report.units import (
     quantile_bound,
     quantile_cell,
 )
+from vestbench.report.waterfall import Waterfall
 from vestbench.stats.decision import MedianSummary
 from vestbench.stats.evidence import CONFIDENCE_THRESHOLDS, projected_rounds
+from vestbench.studies.base import Findings
 from vestbench.studies.bench.plan import BenchRun
 from vestbench.studies.bench.summary import BenchSummary, summarise_bench
-from vestbench.studies.parts.asserted import asserted_part
 from vestbench.studies.parts.breakdown import Breakdown
 from vestbench.studies.parts.building import build_line
-from vestbench.studies.parts.conditions import (
-    conditions_table,
-    ending_lines,
-    failures_table,
-)
-from vestbench.studies.parts.footnotes import no_phases_note, quantile_notes
+from vestbench.studies.parts.failures import failures_parts
+from vestbench.studies.parts.footnotes import dim, no_phases_note, quantile_notes
 from vestbench.studies.parts.groups import Metric
 from vestbench.studies.parts.headline import saving_line
 from vestbench.studies.parts.kernel import kernel_lines
 from vestbench.studies.parts.route import is_relayed
 from vestbench.studies.parts.warnings import bench_warnings
-from vestbench.studies.parts.waterfall import Waterfall
+from vestbench.studies.parts.waterfall import phase_rows
 
 
-def bench_report(run: BenchRun, asserted: Sequence[AssertionResult]) -> Sheet:
-    """Return the whole report of a bench run."""
+def bench_findings(run: BenchRun) -> Findings:
+    """Return what the report of a bench run says."""
     summary = summarise_bench(run)
-    parts: list[RenderableType] = [
-        _reuse_line(run, summary),
-        _groups_table(run, summary),
-        *(Text(note, style="dim") for note in _footnotes(run, summary)),
-    ]
-    saving = _saving_table(run, summary)
-    if saving is not None:
-        parts.append(saving)
-    failures = failures_table(run)
-    if failures is not None:
-        parts += ["", failures]
-    groups = (summary.cold, summary.subsequent)
-    if any(group.metric("client") for group in groups):
-        picture = Waterfall(groups, merged=is_relayed(run))
-        parts += ["", Figure("Median request by phase, to scale", picture)]
-    parts += ["", build_line(run)]
-    if summary.kernel is not None:
-        parts += ["", *kernel_lines(summary.kernel, run.plan.confidence)]
-    return Sheet(
-        headline=bench_headline(run),
-        asserted=tuple(asserted_part(asserted)),
-        conditions=conditions_table(run),
-        parts=tuple(parts),
-        warnings=tuple(bench_warnings(run, summary)),
+    return Findings(
+        headline=_headline(run, summary),
+        parts=_parts(run, summary),
+        warnings=bench_warnings(run, summary),
     )
 
 
-def bench_headline(run: BenchRun) -> tuple[Text, ...]:
-    """Return the verdict of a bench run."""
-    return tuple(_headline(run, summarise_bench(run)))
+def _parts(run: BenchRun, summary: BenchSummary) -> Iterator[Part]:
+    yield _reuse_line(run, summary)
+    yield _groups_table(run, summary)
+    yield from dim(_footnotes(run, summary))
+    yield from _saving_table(run, summary)
+    yield from failures_parts(run)
+    rows = phase_rows((summary.cold, summary.subsequent), merged=is_relayed(run))
+    if rows:
+        yield from (GAP, Figure("Median request by phase, to scale", Waterfall(rows)))
+    yield from (GAP, build_line(run))
+    if summary.kernel is not None:
+        yield GAP
+        yield from kernel_lines(summary.kernel, run.plan.confidence)
 
 
 def _headline(run: BenchRun, summary: BenchSummary) -> Iterator[Text]:
     """Say in a sentence what was found, and in another whether it suffices."""
     saving = summary.saving
     if saving is None:
-        yield Text("No saving: ", "bold").append(_no_saving(run, summary), "not bold")
+        yield Text("No saving: ", "bold").append(_no_saving(run, summary))
     else:
         yield saving_line(
             run,
@@ -102,17 +92,15 @@ def _headline(run: BenchRun, summary: BenchSummary) -> Iterator[Text]:
             yield _share_line(summary, summary.percent)
     if summary.acceptance is not None:
         yield _acceptance_line(run, summary)
-    yield from ending_lines(run)
 
 
 def _share_line(summary: BenchSummary, share: MedianSummary) -> Text:
     trips = summary.round_trips
-    cold = f"{median_of(share)} % {interval(share.interval)} of a cold request"
-    line = Text(f"  or {cold}", "dim")
+    said = f"  or {median_of(share)} % {interval(share.interval)} of a cold request"
     if trips is not None and is_far(summary.rtt_ms):
-        line.append(f", {median_of(trips, 2)} {interval(trips.interval, 2)}")
-        line.append(" round trips")
-    return line
+        ends = interval(trips.interval, 2)
+        said += f", {median_of(trips, 2)} {ends} round trips"
+    return Text(said, "dim")
 
 
 def _no_saving(run: BenchRun, summary: BenchSummary) -> str:
@@ -221,26 +209,23 @@ def _reuse_line(run: BenchRun, summary: BenchSummary) -> Text:
 
 def _groups_table(run: BenchRun, summary: BenchSummary) -> Table:
     """Return cold against subsequent: latency, phases, the client's own time."""
-    about = "Latency and phases, cold against subsequent"
-    table = CaptionedTable(about, box=box.SIMPLE_HEAD, padding=(0, 1), pad_edge=False)
-    table.add_column("ms", no_wrap=True)
     level = f"{100 * run.plan.confidence:g} %"
-    for heading in ("n", f"p50 [{level} CI]", "p90", "p99", "min", "max"):
-        table.add_column(heading, justify="right", no_wrap=True)
+    figures = numbers("n", f"p50 [{level} CI]", "p90", "p99", "min", "max")
+    table = Table("Latency and phases, cold against subsequent", ["ms", *figures])
     merged = is_relayed(run)
     for group in (summary.cold, summary.subsequent):
-        head = Text(group.name, style="bold")
+        head = Text(group.name, "bold")
         if not group.metrics:
             table.add_row(head, "0", *[ABSENT] * 5)
         else:
             table.add_row(head)
         for metric in group.metrics:
             table.add_row(*_metric_row(metric, merged=merged))
-        table.add_section()
+        table.end_section()
     return table
 
 
-def _metric_row(metric: Metric, *, merged: bool) -> list[RenderableType]:
+def _metric_row(metric: Metric, *, merged: bool) -> list[Cell]:
     name = metric.name
     if merged and name in COLUMNS.shaken:
         name += " *"
@@ -281,16 +266,14 @@ def _opening_rows(
         yield f"{words} *", sum(closure.part(name) or 0.0 for name in shaken)
 
 
-def _saving_table(run: BenchRun, summary: BenchSummary) -> Table | None:
-    """Return the saving, what it is made of, and what the route lets one expect."""
-    closure, saving = summary.closure, summary.saving
-    if closure is None or saving is None:
-        return None
-    about = "The saving and what it is made of"
-    table = CaptionedTable(about, box=box.SIMPLE_HEAD, padding=(0, 1), pad_edge=False)
-    table.add_column("the saving and what it is made of", no_wrap=True)
-    for heading in ("ms", "share", "round trips"):
-        table.add_column(heading, justify="right", no_wrap=True)
+def _saving_table(run: BenchRun, summary: BenchSummary) -> Iterator[Table]:
+    """Yield the saving, what it is made of, and what the route lets one expect."""
+    closure = summary.closure
+    if closure is None or summary.saving is None:
+        return
+    what = "the saving and what it is made of"
+    figures = numbers("ms", "share", "round trips")
+    table = Table(what.capitalize(), [what, *figures])
 
     def row(name: str, value: float | None, style: str = "") -> None:
         if value is None:
@@ -311,9 +294,9 @@ def _saving_table(run: BenchRun, summary: BenchSummary) -> Table | None:
         if column.title not in COLUMNS.opening:
             row(f"    {column.title}", closure.part(column.title), "dim")
     if closure.expected is not None:
-        table.add_section()
+        table.end_section()
         trips = plural(1 + closure.tls_round_trips, "round trip")
         row(f"expected from the route: {trips}", closure.expected)
         row("  handshake CPU on top", closure.handshake_cpu)
         row("  computing on top, not separable", closure.beyond_round_trips)
-    return table
+    yield table

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from statistics import median
-from typing import TYPE_CHECKING
 
 from vestbench.assertions.estimates import Estimate, in_unit, invalid, of_median
 from vestbench.assertions.grammar import Assertion, Unit
@@ -14,7 +13,7 @@ from vestbench.model.run import Run
 from vestbench.model.strategy import find_strategy
 from vestbench.model.verdict import Reason, Verdict
 from vestbench.stats.evidence import MIN_ROUNDS
-from vestbench.studies.base import Saving, Sides, Study
+from vestbench.studies.base import Findings, Saving, Sides, Study
 from vestbench.studies.bench.plan import BenchPlan, BenchRun
 from vestbench.studies.bench.summary import (
     BenchSummary,
@@ -25,11 +24,6 @@ from vestbench.studies.parts.groups import fails_too_often, side_of
 from vestbench.studies.parts.quantities import of_count
 from vestbench.studies.parts.settling import Settling, settled
 from vestbench.studies.parts.study import Common, all_outcomes, check_whole
-
-if TYPE_CHECKING:
-    from rich.text import Text
-
-    from vestbench.report.sheet import Sheet
 
 _GROUPS = ("cold", "subsequent")
 
@@ -140,15 +134,10 @@ class _Bench(Common[BenchPlan]):
             ),
         )
 
-    def headline(self, run: BenchRun) -> Sequence[Text]:
-        from vestbench.studies.bench.sheet import bench_headline
+    def findings(self, run: BenchRun) -> Findings:
+        from vestbench.studies.bench.sheet import bench_findings
 
-        return bench_headline(run)
-
-    def sheet(self, run: BenchRun, asserted: Sequence[AssertionResult]) -> Sheet:
-        from vestbench.studies.bench.sheet import bench_report
-
-        return bench_report(run, asserted)
+        return bench_findings(run)
 
 
 STUDY: Study[BenchPlan] = _Bench()

@@ -2,25 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from math import inf, isfinite
 
-from rich import box
-from rich.console import RenderableType
-from rich.table import Table
-from rich.text import Text
-
-from vestbench.assertions.judge import AssertionResult
 from vestbench.model.columns import COLUMNS
 from vestbench.model.strategy import find_strategy
 from vestbench.model.verdict import Verdict
-from vestbench.report.sheet import ACCEPTANCE_STYLES, CaptionedTable, Figure, Sheet
-from vestbench.report.stacks import (
-    NOT_SEPARABLE,
-    is_several,
-    strategies_table,
-    unhonoured_of,
-    unhonoured_table,
+from vestbench.report.distribution import Distributions
+from vestbench.report.sheet import (
+    ACCEPTANCE_STYLES,
+    GAP,
+    Cell,
+    Figure,
+    Part,
+    Table,
+    Text,
+    numbers,
 )
 from vestbench.report.units import (
     ABSENT,
@@ -30,30 +27,25 @@ from vestbench.report.units import (
     median_of,
     ms,
     odds,
-    plain,
     plural,
     quantile_bound,
     quantile_cell,
 )
+from vestbench.studies.base import Findings
 from vestbench.studies.compare.plan import CompareRun
 from vestbench.studies.compare.reasons import explanation
 from vestbench.studies.compare.rounds import rounds_of
+from vestbench.studies.compare.stacks_sheet import is_several, stacks_parts
 from vestbench.studies.compare.summary import (
     ArmSummary,
     CompareSummary,
     PairSummary,
     summarise_compare,
 )
-from vestbench.studies.parts.asserted import asserted_part
 from vestbench.studies.parts.breakdown import Breakdown
 from vestbench.studies.parts.building import build_line
-from vestbench.studies.parts.conditions import (
-    conditions_table,
-    ending_lines,
-    failures_table,
-)
-from vestbench.studies.parts.distribution import Distributions
-from vestbench.studies.parts.footnotes import no_phases_note, quantile_notes
+from vestbench.studies.parts.failures import failures_parts
+from vestbench.studies.parts.footnotes import dim, no_phases_note, quantile_notes
 from vestbench.studies.parts.route import is_relayed
 from vestbench.studies.parts.warnings import compare_warnings
 
@@ -64,60 +56,37 @@ _PHYSICAL = {
 }
 
 
-def compare_report(run: CompareRun, asserted: Sequence[AssertionResult]) -> Sheet:
-    """Return the whole report of a comparison."""
+def compare_findings(run: CompareRun) -> Findings:
+    """Return what the report of a comparison says."""
     summary = summarise_compare(run)
-    parts: list[RenderableType] = [
-        _roles(summary),
-        _arms_table(run, summary),
-        *(Text(note, style="dim") for note in _footnotes(run, summary)),
-    ]
+    return Findings(
+        headline=_headlines(run, summary),
+        parts=_parts(run, summary),
+        warnings=compare_warnings(run, summary),
+    )
+
+
+def _parts(run: CompareRun, summary: CompareSummary) -> Iterator[Part]:
+    yield _roles(summary)
+    yield _arms_table(run, summary)
+    yield from dim(_footnotes(run, summary))
     answered = any(arm.answered for arm in summary.arms)
     if is_several(run):
-        parts += ["", *_stacks(run, summary)]
+        yield GAP
+        yield from stacks_parts(run, summary)
     elif answered:
         for pair in summary.pairs:
-            parts += ["", _phases_table(run, summary, pair)]
-    failures = failures_table(run, by_arm=True)
-    if failures is not None:
-        parts += ["", failures]
+            yield from (GAP, _phases_table(run, summary, pair))
+    yield from failures_parts(run, by_arm=True)
     if answered and not is_several(run):
-        parts += ["", Figure("Latency, one axis", _picture(run, summary))]
-    parts += ["", build_line(run)]
-    return Sheet(
-        headline=compare_headline(run),
-        asserted=tuple(asserted_part(asserted)),
-        conditions=conditions_table(run),
-        parts=tuple(parts),
-        warnings=tuple(compare_warnings(run, summary)),
-    )
-
-
-def _stacks(run: CompareRun, summary: CompareSummary) -> Iterator[RenderableType]:
-    yield strategies_table(run, summary)
-    note = (
-        "saved: against the control of the same stack; latencies of different stacks "
-        "are not comparable"
-    )
-    yield Text(note, style="dim")
-    if any(arm.answered and arm.network is None for arm in summary.arms):
-        note = f"{NOT_SEPARABLE}: the stack shows only the whole call"
-        yield Text(note, style="dim")
-    unhonoured = unhonoured_of(run)
-    if unhonoured:
-        yield ""
-        yield unhonoured_table(unhonoured)
+        yield from (GAP, Figure("Latency, one axis", _picture(run, summary)))
+    yield from (GAP, build_line(run))
 
 
 def _target_text(summary: CompareSummary) -> str:
     """Return the saving asked for: `≥ 50 ms`, `≥ 30 %`."""
     unit = "%" if summary.percent_target else "ms"
     return f"≥ {summary.target:.4g} {unit}"
-
-
-def compare_headline(run: CompareRun) -> tuple[Text, ...]:
-    """Return the verdicts of a comparison."""
-    return tuple(_headlines(run, summarise_compare(run)))
 
 
 def _headlines(run: CompareRun, summary: CompareSummary) -> Iterator[Text]:
@@ -129,14 +98,13 @@ def _headlines(run: CompareRun, summary: CompareSummary) -> Iterator[Text]:
         yield line.append(
             str(summary.acceptance), ACCEPTANCE_STYLES[summary.acceptance]
         )
-    yield from ending_lines(run)
 
 
 def _sentence(
     run: CompareRun, summary: CompareSummary, pair: PairSummary
 ) -> Iterator[Text]:
     level = f"{100 * pair.confidence:g} % CI"
-    line = plain(pair.candidate)
+    line = Text(pair.candidate)
     invalid = pair.acceptance is Verdict.INVALID
     known = isfinite(pair.saving.median_lo) or isfinite(pair.saving.median_hi)
     # No figure from one round is called a saving.
@@ -153,7 +121,7 @@ def _sentence(
     yield line.append(f" after {plural(pair.rounds, 'round')}")
     reason = explanation(run, summary, pair)
     if reason:
-        yield Text("  ").append_text(plain(reason))
+        yield Text(f"  {reason}")
     if not stated:
         return
     detail = f"  {median_of(pair.percent)} % {interval(pair.percent.interval)} saved"
@@ -170,39 +138,29 @@ def _sentence(
 def _roles(summary: CompareSummary) -> Text:
     if len({pair.control for pair in summary.pairs}) > 1:
         return Text("Each candidate is compared with the control of its own stack")
-    names = ", ".join(plain(pair.candidate).plain for pair in summary.pairs)
+    names = ", ".join(pair.candidate for pair in summary.pairs)
     role = "candidate is" if len(summary.pairs) == 1 else "candidates are"
-    line = Text("The control is ").append(plain(summary.control).plain, "bold")
+    line = Text("The control is ").append(summary.control, "bold")
     return line.append(f", the {role} ").append(names, "bold")
 
 
 def _arms_table(run: CompareRun, summary: CompareSummary) -> Table:
     """Return the arms: what they took, and whether they were what they are called."""
-    # Two blanks between columns: with three, long runs do not fit into 80 columns.
-    about = "The arms: latency, failures and proof of reuse"
-    table = CaptionedTable(
-        about, box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0), pad_edge=False
-    )
-    table.add_column("arm, ms", overflow="fold")
     level = f"{100 * run.plan.confidence:g} %"
-    for heading in ("n", f"p50 [{level} CI]", "p90", "p99"):
-        table.add_column(heading, justify="right", no_wrap=True)
-    for heading in ("failed", "opened"):
-        table.add_column(heading, justify="right", no_wrap=True)
-    table.add_column("reused")
+    figures = numbers("n", f"p50 [{level} CI]", "p90", "p99", "failed", "opened")
+    about = "The arms: latency, failures and proof of reuse"
+    table = Table(about, ["arm, ms", *figures, "reused"], layout="tight")
     for arm in summary.arms:
-        label = plain(arm.label)
-        label.stylize("bold")
-        table.add_row(label, *_arm_cells(arm))
+        table.add_row(Text().append(arm.label, "bold"), *_arm_cells(arm))
     return table
 
 
-def _arm_cells(arm: ArmSummary) -> list[RenderableType]:
+def _arm_cells(arm: ArmSummary) -> list[Cell]:
     found = arm.group.metric("latency")
     style = "green" if arm.valid else "bold red"
     reused = Text(f"{arm.reused} of {arm.answered}", style)
     if arm.resumed and not arm.reused:
-        reused.append(f", {arm.resumed} resumed")
+        reused.append(f", {arm.resumed} resumed", style)
     if found is None:
         return ["0", ABSENT, ABSENT, ABSENT, "0", "0", reused]
     return [
@@ -229,11 +187,9 @@ def _footnotes(run: CompareRun, summary: CompareSummary) -> Iterator[str]:
 
 def _phases_table(run: CompareRun, summary: CompareSummary, pair: PairSummary) -> Table:
     """Return the median of each phase in both arms, and what the saving is made of."""
-    about = f"The saving by phase, {plain(pair.candidate).plain} against the control"
-    table = CaptionedTable(about, box=box.SIMPLE_HEAD, padding=(0, 1), pad_edge=False)
-    table.add_column("median, ms")  # wrapped rather than cropped
-    for heading in (pair.control, pair.candidate, "saved", "round trips"):
-        table.add_column(plain(heading), justify="right", no_wrap=True)
+    about = f"The saving by phase, {pair.candidate} against the control"
+    figures = numbers(pair.control, pair.candidate, "saved", "round trips")
+    table = Table(about, ["median, ms", *figures])
     groups = {arm.label: arm.group for arm in summary.arms}
     control, candidate = groups[pair.control], groups[pair.candidate]
     closure = pair.closure
@@ -255,7 +211,7 @@ def _phases_table(run: CompareRun, summary: CompareSummary, pair: PairSummary) -
         table.add_row(name + mark, ms(a), ms(b), *change)
     if closure is None:
         return table
-    table.add_section()
+    table.end_section()
     strategies = {arm.label: arm.strategy for arm in summary.arms}
     ways = (strategies[pair.control], strategies[pair.candidate])
     for name, value, style in _closure_rows(closure, *ways):

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
-from typing import TYPE_CHECKING
 
 from vestbench.assertions.estimates import Estimate, in_unit, invalid, of_median
 from vestbench.assertions.grammar import Assertion, Unit
 from vestbench.assertions.judge import AssertionResult, accepted
 from vestbench.model.request import Outcome
 from vestbench.model.verdict import Reason, Verdict
-from vestbench.studies.base import Saving, Sides, Study
+from vestbench.studies.base import Findings, Saving, Sides, Study
 from vestbench.studies.compare.plan import ComparePlan, CompareRun
 from vestbench.studies.compare.rounds import first_look, rounds_of, target_of
 from vestbench.studies.compare.summary import (
@@ -24,11 +23,6 @@ from vestbench.studies.compare.summary import (
 from vestbench.studies.parts.groups import fails_too_often
 from vestbench.studies.parts.settling import Settling
 from vestbench.studies.parts.study import Common
-
-if TYPE_CHECKING:
-    from rich.text import Text
-
-    from vestbench.report.sheet import Sheet
 
 
 class _Compare(Common[ComparePlan]):
@@ -116,15 +110,10 @@ class _Compare(Common[ComparePlan]):
     def joined(self, plan: ComparePlan, outcomes: Sequence[Verdict]) -> Verdict:
         return overall(outcomes, plan.question)
 
-    def headline(self, run: CompareRun) -> Sequence[Text]:
-        from vestbench.studies.compare.sheet import compare_headline
+    def findings(self, run: CompareRun) -> Findings:
+        from vestbench.studies.compare.sheet import compare_findings
 
-        return compare_headline(run)
-
-    def sheet(self, run: CompareRun, asserted: Sequence[AssertionResult]) -> Sheet:
-        from vestbench.studies.compare.sheet import compare_report
-
-        return compare_report(run, asserted)
+        return compare_findings(run)
 
 
 def _compared(plan: ComparePlan) -> tuple[str, str]:

@@ -5,10 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 from statistics import median
 
-from rich.text import Text
-
 from vestbench.model.run import Run
-from vestbench.report.units import ABSENT, ms, plain
+from vestbench.report.sheet import Text
+from vestbench.report.units import ABSENT, ms
 
 _CLIENT_COSTS = {
     "tls_context_ms": "TLS context",
@@ -35,9 +34,9 @@ def build_line(run: Run) -> Text:
     for stack, costs in run.conditions.clients.items():
         found = [f"{_CLIENT_COSTS[k]} {ms(v)} ms" for k, v in costs.stored().items()]
         if found:
-            parts.append(f"{plain(stack)}: {', '.join(found)}")
+            parts.append(f"{stack}: {', '.join(found)}")
     known = "; ".join(parts) or ABSENT
-    return Text(f"building the client (in no figure above): {known}", style="dim")
+    return Text(f"building the client (in no figure above): {known}", "dim")
 
 
 def _build_parts(run: Run) -> Iterator[str]:
@@ -48,5 +47,5 @@ def _build_parts(run: Run) -> Iterator[str]:
     for owner, taken in zip(owners, builds, strict=True):
         by_stack.setdefault(owner, []).append(taken)
     for owner, found in by_stack.items():
-        of = f" of {plain(owner)}" if owner else ""
+        of = f" of {owner}" if owner else ""
         yield f"client object{of} {ms(median(found))} ms, median of {len(found)}"

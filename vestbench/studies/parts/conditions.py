@@ -5,13 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from statistics import median
 
-from rich.table import Table
-from rich.text import Text
-
-from vestbench.model.request import Failure
 from vestbench.model.run import Conditions, Link, LinkEnd, Orders, Pool, Run
-from vestbench.report.sheet import CaptionedTable
-from vestbench.report.units import ABSENT, ms, plain, plural, quantile_cell
+from vestbench.report.sheet import Cell, Table, Text, facts_table
+from vestbench.report.units import ABSENT, ms, plural, quantile_cell
 from vestbench.stats.quantiles import estimate
 from vestbench.studies.parts.route import is_relayed, round_trip_ms
 
@@ -46,36 +42,25 @@ def ending_lines(run: Run) -> Iterator[Text]:
     """Say so if `run` did not end by itself, and above all if an order was filled."""
     orders = run.conclusion.orders
     if orders is not None and orders.filled:
-        line = Text("FILLED: ", "bold red").append(plural(orders.filled, "order"))
-        yield line.append(" had an effect on the market; look at the account")
+        filled = plural(orders.filled, "order")
+        said = f"FILLED: {filled} had an effect on the market; look at the account"
+        yield Text(said, "bold red")
     if run.interrupted:
         yield Text("Interrupted: this is what was measured until then.", "bold yellow")
     elif run.conclusion.stopped:
-        stopped = plain(run.conclusion.stopped)
-        yield Text("Ended early: ", "bold yellow").append_text(stopped)
+        yield Text(f"Ended early: {run.conclusion.stopped}", "bold yellow")
 
 
 def conditions_table(run: Run) -> Table:
     """Return the conditions of `run`, one a line."""
-    table = CaptionedTable(
-        "Under which this was measured",
-        box=None,
-        show_header=False,
-        padding=(0, 2, 0, 0),
-    )
-    table.add_column(style="dim", no_wrap=True)
-    table.add_column(overflow="fold")
-    for name, value in _rows(run):
-        table.add_row(name, value if isinstance(value, Text) else plain(value))
-    return table
+    return facts_table("Under which this was measured", _rows(run))
 
 
-def _rows(run: Run) -> Iterator[tuple[str, str | Text]]:
+def _rows(run: Run) -> Iterator[tuple[str, Cell]]:
     conditions = run.conditions
-    place = Text.assemble(plain(conditions.venue or ABSENT), "  ")
     style = "bold magenta" if conditions.simulated else "bold"
-    place.append(plain(label(run)).plain, style)
-    yield "venue", place
+    venue = Text(f"{conditions.venue or ABSENT}  ")
+    yield "venue", venue.append(label(run), style)
     url = f"{conditions.method} {conditions.url}"
     yield "request", url.strip() or ABSENT
     yield "client", _client(conditions)
@@ -199,32 +184,3 @@ def _when(run: Run) -> str:
     parts.append(f"seed {run.plan.seed}")
     parts.append(f"vestbench {run.conditions.versions.get('vestbench', '?')}")
     return ", ".join(parts)
-
-
-def failures_table(run: Run, *, by_arm: bool = False) -> Table | None:
-    """Return failures by kind with an example of each, or None without any."""
-    if not run.failures:
-        return None
-    table = CaptionedTable(
-        "Failures",
-        title="Failures",
-        title_justify="left",
-        title_style="bold red",
-        box=None,
-    )
-    headings = ["kind", "count", "after ms", "example"]
-    for heading in ["arm", *headings] if by_arm else headings:
-        table.add_column(
-            heading,
-            justify="right" if heading == "count" else "left",
-            overflow="fold",
-        )
-    groups: dict[tuple[str, str], list[Failure]] = {}
-    for failure in run.failures:
-        arm = failure.slot.arm if by_arm else ""
-        groups.setdefault((arm, str(failure.kind)), []).append(failure)
-    for (arm, kind), found in sorted(groups.items()):
-        after = median(failure.elapsed_ns for failure in found) / 1e6
-        cells = (kind, str(len(found)), ms(after), plain(found[0].detail))
-        table.add_row(*([plain(arm)] if by_arm else []), *cells)
-    return table

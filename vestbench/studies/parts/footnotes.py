@@ -5,14 +5,19 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 
 from vestbench.model.run import Run
-from vestbench.report.units import plain
+from vestbench.report.sheet import Text
 from vestbench.stats.quantiles import QuantileEstimate, samples_needed
+
+
+def dim(notes: Iterable[str]) -> Iterator[Text]:
+    """Yield notes as they stand below a table."""
+    return (Text(note, "dim") for note in notes)
 
 
 def no_phases_note(run: Run) -> Iterator[str]:
     """Say so of a stack that shows no phases."""
     if run.samples and all(sample.wait_ns is None for sample in run.samples):
-        stack = plain(run.conditions.stack or "this stack").plain
+        stack = run.conditions.stack or "this stack"
         yield f"{stack} shows only the whole call: its phases are not known"
 
 

@@ -4,12 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from rich import box
-from rich.console import RenderableType
-from rich.table import Table
-from rich.text import Text
-
-from vestbench.report.sheet import CaptionedTable
+from vestbench.report.sheet import Part, Table, Text, numbers
 from vestbench.report.units import ms, plural, quantile_bound, quantile_cell
 from vestbench.studies.parts.groups import Metric
 from vestbench.studies.parts.kernel_offsets import KernelOffsets
@@ -21,7 +16,7 @@ _ROWS = {
 }
 
 
-def kernel_lines(found: KernelOffsets, confidence: float) -> Iterator[RenderableType]:
+def kernel_lines(found: KernelOffsets, confidence: float) -> Iterator[Part]:
     """Say what was found, and show how it is spread."""
     level = f"{100 * confidence:g} % CI"
     if found.both is None:
@@ -56,11 +51,9 @@ def kernel_lines(found: KernelOffsets, confidence: float) -> Iterator[Renderable
 
 
 def _table(found: KernelOffsets, level: str) -> Table:
-    about = "What this host adds to the wire window"
-    table = CaptionedTable(about, box=box.SIMPLE_HEAD, padding=(0, 1), pad_edge=False)
-    table.add_column("what this host adds, ms", no_wrap=True)
-    for heading in ("n", f"p50 [{level}]", "p90", "p99", "min", "max"):
-        table.add_column(heading, justify="right", no_wrap=True)
+    figures = numbers("n", f"p50 [{level}]", "p90", "p99", "min", "max")
+    columns = ["what this host adds, ms", *figures]
+    table = Table("What this host adds to the wire window", columns)
     for row in (found.before, found.after, found.both):
         if row is not None:
             table.add_row(*_cells(row))

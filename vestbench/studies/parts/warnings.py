@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from vestbench.model.columns import COLUMNS
 from vestbench.model.run import Run
-from vestbench.report.units import ms, plain, plural
+from vestbench.report.units import ms, plural
 from vestbench.studies.compare.plan import CompareRun
 from vestbench.studies.parts.breakdown import Breakdown
 from vestbench.studies.parts.route import is_relayed
@@ -134,8 +134,7 @@ def _pair_warnings(
 
 def notes_of(run: Run) -> Iterator[str]:
     """Return what was noted while the run went on."""
-    for note in run.conclusion.notes or ():
-        yield plain(note).plain
+    yield from run.conclusion.notes or ()
 
 
 def _retransmits_warning(run: Run, count: int) -> Iterator[str]:
@@ -175,7 +174,7 @@ def link_warnings(run: Run, disturbed: int) -> Iterator[str]:
     """Word what went wrong with the emulated link."""
     end = run.conclusion.link
     if end is not None and end.disturbed:
-        yield f"the emulated link was disturbed: {plain(end.disturbed).plain}"
+        yield f"the emulated link was disturbed: {end.disturbed}"
     if disturbed:
         yield (
             f"{plural(disturbed, 'sample')} of {len(run.samples)} met a packet that "
@@ -184,7 +183,7 @@ def link_warnings(run: Run, disturbed: int) -> Iterator[str]:
     if is_relayed(run):
         link = run.conditions.link
         refusals = link.refusals if link is not None else ()
-        why = "; ".join(plain(refusal).plain for refusal in refusals)
+        why = "; ".join(refusals)
         yield (
             "* no packet link on this machine, so the TCP handshake is charged to TLS: "
             f"the totals hold, the split does not ({why}); see vestbench doctor"

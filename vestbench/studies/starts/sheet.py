@@ -2,18 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator
+from itertools import chain
 from math import isfinite
 
-from rich import box
-from rich.console import RenderableType
-from rich.table import Table
-from rich.text import Text
-
-from vestbench.assertions.judge import AssertionResult
 from vestbench.model.run import Run
-from vestbench.report.sheet import CaptionedTable, Sheet
+from vestbench.report.sheet import GAP, Part, Table, Text, numbers
 from vestbench.report.units import (
     ABSENT,
     fixed,
@@ -22,20 +16,15 @@ from vestbench.report.units import (
     median_of,
     ms,
     percent,
-    plain,
     plural,
     quantile_bound,
     quantile_cell,
 )
 from vestbench.stats.decision import MedianSummary
-from vestbench.studies.parts.asserted import asserted_part
+from vestbench.studies.base import Findings
 from vestbench.studies.parts.building import build_line
-from vestbench.studies.parts.conditions import (
-    conditions_table,
-    ending_lines,
-    failures_table,
-)
-from vestbench.studies.parts.footnotes import quantile_notes
+from vestbench.studies.parts.failures import failures_parts
+from vestbench.studies.parts.footnotes import dim, quantile_notes
 from vestbench.studies.parts.groups import Metric, disturbed_samples
 from vestbench.studies.parts.headline import saving_line
 from vestbench.studies.parts.warnings import link_warnings, notes_of
@@ -52,34 +41,25 @@ from vestbench.studies.starts.summary import (
 _TITLES = {"listen-key": "listen key", "cancel": "safe cancel"}
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Findings:
-    """What the report of a run of starts says that no other study's says."""
+def _findings(
+    run: Run, headline: Text, count: Text, table: Table, notes: Iterable[str]
+) -> Findings:
+    """Return what the report of a run of starts says.
 
-    headline: Text
-    count: Text  # how many starts, or first requests, were as they should be
-    table: Table
-    notes: Sequence[str]
-
-    def lines(self, run: Run) -> tuple[Text, ...]:
-        """Return the finding, and how the run ended."""
-        return (self.headline, *ending_lines(run))
-
-    def sheet(self, run: Run, asserted: Sequence[AssertionResult]) -> Sheet:
-        """Return the whole report."""
-        notes = (Text(note, style="dim") for note in self.notes)
-        parts: list[RenderableType] = [self.count, self.table, *notes, ""]
-        failures = failures_table(run)
-        if failures is not None:
-            parts += [failures, ""]
-        parts.append(build_line(run))
-        return Sheet(
-            headline=self.lines(run),
-            asserted=tuple(asserted_part(asserted)),
-            conditions=conditions_table(run),
-            parts=tuple(parts),
-            warnings=(*notes_of(run), *link_warnings(run, disturbed_samples(run))),
-        )
+    Args:
+        run: What was measured.
+        headline: What the warm-up bought.
+        count: How many starts, or first requests, were as they should be.
+        table: Their figures.
+        notes: What stands below the table.
+    """
+    return Findings(
+        headline=[headline],
+        parts=chain[Part](
+            [count, table], dim(notes), failures_parts(run), [GAP, build_line(run)]
+        ),
+        warnings=chain(notes_of(run), link_warnings(run, disturbed_samples(run))),
+    )
 
 
 # --- warmup --------------------------------------------------------------------------
@@ -99,12 +79,9 @@ def warm_up_findings(run: WarmUpRun) -> Findings:
     }
     found = {name: metric for name, metric in rows.items() if metric is not None}
     p90s = [metric.p90 for metric in found.values()]
-    return Findings(
-        headline=headline,
-        count=_reuse_line(summary),
-        table=_requests_table(found, _level(run)),
-        notes=[*quantile_notes(p90s, run.plan.confidence)],
-    )
+    table = _requests_table(found, _level(run))
+    notes = quantile_notes(p90s, run.plan.confidence)
+    return _findings(run, headline, _reuse_line(summary), table, notes)
 
 
 def _level(run: Run) -> str:
@@ -113,26 +90,24 @@ def _level(run: Run) -> str:
 
 def _reuse_line(summary: WarmUpSummary) -> Text:
     measured = summary.warmed.n if summary.warmed else 0
-    good = summary.reused == measured
+    style = "green" if summary.reused == measured else "bold red"
     line = Text(
         f"{summary.reused} of {measured} first requests after a warm-up "
         "reused a connection of it",
-        "green" if good else "bold red",
+        style,
     )
     return line.append(
         f" ({percent(summary.reused, measured)}); "
         f"{plural(summary.warm_up_connections, 'connection')} opened by "
         f"{plural(summary.warm_up_requests, 'warm-up request')}",
-        "default",
+        f"{style} default",  # a page shows all of it in one colour
     )
 
 
 def _requests_table(rows: dict[str, Metric], level: str) -> Table:
+    figures = numbers("n", f"p50 [{level} CI]", "p90", "min", "max")
     about = "The first request, with and without a warm-up"
-    table = CaptionedTable(about, box=box.SIMPLE_HEAD, padding=(0, 1), pad_edge=False)
-    table.add_column("first request, ms", no_wrap=True)
-    for heading in ("n", f"p50 [{level} CI]", "p90", "min", "max"):
-        table.add_column(heading, justify="right", no_wrap=True)
+    table = Table(about, ["first request, ms", *figures])
     for name, found in rows.items():
         table.add_row(
             name,
@@ -155,16 +130,12 @@ def connect_findings(run: ConnectRun) -> Findings:
     headline = Text("No saving: no round has both starts.", "bold")
     if first is not None and first.saving is not None:
         subject = Text("Warming up saves the first request of the start, ")
-        subject.append_text(plain(first.name)).append(", ")
+        subject.append(f"{first.name}, ")
         headline = saving_line(
             run, subject, first.saving, count=first.rounds, unit="round"
         )
-    return Findings(
-        headline=headline,
-        count=_completed_line(run, summary),
-        table=_steps_table(summary, _level(run)),
-        notes=[*_connect_notes(run, summary)],
-    )
+    table, notes = _steps_table(summary, _level(run)), _connect_notes(run, summary)
+    return _findings(run, headline, _completed_line(run, summary), table, notes)
 
 
 def _completed_line(run: ConnectRun, summary: ConnectSummary) -> Text:
@@ -190,28 +161,20 @@ def _completed_line(run: ConnectRun, summary: ConnectSummary) -> Text:
 
 
 def _steps_table(summary: ConnectSummary, level: str) -> Table:
-    table = CaptionedTable(
-        "The start, step by step",
-        box=box.SIMPLE_HEAD,
-        padding=(0, 1, 0, 0),
-        pad_edge=False,
-    )
-    table.add_column("step, ms", overflow="fold")
     saved = f"saved [{level} CI]"
-    for heading in ("without a warm-up", "after one", saved, "round trips", "opened"):
-        table.add_column(heading, justify="right", no_wrap=True)
+    figures = numbers("without a warm-up", "after one", saved, "round trips", "opened")
+    table = Table("The start, step by step", ["step, ms", *figures], layout="tight")
 
     def add_warm_up(name: str, found: Metric | None) -> None:
         table.add_row(name, ABSENT, _cell(found), ABSENT, ABSENT, "")
 
     add_warm_up("warm-up", summary.warm_up)
     for step in summary.steps:
-        name = plain(_TITLES.get(step.name, step.name))
+        name = _TITLES.get(step.name, step.name)
         opened = f"{step.opened[0]} : {step.opened[1]}"
         table.add_row(name, *_cells(step, summary.rtt_ms), opened)
-    table.add_section()
-    name = Text("all steps", "bold")
-    table.add_row(name, *_cells(summary.whole, summary.rtt_ms), "")
+    table.end_section()
+    table.add_row(Text("all steps", "bold"), *_cells(summary.whole, summary.rtt_ms), "")
     add_warm_up("  + warm-up", summary.with_warm_up)
     return table
 

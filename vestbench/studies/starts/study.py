@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
-from typing import TYPE_CHECKING
+from collections.abc import Callable, Iterator
 
 from vestbench.assertions.estimates import Estimate, in_unit, invalid, of_median
 from vestbench.assertions.grammar import OF_REQUESTS, Assertion, Unit
-from vestbench.assertions.judge import AssertionResult
 from vestbench.model.request import Outcome, Role
 from vestbench.stats.evidence import MIN_ROUNDS
-from vestbench.studies.base import Saving, Sides, Study
+from vestbench.studies.base import Findings, Saving, Sides, Study
 from vestbench.studies.bench.study import savings_by_proof, sides_by_proof
 from vestbench.studies.parts.groups import MAX_NOT_REUSED, fails_too_often
 from vestbench.studies.parts.quantities import failures, reused
@@ -30,11 +28,6 @@ from vestbench.studies.starts.summary import (
     summarise_connect,
     summarise_warm_up,
 )
-
-if TYPE_CHECKING:
-    from rich.text import Text
-
-    from vestbench.report.sheet import Sheet
 
 _ARMS = {WARMED: "warmed", NOT_WARMED: "not-warmed"}
 _GROUPS = {
@@ -112,15 +105,10 @@ class _WarmUp(Common[WarmUpPlan]):
         found, rounds = in_unit(summary, unit), summary.rounds
         return of_median(found, rounds, MIN_ROUNDS, unreliable=often)
 
-    def headline(self, run: WarmUpRun) -> Sequence[Text]:
+    def findings(self, run: WarmUpRun) -> Findings:
         from vestbench.studies.starts.sheet import warm_up_findings
 
-        return warm_up_findings(run).lines(run)
-
-    def sheet(self, run: WarmUpRun, asserted: Sequence[AssertionResult]) -> Sheet:
-        from vestbench.studies.starts.sheet import warm_up_findings
-
-        return warm_up_findings(run).sheet(run, asserted)
+        return warm_up_findings(run)
 
 
 class _Connect(Common[ConnectPlan]):
@@ -160,15 +148,10 @@ class _Connect(Common[ConnectPlan]):
             in_series=False,
         )
 
-    def headline(self, run: ConnectRun) -> Sequence[Text]:
+    def findings(self, run: ConnectRun) -> Findings:
         from vestbench.studies.starts.sheet import connect_findings
 
-        return connect_findings(run).lines(run)
-
-    def sheet(self, run: ConnectRun, asserted: Sequence[AssertionResult]) -> Sheet:
-        from vestbench.studies.starts.sheet import connect_findings
-
-        return connect_findings(run).sheet(run, asserted)
+        return connect_findings(run)
 
 
 WARM_UP: Study[WarmUpPlan] = _WarmUp()

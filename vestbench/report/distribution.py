@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from itertools import cycle
 from math import isfinite
+from unicodedata import category, east_asian_width
 
-from rich.cells import cell_len
-from rich.console import Console, ConsoleOptions, RenderResult
-from rich.text import Text
-
+from vestbench.report.sheet import Text
 from vestbench.report.units import ms, plain
 from vestbench.stats.quantiles import histogram, quantile
 
 _LEVELS = " ▁▂▃▄▅▆▇█"
+_WIDEST = 120
 _STYLES = ("cyan", "green", "yellow", "magenta", "blue")
 
 # Beyond this quantile the axis ends: one outlier must not squeeze all the rest.
@@ -30,34 +30,37 @@ class Distributions:
     def __init__(self, latencies_ms: Mapping[str, Sequence[float]]) -> None:
         # By label: the latencies of the requests that were answered; how many failed.
         self.arms = {
-            plain(label).plain: (
+            plain(label): (
                 [value for value in values if isfinite(value)],
                 sum(not isfinite(value) for value in values),
             )
             for label, values in latencies_ms.items()
         }
 
-    def __rich_console__(
-        self, console: Console, options: ConsoleOptions
-    ) -> RenderResult:
-        """Draw to the width there is."""
+    def lines(self, width: int) -> Iterator[Text]:
+        """Draw them in so many columns."""
         axis = axis_of([found for found, _ in self.arms.values()])
         if axis is None:
             return
         low, high = axis
-        name_width = 2 + max(cell_len(label) for label in self.arms)
-        width = max(20, min(options.max_width, 120) - name_width)
+        margin = 2 + max(map(_cells, self.arms))
+        room = max(20, min(width, _WIDEST) - margin)
         for style, (label, (found, failed)) in zip(
-            _cycle(len(self.arms)), self.arms.items(), strict=True
+            cycle(_STYLES), self.arms.items(), strict=False
         ):
-            line = Text(label + " " * (name_width - cell_len(label)), "bold")
-            line.append(_bars(histogram(found, low, high, width)), style)
-            yield line
-            for text in _marker(found, failed, low, high, width):
-                yield Text(" " * name_width + text, "dim")
+            line = Text(label + " " * (margin - _cells(label)), "bold")
+            yield line.append(_bars(histogram(found, low, high, room)), f"bold {style}")
+            for text in _marker(found, failed, low, high, room):
+                yield Text(" " * margin + text, "dim")
         end = f"{ms(high)} ms"
-        gap = width - len(ms(low)) - len(end)
-        yield Text(" " * name_width + ms(low) + " " * gap + end, "dim")
+        gap = room - len(ms(low)) - len(end)
+        yield Text(" " * margin + ms(low) + " " * gap + end, "dim")
+
+
+def _cells(text: str) -> int:
+    """Return how many columns of a terminal a text takes."""
+    widths = (2 if east_asian_width(c) in "WF" else category(c) != "Mn" for c in text)
+    return sum(widths)
 
 
 def axis_of(arms: Iterable[Sequence[float]]) -> tuple[float, float] | None:
@@ -72,10 +75,6 @@ def axis_of(arms: Iterable[Sequence[float]]) -> tuple[float, float] | None:
     if high <= low:
         high = low + max(1.0, abs(low) * 0.01)
     return low, high
-
-
-def _cycle(count: int) -> list[str]:
-    return [_STYLES[place % len(_STYLES)] for place in range(count)]
 
 
 def _bars(counts: Sequence[int]) -> str:
