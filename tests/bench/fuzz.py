@@ -17,7 +17,7 @@ from random import Random
 from tempfile import TemporaryDirectory
 
 from tests.support.hostile import spoilt, write
-from tests.support.stored import write as store
+from tests.support.records import store
 from tests.support.strangers import (
     KEYS,
     TOML,

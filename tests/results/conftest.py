@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.stored import write as store
+from tests.support.records import store
 from tests.support.strangers import runs
 
 

@@ -12,8 +12,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.support.paths import DATA
-from tests.support.records import STARTED, failure, sample
-from tests.support.stored import PROPERTY, write
+from tests.support.records import STARTED, failure, sample, store
+from tests.support.stored import PROPERTY
 from tests.support.studies import bench_of
 from vestbench.errors import InvalidRunError, UsageError
 from vestbench.model.request import FailureKind, Role
@@ -92,7 +92,7 @@ def test_the_first_public_format_loads() -> None:
 def test_the_first_public_format_is_still_what_is_written(path: Path) -> None:
     run = load_run(GOLDEN)
 
-    write(run, path)
+    store(run, path)
 
     assert load_run(path) == run
     assert f"format = {FORMAT}\n" in GOLDEN.read_text()

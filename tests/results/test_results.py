@@ -12,8 +12,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tests.support.records import STARTED, bench_run, failure, sample, sessions
-from tests.support.stored import PROPERTY, write, writer_of
+from tests.support.records import STARTED, bench_run, failure, sample, sessions, store
+from tests.support.stored import PROPERTY, writer_of
 from vestbench.model.request import Failure, FailureKind, Outcome, Role, Sample, Slot
 from vestbench.model.run import KILLED
 from vestbench.results.writing import RunWriter
@@ -104,7 +104,7 @@ def test_what_is_written_is_what_is_loaded(
     )
 
     with TemporaryDirectory() as folder:
-        loaded = load_run(write(run, Path(folder) / "run.toml"))
+        loaded = load_run(store(run, Path(folder) / "run.toml"))
 
     assert loaded == run
 
@@ -114,7 +114,7 @@ def test_more_outcomes_than_a_block_holds_keep_their_order(path: Path) -> None:
     failed = [failure(n % 7, n, elapsed=n / 1000) for n in range(300)]
     run = bench_run([*some, *failed])
 
-    loaded = load_run(write(run, path))
+    loaded = load_run(store(run, path))
 
     assert loaded == run
     assert len(tomllib.loads(path.read_text())["samples"]) == 3
@@ -151,7 +151,7 @@ def test_the_start_is_kept_as_a_moment_whatever_its_time_zone(path: Path) -> Non
 def test_a_summary_is_in_the_file_for_human_readers(path: Path) -> None:
     run = bench_run(sessions([100.0] * 12))
 
-    write(run, path, summary_of(run))
+    store(run, path, summary_of(run))
 
     stored = tomllib.loads(path.read_text())["summary"]
     assert stored["acceptance"] == "PASS"
@@ -159,7 +159,7 @@ def test_a_summary_is_in_the_file_for_human_readers(path: Path) -> None:
 
 
 def test_a_column_with_one_value_is_that_value_alone(path: Path) -> None:
-    write(bench_run([sample(0, latency=70.0), sample(1, latency=71.0)]), path)
+    store(bench_run([sample(0, latency=70.0), sample(1, latency=71.0)]), path)
 
     block = tomllib.loads(path.read_text())["samples"][0]
     assert block["status"] == 200
@@ -174,8 +174,8 @@ def test_a_column_that_only_some_runs_have_is_left_out_of_the_others(
     half = sample(1, kernel_send_ns=7)
     run = bench_run([stamped, half])
 
-    write(bench_run([sample(0)]), path.with_name("plain.toml"))
-    write(run, path)
+    store(bench_run([sample(0)]), path.with_name("plain.toml"))
+    store(run, path)
 
     plain = tomllib.loads(path.with_name("plain.toml").read_text())["samples"][0]
     block = tomllib.loads(path.read_text())["samples"][0]
@@ -189,8 +189,8 @@ def test_what_signing_took_is_a_column_only_where_something_was_signed(
     path: Path,
 ) -> None:
     signed = sample(0, sign_ns=6_000_000, latency=73.0)
-    write(bench_run([sample(1), sample(2)]), path)
-    mixed = write(bench_run([signed, sample(1)]), path.with_name("mixed.toml"))
+    store(bench_run([sample(1), sample(2)]), path)
+    mixed = store(bench_run([signed, sample(1)]), path.with_name("mixed.toml"))
 
     (without,) = tomllib.loads(path.read_text())["samples"]
     (block,) = tomllib.loads(mixed.read_text())["samples"]
@@ -201,6 +201,6 @@ def test_what_signing_took_is_a_column_only_where_something_was_signed(
 
 
 def test_a_text_that_no_file_can_hold_is_replaced_rather_than_lost(path: Path) -> None:
-    write(bench_run([failure(detail="no such host \udcff.example")]), path)
+    store(bench_run([failure(detail="no such host \udcff.example")]), path)
 
     assert load_run(path).failures[0].detail == "no such host ?.example"

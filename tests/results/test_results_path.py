@@ -10,8 +10,8 @@ from typing import Any
 
 import pytest
 
-from tests.support.records import STARTED, bench_run, sample
-from tests.support.stored import files, partial_of, write, writer_of
+from tests.support.records import STARTED, bench_run, sample, store
+from tests.support.stored import files, partial_of, writer_of
 from vestbench.errors import UsageError
 from vestbench.results.naming import result_path
 from vestbench.studies.registry import load_run
@@ -25,7 +25,7 @@ def path(tmp_path: Path) -> Path:
 def test_folders_are_made(tmp_path: Path) -> None:
     path = tmp_path / "new" / "deep" / "run.toml"
 
-    write(bench_run([sample()]), path)
+    store(bench_run([sample()]), path)
 
     assert load_run(path).samples
 

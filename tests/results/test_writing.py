@@ -9,8 +9,8 @@ from typing import Any
 
 import pytest
 
-from tests.support.records import bench_run, failure, sample, sessions
-from tests.support.stored import files, partial_of, write, writer_of
+from tests.support.records import bench_run, failure, sample, sessions, store
+from tests.support.stored import files, partial_of, writer_of
 from vestbench.model.request import Outcome
 from vestbench.model.run import Conditions
 from vestbench.studies.registry import load_run
@@ -104,7 +104,7 @@ def test_a_block_torn_by_a_kill_or_a_full_disk_costs_that_block_only(
 
 def test_a_torn_conclusion_is_no_conclusion(path: Path) -> None:
     run = bench_run([sample()])
-    write(run, path, {"n": 1})
+    store(run, path, {"n": 1})
     whole = path.read_bytes()
     torn = partial_of(path)
 
@@ -116,7 +116,7 @@ def test_a_torn_conclusion_is_no_conclusion(path: Path) -> None:
 
 def test_a_run_killed_just_before_it_got_its_name_is_whole(path: Path) -> None:
     run = bench_run([sample()])
-    write(run, path, {"n": 1})
+    store(run, path, {"n": 1})
     os.replace(path, partial_of(path))
 
     assert load_run(partial_of(path)) == run

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from hypothesis import settings
 
-from vestbench.model.request import Outcome
 from vestbench.model.run import Run
 from vestbench.results.writing import RunWriter
 
@@ -24,15 +22,6 @@ def writer_of(run: Run, path: Path, clock: Any = lambda: 0.0) -> RunWriter:
         started=run.started,
         clock=clock,
     )
-
-
-def write(run: Run, path: Path, end: Mapping[str, Any] | None = None) -> Path:
-    writer = writer_of(run, path)
-    writer.conditions(run.conditions)
-    outcomes: list[Outcome] = [*run.samples, *run.failures]
-    for outcome in outcomes:
-        writer.add(outcome)
-    return writer.finish(run.conclusion, end or {})
 
 
 def files(folder: Path) -> list[str]:
