@@ -12,8 +12,9 @@ from typing import Any, cast
 import pytest
 from rich.console import Console
 
-from tests.bench import accuracy
-from tests.bench.accuracy import Destination, Reading, Route, findings
+from tests.bench import accuracy, accuracy_readings
+from tests.bench.accuracy import findings
+from tests.bench.accuracy_readings import Destination, Reading, Route
 from tests.bench.stored import save
 from vestbench.kernel.timestamps import unsupported
 
@@ -71,15 +72,15 @@ def test_a_reference_without_parts_is_summed_up_all_the_same() -> None:
     assert (found.before.n, found.looking.n) == (0, 0)
 
 
-@pytest.mark.parametrize("against", accuracy.REFERENCES)
+@pytest.mark.parametrize("against", accuracy_readings.REFERENCES)
 @pytest.mark.skipif(bool(unsupported()), reason=unsupported())
 def test_a_small_run_is_stored_with_all_of_its_readings(
     against: str, tmp_path: Path
 ) -> None:
     places = [Destination(0.0, 0.0), Destination(0.0, 1.0)]
-    make = accuracy.REFERENCES[against]
+    make = accuracy_readings.REFERENCES[against]
 
-    routes = accuracy.measure(make, places, 24, 7, QUIET)
+    routes = accuracy_readings.measure(make, places, 24, 7, QUIET)
     path = tmp_path / "accuracy.toml"
     save(path, accuracy.document(against, routes, {"seed": 7}))
 
@@ -96,7 +97,7 @@ def test_a_small_run_is_stored_with_all_of_its_readings(
 
 def test_each_half_of_a_pair_goes_first_in_half_of_the_cases() -> None:
     order: list[str] = []
-    reference = cast(Any, object.__new__(accuracy.KernelReference))
+    reference = cast(Any, object.__new__(accuracy_readings.KernelReference))
     reference._alone, reference._looked_at = "alone", "looked at"
     reference._send = order.append  # and returns None: not usable
 

@@ -7,21 +7,21 @@ from typing import Any
 
 import pytest
 
-from tests.bench import load_tools, peers, servers
+from tests.bench import load_tools, nginx, peers_turns, servers
 from tests.bench.figures import figure
 from tests.bench.load_tools import of_h2load_log, of_h2load_summary, of_hey, of_k6
-from tests.bench.peers import (
+from tests.bench.nginx import Logged, disagreements, mixed_up, read_log
+from tests.bench.peers import bars, compare
+from tests.bench.peers_turns import (
     Route,
     Turn,
-    bars,
-    compare,
     curl_command,
     of_curl,
     of_sample,
     of_stamps,
 )
 from tests.bench.raw_socket import Stamps
-from tests.bench.servers import Kind, Logged, disagreements, mixed_up, read_log
+from tests.bench.servers import Kind
 from tests.support.records import failure, sample
 from tests.support.servers import get
 from vestbench.model.request import Outcome
@@ -92,7 +92,7 @@ def test_curl_discards_one_exchange_and_knows_no_name_beforehand(
 
     assert first[-1] == "https://127.0.0.1:8443/v2/ticker"
     assert "Connection: close" in first
-    assert second.count(url) == 1 + peers.USES
+    assert second.count(url) == 1 + peers_turns.USES
     assert "Connection: close" not in second
     assert "a: b" in second
 
@@ -217,7 +217,7 @@ def test_a_request_that_is_not_in_the_log_counts_against_us() -> None:
 def test_nginx_is_told_one_tls_version_and_idle_time_a_port(tmp_path: Path) -> None:
     ports = {("1.2", 1): 8001, ("1.3", 75): 8002}
 
-    text = servers.configuration(tmp_path, ports, as_root=False)
+    text = nginx.configuration(tmp_path, ports, as_root=False)
 
     first, second = text.split("server {")[1:]
     assert "127.0.0.1:8001 " in first
