@@ -70,7 +70,7 @@ HOMES = {
     "pyreqwest": ("vestbench.stacks",),  # the extra reqwest
     "certifi": ("vestbench.stacks",),
     # Records that are checked when they are read, and their JSON Schema.
-    "msgspec": ("vestbench.model.run", "vestbench.results", "vestbench.studies"),
+    "msgspec": ("vestbench.model", "vestbench.results", "vestbench.studies"),
     "numpy": ("vestbench.stats",),
     "tomli_w": ("vestbench.results",),
     "trustme": ("vestbench.simulator",),

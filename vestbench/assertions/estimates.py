@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from math import inf
 from typing import Any
 
 from vestbench.assertions.grammar import Unit
+from vestbench.model.record import Record
 from vestbench.model.verdict import Verdict
 from vestbench.stats.decision import MedianSummary
 from vestbench.stats.shares import share_interval
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Estimate:
+class Estimate(Record, frozen=True, kw_only=True):
     """What is known of a quantity, in the unit that it is asked for in."""
 
     value: float | None = None  # the point estimate; None where there is none

@@ -5,18 +5,17 @@ Nothing here knows a study: what a run has is handed in.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from math import isfinite
 
 from vestbench.assertions.estimates import Estimate
 from vestbench.assertions.grammar import Assertion
+from vestbench.model.record import Record
 from vestbench.model.verdict import Reason, Verdict
 from vestbench.stats.decision import MedianSummary
 from vestbench.stats.quantiles import samples_needed
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class AssertionResult:
+class AssertionResult(Record, frozen=True, kw_only=True):
     """One assertion, and what the run says of it."""
 
     text: str  # as it was asked for, such as "saving >= 50ms"

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 
 from vestbench.assertions.judge import AssertionResult
+from vestbench.model.record import Record
 from vestbench.model.run import Run
 from vestbench.model.verdict import Verdict, worst
 from vestbench.report.asserted import assertions_table
@@ -14,8 +14,7 @@ from vestbench.report.units import plural
 from vestbench.studies.parts.conditions import ending_lines, label
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Judged:
+class Judged(Record, frozen=True, kw_only=True):
     """A stored run with what was asserted of it."""
 
     file: str

@@ -7,11 +7,11 @@ trips, as `stored` compares them.
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 from datetime import datetime
 from statistics import median
 
 from vestbench.history.stored import FEWEST
+from vestbench.model.record import Record
 from vestbench.model.run import Run
 from vestbench.model.verdict import Verdict
 from vestbench.stats.decision import MedianSummary
@@ -25,8 +25,7 @@ from vestbench.studies.registry import study_of
 SHORTEST_ROUTE_MS = 1.0
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Entry:
+class Entry(Record, frozen=True, kw_only=True):
     """One stored run, in a line."""
 
     started: datetime
@@ -46,8 +45,7 @@ class Entry:
     unit: str  # round trips, or ms where the route is too short or not known
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Series:
+class Series(Record, frozen=True, kw_only=True):
     """Runs of the same things, in the order in which they were made."""
 
     entries: tuple[Entry, ...]

@@ -8,10 +8,10 @@ with a margin of 10 % they raised no false alarm in the simulations behind this 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from statistics import median
 from typing import Any
 
+from vestbench.model.record import Record
 from vestbench.model.run import Run
 from vestbench.stats.shift import BaselineVerdict, compare_with_baseline
 from vestbench.studies.parts.route import round_trip_ms
@@ -23,8 +23,7 @@ MARGIN = 0.10  # of the median saving then
 FEWEST = 6
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class StoredSide:
+class StoredSide(Record, frozen=True, kw_only=True):
     """One of the two runs."""
 
     started: str
@@ -36,8 +35,7 @@ class StoredSide:
     rtt_ms: float | None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class StoredComparison:
+class StoredComparison(Record, frozen=True, kw_only=True):
     """What can be said of two stored runs."""
 
     then: StoredSide | None  # None without a single saving

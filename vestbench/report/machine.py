@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Mapping
+from dataclasses import fields, is_dataclass
 from datetime import date, time
 from enum import Enum
 from fractions import Fraction
 from math import isfinite
 from typing import Any
+
+from vestbench.model.record import Record
 
 
 def plain_document(record: Any) -> dict[str, Any]:
@@ -19,9 +21,10 @@ def plain_document(record: Any) -> dict[str, Any]:
 
 def plain_values(value: Any) -> Any:
     """Return records as dictionaries, without the fields that are None."""
-    if dataclasses.is_dataclass(value) and not isinstance(value, type):
-        fields = {f.name: getattr(value, f.name) for f in dataclasses.fields(value)}
-        return {k: plain_values(v) for k, v in fields.items() if v is not None}
+    if isinstance(value, Record):
+        return plain_values({k: getattr(value, k) for k in value.__struct_fields__})
+    if is_dataclass(value) and not isinstance(value, type):
+        return plain_values({f.name: getattr(value, f.name) for f in fields(value)})
     if isinstance(value, Enum):
         return str(value.value)
     if isinstance(value, Fraction):

@@ -1,12 +1,12 @@
 """What one round, or one session, says of the saving: the bounds it lies between."""
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 from math import inf, isfinite
 
+from vestbench.model.record import Record
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Bounds:
+
+class Bounds(Record, frozen=True, kw_only=True):
     """What is known of one saving: it lies between `lo` and `hi`, both included.
 
     They are equal when both requests succeeded; infinite where nothing is known.

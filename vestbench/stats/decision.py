@@ -5,17 +5,16 @@ The threshold that they have to reach is that of `evidence`.
 
 from bisect import bisect_left, bisect_right, insort
 from collections.abc import Iterable
-from dataclasses import dataclass
 from fractions import Fraction
 from math import inf, isfinite, isnan
 
+from vestbench.model.record import Record
 from vestbench.model.verdict import Decision
 from vestbench.stats.bounds import Bounds, middle
 from vestbench.stats.evidence import MIN_ROUNDS, evidence, threshold_of, votes_needed
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Interval:
+class Interval(Record, frozen=True, kw_only=True):
     """Two order statistics that enclose a median.
 
     `low` is the `rank_low`-th smallest lower bound and `high` the `rank_high`-th
@@ -28,8 +27,7 @@ class Interval:
     rank_high: int
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class MedianSummary:
+class MedianSummary(Record, frozen=True, kw_only=True):
     """The median saving of some rounds and its interval."""
 
     median_lo: float  # median of the lower bounds; -inf without rounds
@@ -39,8 +37,7 @@ class MedianSummary:
     interval: Interval | None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class SavingSummary(MedianSummary):
+class SavingSummary(MedianSummary, frozen=True, kw_only=True):
     """What a set of rounds says about a target."""
 
     rounds: int  # votes asked for; with pairs, half the rounds measured

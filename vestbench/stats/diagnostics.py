@@ -5,11 +5,11 @@ milliseconds.
 """
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 from itertools import pairwise
 from math import isfinite, sqrt
 from statistics import median
 
+from vestbench.model.record import Record
 from vestbench.stats.bounds import finite
 
 # A receiver on Linux delays an acknowledgement by 40 ms (TCP_DELACK_MIN, HZ/25); with
@@ -25,8 +25,7 @@ STALL_MIN_SHARE = 0.2
 SYN_WAITS_S = (1, 2, 3, 4, 5, 7)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class OrderEffect:
+class OrderEffect(Record, frozen=True, kw_only=True):
     """How much going first costs a request, as seen in the savings."""
 
     effect_ms: float  # positive: whichever arm goes first is slower
@@ -40,8 +39,7 @@ class OrderEffect:
         return abs(self.effect_ms) > self.limit_ms
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class SignAgreement:
+class SignAgreement(Record, frozen=True, kw_only=True):
     """How far successive savings lie on the same side of their median."""
 
     agreement: float  # mean product of successive signs: 0 for independent rounds
@@ -54,8 +52,7 @@ class SignAgreement:
         return self.agreement > self.limit
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class MedianMismatch:
+class MedianMismatch(Record, frozen=True, kw_only=True):
     """The difference of the two arms' medians beside the median of the differences."""
 
     of_medians_ms: float
@@ -68,8 +65,7 @@ class MedianMismatch:
         return abs(self.of_medians_ms - self.median_ms) > self.limit_ms
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Plateau:
+class Plateau(Record, frozen=True, kw_only=True):
     """A share of requests that took about 40 ms longer than the others."""
 
     floor_ms: float  # what the others take
@@ -78,8 +74,7 @@ class Plateau:
     share: float  # of all requests
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class SynRetransmission:
+class SynRetransmission(Record, frozen=True, kw_only=True):
     """A value as it comes about when a SYN is lost and sent again."""
 
     index: int  # place among the values, from 0

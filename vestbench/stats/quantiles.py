@@ -7,13 +7,13 @@ after a stop that depends on the data they are descriptive; verdicts do not use 
 
 from bisect import bisect_left, bisect_right
 from collections.abc import Sequence
-from dataclasses import dataclass
 from fractions import Fraction
 from functools import lru_cache
 from itertools import pairwise
 from math import ceil, exp, floor, lgamma, log, log1p, sqrt
 from operator import index
 
+from vestbench.model.record import Record
 from vestbench.stats.distribution import Distribution
 
 # Up to here the binomial distribution is summed in integers (about 5 ms at the limit),
@@ -22,8 +22,7 @@ from vestbench.stats.distribution import Distribution
 EXACT_LIMIT = 1000
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class QuantileEstimate:
+class QuantileEstimate(Record, frozen=True, kw_only=True):
     """A quantile of some samples, as far as their number supports one."""
 
     q: float

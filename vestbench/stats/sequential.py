@@ -1,8 +1,8 @@
 """The verdict of a comparison, round by round: when to stop, and what to say then."""
 
-from dataclasses import dataclass
 from typing import Literal
 
+from vestbench.model.record import Record
 from vestbench.model.verdict import Reason, Verdict
 from vestbench.stats.bounds import Bounds, percent_bounds, saving_bounds
 from vestbench.stats.decision import (
@@ -17,8 +17,7 @@ from vestbench.stats.evidence import MAX_ROUNDS, MIN_ROUNDS, threshold_of, votes
 RELIABILITY_FLOOR = 20  # rounds before a share of failures may end a run
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class State:
+class State(Record, frozen=True, kw_only=True):
     """The state of a sequential verdict; final once there is a verdict."""
 
     verdict: Verdict | None  # None while it is not decided
@@ -262,8 +261,7 @@ class SequentialVerdict:
         )
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Half:
+class _Half(Record, frozen=True, kw_only=True):
     """One round on its way to a vote, or the mean of two."""
 
     control_first: bool

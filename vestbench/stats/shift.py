@@ -5,12 +5,12 @@ where savings are skewed they estimate another centre than the median.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from fractions import Fraction
 from functools import lru_cache
 from math import atan2, comb, cos, floor, inf, isfinite, pi, sin, sqrt
 from statistics import NormalDist, fmean, median, stdev
 
+from vestbench.model.record import Record
 from vestbench.model.verdict import Change
 from vestbench.stats.bounds import finite
 
@@ -19,8 +19,7 @@ EXACT_PAIRS = 10_000
 MIN_RUNS = 6  # stored runs from which a prediction interval is given
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Shift:
+class Shift(Record, frozen=True, kw_only=True):
     """By how much the candidate exceeds the baseline, in the unit of both."""
 
     estimate: float
@@ -29,8 +28,7 @@ class Shift:
     rank: int  # the ends are the rank-th smallest and largest difference; 0 if open
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class BaselineVerdict:
+class BaselineVerdict(Record, frozen=True, kw_only=True):
     """A comparison of savings with stored ones, in the unit of both."""
 
     change: Change
@@ -38,8 +36,7 @@ class BaselineVerdict:
     margin: float  # the interval must clear it on one side
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class PredictionInterval:
+class PredictionInterval(Record, frozen=True, kw_only=True):
     """Where the median of one more run is to be expected."""
 
     low: float

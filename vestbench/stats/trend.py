@@ -5,9 +5,9 @@ runs differ among themselves, which no single run knows.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from statistics import median
 
+from vestbench.model.record import Record
 from vestbench.model.verdict import Change
 from vestbench.stats.shift import (
     MIN_RUNS,
@@ -30,8 +30,7 @@ MARGIN = 0.10  # of the median before: smaller changes are not shown
 FEWEST_RUNS = 10
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ChangePoint:
+class ChangePoint(Record, frozen=True, kw_only=True):
     """A place in a series at which the saving changed."""
 
     at: int  # the first run after it, counted from 0
@@ -39,8 +38,7 @@ class ChangePoint:
     level: float  # median of the runs after it, up to the next
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Newest:
+class Newest(Record, frozen=True, kw_only=True):
     """The last run of a series against those before it, back to the last change."""
 
     change: Change

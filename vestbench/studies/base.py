@@ -15,12 +15,12 @@ from collections.abc import (
     Mapping,
     Sequence,
 )
-from dataclasses import dataclass
 from typing import Any, Protocol, TypeVar
 
 from vestbench.assertions.estimates import Estimate
 from vestbench.assertions.grammar import Assertion, Quantity
 from vestbench.assertions.judge import AssertionResult
+from vestbench.model.record import Record
 from vestbench.model.request import Outcome
 from vestbench.model.run import Plan, RunOf
 from vestbench.model.verdict import Verdict
@@ -32,8 +32,7 @@ from vestbench.studies.parts.settling import Settling
 P_contra = TypeVar("P_contra", bound=Plan, contravariant=True)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Saving:
+class Saving(Record, frozen=True, kw_only=True):
     """What a run found of its saving, for lists and series of runs."""
 
     compared: str  # such as "pooled against unpooled"
@@ -44,8 +43,7 @@ class Saving:
     in_series: bool = True  # whether runs of this kind are put in a series
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Sides:
+class Sides(Record, frozen=True, kw_only=True):
     """What a run sets against each other, in pictures and metrics."""
 
     names: tuple[str, ...]  # the first is the control
@@ -64,8 +62,7 @@ class Sides:
         return found
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Findings:
+class Findings(Record, frozen=True, kw_only=True):
     """What a study says of a run; each may be made while it is read, once."""
 
     headline: Iterable[Text]  # the verdict in a few lines

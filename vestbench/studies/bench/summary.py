@@ -7,10 +7,10 @@ from __future__ import annotations
 
 from array import array
 from collections import Counter
-from dataclasses import dataclass
 from math import inf, isfinite
 from statistics import median
 
+from vestbench.model.record import Record
 from vestbench.model.request import NS_PER_MS, Outcome, Role, Sample
 from vestbench.model.strategy import find_strategy
 from vestbench.model.verdict import Decision, Reason, Verdict
@@ -48,8 +48,7 @@ from vestbench.studies.parts.route import in_round_trips, round_trip_ms
 _LOOKED_AT = 100_000
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Reuse:
+class Reuse(Record, frozen=True, kw_only=True):
     """How often connections were opened and reused, by proof."""
 
     sessions: int
@@ -59,8 +58,7 @@ class Reuse:
     bursts: BurstReuse | None = None  # where more was sent at once than the pool keeps
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class BurstReuse:
+class BurstReuse(Record, frozen=True, kw_only=True):
     """What bursts on a pool that keeps fewer connections than they need do."""
 
     size: int  # requests at once
@@ -69,8 +67,7 @@ class BurstReuse:
     opened: float  # connections that such a burst opens: the median
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class BenchSummary:
+class BenchSummary(Record, frozen=True, kw_only=True):
     """All that the tables of a bench run show."""
 
     cold: Group

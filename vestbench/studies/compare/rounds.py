@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from math import inf
 from typing import NamedTuple
 
+from vestbench.model.record import Record
 from vestbench.model.request import NS_PER_MS, Outcome, Sample
 from vestbench.stats.sequential import SequentialVerdict
 from vestbench.studies.compare.plan import ComparePlan, CompareRun
@@ -47,8 +47,7 @@ class Pairing(NamedTuple):
         verdict.add(*self.times, self.control_first, look=look)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Round:
+class Round(Record, frozen=True, kw_only=True):
     """One round: an outcome of each arm."""
 
     number: int  # from 0

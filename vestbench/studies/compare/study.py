@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import replace
+
+from msgspec.structs import replace
 
 from vestbench.assertions.estimates import Estimate, in_unit, invalid, of_median
 from vestbench.assertions.grammar import Assertion, Unit

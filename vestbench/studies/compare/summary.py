@@ -7,11 +7,13 @@ rounds are played through the same sequential verdict that stopped the run.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
 from math import isfinite
 from statistics import median
 
+from msgspec.structs import replace
+
 from vestbench.model.columns import network_ns
+from vestbench.model.record import Record
 from vestbench.model.request import NS_PER_MS, Failure, Sample
 from vestbench.model.strategy import find_strategy
 from vestbench.model.verdict import Reason, Verdict
@@ -56,8 +58,7 @@ from vestbench.studies.parts.route import (
 from vestbench.studies.parts.settling import Settling, Step
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ArmSummary:
+class ArmSummary(Record, frozen=True, kw_only=True):
     """One arm: its distribution, its failures, and whether it did what it is called."""
 
     label: str
@@ -74,8 +75,7 @@ class ArmSummary:
     valid: bool  # False if it was not what it is called, such as pooled
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class PairSummary:
+class PairSummary(Record, frozen=True, kw_only=True):
     """One candidate against the control."""
 
     candidate: str
@@ -98,8 +98,7 @@ class PairSummary:
     plateau: Plateau | None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class CompareSummary:
+class CompareSummary(Record, frozen=True, kw_only=True):
     """All that the report of a comparison shows."""
 
     control: str  # of the first stack, where there are several

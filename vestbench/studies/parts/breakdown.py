@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass
 from math import isfinite
 
 from vestbench.model.columns import COLUMNS
+from vestbench.model.record import Record
 from vestbench.stats.decision import MedianSummary
 from vestbench.studies.parts.groups import Group
 from vestbench.studies.parts.route import tls_round_trips
@@ -15,8 +15,7 @@ from vestbench.studies.parts.route import tls_round_trips
 _FIELDS = (*("dns", "connect", "tls", "send", "wait", "receive", "client"), "sign")
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Breakdown:
+class Breakdown(Record, frozen=True, kw_only=True):
     """The saving beside what it should be made of. All values in ms.
 
     Of a stack that shows no phases only the saving and what is expected are known.

@@ -5,10 +5,10 @@ from __future__ import annotations
 from bisect import bisect_left
 from collections import Counter
 from collections.abc import Iterable
-from dataclasses import dataclass
 from math import ceil
 
 from vestbench.model.columns import COLUMNS
+from vestbench.model.record import Record
 from vestbench.model.request import NS_PER_MS, Failure, Outcome, Role, Sample
 from vestbench.model.run import Run
 from vestbench.stats.distribution import Distribution
@@ -22,8 +22,7 @@ MAX_NOT_REUSED = 0.05
 MAX_FAILED = 0.05
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Metric:
+class Metric(Record, frozen=True, kw_only=True):
     """The distribution of one duration over the requests of a group, in ms."""
 
     name: str
@@ -35,8 +34,7 @@ class Metric:
     high: float
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Group:
+class Group(Record, frozen=True, kw_only=True):
     """Requests that opened their connection, or that reused one: by proof."""
 
     name: str

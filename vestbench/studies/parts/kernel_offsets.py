@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
+from vestbench.model.record import Record
 from vestbench.model.request import NS_PER_MS
 from vestbench.model.run import Run
 from vestbench.stats.distribution import Distribution
 from vestbench.studies.parts.groups import Metric, metric
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class KernelOffsets:
+class KernelOffsets(Record, frozen=True, kw_only=True):
     """By how much the window of send and wait is wider than the wire, in ms.
 
     All three are of the same requests: those with both stamps. They are None where no

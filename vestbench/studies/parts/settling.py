@@ -6,23 +6,21 @@ Played again from the stored requests, through what decided while the run was on
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 
+from vestbench.model.record import Record
 from vestbench.stats.bounds import Bounds
 from vestbench.stats.decision import MedianSummary, Ranked
 from vestbench.stats.evidence import threshold_of, votes_needed
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Step:
+class Step(Record, frozen=True, kw_only=True):
     """What one round says, and what is known after it; both in the settling's unit."""
 
     bounds: Bounds
     found: MedianSummary
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Settling:
+class Settling(Record, frozen=True, kw_only=True):
     """The savings of one candidate in the order they were measured."""
 
     candidate: str  # label of its arm; empty where there is only one saving

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
 from math import inf
 from typing import NamedTuple, TypeVar
 
+from msgspec.structs import replace
+
+from vestbench.model.record import Record
 from vestbench.model.request import NS_PER_MS, Outcome, Role, Sample, Slot
 from vestbench.model.run import Run
 from vestbench.stats.bounds import Bounds, percent_bounds, saving_bounds
@@ -28,8 +30,7 @@ K = TypeVar("K", bound=Hashable)
 _WARM_UP = "warm-up"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class WarmUpSummary:
+class WarmUpSummary(Record, frozen=True, kw_only=True):
     """All that the table of a warm-up run shows."""
 
     warm_up: Metric | None  # the warm-up requests themselves
@@ -44,8 +45,7 @@ class WarmUpSummary:
     round_trips: MedianSummary | None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class StepSummary:
+class StepSummary(Record, frozen=True, kw_only=True):
     """One step of the start, in both arms. All values in ms.
 
     A step that needed several tries took from the beginning of the first to the end of
@@ -61,8 +61,7 @@ class StepSummary:
     tries: int = 0  # beyond the first
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ConnectSummary:
+class ConnectSummary(Record, frozen=True, kw_only=True):
     """All that the table of a connect run shows."""
 
     warm_up: Metric | None
