@@ -18,11 +18,13 @@ from typing import (
     ClassVar,
     Generic,
     Literal,
+    Self,
     TypeAlias,
     TypeVar,
 )
 
 from msgspec import Meta, Struct, to_builtins
+from msgspec.structs import replace
 
 from vestbench.model.request import Failure, Outcome, Sample
 
@@ -45,6 +47,10 @@ class Stored(
     Struct, frozen=True, kw_only=True, omit_defaults=True, forbid_unknown_fields=True
 ):
     """A record that stands in a result file."""
+
+    def changed(self, **fields: Any) -> Self:
+        """Return it with some fields changed."""
+        return replace(self, **fields)
 
     def stored(self) -> dict[str, Any]:
         """Return it as nested plain values, without the fields that have defaults."""

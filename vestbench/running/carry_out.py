@@ -9,8 +9,6 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from msgspec.structs import replace as changed
-
 from vestbench.errors import VenueError, VestbenchError
 from vestbench.model.request import Failure, Outcome, Sample
 from vestbench.model.run import (
@@ -170,7 +168,7 @@ class _Execution:
         )
 
     def _conclude(self, **found: Any) -> None:
-        self._conclusion = changed(self._conclusion, **found)
+        self._conclusion = self._conclusion.changed(**found)
 
     def _is_empty(self) -> bool:
         """Say whether nothing was measured, apart from what the run continues."""

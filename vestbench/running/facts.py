@@ -98,7 +98,7 @@ def conditions_of(
     venue, endpoint = measurement.venue, measurement.endpoint
     spec = venue.request(endpoint, now_ms=now_ms())
     link = destination.link
-    conditions: dict[str, Any] = {
+    found: dict[str, Any] = {
         "venue": venue.name,
         "simulated": sim is not None,
         "endpoint": endpoint.name,
@@ -111,11 +111,11 @@ def conditions_of(
     }
     if endpoint.signed:
         on_path = destination.access.on_path
-        conditions["signing"] = "on the path" if on_path else "before the clock"
+        found["signing"] = "on the path" if on_path else "before the clock"
     if sim is not None:
-        conditions["exchange"] = exchange_facts(destination.exchange)
+        found["exchange"] = exchange_facts(destination.exchange)
     if sim is not None and link is not None:
-        conditions["link"] = Link(
+        found["link"] = Link(
             engine=cast(Engine, sim.engine),
             **link_facts(link),
             seed=link.seed,
@@ -124,7 +124,7 @@ def conditions_of(
                 for refusal in sim.refusals
             ),
         )
-    return conditions
+    return found
 
 
 def _machine() -> dict[str, Any]:

@@ -8,8 +8,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
-from msgspec.structs import replace as changed
-
 from vestbench.errors import VestbenchError
 from vestbench.model.request import NS_PER_MS, Outcome, RequestSpec
 from vestbench.model.run import Conclusion, Plan, Run
@@ -56,7 +54,7 @@ class Measurement:
 
     def conclude(self, **found: Any) -> None:
         """Keep what is known at the end, as fields of the conclusion."""
-        self.conclusion = changed(self.conclusion, **found)
+        self.conclusion = self.conclusion.changed(**found)
 
     def take(self, end: RunEnd) -> None:
         """Keep what an experiment left besides its outcomes."""

@@ -5,8 +5,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TypeVar
 
-from msgspec.structs import replace
-
 from vestbench.assertions.judge import AssertionResult, decided
 from vestbench.errors import UsageError
 from vestbench.model.run import Plan, Run
@@ -24,7 +22,7 @@ def with_assertions(plan: P, command: str, texts: Sequence[str]) -> P:
     """
     if not texts:
         return plan
-    return replace(plan, assertions=check_assertions(texts, command, plan))
+    return plan.changed(assertions=check_assertions(texts, command, plan))
 
 
 def check_assertions(texts: Sequence[str], command: str, plan: Plan) -> tuple[str, ...]:

@@ -8,8 +8,6 @@ from hashlib import sha256
 from pathlib import Path
 from typing import Any, cast
 
-from msgspec.structs import replace
-
 from vestbench import defaults
 from vestbench.errors import UsageError, VenueError
 from vestbench.model.request import Outcome, Sample
@@ -106,7 +104,7 @@ class CompareJob(StudyJob):
         self.earlier = None if resume is None else _earlier(resume, identity)
         self._done = rounds_of(self.earlier) if self.earlier is not None else []
         most = _most(question, plan.min_rounds, len(self._done))
-        plan = replace(plan, identity=identity, max_rounds=most)
+        plan = plan.changed(identity=identity, max_rounds=most)
         self.plan: ComparePlan = with_assertions(plan, self.command, assertions)
         self._experiment: Comparison | None = None
         self._judgement: Judgement | None = None
