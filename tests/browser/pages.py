@@ -16,7 +16,7 @@ import pytest
 
 from tests.browser.devtools import Browser, find_browser
 from tests.support.documents import HOSTILE, RUNS, document, hostile
-from vestbench.report.exports import document_of, found_in
+from vestbench.studies.exports import document_of, found_in
 from vestbench.studies.registry import load_run
 
 ROOT = Path(__file__).parents[2]

@@ -21,7 +21,7 @@ from tests.support.command import QUICK
 from tests.support.exported import names, stored, vestbench
 from vestbench.cli.option_records import option_of
 from vestbench.cli.output_options import ExportOptions
-from vestbench.report.exports import FORMATS
+from vestbench.studies.exports import FORMATS
 
 OPTIONS = {
     "--html": "<!DOCTYPE html>",
@@ -155,7 +155,7 @@ def test_what_a_killed_command_left_of_a_document_is_cleared_by_the_next() -> No
 def test_a_document_that_is_not_whole_is_not_there(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    from vestbench.report import exports
+    from vestbench.studies import exports
 
     def half(*_: object) -> Iterator[str]:
         yield "half"

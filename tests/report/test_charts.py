@@ -27,7 +27,7 @@ from vestbench.report.html.markup import Markup
 from vestbench.report.html.settling import said, settling
 from vestbench.stats.bounds import Bounds
 from vestbench.stats.decision import MedianSummary
-from vestbench.studies.parts.settling import Settling, Step
+from vestbench.stats.settling import Settling, Step
 
 SVG = "{http://www.w3.org/2000/svg}"
 WIDTHS = [720.0, 320.0]

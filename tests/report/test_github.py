@@ -7,17 +7,17 @@ import pytest
 from tests.support.documents import HOSTILE, RUNS, hostile
 from tests.support.judged import result
 from vestbench.model.verdict import Verdict
+from vestbench.report.found import Undecided
 from vestbench.report.github import annotations_of, command
-from vestbench.report.junit import Undecided
+from vestbench.studies.exports import found_in
 
 
 def levels(
     outcome: Verdict, *, gated: bool, undecided: Undecided = "fail"
 ) -> list[str]:
-    found = annotations_of(
-        RUNS["compare"](), (result(outcome),), gated=gated, undecided=undecided
-    )
-    return [line.split()[0] for line in found]
+    results = (result(outcome),)
+    found = found_in(RUNS["compare"](), "", results=results, undecided=undecided)
+    return [line.split()[0] for line in annotations_of(found, gated=gated)]
 
 
 @pytest.mark.parametrize(
@@ -45,7 +45,9 @@ def test_an_undecided_assertion_that_may_pass_is_a_warning() -> None:
 
 
 def test_an_annotation_has_the_interval_the_reason_and_the_conditions() -> None:
-    (line,) = annotations_of(RUNS["compare"](), (result(Verdict.FAIL),), gated=True)
+    found = found_in(RUNS["compare"](), "", results=(result(Verdict.FAIL),))
+
+    (line,) = annotations_of(found, gated=True)
 
     assert line == (
         "::error title=vestbench compare%3A FAIL::saving >= 50ms: FAIL, 48.0 ms "
@@ -67,7 +69,8 @@ def test_texts_from_outside_stay_in_their_line(text: str) -> None:
 
     assert len(line.splitlines()) == 1 or "\n" not in line + "\r"
     for run in hostile(text).values():
-        for found in annotations_of(run, (result(Verdict.FAIL, text),), gated=True):
-            assert "\n" not in found
-            assert "\r" not in found
-            assert found.startswith("::error title=vestbench ")
+        found = found_in(run, "", results=(result(Verdict.FAIL, text),))
+        for shown in annotations_of(found, gated=True):
+            assert "\n" not in shown
+            assert "\r" not in shown
+            assert shown.startswith("::error title=vestbench ")

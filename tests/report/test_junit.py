@@ -13,8 +13,8 @@ from tests.support.judged import result
 from tests.support.paths import DATA
 from vestbench.assertions.judge import AssertionResult
 from vestbench.model.verdict import Verdict
-from vestbench.report.exports import document_of, found_in
-from vestbench.report.junit import Undecided
+from vestbench.report.found import Undecided
+from vestbench.studies.exports import document_of, found_in
 
 SCHEMA = xmlschema.XMLSchema(DATA / "junit.xsd")
 

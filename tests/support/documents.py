@@ -15,7 +15,7 @@ from tests.support.records import bench_run, failure, warm_up_run
 from tests.support.studies import compare_of
 from vestbench.model.request import Failure, FailureKind, Outcome, Role, Sample
 from vestbench.model.run import Run
-from vestbench.report.exports import document_of, found_in
+from vestbench.studies.exports import document_of, found_in
 
 RUNS: dict[str, Callable[[], Run]] = {
     **test_report.RUNS,

@@ -9,10 +9,10 @@ from typing import Any, cast
 from msgspec.structs import replace as replaced
 
 from vestbench.model.run import Run
+from vestbench.stats.metrics import Group
+from vestbench.stats.settling import Settling
 from vestbench.studies.bench.plan import BenchPlan, BenchRun
 from vestbench.studies.compare.plan import ComparePlan, CompareRun
-from vestbench.studies.parts.groups import Group
-from vestbench.studies.parts.settling import Settling
 from vestbench.studies.registry import study_of
 from vestbench.studies.starts.plan import ConnectPlan, ConnectRun, WarmUpPlan, WarmUpRun
 

@@ -23,8 +23,7 @@ from vestbench.errors import UsageError, VestbenchError, reason_of
 if TYPE_CHECKING:
     from vestbench.assertions.judge import AssertionResult
     from vestbench.model.run import Run
-    from vestbench.report.exports import Found
-    from vestbench.report.junit import Undecided
+    from vestbench.report.found import Found, Undecided
 
 _STDOUT = "-"
 # Whose name is not the name of its option.
@@ -117,7 +116,7 @@ class Exports:
         """
         if not (self._targets or self._github):
             return
-        from vestbench.report.exports import document_of, found_in
+        from vestbench.studies.exports import document_of, found_in
 
         found = found_in(run, file, results=results, undecided=undecided)
         for name, to in self._targets.items():
@@ -212,13 +211,11 @@ def _unwritable(option: str, path: Path, error: Exception) -> UsageError:
 
 
 def _tell_github(found: Found, *, gated: bool) -> None:
-    from vestbench.report.exports import document_of
     from vestbench.report.github import annotations_of
+    from vestbench.studies.exports import document_of
 
     _append_summary("".join(document_of(found, "markdown")) + "\n")
-    for line in annotations_of(
-        found.run, found.results, gated=gated, undecided=found.undecided
-    ):
+    for line in annotations_of(found, gated=gated):
         # The runner reads both streams, and stdout may hold a document.
         typer.echo(line, err=True)
 

@@ -8,37 +8,26 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from vestbench.assertions.judge import AssertionResult
-from vestbench.model.run import Run
 from vestbench.model.verdict import Verdict
 from vestbench.report.asserted import sentence_of
-from vestbench.report.junit import Undecided
-from vestbench.studies.parts.conditions import label
+from vestbench.report.found import Found
 
 
-def annotations_of(
-    run: Run,
-    results: tuple[AssertionResult, ...],
-    *,
-    gated: bool,
-    undecided: Undecided = "fail",
-) -> Iterator[str]:
+def annotations_of(found: Found, *, gated: bool) -> Iterator[str]:
     """Yield an annotation for each assertion that does not hold.
 
     Args:
-        run: What was measured.
-        results: What was asserted.
+        found: The run, and what was asserted of it.
         gated: Whether the exit status follows the assertions. Otherwise nothing is an
             error, because the job does not fail.
-        undecided: What an assertion that is not decided counts as.
     """
-    for result in results:
+    for result in found.results:
         if result.outcome is Verdict.PASS:
             continue
-        lenient = result.outcome is Verdict.INCONCLUSIVE and undecided != "fail"
+        lenient = result.outcome is Verdict.INCONCLUSIVE and found.undecided != "fail"
         level = "error" if gated and not lenient else "warning"
-        title = f"vestbench {run.command}: {result.outcome}"
-        yield command(level, title, f"{sentence_of(result)}; {label(run)}")
+        title = f"vestbench {found.run.command}: {result.outcome}"
+        yield command(level, title, f"{sentence_of(result)}; {found.where}")
 
 
 def command(level: str, title: str, message: str) -> str:

@@ -14,19 +14,14 @@ A run of which nothing is asserted has one skipped test case: no report is empty
 
 from __future__ import annotations
 
-from typing import Literal
 from xml.etree.ElementTree import Element, SubElement, indent, tostring
 
 from vestbench.assertions.judge import AssertionResult
 from vestbench.model.run import Run
 from vestbench.model.verdict import Verdict
 from vestbench.report.asserted import sentence_of
-from vestbench.report.sheet import Sheet
+from vestbench.report.found import Found, Undecided
 from vestbench.report.units import plain
-from vestbench.studies.parts.conditions import label
-
-# What INCONCLUSIVE counts as.
-Undecided = Literal["fail", "neutral", "pass"]
 
 _KINDS = {
     Verdict.FAIL: "failure",
@@ -40,22 +35,18 @@ _UNDECIDED: dict[Undecided, str | None] = {
 }
 
 
-def junit_of(
-    run: Run,
-    sheet: Sheet,
-    results: tuple[AssertionResult, ...],
-    undecided: Undecided = "fail",
-) -> str:
+def junit_of(found: Found) -> str:
     """Return the XML of a run."""
+    run = found.run
     suite = Element("testsuite", name=f"vestbench {plain(run.command)}")
-    _properties(suite, run)
-    kinds = [_test_case(suite, run, result, undecided) for result in results]
-    if not results:
+    _properties(suite, found)
+    kinds = [_test_case(suite, found, result) for result in found.results]
+    if not kinds:
         case = _case(suite, run, "nothing asserted")
         SubElement(case, "skipped", message="nothing was asserted of this run")
         kinds = ["skipped"]
     output = SubElement(suite, "system-out")
-    output.text = "\n".join(_clean(line.plain) for line in sheet.headline)
+    output.text = "\n".join(_clean(line.plain) for line in found.sheet.headline)
     counts = {
         "tests": str(len(kinds)),
         "failures": str(kinds.count("failure")),
@@ -76,15 +67,13 @@ def junit_of(
     return f'<?xml version="1.0" encoding="UTF-8"?>\n{body}\n'
 
 
-def _test_case(
-    suite: Element, run: Run, result: AssertionResult, undecided: Undecided
-) -> str | None:
+def _test_case(suite: Element, found: Found, result: AssertionResult) -> str | None:
     """Add the test case of an assertion, and return what kind of trouble it has."""
-    case = _case(suite, run, result.text)
+    case = _case(suite, found.run, result.text)
     kind = _KINDS.get(result.outcome)
     if result.outcome is Verdict.INCONCLUSIVE:
-        kind = _UNDECIDED[undecided]
-    said = f"{sentence_of(result)}; {plain(label(run))}"
+        kind = _UNDECIDED[found.undecided]
+    said = f"{sentence_of(result)}; {plain(found.where)}"
     if kind is None:
         SubElement(case, "system-out").text = said
     elif kind == "skipped":
@@ -101,15 +90,15 @@ def _case(suite: Element, run: Run, name: str) -> Element:
     )
 
 
-def _properties(suite: Element, run: Run) -> None:
+def _properties(suite: Element, found: Found) -> None:
     properties = SubElement(suite, "properties")
-    conditions = run.conditions
+    conditions = found.run.conditions
     facts = {
-        "conditions": label(run),
+        "conditions": found.where,
         "venue": conditions.venue,
         "endpoint": conditions.endpoint,
         "stack": conditions.stack,
-        "seed": run.plan.seed,
+        "seed": found.run.plan.seed,
         "version": conditions.versions.get("vestbench", ""),
     }
     for name, value in facts.items():

@@ -7,12 +7,10 @@ from __future__ import annotations
 
 import re
 
-from vestbench.assertions.judge import AssertionResult
-from vestbench.model.run import Run
 from vestbench.model.verdict import Verdict
 from vestbench.report.asserted import assertions_table
-from vestbench.report.sheet import Part, Picture, Sheet, Table, Text
-from vestbench.studies.parts.conditions import label
+from vestbench.report.found import Found
+from vestbench.report.sheet import Part, Picture, Table, Text
 
 _PICTURE_WIDTH = 96
 
@@ -29,28 +27,16 @@ _ACTIVE = re.compile(r"([\\`*|~$]|(?<!\w)_|_(?!\w)|(?<=\])\()")
 _OPENING = re.compile(r"^([-+=>#](?=\s|$|[-+=>#])|\d+(?=[.)]\s))")
 
 
-def markdown_of(
-    run: Run,
-    sheet: Sheet,
-    results: tuple[AssertionResult, ...],
-    acceptance: Verdict | None,
-) -> str:
-    """Return the document of a run.
-
-    Args:
-        run: What was measured.
-        sheet: What is said of it.
-        results: What was asserted.
-        acceptance: The verdict on all of them; None where nothing was asserted.
-    """
-    where = label(run)
-    verdict = f"{_SIGNS[acceptance]} {acceptance}, " if acceptance is not None else ""
+def markdown_of(found: Found) -> str:
+    """Return the document of a run."""
+    run, sheet, where = found.run, found.sheet, found.where
+    verdict = f"{_SIGNS[found.verdict]} {found.verdict}, " if found.verdict else ""
     blocks = [f"### {verdict}vestbench {escaped(run.command)}, {escaped(where)}"]
     blocks += [_paragraph(line) for line in sheet.headline]
     blocks += [f"> **Warning:** {escaped(text)}" for text in sheet.warnings]
     blocks.append(_table(sheet.conditions, where))
-    if results:
-        blocks.append(_table(assertions_table(results), where))
+    if found.results:
+        blocks.append(_table(assertions_table(found.results), where))
     blocks += (block for part in sheet.parts if (block := _block(part, where)))
     return "\n\n".join(blocks) + "\n"
 

@@ -7,77 +7,74 @@ Format: https://prometheus.io/docs/instrumenting/exposition_formats/ (version 0.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections import Counter
+from collections.abc import Iterable, Iterator, Sequence
 from math import inf, isfinite
+from typing import TypeAlias
 
 from vestbench.assertions.judge import AssertionResult
 from vestbench.model.run import Run
 from vestbench.model.verdict import Verdict
-from vestbench.studies.parts.conditions import label
-from vestbench.studies.parts.groups import Group
-from vestbench.studies.parts.route import round_trip_ms
-from vestbench.studies.registry import study_of
+from vestbench.report.found import Found
+from vestbench.report.units import plain
+from vestbench.stats.metrics import Group
+from vestbench.stats.settling import Settling
+
+_Point: TypeAlias = tuple[dict[str, str], float]  # labels and value
+_Family: TypeAlias = tuple[str, str, Iterable[_Point]]  # name and what it is
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Point:
-    labels: Mapping[str, str]
-    value: float
+def prometheus_of(
+    found: Found,
+    *,
+    groups: Sequence[Group],
+    settlings: Sequence[Settling],
+    rtt_ms: float | None,
+) -> str:
+    """Return all metrics of a run.
 
-
-def prometheus_of(run: Run, results: Sequence[AssertionResult]) -> str:
-    """Return all metrics of a run."""
+    Args:
+        found: The run, and what was asserted of it.
+        groups: What the run sets against each other.
+        settlings: How each of its savings settled.
+        rtt_ms: The round trip of the route; None where it is not known.
+    """
+    run = found.run
     common = {
         "command": run.command,
         "venue": run.conditions.venue,
         "endpoint": run.conditions.endpoint,
-        "conditions": label(run),
+        "conditions": found.where,
     }
-    lines: list[str] = []
-    for name, about, points in _metrics(run, results):
-        if not points:
-            continue
-        lines.append(f"# HELP {name} {about}")
-        lines.append(f"# TYPE {name} gauge")
-        for point in points:
-            words = {**common, **point.labels}
-            shown = ",".join(f'{key}="{_quoted(v)}"' for key, v in words.items())
-            lines.append(f"{name}{{{shown}}} {_number(point.value)}")
-    return "\n".join(lines) + "\n"
+    families = [
+        _info(run),
+        (
+            "vestbench_run_start_timestamp_seconds",
+            "When the run was started.",
+            [({}, run.started.timestamp())],
+        ),
+        *_distributions(groups),
+        _failures(run),
+        *_savings(settlings),
+        (
+            "vestbench_round_trip_seconds",
+            "Round-trip time of the route.",
+            [] if rtt_ms is None else [({}, rtt_ms / 1e3)],
+        ),
+        _assertions(found.results),
+    ]
+    return "\n".join(line for each in families for line in _lines(each, common)) + "\n"
 
 
-_Family = tuple[str, str, list[_Point]]  # name, what it is, values
-
-
-def _metrics(run: Run, results: Sequence[AssertionResult]) -> Iterator[_Family]:
-    groups = study_of(run).sides(run).groups(run.plan.confidence)
-    yield _info(run)
-    yield (
-        "vestbench_run_start_timestamp_seconds",
-        "When the run was started.",
-        [_Point(labels={}, value=run.started.timestamp())],
-    )
-    yield (
-        "vestbench_latency_seconds",
-        "Quantiles of the latency; a failed request took forever.",
-        [point for group in groups for point in _quantiles(group, "latency")],
-    )
-    yield (
-        "vestbench_phase_seconds",
-        "Median of each phase of a request.",
-        [point for group in groups for point in _phases(group)],
-    )
-    yield _requests(groups)
-    yield _failures(run)
-    yield from _savings(run)
-    rtt = round_trip_ms(run)
-    yield (
-        "vestbench_round_trip_seconds",
-        "Round-trip time of the route.",
-        [] if rtt is None else [_Point(labels={}, value=rtt / 1e3)],
-    )
-    yield _assertions(results)
+def _lines(family: _Family, common: dict[str, str]) -> Iterator[str]:
+    name, about, points = family
+    for place, (labels, value) in enumerate(points):
+        if not place:
+            yield f"# HELP {name} {about}"
+            yield f"# TYPE {name} gauge"
+        words = {**common, **labels}
+        shown = ",".join(f'{key}="{_quoted(text)}"' for key, text in words.items())
+        yield f"{name}{{{shown}}} {_number(value)}"
 
 
 def _info(run: Run) -> _Family:
@@ -90,88 +87,98 @@ def _info(run: Run) -> _Family:
         "version": str(conditions.versions.get("vestbench", "")),
     }
     about = "What was measured, and by what; always 1."
-    return "vestbench_run_info", about, [_Point(labels=labels, value=1.0)]
+    return "vestbench_run_info", about, [(labels, 1.0)]
 
 
-def _quantiles(group: Group, name: str) -> Iterator[_Point]:
-    metric = group.metric(name)
+def _distributions(groups: Sequence[Group]) -> Iterator[_Family]:
+    yield (
+        "vestbench_latency_seconds",
+        "Quantiles of the latency; a failed request took forever.",
+        [point for group in groups for point in _quantiles(group)],
+    )
+    yield (
+        "vestbench_phase_seconds",
+        "Median of each phase of a request.",
+        [point for group in groups for point in _phases(group)],
+    )
+    yield (
+        "vestbench_requests",
+        "Measured requests of the run.",
+        [point for group in groups for point in _requests(group)],
+    )
+
+
+def _quantiles(group: Group) -> Iterator[_Point]:
+    metric = group.metric("latency")
     if metric is None:
         return
     for found in (metric.p50, metric.p90, metric.p99):
-        # A high quantile of which only a lower bound is known is none.
+        # A high quantile of which only a lower bound is known is not given.
         known = found.q == 0.5 or found.high is not None
         if known and found.point is not None:
             labels = {"group": group.name, "quantile": f"{found.q:g}"}
-            yield _Point(labels=labels, value=found.point / 1e3)
+            yield labels, found.point / 1e3
 
 
 def _phases(group: Group) -> Iterator[_Point]:
     for metric in group.metrics:
         if metric.name != "latency" and metric.p50.point is not None:
             labels = {"group": group.name, "phase": metric.name}
-            yield _Point(labels=labels, value=metric.p50.point / 1e3)
+            yield labels, metric.p50.point / 1e3
 
 
-def _requests(groups: Sequence[Group]) -> _Family:
-    points = []
-    for group in groups:
-        metric = group.metric("latency")
-        everything = metric.n if metric is not None else 0
-        counts = {"answered": everything - group.failures, "failed": group.failures}
-        points += [
-            _Point(labels={"group": group.name, "outcome": outcome}, value=count)
-            for outcome, count in counts.items()
-        ]
-    return "vestbench_requests", "Measured requests of the run.", points
+def _requests(group: Group) -> Iterator[_Point]:
+    metric = group.metric("latency")
+    everything = metric.n if metric is not None else 0
+    yield (
+        {"group": group.name, "outcome": "answered"},
+        everything - group.failures,
+    )
+    yield {"group": group.name, "outcome": "failed"}, group.failures
 
 
 def _failures(run: Run) -> _Family:
-    counts: dict[str, int] = {}
-    for failure in run.failures:
-        counts[str(failure.kind)] = counts.get(str(failure.kind), 0) + 1
-    points = [_Point(labels={"kind": kind}, value=n) for kind, n in counts.items()]
+    counts = Counter(str(failure.kind) for failure in run.failures)
+    points = (({"kind": kind}, count) for kind, count in counts.items())
     return "vestbench_failures", "Failed requests of the run by kind.", points
 
 
-def _savings(run: Run) -> Iterator[_Family]:
+def _savings(settlings: Iterable[Settling]) -> Iterator[_Family]:
     """Yield the median saving and the ends of its interval, where there are enough."""
     found: dict[str, list[_Point]] = {}
-    for course in study_of(run).settlings(run):
-        if len(course.steps) < 2:  # a figure from n = 1 is never called a saving
+    for one in settlings:
+        if len(one.steps) < 2:  # a figure from n = 1 is never called a saving
             continue
-        last = course.steps[-1].found
-        scale, suffix = (1e3, "seconds") if course.unit == "ms" else (100.0, "ratio")
+        last = one.steps[-1].found
+        scale, suffix = (1e3, "seconds") if one.unit == "ms" else (100.0, "ratio")
         ends = {"median": last.median_lo}
         if last.interval is not None:
             ends |= {"low": last.interval.low, "high": last.interval.high}
         points = found.setdefault(f"vestbench_saving_{suffix}", [])
-        level = f"{course.confidence:g}"
+        level = f"{one.confidence:g}"
         for bound, value in ends.items():
-            labels = {"candidate": course.candidate, "bound": bound}
-            points.append(
-                _Point(labels={**labels, "confidence": level}, value=value / scale)
-            )
+            labels = {"candidate": one.candidate, "bound": bound, "confidence": level}
+            points.append((labels, value / scale))
     for name, points in found.items():
         yield name, "The saving: its median, and the ends of its interval.", points
 
 
-def _assertions(results: Sequence[AssertionResult]) -> _Family:
-    points = [
-        _Point(
-            labels={"assertion": result.text, "outcome": str(outcome)},
-            value=float(result.outcome is outcome),
+def _assertions(results: Iterable[AssertionResult]) -> _Family:
+    points = (
+        (
+            {"assertion": result.text, "outcome": str(outcome)},
+            float(result.outcome is outcome),
         )
         for result in results
         for outcome in Verdict
-    ]
+    )
     about = "1 for the outcome that an assertion has, 0 for the others."
     return "vestbench_assertion", about, points
 
 
 def _quoted(text: str) -> str:
     """Return the value of a label; what is not printable would hide in a dashboard."""
-    shown = "".join(c if c.isprintable() else "�" for c in text)
-    return shown.replace("\\", "\\\\").replace('"', '\\"')
+    return plain(text).replace("\\", "\\\\").replace('"', '\\"')
 
 
 def _number(value: float) -> str:

@@ -6,9 +6,9 @@ Nothing here knows how it will look: `terminal`, `markdown` and `html` draw it.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
 from typing import Literal, Protocol, Self, TypeAlias
 
+from vestbench.model.record import Record
 from vestbench.model.verdict import Verdict
 from vestbench.report.units import plain
 
@@ -64,8 +64,7 @@ class Text:
 Cell: TypeAlias = str | Text
 
 
-@dataclass(frozen=True, slots=True)
-class Column:
+class Column(Record, frozen=True):
     """A column of a table."""
 
     heading: str
@@ -77,8 +76,7 @@ def numbers(*headings: str) -> list[str | Column]:
     return [Column(heading, is_number=True) for heading in headings]
 
 
-@dataclass(slots=True, kw_only=True)
-class Row:
+class Row(Record, frozen=True, kw_only=True):
     """A row of a table."""
 
     cells: tuple[Text, ...]
@@ -123,7 +121,7 @@ class Table:
     def end_section(self) -> None:
         """Draw a rule below the last row, if there is a row."""
         if self.rows:
-            self.rows[-1].ends_section = True
+            self.rows[-1] = Row(cells=self.rows[-1].cells, ends_section=True)
 
 
 def facts_table(about: str, facts: Iterable[tuple[str, Cell]]) -> Table:
@@ -141,8 +139,7 @@ class Picture(Protocol):
         """Draw it in so many columns."""
 
 
-@dataclass(frozen=True, slots=True)
-class Figure:
+class Figure(Record, frozen=True):
     """A picture with its title; a page draws its own instead."""
 
     title: str
@@ -154,8 +151,7 @@ Part: TypeAlias = Text | Table | Figure
 GAP = Text()  # an empty line, which only a terminal shows
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Sheet:
+class Sheet(Record, frozen=True, kw_only=True):
     """All that is said of a run, in the order in which it is said."""
 
     headline: tuple[Text, ...]

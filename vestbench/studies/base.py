@@ -26,8 +26,9 @@ from vestbench.model.run import Plan, RunOf
 from vestbench.model.verdict import Verdict
 from vestbench.report.sheet import Part, Text
 from vestbench.stats.decision import MedianSummary
-from vestbench.studies.parts.groups import Group, groups_of
-from vestbench.studies.parts.settling import Settling
+from vestbench.stats.metrics import Group
+from vestbench.stats.settling import Settling
+from vestbench.studies.parts.groups import groups_of
 
 P_contra = TypeVar("P_contra", bound=Plan, contravariant=True)
 

@@ -9,8 +9,8 @@ import pytest
 
 from tests.support.records import CONDITIONS, bench_run, failure, sample, sessions
 from vestbench.model.request import FailureKind, Outcome, Role
+from vestbench.stats.metrics import metric
 from vestbench.studies.bench.summary import summarise_bench
-from vestbench.studies.parts.groups import metric
 from vestbench.studies.parts.route import is_relayed, round_trip_ms
 
 # --- groups --------------------------------------------------------------------------

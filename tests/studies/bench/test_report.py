@@ -39,8 +39,8 @@ from vestbench.model.strategy import UNPOOLED
 from vestbench.report.units import interval, ms, percent, plain, plural
 from vestbench.report.waterfall import Waterfall
 from vestbench.stats.decision import Interval
+from vestbench.stats.metrics import Group, metric
 from vestbench.studies.document import document, summary_of
-from vestbench.studies.parts.groups import Group, metric
 from vestbench.studies.parts.waterfall import phase_rows
 from vestbench.studies.registry import load_run
 from vestbench.studies.shown import show_brief, show_run

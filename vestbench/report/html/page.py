@@ -8,16 +8,16 @@ from __future__ import annotations
 
 import base64
 import hashlib
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import cache
+from itertools import chain
 from pathlib import Path
 
-from vestbench.assertions.judge import AssertionResult
 from vestbench.model.columns import COLUMNS
-from vestbench.model.run import Run
 from vestbench.model.verdict import Verdict
 from vestbench.report.asserted import assertions_table
 from vestbench.report.distribution import Distributions
+from vestbench.report.found import Found
 from vestbench.report.html.charts import distributions, waterfall
 from vestbench.report.html.markup import Markup, join, tag
 from vestbench.report.html.settling import said, settling
@@ -27,12 +27,9 @@ from vestbench.report.html.tables import (
     shown_parts,
     shown_table,
 )
-from vestbench.report.sheet import Sheet, Text
-from vestbench.studies.parts.conditions import label
-from vestbench.studies.parts.route import is_relayed
-from vestbench.studies.parts.settling import Settling
-from vestbench.studies.parts.waterfall import phase_rows
-from vestbench.studies.registry import study_of
+from vestbench.report.sheet import Text
+from vestbench.report.waterfall import PhaseRows
+from vestbench.stats.settling import Settling
 
 _WIDE, _NARROW = 720.0, 320.0  # of pictures, in pixels
 
@@ -47,27 +44,34 @@ Draw = Callable[[float], Markup | None]
 
 
 def html_page(
-    run: Run,
-    sheet: Sheet,
-    results: Sequence[AssertionResult],
-    acceptance: Verdict | None,
+    found: Found,
+    *,
+    phases: PhaseRows,
+    latencies_ms: Mapping[str, Sequence[float]],
+    settlings: Sequence[Settling],
 ) -> str:
     """Return the page of a run.
 
     Args:
-        run: What was measured.
-        sheet: What is said of it.
-        results: What was asserted.
-        acceptance: The verdict on all of them; None where nothing was asserted.
+        found: The run, and what is said of it.
+        phases: Of the median request of each group.
+        latencies_ms: Of all requests, by what the run sets against each other; those of
+            failures are infinite.
+        settlings: How each saving of the run settled.
     """
-    conditions = label(run)
-    title = sheet.headline[0].plain if sheet.headline else run.command
-    verdict = f"{acceptance}: " if acceptance is not None else ""
+    headline = found.sheet.headline
+    title = headline[0].plain if headline else found.run.command
+    verdict = f"{found.verdict}: " if found.verdict is not None else ""
+    pictures = chain(
+        _phases(phases, found.where),
+        _latencies(latencies_ms, found.where),
+        _settlings(settlings, found.where),
+    )
     body = tag(
         "body",
-        _hero(run, sheet, acceptance, conditions),
-        tag("main", _sections(run, sheet, results, conditions)),
-        _footer(run, conditions),
+        _hero(found),
+        tag("main", _sections(found, pictures)),
+        _footer(found),
         tag("script", _script()),
     )
     document = tag("html", _head(f"{verdict}{title}"), body, lang="en")
@@ -112,15 +116,14 @@ def _hash(text: str) -> str:
     return f"sha256-{base64.b64encode(digest).decode('ascii')}"
 
 
-def _hero(
-    run: Run, sheet: Sheet, acceptance: Verdict | None, conditions: str
-) -> Markup:
+def _hero(found: Found) -> Markup:
+    run, verdict = found.run, found.verdict
     chips = []
-    if acceptance is not None:
-        sign = f"{_SIGNS[acceptance]} {acceptance}"
-        chips.append(tag("span", sign, class_=f"chip {str(acceptance).lower()}"))
-    chips.append(tag("span", conditions, class_="chip where"))
-    first, *others = sheet.headline or (Text("Nothing was measured"),)
+    if verdict is not None:
+        sign = f"{_SIGNS[verdict]} {verdict}"
+        chips.append(tag("span", sign, class_=f"chip {str(verdict).lower()}"))
+    chips.append(tag("span", found.where, class_="chip where"))
+    first, *others = found.sheet.headline or (Text("Nothing was measured"),)
     return tag(
         "header",
         tag("p", chips, class_="chips"),
@@ -130,59 +133,59 @@ def _hero(
     )
 
 
-def _sections(
-    run: Run, sheet: Sheet, results: Sequence[AssertionResult], conditions: str
-) -> Iterator[Markup]:
+def _sections(found: Found, pictures: Iterator[Markup]) -> Iterator[Markup]:
+    sheet, where = found.sheet, found.where
     if sheet.warnings:
         items = (tag("li", text) for text in sheet.warnings)
         yield _section("Warnings", tag("ul", items, class_="warnings"))
-    if results:
-        table = shown_table(assertions_table(results), conditions)
+    if found.results:
+        table = shown_table(assertions_table(found.results), where)
         yield _section("Assertions", table)
-    yield _section("Conditions", shown_table(sheet.conditions, conditions))
-    yield from _pictures(run, conditions)
-    yield _section("In numbers", shown_parts(sheet.parts, conditions))
-    yield _section("Every request", requests_table(run, conditions))
+    yield _section("Conditions", shown_table(sheet.conditions, where))
+    yield from pictures
+    yield _section("In numbers", shown_parts(sheet.parts, where))
+    yield _section("Every request", requests_table(found.run, where))
 
 
 def _section(heading: str, *content: Markup | Iterator[Markup | None]) -> Markup:
     return tag("section", tag("h2", heading), content)
 
 
-def _pictures(run: Run, conditions: str) -> Iterator[Markup]:
-    study = study_of(run)
-    groups = study.sides(run).groups(run.plan.confidence)
-    rows = phase_rows(groups, merged=is_relayed(run))
-    figure = _figure(
-        lambda width: waterfall(rows, width, conditions), _legend(), conditions
-    )
+def _phases(rows: PhaseRows, where: str) -> Iterator[Markup]:
+    figure = _figure(lambda width: waterfall(rows, width, where), _legend(), where)
     if figure is not None:
         yield _section("Where the time goes", figure)
-    arms = Distributions(study.sides(run).latencies()).arms
+
+
+def _latencies(
+    latencies_ms: Mapping[str, Sequence[float]], where: str
+) -> Iterator[Markup]:
+    arms = Distributions(latencies_ms).arms
     about = "One axis for all; a higher bar is more requests."
-    figure = _figure(
-        lambda width: distributions(arms, width, conditions), about, conditions
-    )
+    figure = _figure(lambda width: distributions(arms, width, where), about, where)
     if figure is not None:
         yield _section("How latencies spread", figure)
-    for course in study.settlings(run):
-        figure = _settled(course, conditions)
+
+
+def _settlings(settlings: Sequence[Settling], where: str) -> Iterator[Markup]:
+    for one in settlings:
+        figure = _settled(one, where)
         if figure is not None:
-            named = f": {course.candidate}" if course.candidate else ""
+            named = f": {one.candidate}" if one.candidate else ""
             yield _section(f"How the saving settled{named}", figure)
 
 
-def _settled(course: Settling, conditions: str) -> Markup | None:
-    each = course.each
+def _settled(one: Settling, where: str) -> Markup | None:
+    each = one.each
     about = join(
         (
-            said(course),
+            said(one),
             f" A dot is a {each}, the band is the interval after it. A triangle is a "
             f"{each} of which only a bound is drawn: a request failed, or the saving "
             "lies beyond the axis.",
         )
     )
-    return _figure(lambda width: settling(course, width, conditions), about, conditions)
+    return _figure(lambda width: settling(one, width, where), about, where)
 
 
 def _legend() -> Markup:
@@ -198,12 +201,12 @@ def _legend() -> Markup:
     )
 
 
-def _figure(draw: Draw, about: str, conditions: str) -> Markup | None:
+def _figure(draw: Draw, about: str, where: str) -> Markup | None:
     """Return a picture for a wide page and for a narrow one; the style shows one."""
     wide, narrow = draw(_WIDE), draw(_NARROW)
     if wide is None or narrow is None:
         return None
-    where = tag("span", conditions, class_="where")
+    where = tag("span", where, class_="where")
     return tag(
         "figure",
         tag("div", wide, class_="wide"),
@@ -212,10 +215,10 @@ def _figure(draw: Draw, about: str, conditions: str) -> Markup | None:
     )
 
 
-def _footer(run: Run, conditions: str) -> Markup:
-    version = run.conditions.versions.get("vestbench", "?")
+def _footer(found: Found) -> Markup:
+    version = found.run.conditions.versions.get("vestbench", "?")
     return tag(
         "footer",
-        tag("p", f"Measured by vestbench {version}: {conditions}."),
+        tag("p", f"Measured by vestbench {version}: {found.where}."),
         tag("p", "This page is one file. It loads nothing and sends nothing."),
     )

@@ -10,7 +10,7 @@ from vestbench.report.html.charts import line, picture, words
 from vestbench.report.html.markup import Markup, tag
 from vestbench.report.units import fixed, interval, median_of, plural
 from vestbench.stats.quantiles import quantile
-from vestbench.studies.parts.settling import Settling, Step
+from vestbench.stats.settling import Settling, Step
 
 _TOP = 30.0
 _BOTTOM_ROOM = 38.0

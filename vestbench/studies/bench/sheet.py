@@ -34,6 +34,7 @@ from vestbench.report.units import (
 from vestbench.report.waterfall import Waterfall
 from vestbench.stats.decision import MedianSummary
 from vestbench.stats.evidence import CONFIDENCE_THRESHOLDS, projected_rounds
+from vestbench.stats.metrics import Metric
 from vestbench.studies.base import Findings
 from vestbench.studies.bench.plan import BenchRun
 from vestbench.studies.bench.summary import BenchSummary, summarise_bench
@@ -41,7 +42,6 @@ from vestbench.studies.parts.breakdown import Breakdown
 from vestbench.studies.parts.building import build_line
 from vestbench.studies.parts.failures import failures_parts
 from vestbench.studies.parts.footnotes import dim, no_phases_note, quantile_notes
-from vestbench.studies.parts.groups import Metric
 from vestbench.studies.parts.headline import saving_line
 from vestbench.studies.parts.kernel import kernel_lines
 from vestbench.studies.parts.route import is_relayed

@@ -13,6 +13,7 @@ from vestbench.model.run import Run
 from vestbench.model.strategy import find_strategy
 from vestbench.model.verdict import Reason, Verdict
 from vestbench.stats.evidence import MIN_ROUNDS
+from vestbench.stats.settling import Settling, settled
 from vestbench.studies.base import Findings, Saving, Sides, Study
 from vestbench.studies.bench.plan import BenchPlan, BenchRun
 from vestbench.studies.bench.summary import (
@@ -22,7 +23,6 @@ from vestbench.studies.bench.summary import (
 )
 from vestbench.studies.parts.groups import fails_too_often, side_of
 from vestbench.studies.parts.quantities import of_count
-from vestbench.studies.parts.settling import Settling, settled
 from vestbench.studies.parts.study import Common, all_outcomes, check_whole
 
 _GROUPS = ("cold", "subsequent")

@@ -29,11 +29,11 @@ from vestbench.stats.diagnostics import (
     syn_retransmissions,
 )
 from vestbench.stats.evidence import MIN_ROUNDS
+from vestbench.stats.metrics import Group
 from vestbench.studies.bench.plan import BenchRun
 from vestbench.studies.parts.breakdown import Breakdown, breakdown_of, too_short
 from vestbench.studies.parts.groups import (
     MAX_NOT_REUSED,
-    Group,
     GroupTally,
     disturbed_samples,
     fails_too_often,

@@ -11,6 +11,7 @@ from vestbench.assertions.grammar import Assertion, Unit
 from vestbench.assertions.judge import AssertionResult, accepted
 from vestbench.model.request import Outcome
 from vestbench.model.verdict import Reason, Verdict
+from vestbench.stats.settling import Settling
 from vestbench.studies.base import Findings, Saving, Sides, Study
 from vestbench.studies.compare.plan import ComparePlan, CompareRun
 from vestbench.studies.compare.rounds import first_look, rounds_of, target_of
@@ -22,7 +23,6 @@ from vestbench.studies.compare.summary import (
     summarise_compare,
 )
 from vestbench.studies.parts.groups import fails_too_often
-from vestbench.studies.parts.settling import Settling
 from vestbench.studies.parts.study import Common
 
 

@@ -31,7 +31,9 @@ from vestbench.stats.diagnostics import (
     plateau,
     syn_retransmissions,
 )
+from vestbench.stats.metrics import Group
 from vestbench.stats.sequential import State
+from vestbench.stats.settling import Settling, Step
 from vestbench.studies.compare.judgement import Replay, projection_of
 from vestbench.studies.compare.plan import Arm, CompareRun, controls_of
 from vestbench.studies.compare.rounds import (
@@ -43,19 +45,13 @@ from vestbench.studies.compare.rounds import (
     too_many,
 )
 from vestbench.studies.parts.breakdown import Breakdown, breakdown_of, too_short
-from vestbench.studies.parts.groups import (
-    Group,
-    disturbed_samples,
-    groups_of,
-    kinds_of,
-)
+from vestbench.studies.parts.groups import disturbed_samples, groups_of, kinds_of
 from vestbench.studies.parts.once import once_for_each_run
 from vestbench.studies.parts.route import (
     in_round_trips,
     round_trip_ms,
     tls_round_trips,
 )
-from vestbench.studies.parts.settling import Settling, Step
 
 
 class ArmSummary(Record, frozen=True, kw_only=True):

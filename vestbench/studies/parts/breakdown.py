@@ -8,7 +8,7 @@ from math import isfinite
 from vestbench.model.columns import COLUMNS
 from vestbench.model.record import Record
 from vestbench.stats.decision import MedianSummary
-from vestbench.studies.parts.groups import Group
+from vestbench.stats.metrics import Group
 from vestbench.studies.parts.route import tls_round_trips
 
 # Phases with a field of their own; those of other columns stand in `others`.

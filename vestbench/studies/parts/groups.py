@@ -8,11 +8,10 @@ from collections.abc import Iterable
 from math import ceil
 
 from vestbench.model.columns import COLUMNS
-from vestbench.model.record import Record
 from vestbench.model.request import NS_PER_MS, Failure, Outcome, Role, Sample
 from vestbench.model.run import Run
 from vestbench.stats.distribution import Distribution
-from vestbench.stats.quantiles import QuantileEstimate, estimate
+from vestbench.stats.metrics import Group, metric
 
 # Above this share of requests that should have reused a connection and did not, the
 # pool did not do its work, and no saving of it can be stated.
@@ -20,35 +19,6 @@ MAX_NOT_REUSED = 0.05
 
 # Of the requests of a candidate, above which no PASS is given.
 MAX_FAILED = 0.05
-
-
-class Metric(Record, frozen=True, kw_only=True):
-    """The distribution of one duration over the requests of a group, in ms."""
-
-    name: str
-    n: int
-    p50: QuantileEstimate
-    p90: QuantileEstimate
-    p99: QuantileEstimate
-    low: float
-    high: float
-
-
-class Group(Record, frozen=True, kw_only=True):
-    """Requests that opened their connection, or that reused one: by proof."""
-
-    name: str
-    metrics: tuple[Metric, ...]  # latency first, then the phases that occurred, client
-    failures: int
-
-    def metric(self, name: str) -> Metric | None:
-        """Return the metric called `name`, if there are values for it."""
-        return next((metric for metric in self.metrics if metric.name == name), None)
-
-    def typical(self, name: str) -> float | None:
-        """Return the median of the metric called `name`, in ms, if there is one."""
-        metric = self.metric(name)
-        return None if metric is None else metric.p50.point
 
 
 class GroupTally:
@@ -106,29 +76,6 @@ def side_of(failure: Failure) -> bool:
     if failure.reused is not None:
         return failure.reused
     return failure.slot.role is Role.SUBSEQUENT
-
-
-def metric(
-    name: str, values: Iterable[float] | Distribution, confidence: float
-) -> Metric:
-    """Return the distribution of `values`, in ms; failures are infinite.
-
-    Raises:
-        ValueError: There are no values.
-    """
-    if not isinstance(values, Distribution):
-        values = Distribution(values)
-    if not len(values):
-        raise ValueError(f"there is no {name} to show")
-    return Metric(
-        name=name,
-        n=len(values),
-        p50=estimate(values, 0.5, confidence),
-        p90=estimate(values, 0.9, confidence),
-        p99=estimate(values, 0.99, confidence),
-        low=values.low,
-        high=values.high,
-    )
 
 
 def disturbed_samples(run: Run) -> int:

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 from vestbench.report.sheet import Part, Table, Text, numbers
 from vestbench.report.units import ms, plural, quantile_bound, quantile_cell
-from vestbench.studies.parts.groups import Metric
+from vestbench.stats.metrics import Metric
 from vestbench.studies.parts.kernel_offsets import KernelOffsets
 
 _ROWS = {

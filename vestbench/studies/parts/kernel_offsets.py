@@ -6,7 +6,7 @@ from vestbench.model.record import Record
 from vestbench.model.request import NS_PER_MS
 from vestbench.model.run import Run
 from vestbench.stats.distribution import Distribution
-from vestbench.studies.parts.groups import Metric, metric
+from vestbench.stats.metrics import Metric, metric
 
 
 class KernelOffsets(Record, frozen=True, kw_only=True):

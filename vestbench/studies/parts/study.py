@@ -19,13 +19,13 @@ from vestbench.assertions.judge import AssertionResult
 from vestbench.model.request import Outcome
 from vestbench.model.run import Plan, RunOf
 from vestbench.model.verdict import Verdict, worst
+from vestbench.stats.settling import Settling
 from vestbench.studies.parts.quantities import (
     group_estimate,
     of_count,
     requests,
     requests_of,
 )
-from vestbench.studies.parts.settling import Settling
 
 P = TypeVar("P", bound=Plan)
 

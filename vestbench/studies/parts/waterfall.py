@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator
 
 from vestbench.model.columns import COLUMNS
 from vestbench.report.waterfall import PhaseRows
-from vestbench.studies.parts.groups import Group
+from vestbench.stats.metrics import Group
 
 
 def phase_rows(groups: Iterable[Group], *, merged: bool) -> PhaseRows:

@@ -8,11 +8,11 @@ from vestbench.assertions.estimates import Estimate, in_unit, invalid, of_median
 from vestbench.assertions.grammar import OF_REQUESTS, Assertion, Unit
 from vestbench.model.request import Outcome, Role
 from vestbench.stats.evidence import MIN_ROUNDS
+from vestbench.stats.settling import Settling, settled
 from vestbench.studies.base import Findings, Saving, Sides, Study
 from vestbench.studies.bench.study import savings_by_proof, sides_by_proof
 from vestbench.studies.parts.groups import MAX_NOT_REUSED, fails_too_often
 from vestbench.studies.parts.quantities import failures, reused
-from vestbench.studies.parts.settling import Settling, settled
 from vestbench.studies.parts.study import Common, all_outcomes, check_whole
 from vestbench.studies.starts.experiment import NOT_WARMED, WARMED
 from vestbench.studies.starts.plan import (

@@ -19,7 +19,7 @@ from vestbench.stats.decision import (
     median_saving,
     summarise,
 )
-from vestbench.studies.parts.groups import Metric, metric
+from vestbench.stats.metrics import Metric, metric
 from vestbench.studies.parts.once import once_for_each_run
 from vestbench.studies.parts.route import in_round_trips, round_trip_ms
 from vestbench.studies.starts.experiment import NOT_WARMED, WARMED

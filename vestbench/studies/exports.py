@@ -4,45 +4,41 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 
 from vestbench.assertions.judge import AssertionResult
 from vestbench.model.run import Run
+from vestbench.report.found import Found, Undecided
 from vestbench.report.html.page import html_page
-from vestbench.report.junit import Undecided, junit_of
+from vestbench.report.junit import junit_of
 from vestbench.report.markdown import markdown_of
 from vestbench.report.prometheus import prometheus_of
 from vestbench.report.requests import rows_as_csv
-from vestbench.report.sheet import Sheet
 from vestbench.studies.document import document
 from vestbench.studies.judging import assertions_of, verdict_of
 from vestbench.studies.parts.conditions import label
+from vestbench.studies.parts.route import is_relayed, round_trip_ms
+from vestbench.studies.parts.waterfall import phase_rows
+from vestbench.studies.registry import study_of
 from vestbench.studies.shown import show_run
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Found:
-    """A run and all that is said of it, derived once for all documents."""
-
-    run: Run
-    file: str  # where its requests are stored
-    sheet: Sheet
-    results: tuple[AssertionResult, ...]
-    undecided: Undecided
-
-
 def _html(found: Found) -> Iterator[str]:
-    verdict = verdict_of(found.run, found.results)
-    yield html_page(found.run, found.sheet, found.results, verdict)
+    run, study = found.run, study_of(found.run)
+    groups = study.sides(run).groups(run.plan.confidence)
+    yield html_page(
+        found,
+        phases=phase_rows(groups, merged=is_relayed(run)),
+        latencies_ms=study.sides(run).latencies(),
+        settlings=study.settlings(run),
+    )
 
 
 def _markdown(found: Found) -> Iterator[str]:
-    verdict = verdict_of(found.run, found.results)
-    yield markdown_of(found.run, found.sheet, found.results, verdict)
+    yield markdown_of(found)
 
 
 def _csv(found: Found) -> Iterator[str]:
-    return rows_as_csv(found.run, label(found.run))
+    return rows_as_csv(found.run, found.where)
 
 
 def _json(found: Found) -> Iterator[str]:
@@ -50,11 +46,17 @@ def _json(found: Found) -> Iterator[str]:
 
 
 def _junit(found: Found) -> Iterator[str]:
-    yield junit_of(found.run, found.sheet, found.results, found.undecided)
+    yield junit_of(found)
 
 
 def _prometheus(found: Found) -> Iterator[str]:
-    yield prometheus_of(found.run, found.results)
+    run, study = found.run, study_of(found.run)
+    yield prometheus_of(
+        found,
+        groups=study.sides(run).groups(run.plan.confidence),
+        settlings=study.settlings(run),
+        rtt_ms=round_trip_ms(run),
+    )
 
 
 FORMATS: dict[str, Callable[[Found], Iterator[str]]] = {
@@ -82,10 +84,17 @@ def found_in(
         results: What was asserted; None is what the run's own plan asks for.
         undecided: What an assertion that is not decided counts as.
     """
-    sheet = show_run(run)
     if results is None:
         results = assertions_of(run)
-    return Found(run=run, file=file, sheet=sheet, results=results, undecided=undecided)
+    return Found(
+        run=run,
+        file=file,
+        where=label(run),
+        sheet=show_run(run),
+        results=results,
+        verdict=verdict_of(run, results),
+        undecided=undecided,
+    )
 
 
 def document_of(found: Found, name: str) -> Iterator[str]:

@@ -1,0 +1,61 @@
+"""How durations are spread over groups of requests."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from vestbench.model.record import Record
+from vestbench.stats.distribution import Distribution
+from vestbench.stats.quantiles import QuantileEstimate, estimate
+
+
+class Metric(Record, frozen=True, kw_only=True):
+    """The distribution of one duration over the requests of a group, in ms."""
+
+    name: str
+    n: int
+    p50: QuantileEstimate
+    p90: QuantileEstimate
+    p99: QuantileEstimate
+    low: float
+    high: float
+
+
+class Group(Record, frozen=True, kw_only=True):
+    """Requests that belong together, such as those that reused a connection."""
+
+    name: str
+    metrics: tuple[Metric, ...]  # latency first, then the phases that occurred, client
+    failures: int
+
+    def metric(self, name: str) -> Metric | None:
+        """Return the metric called `name`, if there are values for it."""
+        return next((metric for metric in self.metrics if metric.name == name), None)
+
+    def typical(self, name: str) -> float | None:
+        """Return the median of the metric called `name`, in ms, if there is one."""
+        metric = self.metric(name)
+        return None if metric is None else metric.p50.point
+
+
+def metric(
+    name: str, values: Iterable[float] | Distribution, confidence: float
+) -> Metric:
+    """Return the distribution of `values`, in ms; failures are infinite.
+
+    Raises:
+        ValueError: There are no values.
+    """
+    if not isinstance(values, Distribution):
+        values = Distribution(values)
+    if not len(values):
+        raise ValueError(f"there is no {name} to show")
+    return Metric(
+        name=name,
+        n=len(values),
+        p50=estimate(values, 0.5, confidence),
+        p90=estimate(values, 0.9, confidence),
+        p99=estimate(values, 0.99, confidence),
+        low=values.low,
+        high=values.high,
+    )
