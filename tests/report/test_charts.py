@@ -13,11 +13,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tests.studies.compare.test_compare_report import (
-    control_down_run,
-    failing_run,
-    rounds,
-)
+from tests.support.compare_runs import control_down_run, failing_run, rounds
 from tests.support.records import compare_run
 from tests.support.studies import settlings_of
 from vestbench.report.distribution import axis_of

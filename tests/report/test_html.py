@@ -13,7 +13,7 @@ from xml.etree.ElementTree import Element
 
 import pytest
 
-from tests.studies.compare.test_compare_report import passing_run
+from tests.support.compare_runs import passing_run
 from tests.support.documents import HOSTILE, RUNS, document, hostile, with_label
 from tests.support.records import bench_run, sample
 from vestbench.report.html import page

@@ -9,7 +9,7 @@ import pytest
 from prometheus_client import Metric
 from prometheus_client.parser import text_string_to_metric_families
 
-from tests.studies.compare.test_compare_report import percent_run
+from tests.support.compare_runs import percent_run
 from tests.support.documents import HOSTILE, RUNS, document, hostile
 from tests.support.studies import compare_of
 from vestbench.model.run import Run

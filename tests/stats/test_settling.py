@@ -8,12 +8,7 @@ from collections.abc import Sequence
 import pytest
 
 from tests.studies.bench.test_report import pooled, warmed_run
-from tests.studies.compare.test_compare_report import (
-    failing_run,
-    passing_run,
-    percent_run,
-    rounds,
-)
+from tests.support.compare_runs import failing_run, passing_run, percent_run, rounds
 from tests.support.documents import RUNS
 from tests.support.records import bench_run, compare_run, sample
 from tests.support.studies import (

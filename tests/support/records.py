@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-import tomllib
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
-
-import tomli_w
 
 from vestbench.model.request import (
     NS_PER_MS,
@@ -391,16 +388,6 @@ def compare_run(
         failures=tuple(o for o in found if isinstance(o, Failure)),
         conclusion=conclusion_of({"first_look": 1}, conclusion),
     )
-
-
-def store_changed(
-    run: Run, path: Path, section: str, changes: Mapping[str, Any]
-) -> Path:
-    """Write a run with some keys of a section changed; None takes one away."""
-    document = tomllib.loads(store(run, path).read_text(encoding="utf-8"))
-    document[section] = _merged(document[section], changes)
-    path.write_text(tomli_w.dumps(document), encoding="utf-8")
-    return path
 
 
 def store(run: Run, path: Path, summary: Mapping[str, Any] | None = None) -> Path:
