@@ -39,10 +39,6 @@ def known(ns: int | None) -> int:
     return ns
 
 
-def _ns(ms: float) -> int:
-    return round(ms * NS_PER_MS)
-
-
 def sample(
     session: int = 0,
     index: int = 0,
@@ -72,17 +68,21 @@ def sample(
     opening = (None, None, None) if reused else (dns, connect, tls)
     if role is None:
         role = Role.SUBSEQUENT if reused else Role.COLD
-    phases = sum(_ns(ms) for ms in (*opening, send, wait, receive) if ms is not None)
+    phases = sum(
+        known(ns(ms)) for ms in (*opening, send, wait, receive) if ms is not None
+    )
     defaults: dict[str, Any] = {
         "slot": Slot(session=session, index=index, role=role, arm=arm),
-        "start_ns": _ns(start),
-        "latency_ns": phases + _ns(client) if latency is None else _ns(latency),
+        "start_ns": known(ns(start)),
+        "latency_ns": phases + known(ns(client))
+        if latency is None
+        else known(ns(latency)),
         "dns_ns": ns(opening[0]),
         "connect_ns": ns(opening[1]),
         "tls_ns": ns(opening[2]),
-        "send_ns": _ns(send),
-        "wait_ns": _ns(wait),
-        "receive_ns": _ns(receive),
+        "send_ns": known(ns(send)),
+        "wait_ns": known(ns(wait)),
+        "receive_ns": known(ns(receive)),
         "status": 200,
         "reused": reused,
         "connection": session if connection is None else connection,
@@ -132,8 +132,8 @@ def failure(
     """Return a failure, by default a cold request that timed out. Times in ms."""
     return Failure(
         slot=Slot(session=session, index=index, role=role, arm=arm),
-        start_ns=_ns(start),
-        elapsed_ns=_ns(elapsed),
+        start_ns=known(ns(start)),
+        elapsed_ns=known(ns(elapsed)),
         kind=kind,
         detail=detail,
         status=status,

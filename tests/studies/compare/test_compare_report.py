@@ -20,6 +20,7 @@ from tests.support.records import compare_run, store
 from tests.support.studies import compare_of
 from vestbench.errors import InvalidRunError
 from vestbench.model.request import FailureKind, Sample
+from vestbench.model.run import Run
 from vestbench.studies.document import document, summary_of
 from vestbench.studies.registry import load_run
 from vestbench.studies.shown import show_brief, show_run
