@@ -102,19 +102,13 @@ def summarise_bench(run: BenchRun) -> BenchSummary:
     votes = tally.votes()
     saving = percent = trips = None
     if votes:
-        margin = close_margin(target)
-        saving = summarise(
-            [vote for _, vote in votes],
-            target=target,
-            confidence=confidence,
-            close=margin,
-        )
-        percent = median_saving(
-            (_percent(first, vote) for first, vote in votes), confidence
-        )
-        trips = in_round_trips([vote for _, vote in votes], rtt, confidence)
-    closure = breakdown_of(cold, subsequent, saving, rtt, tally.versions)
-    acceptance, why = _accept(run, reuse, saving, closure, target)
+        bounds = [vote for _, vote in votes]
+        close = close_margin(target)
+        saving = summarise(bounds, target=target, confidence=confidence, close=close)
+        percent = median_saving((_percent(*each) for each in votes), confidence)
+        trips = in_round_trips(bounds, rtt, confidence)
+    breakdown = breakdown_of(cold, subsequent, saving, rtt, tally.versions)
+    acceptance, why = _accept(run, reuse, saving, breakdown, target)
     return BenchSummary(
         cold=cold,
         subsequent=subsequent,
@@ -123,7 +117,7 @@ def summarise_bench(run: BenchRun) -> BenchSummary:
         saving=saving,
         percent=percent,
         round_trips=trips,
-        closure=closure,
+        closure=breakdown,
         rtt_ms=rtt,
         acceptance=acceptance,
         why=why,
@@ -266,7 +260,7 @@ def _accept(
     run: BenchRun,
     reuse: Reuse,
     saving: SavingSummary | None,
-    closure: Breakdown | None,
+    breakdown: Breakdown | None,
     target: float,
 ) -> tuple[Verdict | None, Reason]:
     if find_strategy(run.plan.strategy).opens or not reuse.expected:
@@ -278,7 +272,7 @@ def _accept(
     if saving.rounds < MIN_ROUNDS:
         return Verdict.INCONCLUSIVE, Reason.FEW
     if saving.decision is Decision.FAIL:
-        short = too_short(closure, target)
+        short = too_short(breakdown, target)
         return Verdict.FAIL, Reason.TOO_SHORT if short else Reason.NONE
     if saving.decision is Decision.CLOSE:
         return Verdict.INCONCLUSIVE, Reason.CLOSE

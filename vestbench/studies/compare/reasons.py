@@ -14,13 +14,13 @@ from vestbench.studies.parts.breakdown import Breakdown
 
 def explanation(run: CompareRun, summary: CompareSummary, pair: PairSummary) -> str:
     """Return why the pair was accepted or not; empty where its figures say it."""
-    closure = pair.closure
+    breakdown = pair.closure
     if pair.why is Reason.NOT_REUSED:
         return _contradiction(run, summary, pair)
     if pair.why is Reason.NOISY:
         return _undecided(run, summary, pair)
-    if pair.why is Reason.TOO_SHORT and closure is not None:
-        return _too_short(closure)
+    if pair.why is Reason.TOO_SHORT and breakdown is not None:
+        return _too_short(breakdown)
     if pair.why is Reason.RELIABILITY:
         return f"{pair.candidate} fails more often than {pair.control}"
     if pair.acceptance is Verdict.FAIL:
@@ -28,19 +28,19 @@ def explanation(run: CompareRun, summary: CompareSummary, pair: PairSummary) -> 
     return pair.why.sentence
 
 
-def _too_short(closure: Breakdown) -> str:
-    reachable = closure.expected or 0.0
-    if not closure.round_trips:
+def _too_short(breakdown: Breakdown) -> str:
+    reachable = breakdown.expected or 0.0
+    if not breakdown.round_trips:
         return (
             "a resumed TLS 1.3 handshake has as many round trips as a full one: it "
             "only saves computing"
         )
     crypto = ""
-    if closure.opening is not None:
-        crypto = f", {ms(closure.opening)} ms with crypto"
+    if breakdown.opening is not None:
+        crypto = f", {ms(breakdown.opening)} ms with crypto"
     return (
         f"the route is too short: {ms(reachable)} ms are all that the handshakes' "
-        f"{plural(closure.round_trips, 'round trip')} of {ms(closure.rtt)} ms cost"
+        f"{plural(breakdown.round_trips, 'round trip')} of {ms(breakdown.rtt)} ms cost"
         f"{crypto}; --min-saving auto asks for 80 % of what the route allows"
     )
 

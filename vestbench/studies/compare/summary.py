@@ -177,11 +177,11 @@ def _pair(
     pairings = list(replay)
     state = replay.verdict.finish()
     found = state.summary
-    closure = None
+    breakdown = None
     if state.rounds > 1:  # no figure from one round is called a saving
-        closure = _closure(run, control, candidate, state.saving, rtt)
+        breakdown = _breakdown(run, control, candidate, state.saving, rtt)
     valid = control.valid and candidate.valid
-    acceptance, why = _accept(state, closure, asked, valid=valid)
+    acceptance, why = _accept(state, breakdown, asked, valid=valid)
     confidence = pair_confidence(run.plan)
     bounds = [saving_bounds(*pairing.times) for pairing in pairings]
     answered = [
@@ -199,7 +199,7 @@ def _pair(
         saving=state.saving,
         percent=state.percent,
         round_trips=in_round_trips(bounds, rtt, confidence),
-        closure=closure,
+        closure=breakdown,
         projection=projection_of(found, run.plan),
         undetermined=found.rounds - found.votes_pass - found.votes_fail,
         order=order_effect(
@@ -212,7 +212,7 @@ def _pair(
     )
 
 
-def _closure(
+def _breakdown(
     run: CompareRun,
     control: ArmSummary,
     candidate: ArmSummary,
@@ -235,13 +235,13 @@ def _closure(
     tls = tls_round_trips(versions)
     trips = find_strategy(control.strategy).round_trips(tls)
     saved = trips - find_strategy(candidate.strategy).round_trips(tls)
-    closure = breakdown_of(
+    breakdown = breakdown_of(
         control.group, candidate.group, saving, rtt, versions, round_trips=saved
     )
     defined = trips and saved >= 0 and control.strategy != candidate.strategy
-    if closure is None or defined:
-        return closure
-    return replace(closure, expected=None)
+    if breakdown is None or defined:
+        return breakdown
+    return replace(breakdown, expected=None)
 
 
 def _in_ms(asked: tuple[float, bool], pairings: Sequence[Pairing]) -> float:
@@ -273,7 +273,7 @@ def _plateau(pairings: Sequence[Pairing], control: ArmSummary) -> Plateau | None
 
 def _accept(
     state: State,
-    closure: Breakdown | None,
+    breakdown: Breakdown | None,
     asked: tuple[float, bool],
     *,
     valid: bool,
@@ -284,7 +284,7 @@ def _accept(
     if state.verdict is None:
         return Verdict.INCONCLUSIVE, Reason.NOISY
     if state.verdict is Verdict.FAIL and state.reason is Reason.NONE:
-        short = not percent and too_short(closure, target)
+        short = not percent and too_short(breakdown, target)
         return Verdict.FAIL, Reason.TOO_SHORT if short else Reason.NONE
     return state.verdict, state.reason
 

@@ -125,11 +125,13 @@ def _parts(control: Group, candidate: Group) -> dict[str, float]:
     return found
 
 
-def too_short(closure: Breakdown | None, target: float) -> bool:
+def too_short(breakdown: Breakdown | None, target: float) -> bool:
     """Say whether the handshakes' round trips and crypto are less than the target."""
-    if closure is None or closure.expected is None:
+    if breakdown is None or breakdown.expected is None:
         return False
     computing = (
-        closure.handshake_cpu if closure.has_phases else closure.beyond_round_trips
+        breakdown.handshake_cpu
+        if breakdown.has_phases
+        else breakdown.beyond_round_trips
     )
-    return closure.expected + max(0.0, computing or 0.0) < target
+    return breakdown.expected + max(0.0, computing or 0.0) < target

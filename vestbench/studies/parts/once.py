@@ -20,8 +20,8 @@ T = TypeVar("T")
 def once_for_each_run(derive: Callable[[R], T]) -> Callable[[R], T]:
     """Keep what `derive` returned for the run that it was last called with.
 
-    A run does not change, but to compare two takes as long as to go through them, so
-    the very same object it has to be. It is not kept alive.
+    Only the same object counts as the same run: to compare the requests of two runs
+    takes as long as to derive something from them. The run is not kept in memory.
     """
     latest: tuple[ref[R], T] | None = None
 
