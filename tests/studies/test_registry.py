@@ -1,0 +1,204 @@
+"""A study that only this test knows, found by everything that is told of its run."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from jsonschema import Draft202012Validator
+from typer.testing import CliRunner, Result
+
+from tests.support.records import STARTED, conclusion_of, conditions_of, sample, store
+from vestbench.assertions.estimates import Estimate, counted
+from vestbench.assertions.grammar import OF_REQUESTS, Quantity, Unit
+from vestbench.assertions.grammar import Assertion as Asserted
+from vestbench.cli import app
+from vestbench.model.record import Record
+from vestbench.model.run import Confidence, Count, Duration, Plan, RunOf
+from vestbench.report.sheet import Table, Text, numbers
+from vestbench.stats.bounds import Bounds
+from vestbench.stats.decision import summarise
+from vestbench.studies import registry
+from vestbench.studies.base import Findings, Saving, Sides, Study
+from vestbench.studies.parts.settling import Settling, settled
+from vestbench.studies.parts.study import Common, all_outcomes
+
+NEIGHBOURS = Quantity(name="neighbours", units=(Unit.COUNT,), taken="a whole number")
+
+
+class CensusPlan(Plan, frozen=True, kw_only=True):
+    """What was asked for."""
+
+    streets: Count
+    confidence: Confidence
+    interval_s: Duration
+    max_rate: Duration
+    seed: Count
+    http2: bool = False
+    assertions: tuple[str, ...] = ()
+
+
+CensusRun = RunOf[CensusPlan]
+
+
+class CensusSummary(Record, frozen=True, kw_only=True):
+    """How many there are."""
+
+    people: int
+
+
+class _Census(Common[CensusPlan]):
+    name = "census"
+    plan = CensusPlan
+    summary = CensusSummary
+    quantities = (NEIGHBOURS, *OF_REQUESTS)
+
+    def groups(self, plan: CensusPlan) -> tuple[str, ...]:
+        return tuple(f"street-{number}" for number in range(plan.streets))
+
+    def sides(self, run: CensusRun) -> Sides:
+        outcomes = ((o.slot.arm, o) for o in all_outcomes(run))
+        return Sides(names=self.groups(run.plan), outcomes=outcomes)
+
+    def summarise(self, run: CensusRun) -> CensusSummary:
+        return CensusSummary(people=len(run.samples))
+
+    def saving(self, run: CensusRun) -> Saving:
+        each = [12.0 for _ in run.samples]
+        bounds = [Bounds(lo=value, hi=value) for value in each]
+        median = summarise(bounds, target=0.0, confidence=run.plan.confidence)
+        return Saving(
+            compared="street by street",
+            n=len(each),
+            median=median,
+            acceptance=None,
+            each=each,
+        )
+
+    def settlings(self, run: CensusRun) -> tuple[Settling, ...]:
+        bounds = [Bounds(lo=12.0, hi=12.0) for _ in run.samples]
+        return (settled("street", bounds, 10.0, run.plan.confidence),)
+
+    def estimates(
+        self, run: CensusRun, assertion: Asserted
+    ) -> Iterator[tuple[str, Estimate]]:
+        if assertion.term.about is NEIGHBOURS:
+            yield assertion.name, counted(len(run.samples) - 1, len(run.samples))
+        else:
+            yield from super().estimates(run, assertion)
+
+    def findings(self, run: CensusRun) -> Findings:
+        table = Table("Streets", ["street", *numbers("people")])
+        table.add_row("the only one", str(len(run.samples)))
+        return Findings(
+            headline=(Text(f"{len(run.samples)} people were counted"),),
+            parts=(table,),
+            warnings=("nobody was at home in one house",),
+        )
+
+
+CENSUS: Study[CensusPlan] = _Census()
+
+
+@pytest.fixture
+def file(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
+    monkeypatch.setattr(registry, "_PLACES", {**registry._PLACES})
+    registry.register("census", f"{__name__}:CENSUS")
+    run = RunOf(
+        command="census",
+        label="all",
+        started=STARTED,
+        plan=CensusPlan(
+            streets=2,
+            confidence=0.95,
+            interval_s=0.0,
+            max_rate=0.0,
+            seed=7,
+            assertions=("neighbours >= 1",),
+        ),
+        conditions=conditions_of({"strategy": "counted"}),
+        samples=tuple(sample(n, arm=f"street-{n % 2}") for n in range(12)),
+        failures=(),
+        conclusion=conclusion_of(),
+    )
+    return store(run, tmp_path / "results" / "census.toml")
+
+
+def vestbench(*words: object) -> Result:
+    result = CliRunner().invoke(app, [str(word) for word in words])
+    if result.exception is not None and not isinstance(result.exception, SystemExit):
+        raise result.exception
+    return result
+
+
+def test_its_report_has_what_every_report_has_and_what_it_says_itself(
+    file: Path,
+) -> None:
+    shown = vestbench("report", file)
+
+    assert shown.exit_code == 0
+    assert "12 people were counted" in shown.stdout
+    assert "the only one" in shown.stdout
+    assert "neighbours >= 1" in shown.stdout
+    assert "simulated link, RTT 30 ms" in shown.stdout
+    assert "warning: nobody was at home in one house" in shown.stdout
+    assert "12 people were counted" in vestbench("report", file, "--quiet").stdout
+
+
+def test_its_document_is_in_the_schema(file: Path) -> None:
+    schema = json.loads(vestbench("report", "--schema", "-").stdout)
+    document = json.loads(vestbench("report", file, "--json").stdout)
+
+    assert document["summary"] == {"people": 12}
+    assert document["plan"]["streets"] == 2
+    Draft202012Validator(schema).validate(document)
+    document["summary"] = {"animals": 12}
+    assert list(Draft202012Validator(schema).iter_errors(document)) != []
+
+
+def test_it_is_judged_by_what_it_declares(file: Path) -> None:
+    words = ("--assert", "neighbours == 11", "--assert", "street-1.p50 <= 1s")
+
+    assert vestbench("gate", file).exit_code == 0
+    assert vestbench("gate", file, *words).exit_code == 0
+    assert vestbench("gate", file, "--assert", "neighbours > 11").exit_code == 1
+    refused = vestbench("gate", file, "--assert", "saving >= 1ms")
+    assert refused.exit_code == 2
+    assert "a run of census has no saving" in refused.stderr
+
+
+def test_it_is_in_lists_and_series_of_runs(file: Path) -> None:
+    assert "census all" in vestbench("history", file.parent).stdout
+    trend = vestbench("trend", file.parent)
+    assert "street by street" in trend.stdout
+    assert "0.40 to 0.40 round trips" in trend.stdout
+
+
+def test_it_is_in_every_document(file: Path) -> None:
+    page = vestbench("report", file, "--html", "-").stdout
+    rows = list(
+        csv.DictReader(io.StringIO(vestbench("report", file, "--csv", "-").stdout))
+    )
+    metrics = vestbench("report", file, "--prometheus", "-").stdout
+
+    assert "12 people were counted" in page
+    assert "Saving of each street" in page
+    assert [row["arm"] for row in rows] == 6 * ["street-0", "street-1"]
+    assert 'command="census"' in metrics
+    assert 'group="street-1"' in metrics
+    assert "| the only one | 12 |" in text
+    assert "neighbours &gt;= 1" in junit
+
+
+def test_a_plan_that_is_not_of_its_sort_is_refused_with_the_path(file: Path) -> None:
+    text = file.read_text(encoding="utf-8")
+    file.write_text(text.replace("streets = 2", 'streets = "two"'), encoding="utf-8")
+
+    refused = vestbench("report", file)
+
+    assert refused.exit_code == 5
+    assert "plan.streets: expected an integer, got text" in refused.stderr
