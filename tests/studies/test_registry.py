@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 from jsonschema import Draft202012Validator
 from typer.testing import CliRunner, Result
+from vestbench.studies.parts.settling import Settling, settled
 
 from tests.support.records import STARTED, conclusion_of, conditions_of, sample, store
 from vestbench.assertions.estimates import Estimate, counted
@@ -24,7 +25,6 @@ from vestbench.stats.bounds import Bounds
 from vestbench.stats.decision import summarise
 from vestbench.studies import registry
 from vestbench.studies.base import Findings, Saving, Sides, Study
-from vestbench.studies.parts.settling import Settling, settled
 from vestbench.studies.parts.study import Common, all_outcomes
 
 NEIGHBOURS = Quantity(name="neighbours", units=(Unit.COUNT,), taken="a whole number")
@@ -179,19 +179,19 @@ def test_it_is_in_lists_and_series_of_runs(file: Path) -> None:
 
 
 def test_it_is_in_every_document(file: Path) -> None:
-    page = vestbench("report", file, "--html", "-").stdout
-    rows = list(
-        csv.DictReader(io.StringIO(vestbench("report", file, "--csv", "-").stdout))
+    page, text, junit, metrics, table = (
+        vestbench("report", file, option, "-").stdout
+        for option in ("--html", "--markdown", "--junit", "--prometheus", "--csv")
     )
-    metrics = vestbench("report", file, "--prometheus", "-").stdout
 
     assert "12 people were counted" in page
     assert "Saving of each street" in page
-    assert [row["arm"] for row in rows] == 6 * ["street-0", "street-1"]
-    assert 'command="census"' in metrics
-    assert 'group="street-1"' in metrics
     assert "| the only one | 12 |" in text
     assert "neighbours &gt;= 1" in junit
+    assert 'command="census"' in metrics
+    assert 'group="street-1"' in metrics
+    rows = csv.DictReader(io.StringIO(table))
+    assert [row["arm"] for row in rows] == 6 * ["street-0", "street-1"]
 
 
 def test_a_plan_that_is_not_of_its_sort_is_refused_with_the_path(file: Path) -> None:
