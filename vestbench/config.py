@@ -43,7 +43,6 @@ def _positive(text: str) -> float:
 class Setting:
     """One thing that can be set in every place."""
 
-    name: str  # as in the table of `vestbench config`
     section: str  # of the TOML file; empty at its top
     key: str
     option: str
@@ -52,63 +51,57 @@ class Setting:
     help: str
 
     @property
+    def name(self) -> str:
+        """The name in the table of `vestbench config`."""
+        return ".".join(filter(None, (self.section, self.key)))
+
+    @property
     def variable(self) -> str:
         """The name of its environment variable."""
-        return "VESTBENCH_" + "_".join(
-            part.upper() for part in (self.section, self.key) if part
-        )
+        return "_".join(filter(None, ("VESTBENCH", self.section, self.key))).upper()
 
 
-def _pool(
-    key: str, option: str, default: str, parse: Callable[[str], Any], text: str
-) -> Setting:
-    return Setting(f"pool.{key}", "pool", key, option, default, parse, text)
-
-
+_POOL = PoolSettings()
 SETTINGS = (
-    _pool("max_idle", "--pool-max-idle", "2", _parse_count, "idle connections kept"),
-    _pool(
-        "idle_timeout",
-        "--pool-idle-timeout",
-        "60s",
+    Setting(
+        *("pool", "max_idle", "--pool-max-idle", f"{_POOL.max_idle}"),
+        _parse_count,
+        "idle connections kept",
+    ),
+    Setting(
+        *("pool", "idle_timeout", "--pool-idle-timeout", f"{_POOL.idle_timeout_s:g}s"),
         parse_duration,
         "an older idle connection is not used again",
     ),
-    _pool(
-        "tcp_keepalive",
-        "--tcp-keepalive",
-        "30s",
+    Setting(
+        *("pool", "tcp_keepalive", "--tcp-keepalive", f"{_POOL.tcp_keepalive_s:g}s"),
         parse_duration,
         "idle time before TCP probes; 0s turns them off",
     ),
-    _pool(
-        "connect_timeout",
-        "--connect-timeout",
-        "10s",
+    Setting(
+        *("pool", "connect_timeout", "--connect-timeout"),
+        f"{_POOL.connect_timeout_s:g}s",
         _positive,
         "name resolution, TCP and TLS together",
     ),
-    _pool("request_timeout", "--timeout", "10s", _positive, "one whole request"),
-    Setting("venue", "", "venue", "--venue", defaults.VENUE, str, "what is measured"),
     Setting(
-        "min_saving",
-        "",
-        "min_saving",
-        "--min-saving",
-        defaults.MIN_SAVING,
+        *("pool", "request_timeout", "--timeout", f"{_POOL.request_timeout_s:g}s"),
+        _positive,
+        "one whole request",
+    ),
+    Setting("", "venue", "--venue", defaults.VENUE, str, "what is measured"),
+    Setting(
+        *("", "min_saving", "--min-saving", defaults.MIN_SAVING),
         parse_duration,
         "the saving that passes",
     ),
-    Setting(
-        "results",
-        "",
-        "results",
-        "--results",
-        defaults.RESULTS,
-        str,
-        "folder of the results",
-    ),
+    Setting("", "results", "--results", defaults.RESULTS, str, "folder of the results"),
 )
+
+
+def default_of(name: str) -> str:
+    """Return the default of the setting called `name`, as a text."""
+    return next(setting.default for setting in SETTINGS if setting.name == name)
 
 
 @dataclass(frozen=True, slots=True)

@@ -180,7 +180,8 @@ def test_threads_may_measure_at_the_same_time() -> None:
 class _Interrupted:
     """A job that is interrupted after its first request."""
 
-    command, label, earlier, most_requests = "bench", "pooled", None, 1
+    command, label, earlier = "bench", "pooled", None
+    recorded = most_requests = 1
     plan: Plan = bench_run().plan
     facts: Mapping[str, Any] = {"strategy": "pooled", "concurrency": 1}
 

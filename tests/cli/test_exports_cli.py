@@ -20,7 +20,7 @@ import pytest
 from tests.support.command import QUICK
 from tests.support.exported import names, stored, vestbench
 from vestbench.cli.option_records import option_of
-from vestbench.cli.output_options import ExportOptions
+from vestbench.cli.options import ExportOptions
 from vestbench.studies.exports import FORMATS
 
 OPTIONS = {

@@ -10,26 +10,25 @@ import pytest
 import typer
 from typer.testing import CliRunner
 
-from vestbench.cli import options, output_options
-from vestbench.cli.option_records import given_in, takes_options
-from vestbench.cli.options import ExchangeOptions, LinkOptions
-from vestbench.cli.output_options import DriftingOptions
+from vestbench.cli import options
+from vestbench.cli.option_records import given_in, option, takes_options
+from vestbench.cli.options import DriftingOptions, ExchangeOptions, LinkOptions
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Fruit:
-    apples: Annotated[int, typer.Option("--apples", "-a", min=0, help="How many.")] = 3
-    pears: Annotated[str | None, typer.Option("--pears")] = None
+    apples: int = option("How many.", "N", names="--apples -a", default=3, min=0)
+    green_pears: str | None = option("Which.", shown="all")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class MoreFruit(Fruit):
-    plums: Annotated[bool, typer.Option("--plums")] = False
+    plums: bool = option("Some.", names="--plums", default=False)
 
 
 def eaten(*words: str) -> object:
     """Run a command that takes fruit between two options of its own."""
-    app, got = typer.Typer(), []
+    app, got = typer.Typer(rich_markup_mode=None), []
 
     @app.command()
     @takes_options
@@ -37,7 +36,7 @@ def eaten(*words: str) -> object:
         name: Annotated[str, typer.Argument()],
         *,
         fruit: MoreFruit,
-        fast: Annotated[bool, typer.Option("--fast")] = False,
+        fast: bool = option("No chewing.", names="--fast", default=False),
     ) -> None:
         """Eat."""
         got.append((name, fruit, fast))
@@ -61,9 +60,11 @@ def test_help_shows_the_options_in_the_place_of_the_record() -> None:
     shown = eaten("--help")
 
     assert isinstance(shown, str)
-    places = [shown.index(name) for name in ("--apples", "--pears", "--plums")]
+    places = [shown.index(name) for name in ("--apples", "--green-pears", "--plums")]
     assert [*places, shown.index("--fast")] == sorted([*places, shown.index("--fast")])
     assert "How many." in shown
+    assert "[default: 3" in shown
+    assert "[default: all]" in shown
     assert "--fruit" not in shown
 
 
@@ -80,12 +81,7 @@ def test_a_value_out_of_range_is_refused_as_for_any_option() -> None:
 
 @pytest.mark.parametrize(
     "record",
-    [
-        value
-        for module in (options, output_options)
-        for value in vars(module).values()
-        if str(value).endswith("Options'>")
-    ],
+    [value for value in vars(options).values() if str(value).endswith("Options'>")],
     ids=lambda record: str(record.__name__),
 )
 def test_every_record_is_made_of_options_only(record: type) -> None:

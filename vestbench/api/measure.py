@@ -11,12 +11,12 @@ from vestbench.api.result import Result
 from vestbench.errors import UsageError
 from vestbench.model.client import PoolSettings
 from vestbench.model.simulated import ExchangeSpec, LinkSpec
-from vestbench.running.carry_out import carry_out, place_result
+from vestbench.running.carry_out import carry_out, check_job, place_result
 from vestbench.running.destination import Destination
 from vestbench.running.job import Job
-from vestbench.running.pace import Pace, check_budget, polite_rate
+from vestbench.running.pace import Pace, polite_rate
 from vestbench.stacks.registry import ALL
-from vestbench.studies.bench.job import bench_job
+from vestbench.studies.bench.job import BenchJob
 from vestbench.studies.compare.job import CompareJob
 from vestbench.studies.compare.question import Question, Target, arms_of
 from vestbench.values import confidence_of, duration, seed_or_new
@@ -83,15 +83,13 @@ def bench(
     destination = destination.through(stack, http2=http2)
     if min_saving is not None and not pooled:
         raise UsageError("min_saving needs subsequent requests: not with pooled=False")
-    job = bench_job(
-        destination.pool,
+    job = BenchJob(
+        destination,
         pace,
         requests=requests,
         sessions=sessions,
         pooled=pooled,
         concurrency=concurrency,
-        stack=stack,
-        http2=http2,
         kernel_timestamps=kernel_timestamps,
         min_saving_s=duration("min_saving", min_saving or defaults.MIN_SAVING),
         confidence=confidence_of("confidence", confidence),
@@ -179,21 +177,17 @@ def compare(
         min_rounds=min_rounds,
         max_rounds=max_rounds,
         min_duration=min_duration,
-    )
-    job = CompareJob(
-        asked,
-        destination,
-        pace,
-        resume=None if resume is None else Path(resume),
         assertions=assertions,
     )
+    earlier = None if resume is None else Path(resume)
+    job = CompareJob(asked, destination, pace, resume=earlier)
     return _measured(job, destination, budget, results)
 
 
 def _measured(
     job: Job, destination: Destination, budget: int, results: Path | str | None
 ) -> Result:
-    check_budget(job.most_requests, budget, real=not destination.is_simulated)
+    check_job(job, destination, budget)
     with TemporaryDirectory(prefix="vestbench-") as scratch:
         folder = Path(scratch if results is None else results)
         measured = carry_out(job, destination, path=place_result(job, folder))

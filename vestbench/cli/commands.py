@@ -53,8 +53,10 @@ def load(name: str) -> Any:
     module = import_module(f"vestbench.cli.{_MODULES.get(name, name)}")
     found = getattr(module, name.replace("-", "_"))
     if not isinstance(found, typer.Typer):  # a group brings its own
+        from vestbench.cli.option_records import takes_options
+
         app = typer.Typer(**PLAIN)
-        app.command(name)(found)
+        app.command(name)(takes_options(found))
         found = app
     return typer.main.get_command(found)
 

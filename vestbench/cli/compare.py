@@ -9,17 +9,12 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from vestbench import defaults
-from vestbench.cli.option_records import (
-    given_in,
-    option_of,
-    refuse,
-    takes_options,
-)
-from vestbench.cli.options import Confidence, VenueOptions, option
-from vestbench.cli.output_options import (
-    AssertOptions,
+from vestbench.cli.option_records import given_in, option, option_of, refuse
+from vestbench.cli.options import (
     DriftingOptions,
     ExportOptions,
+    JudgingOptions,
+    VenueOptions,
 )
 from vestbench.errors import ExitCode, UsageError
 from vestbench.values import confidence_of
@@ -29,7 +24,6 @@ if TYPE_CHECKING:
     from vestbench.studies.compare.question import Target
 
 
-@takes_options
 def compare(
     context: typer.Context,
     names: Annotated[
@@ -41,85 +35,62 @@ def compare(
             show_default=False,
         ),
     ] = None,
-    control: Annotated[
-        str,
-        option(
-            "--control",
-            "NAME",
-            "What the others are compared with.",
-            "unpooled, or the last",
-        ),
-    ] = "",
-    min_saving: Annotated[
-        str | None,
-        option(
-            "--min-saving",
-            "DURATION|N%|auto",
-            "The saving that passes; auto is 80 % of what the route allows.",
-            defaults.MIN_SAVING,
-        ),
-    ] = None,
-    max_rounds: Annotated[
-        int | None,
-        option(
-            "--max-rounds",
-            "N",
-            "Rounds at most, in all.",
-            f"{defaults.MORE_ROUNDS}; {defaults.MORE_ROUNDS} more with --resume",
-            min=12,
-            max=1000,
-        ),
-    ] = None,
-    min_rounds: Annotated[
-        int, option("--min-rounds", "N", "No verdict before.", min=12, max=1000)
-    ] = defaults.MIN_ROUNDS,
-    min_duration: Annotated[
-        str,
-        option(
-            "--min-duration",
-            "DURATION",
-            "No verdict before, for networks that switch between states.",
-        ),
-    ] = defaults.MIN_DURATION,
-    vote: Annotated[
-        str,
-        option(
-            "--vote",
-            "round|pair",
-            "What has a vote; a pair of rounds cancels who goes first.",
-        ),
-    ] = defaults.VOTE,
-    question: Annotated[
-        str,
-        option(
-            "--question",
-            "all|any",
-            "Whether all candidates have to pass or any of them.",
-        ),
-    ] = defaults.QUESTION,
-    idle: Annotated[
-        str,
-        option("--idle", "DURATION", "Pause of a warmed client before its request."),
-    ] = defaults.IDLE,
-    resume: Annotated[
-        Path | None,
-        option(
-            "--resume",
-            "FILE",
-            "Go on with an inconclusive run; all its rounds count.",
-            "",
-        ),
-    ] = None,
-    force: Annotated[
-        bool,
-        option(
-            "--force", None, "Compare stored results of different things all the same."
-        ),
-    ] = False,
+    control: str = option(
+        "What the others are compared with.",
+        "NAME",
+        default="",
+        shown="unpooled, or the last",
+    ),
+    min_saving: str | None = option(
+        "The saving that passes; auto is 80 % of what the route allows.",
+        "DURATION|N%|auto",
+        shown=defaults.MIN_SAVING,
+    ),
+    max_rounds: int | None = option(
+        "Rounds at most, in all.",
+        "N",
+        shown=f"{defaults.MORE_ROUNDS}; {defaults.MORE_ROUNDS} more with --resume",
+        min=defaults.MIN_ROUNDS,
+        max=1000,
+    ),
+    min_rounds: int = option(
+        "No verdict before.",
+        "N",
+        default=defaults.MIN_ROUNDS,
+        min=defaults.MIN_ROUNDS,
+        max=1000,
+    ),
+    min_duration: str = option(
+        "No verdict before, for networks that switch between states.",
+        "DURATION",
+        default=defaults.MIN_DURATION,
+    ),
+    vote: str = option(
+        "What has a vote; a pair of rounds cancels who goes first.",
+        "round|pair",
+        default=defaults.VOTE,
+    ),
+    question: str = option(
+        "Whether all candidates have to pass or any of them.",
+        "all|any",
+        default=defaults.QUESTION,
+    ),
+    idle: str = option(
+        "Pause of a warmed client before its request.",
+        "DURATION",
+        default=defaults.IDLE,
+    ),
+    resume: Path | None = option(
+        "Go on with an inconclusive run; all its rounds count.", "FILE"
+    ),
+    force: bool = option(
+        "Compare stored results of different things all the same.",
+        names="--force",
+        default=False,
+    ),
     *,
     where: VenueOptions,
-    asserting: AssertOptions,
-    confidence: Confidence = defaults.CONFIDENCE,
+    judging: JudgingOptions,
     options: DriftingOptions,
 ) -> None:
     """Decide how much one way of connecting saves against another.
@@ -130,70 +101,51 @@ def compare(
     Example: vestbench compare pooled unpooled --min-saving 50ms
     """
     words = names or list(defaults.WAYS)
-    asserting.check()
-    share = confidence_of("--confidence", confidence)
+    judging.check()
     if any(_is_file(word) for word in words):
         why = "documents are made of one run, not of two stored ones"
         refuse(given_in(options, ExportOptions), why)
-        judged = ["--assert"] if asserting.asserted is not None else []
+        judged = ["--assert"] if judging.asserted is not None else []
         refuse(judged, "vestbench gate judges stored results")
+        share = confidence_of("--confidence", judging.confidence)
         _compare_stored(words, force, share, as_json=options.json)
         return
-    from vestbench.cli.ahead import workers_ahead
-    from vestbench.cli.settings import settings_here
+    from vestbench.cli.ahead import start_ahead
 
     plain = min_saving is None or (min_saving != "auto" and "%" not in min_saving)
-    settings = settings_here(
+    given = start_ahead(
+        context,
+        where,
+        judging,
         options,
-        venue=where.venue,
         min_saving=min_saving if plain else None,
-        results=options.results,
+        decides=True,
+        strategies=words,
     )
-    workers = workers_ahead(context, settings, options, words)
 
     from vestbench.cli import measuring as m
     from vestbench.studies.compare.job import CompareJob
     from vestbench.studies.compare.question import Question, arms_of
 
     arms_of(words, control)  # refuse what is no strategy before what no stack can do
-    pace = m.pace_of(options, settings)
-    destination = m.destination_of(
-        settings,
-        where,
-        account=options,
-        link=options,
-        exchange=options,
-        stack=options,
-        seed=pace.seed,
-        strategies=words,
-    )
+    pace = m.pace_of(given)
+    destination = m.destination_of(given, pace.seed, words)
     arms, control_label = arms_of(words, control, destination.stacks)
     asked = Question.asked(
         option_of,
         arms=arms,
         control=control_label,
-        target=_target(min_saving, settings),
-        confidence=share,
+        target=_target(min_saving, given.settings),
         question=question,
         vote=vote,
         idle=idle,
         min_rounds=min_rounds,
         max_rounds=max_rounds,
         min_duration=min_duration,
+        **judging.asked,
     )
-    job = CompareJob(
-        asked, destination, pace, resume=resume, assertions=asserting.asserted or ()
-    )
-    m.measure_and_exit(
-        job,
-        destination,
-        options,
-        settings,
-        asserting,
-        budget=options.budget,
-        gated=True,
-        workers=workers,
-    )
+    job = CompareJob(asked, destination, pace, resume=resume)
+    m.run_and_exit(given, job, destination, gated=True)
 
 
 def _is_file(word: str) -> bool:

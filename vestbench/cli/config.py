@@ -7,23 +7,20 @@ from typing import TYPE_CHECKING
 
 import typer
 
-from vestbench.cli import options as o
-from vestbench.cli.option_records import takes_options
-from vestbench.cli.options import Json, Results
+from vestbench.cli.options import JSON, MIN_SAVING, RESULTS, VENUE, PoolOptions
 
 if TYPE_CHECKING:
     from vestbench.config import Value
     from vestbench.report.sheet import Table
 
 
-@takes_options
 def config(
-    venue: o.Venue = None,
-    min_saving: o.MinSaving = None,
-    results: Results = None,
+    venue: str | None = VENUE,
+    min_saving: str | None = MIN_SAVING,
+    results: str | None = RESULTS,
     *,
-    pool: o.PoolOptions,
-    json: Json = False,
+    pool: PoolOptions,
+    json: bool = JSON,
 ) -> None:
     """Show the settings in force, and where each value came from.
 

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import typer
 
-from vestbench.cli.options import Json
+from vestbench.cli.options import JSON
 
 
-def doctor(json: Json = False) -> None:
+def doctor(json: bool = JSON) -> None:
     """Find out what this machine can do, and why it cannot do the rest.
 
     Each way of emulating a link is started and measured, which takes a second.

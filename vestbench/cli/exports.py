@@ -17,7 +17,7 @@ import typer
 
 from vestbench.cli.console import stderr
 from vestbench.cli.option_records import option_of
-from vestbench.cli.output_options import ExportOptions
+from vestbench.cli.options import ExportOptions
 from vestbench.errors import UsageError, VestbenchError, reason_of
 
 if TYPE_CHECKING:

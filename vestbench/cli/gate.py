@@ -8,9 +8,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from vestbench.cli.option_records import given_in, refuse, takes_options
-from vestbench.cli.options import Json, Quiet
-from vestbench.cli.output_options import AssertOptions, ExportOptions
+from vestbench.cli.option_records import given_in, refuse
+from vestbench.cli.options import JSON, QUIET, AssertOptions, ExportOptions
 from vestbench.errors import UsageError
 
 if TYPE_CHECKING:
@@ -18,7 +17,6 @@ if TYPE_CHECKING:
     from vestbench.model.run import Run
 
 
-@takes_options
 def gate(
     files: Annotated[
         list[Path],
@@ -26,8 +24,8 @@ def gate(
     ],
     *,
     asserting: AssertOptions,
-    json: Json = False,
-    quiet: Quiet = False,
+    json: bool = JSON,
+    quiet: bool = QUIET,
     documents: ExportOptions,
 ) -> None:
     """Judge stored runs: by what is asserted, or by what they were asked themselves.

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from vestbench.cli import options as o
-from vestbench.cli.options import Json, option
+from vestbench.cli.option_records import option
+from vestbench.cli.options import JSON, PoolOptions
 from vestbench.errors import InvalidRunError, UsageError, reason_of
 
 if TYPE_CHECKING:
@@ -26,7 +26,7 @@ Folder = Annotated[
 ]
 
 
-def history(folder: Folder = None, json: Json = False) -> None:
+def history(folder: Folder = None, json: bool = JSON) -> None:
     """List stored runs: when, what of, and how much was saved.
 
     Example: vestbench history results/
@@ -44,8 +44,8 @@ def history(folder: Folder = None, json: Json = False) -> None:
 
 def trend(
     folder: Folder = None,
-    last: Annotated[int, option("--last", "N", "Runs listed of each row.", min=1)] = 20,
-    json: Json = False,
+    last: int = option("Runs listed of each row.", "N", default=20, min=1),
+    json: bool = JSON,
 ) -> None:
     """Show how the saving went over stored runs, and where it changed.
 
@@ -70,7 +70,7 @@ def trend(
 def _folder(given: str | None) -> Path:
     from vestbench.cli.settings import settings_here
 
-    settings = settings_here(o.PoolOptions(), venue=None, results=given)
+    settings = settings_here(PoolOptions(), results=given)
     folder = Path(settings["results"])
     if not os.path.isdir(folder):  # not Path's, which raises at too long a name
         raise UsageError(f"{folder} is no folder: name the one that holds the results")

@@ -9,51 +9,33 @@ import json
 import logging
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
 
 import typer
 
 from vestbench.cli import options as o
 from vestbench.cli.access import access_of
+from vestbench.cli.ahead import Given
 from vestbench.cli.console import Progress, show, stderr
 from vestbench.cli.exports import Exports
 from vestbench.cli.option_records import given_in, refuse
-from vestbench.cli.output_options import AssertOptions, OutputOptions
 from vestbench.cli.settings import exchange_spec, is_real, kind_of, link_spec
-from vestbench.config import Settings
 from vestbench.errors import ExitCode
 from vestbench.model.run import Run
 from vestbench.model.verdict import Verdict
 from vestbench.running.carry_out import carry_out, check_job, place_result
 from vestbench.running.destination import Destination
 from vestbench.running.job import Job, Measured
-from vestbench.running.pace import Pace, check_budget, polite_rate
+from vestbench.running.pace import Pace, polite_rate
 from vestbench.values import duration, seed_or_new
-
-if TYPE_CHECKING:
-    from vestbench.workers.remote import RemoteStacks
 
 
 def destination_of(
-    settings: Settings,
-    where: o.VenueOptions,
-    *,
-    account: o.KeysOptions,
-    link: o.LinkOptions,
-    exchange: o.ExchangeOptions,
-    stack: o.StackOptions | None = None,
-    seed: int,
-    strategies: Sequence[str] = (),
+    given: Given, seed: int, strategies: Sequence[str] = ()
 ) -> Destination:
     """Return what is measured, and with whose account.
 
     Args:
-        settings: In force.
-        where: The venue and its endpoint.
-        account: Whose account, for private requests.
-        link: Of the simulated venue.
-        exchange: Of the simulated venue.
-        stack: The HTTP library, or all; the default where it cannot be chosen.
+        given: To the command.
         seed: For the link.
         strategies: How it is connected, each of which the stack has to honour.
 
@@ -63,95 +45,75 @@ def destination_of(
     """
     from vestbench.venues import find_venue
 
-    venue = find_venue(settings["venue"])
-    sends = stack or o.StackOptions()
+    settings, options = given.settings, given.options
+    venue, endpoint = find_venue(settings["venue"]), given.where.endpoint
     destination = Destination(
         venue=settings["venue"],
-        endpoint=where.endpoint,
+        endpoint=endpoint,
         pool=settings.pool,
-        link=link_spec(link, seed),
-        exchange=exchange_spec(exchange),
-        access=access_of(account, venue, venue.endpoint(where.endpoint)),
-    ).through(sends.stack, strategies, http2=sends.http2)
+        link=link_spec(options, seed),
+        exchange=exchange_spec(options),
+        access=access_of(given.account, venue, venue.endpoint(endpoint)),
+    ).through(given.stack.stack, strategies, http2=given.stack.http2)
     if not destination.is_simulated:
-        why = f"only for --venue sim, not for {venue.name}"
-        given = given_in(link, kind_of(link))
-        refuse([*given, *given_in(exchange, o.ExchangeOptions)], why)
+        simulated = (kind_of(options), o.ExchangeOptions)
+        found = [name for kind in simulated for name in given_in(options, kind)]
+        refuse(found, f"only for --venue sim, not for {venue.name}")
     return destination
 
 
-def pace_of(options: o.PaceOptions, settings: Settings) -> Pace:
+def pace_of(given: Given) -> Pace:
     """Return how fast requests are sent, with a seed that is drawn if none is given."""
+    options = given.options
     return Pace(
         interval_s=duration("--interval", options.interval),
-        max_rate=polite_rate(options.rate, real=is_real(settings)),
+        max_rate=polite_rate(options.rate, real=is_real(given.settings)),
         seed=seed_or_new("--seed", options.seed),
     )
 
 
 def run_and_show(
-    job: Job,
-    destination: Destination,
-    output: OutputOptions,
-    settings: Settings,
-    *,
-    budget: int,
-    total: int = 0,
-    gated: bool = False,
-    asserting: AssertOptions | None = None,
-    workers: RemoteStacks | None = None,
+    given: Given, job: Job, destination: Destination, *, gated: bool
 ) -> Run:
     """Carry out `job`, show its run, and return it.
 
     Args:
+        given: To the command.
         job: What to measure.
         destination: Where.
-        output: How to show and keep the result.
-        settings: The settings in force.
-        budget: How many requests a real venue may be sent.
-        total: Requests that will be recorded, for the progress line; 0 where that is
-            what is to be found out.
         gated: Whether the exit status will follow what the run is asked.
-        asserting: What doubt counts as then; None is a failure.
-        workers: The measuring processes, where they have been started already.
 
     Raises:
         VestbenchError: Something that the user can act on; what was measured until
             then has been written and shown.
         typer.Exit: With 130, after an interruption.
     """
-    check_job(job, destination)
-    requests = destination.requests_for(job.most_requests)
-    check_budget(requests, budget, real=not destination.is_simulated)
-    path = (
-        Path(output.output)
-        if output.output
-        else place_result(job, Path(settings["results"]))
-    )
-    fresh = not output.output
-    shown = not (output.json or output.quiet)
-    documents = Exports(output, taken=path, has_json=output.json, quiet=output.quiet)
+    options = given.options
+    check_job(job, destination, options.budget)
+    path = Path(options.output or place_result(job, Path(given.settings["results"])))
+    shown = not (options.json or options.quiet)
+    documents = Exports(options, taken=path, has_json=options.json, quiet=options.quiet)
     with documents as exports:
         try:
-            with Progress(total, shown=shown) as progress:
+            with Progress(job.recorded, shown=shown) as progress:
                 measured = carry_out(
                     job,
                     destination,
                     path=path,
-                    fresh=fresh,
+                    fresh=not options.output,
                     observer=progress,
-                    workers=workers,
+                    workers=given.workers,
                 )
         except KeyboardInterrupt as error:
             typer.echo("interrupted before anything was measured", err=True)
             raise typer.Exit(ExitCode.INTERRUPTED) from error
         if not exports.prints:
-            _show(measured, output)
+            _show(measured, options)
         exports.write(
             measured.run,
             str(measured.path),
             gated=gated,
-            undecided=asserting.undecided if asserting is not None else "fail",
+            undecided=given.judging.undecided,
         )
         if measured.failure is not None:
             raise measured.failure
@@ -160,7 +122,7 @@ def run_and_show(
     return measured.run
 
 
-def _show(measured: Measured, output: OutputOptions) -> None:
+def _show(measured: Measured, output: o.OutputOptions) -> None:
     # What tables are made with is imported after the run.
     if output.json:
         from vestbench.studies.document import document
@@ -176,52 +138,37 @@ def _show(measured: Measured, output: OutputOptions) -> None:
         stderr().print(text, style="dim", markup=False, highlight=False)
 
 
-def measure_and_exit(
-    job: Job,
-    destination: Destination,
-    output: OutputOptions,
-    settings: Settings,
-    asserting: AssertOptions,
-    *,
-    gated: bool,
-    **rest: Any,
+def run_and_exit(
+    given: Given, job: Job, destination: Destination, *, gated: bool
 ) -> None:
-    """Carry out `job`, show its run, and exit by what it was asked.
-
-    Args:
-        job: As of `run_and_show`, and so are the others.
-        destination: As of `run_and_show`.
-        output: As of `run_and_show`.
-        settings: As of `run_and_show`.
-        asserting: What doubt counts as.
-        gated: Whether the exit status follows what the run is asked.
-        rest: As of `run_and_show`.
+    """Carry out `job`, show its run, and exit by what it was asked if it is `gated`.
 
     Raises:
         VestbenchError: As of `run_and_show`.
-        typer.Exit: If it is gated.
+        typer.Exit: As of `run_and_show`, or if it is gated.
     """
-    run = run_and_show(
-        job, destination, output, settings, gated=gated, asserting=asserting, **rest
-    )
+    exit_by(given, run_and_show(given, job, destination, gated=gated), gated=gated)
+
+
+def exit_by(given: Given, run: Run, *, gated: bool) -> None:
+    """Exit by what `run` says of what it was asked, if that is wanted.
+
+    Raises:
+        typer.Exit: It is.
+    """
     if gated:
-        raise gate_exit(run, asserting)
+        from vestbench.studies.judging import assertions_of, verdict_of
+
+        verdict = verdict_of(run, assertions_of(run)) or Verdict.INVALID
+        raise typer.Exit(exit_code(verdict, given.judging.on_inconclusive))
 
 
-def show_log(output: OutputOptions) -> None:
+def show_log(output: o.OutputOptions) -> None:
     """Show log lines on stderr, as a bot's, where tables are shown too."""
     if output.json or output.quiet:
         return
     logging.basicConfig(format="%(asctime)s %(levelname)s %(message)s")
     logging.getLogger("vestbench").setLevel(logging.INFO)
-
-
-def gate_exit(run: Run, options: AssertOptions) -> typer.Exit:
-    """Return the exit that says what `run` makes of what it was asked."""
-    from vestbench.studies.judging import assertions_of, verdict_of
-
-    verdict = verdict_of(run, assertions_of(run)) or Verdict.INVALID
-    return typer.Exit(exit_code(verdict, options.on_inconclusive))
 
 
 def exit_code(verdict: Verdict, on_inconclusive: str = "neutral") -> ExitCode:

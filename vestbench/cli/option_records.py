@@ -1,4 +1,4 @@
-"""Records whose fields are options: how a command takes one, and what a user typed.
+"""Options as fields of records: how one is declared, and how a command takes them.
 
 A command that is decorated with `takes_options` may have parameters of such records:
 each is replaced by the options in it, and the command gets the record.
@@ -7,15 +7,43 @@ each is replaced by the options in it, and the command gets the record.
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable, Collection
-from dataclasses import MISSING, fields, is_dataclass
+from collections.abc import Callable, Collection, Iterator
+from dataclasses import Field, field, fields, is_dataclass
 from functools import wraps
 from inspect import Parameter
-from typing import Any, get_type_hints
+from typing import Annotated, Any, get_type_hints
+
+import typer
 
 from vestbench.errors import UsageError
 
 Command = Callable[..., None]
+_INFO = "typer"  # in the metadata of a field
+
+
+def option(
+    about: str,
+    metavar: str | None = None,
+    *,
+    names: str = "",
+    default: Any = None,
+    shown: str | None = None,
+    **rest: Any,
+) -> Any:
+    """Declare a field of a record, or a parameter of a command, as an option.
+
+    Args:
+        about: What it does, in a sentence.
+        metavar: What stands for its value in the help; None for a switch.
+        names: What is typed, with blanks between; empty is the name of the field.
+        default: What holds if it is not given.
+        shown: The default in words; empty shows none, None shows `default` itself.
+        rest: For Typer, such as `min`.
+    """
+    if shown:
+        about += f" [default: {shown}]"
+    info = {"metavar": metavar, "help": about, "show_default": shown is None, **rest}
+    return field(default=default, metadata={_INFO: (names, info)})
 
 
 def takes_options(command: Command) -> Command:
@@ -38,29 +66,36 @@ def takes_options(command: Command) -> Command:
             values[name] = record(**given)
         command(**values)
 
-    parameters: list[Parameter] = []
-    for name, parameter in own.items():
-        if name in records:
-            parameters += _options_of(records[name])
-        else:
-            parameters.append(parameter.replace(kind=Parameter.KEYWORD_ONLY))
+    parameters = [
+        taken
+        for parameter in own.values()
+        for taken in (
+            _options_of(parameter.annotation)
+            if parameter.name in records
+            else [_taken(parameter.name, parameter.annotation, parameter.default)]
+        )
+    ]
     shown: Any = expanded
     shown.__signature__ = inspect.Signature(parameters)
     shown.__annotations__ = {each.name: each.annotation for each in parameters}
     return expanded
 
 
-def _options_of(record: Any) -> list[Parameter]:
+def _options_of(record: Any) -> Iterator[Parameter]:
     hints = get_type_hints(record, include_extras=True)
-    return [
-        Parameter(
-            field.name,
-            Parameter.KEYWORD_ONLY,
-            default=Parameter.empty if field.default is MISSING else field.default,
-            annotation=hints[field.name],
-        )
-        for field in fields(record)
-    ]
+    for each in fields(record):
+        yield _taken(each.name, hints[each.name], each)
+
+
+def _taken(name: str, hint: Any, default: Any) -> Parameter:
+    """Return a parameter as Typer wants it; `default` may be declared as an option."""
+    if isinstance(default, Field):
+        if _INFO in default.metadata:
+            names, info = default.metadata[_INFO]
+            typed = names.split() or [option_of(name)]
+            hint = Annotated[hint, typer.Option(*typed, **info)]
+        default = default.default
+    return Parameter(name, Parameter.KEYWORD_ONLY, default=default, annotation=hint)
 
 
 def given_in(record: Any, kind: Any) -> list[str]:
@@ -70,7 +105,7 @@ def given_in(record: Any, kind: Any) -> list[str]:
         record: As it was given, with options of several kinds; None is not given.
         kind: The record whose options are meant.
     """
-    names = [field.name for field in fields(kind)]
+    names = [each.name for each in fields(kind)]
     return [option_of(name) for name in names if getattr(record, name) is not None]
 
 
@@ -87,3 +122,8 @@ def refuse(given: Collection[str], why: str) -> None:
 def option_of(name: str) -> str:
     """Return the option of a field, or of an argument, as a user types it."""
     return "--" + name.replace("_", "-")
+
+
+def field_of(option: str) -> str:
+    """Return the field of an option that a user types."""
+    return option.removeprefix("--").replace("-", "_")

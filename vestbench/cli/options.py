@@ -1,4 +1,4 @@
-"""The options that several commands have, each declared once, and records of them.
+"""The options that several commands have, each declared once, in records.
 
 None is an option that was not given, unless its default is shown.
 """
@@ -7,83 +7,113 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Any
-
-import typer
+from typing import Any, Literal
 
 from vestbench import defaults
+from vestbench.cli.option_records import option
+from vestbench.config import default_of
+from vestbench.errors import UsageError
+from vestbench.values import chosen, confidence_of
 
+# --- single ones ---------------------------------------------------------------------
 
-def option(
-    names: str, metavar: str | None, about: str, default: str | None = None, **rest: Any
-) -> Any:
-    """Return an option as Typer wants it.
-
-    Args:
-        names: As they are typed, with blanks between them.
-        metavar: What stands for its value; None for a switch.
-        about: What it does, in a sentence.
-        default: What holds if it is not given, in words; empty shows none, and None
-            leaves that to Typer, which shows the parameter's own.
-        rest: For Typer, such as `min`.
-    """
-    if default is not None:
-        about += f" [default: {default}]" if default else ""
-        rest["show_default"] = False
-    return typer.Option(*names.split(), metavar=metavar, help=about, **rest)
+VENUE = option(
+    "What is measured: sim, vest, vest-dev, paradex, or an https:// URL.",
+    "VENUE",
+    shown=defaults.VENUE,
+)
+MIN_SAVING = option("The saving that passes.", "DURATION", shown=defaults.MIN_SAVING)
+RESULTS = option("Folder of the results.", "FOLDER", shown=defaults.RESULTS)
+JSON = option(
+    "Print one JSON document instead of tables.", names="--json", default=False
+)
+QUIET = option(
+    "Print the verdict only, no progress.", names="--quiet -q", default=False
+)
 
 
 # --- what is measured ----------------------------------------------------------------
-
-Venue = Annotated[
-    str | None,
-    option(
-        "--venue",
-        "VENUE",
-        "What is measured: sim, vest, vest-dev, paradex, or an https:// URL.",
-        defaults.VENUE,
-    ),
-]
-EndpointName = Annotated[
-    str,
-    option(
-        "--endpoint",
-        "NAME",
-        "Which request: on Vest ticker, depth, exchange-info, and with an "
-        "account: account, nonce, listen-key, orders, leverage, cancel (of an order "
-        "that cannot exist), order; on Paradex system-time.",
-        "the venue's first",
-    ),
-]
-MinSaving = Annotated[
-    str | None,
-    option("--min-saving", "DURATION", "The saving that passes.", defaults.MIN_SAVING),
-]
-Confidence = Annotated[int, option("--confidence", "90|95|99", "In percent.")]
-Results = Annotated[
-    str | None,
-    option("--results", "FOLDER", "Folder of the results.", defaults.RESULTS),
-]
-Json = Annotated[
-    bool, option("--json", None, "Print one JSON document instead of tables.")
-]
-Quiet = Annotated[
-    bool, option("--quiet -q", None, "Print the verdict only, no progress.")
-]
 
 
 @dataclass(frozen=True, kw_only=True)
 class StartOptions:
     """Where a bot starts."""
 
-    venue: Venue = None
+    venue: str | None = VENUE
 
 
 @dataclass(frozen=True, kw_only=True)
 class VenueOptions(StartOptions):
     """What is measured."""
 
-    endpoint: EndpointName = ""
+    endpoint: str = option(
+        "Which request: on Vest ticker, depth, exchange-info, and with an account: "
+        "account, nonce, listen-key, orders, leverage, cancel (of an order that cannot "
+        "exist), order; on Paradex system-time.",
+        "NAME",
+        default="",
+        shown="the venue's first",
+    )
+
+
+@dataclass(frozen=True, kw_only=True)
+class AssertOptions:
+    """What is asserted of a run, and what its exit code makes of doubt."""
+
+    asserted: list[str] | None = option(
+        "What has to be so, such as 'saving >= 50ms', 'subsequent.p99 <= 120ms', "
+        "'reused == 100%' or 'failures == 0'; decided on its interval. Repeatable.",
+        "ASSERTION",
+        names="--assert",
+    )
+    on_inconclusive: str = option(
+        "What it counts as if the interval decides nothing; neutral has exit code 3 of "
+        "its own.",
+        "fail|pass|neutral",
+        default="neutral",
+    )
+
+    @property
+    def undecided(self) -> Literal["fail", "pass"]:
+        """How documents count an assertion that is not decided.
+
+        They know no third outcome, so `neutral` counts as a failure there.
+        """
+        return "pass" if self.on_inconclusive == "pass" else "fail"
+
+    def check(self, *, decides: bool = True) -> None:
+        """Refuse wrong values before anything is measured or judged.
+
+        Args:
+            decides: Whether the run is judged if nothing is asserted.
+        """
+        known = ("fail", "pass", "neutral")
+        chosen("--on-inconclusive", self.on_inconclusive, known)
+        if self.on_inconclusive != "neutral" and not (decides or self.asserted):
+            raise UsageError("--on-inconclusive: nothing is asserted of this run")
+
+
+@dataclass(frozen=True, kw_only=True)
+class JudgingOptions(AssertOptions):
+    """The same of a run that is measured now, and how sure its intervals are."""
+
+    confidence: int = option("In percent.", "90|95|99", default=defaults.CONFIDENCE)
+
+    @property
+    def asserts(self) -> bool:
+        """Whether anything is asserted."""
+        return bool(self.asserted)
+
+    @property
+    def asked(self) -> dict[str, Any]:
+        """What every job takes of this: the confidence as a share, the assertions."""
+        share = confidence_of("--confidence", self.confidence)
+        return {"confidence": share, "assertions": self.asserted or ()}
+
+    def check(self, *, decides: bool = True) -> None:
+        """Refuse wrong values before anything is measured; see `AssertOptions`."""
+        super().check(decides=decides)
+        confidence_of("--confidence", self.confidence)
 
 
 # --- through which client, how fast --------------------------------------------------
@@ -93,155 +123,108 @@ class VenueOptions(StartOptions):
 class KeysOptions:
     """Whose account is used."""
 
-    keys: Annotated[
-        Path | None,
-        option(
-            "--keys",
-            "FILE",
-            "Keys of a Vest account, in a file for you alone; what it lacks comes "
-            "from VEST_SIGNING_KEY and the like. sim needs none.",
-            "",
-        ),
-    ] = None
+    keys: Path | None = option(
+        "Keys of a Vest account, in a file for you alone; what it lacks comes from "
+        "VEST_SIGNING_KEY and the like. sim needs none.",
+        "FILE",
+    )
 
 
 @dataclass(frozen=True, kw_only=True)
 class AccountOptions(KeysOptions):
     """Whose account is used, and what for."""
 
-    sign_on_path: Annotated[
-        bool,
-        option(
-            "--sign-on-path",
-            None,
-            "Sign orders and cancels inside their time, instead of before it.",
-        ),
-    ] = False
-    allow_orders: Annotated[
-        bool,
-        option(
-            "--allow-orders",
-            None,
-            "Let a real venue be sent orders: LIMIT FOK, at half the market's price, "
-            "of the smallest size. Also lets leverage be set, to what it is.",
-        ),
-    ] = False
-    max_orders: Annotated[
-        int,
-        option(
-            "--max-orders",
-            "N",
-            "Orders at most that a real venue may be sent.",
-            min=1,
-            max=1000,
-        ),
-    ] = defaults.MAX_ORDERS
+    sign_on_path: bool = option(
+        "Sign orders and cancels inside their time, instead of before it.",
+        names="--sign-on-path",
+        default=False,
+    )
+    allow_orders: bool = option(
+        "Let a real venue be sent orders: LIMIT FOK, at half the market's price, of "
+        "the smallest size. Also lets leverage be set, to what it is.",
+        names="--allow-orders",
+        default=False,
+    )
+    max_orders: int = option(
+        "Orders at most that a real venue may be sent.",
+        "N",
+        default=defaults.MAX_ORDERS,
+        min=1,
+        max=1000,
+    )
 
 
 @dataclass(frozen=True, kw_only=True)
 class PaceOptions:
     """How fast, how much of it, and from which seed."""
 
-    interval: Annotated[
-        str,
-        option(
-            "--interval",
-            "DURATION",
-            "Mean pause between requests; each is drawn from half to one and a half "
-            "times this.",
-        ),
-    ] = defaults.INTERVAL
-    rate: Annotated[
-        float | None,
-        option(
-            "--rate",
-            "N",
-            "Requests a second at most.",
-            f"{defaults.POLITE_RATE:g} on a real venue, else no limit",
-        ),
-    ] = None
-    budget: Annotated[
-        int,
-        option(
-            "--budget", "N", "Requests at most that a real venue may be sent.", min=1
-        ),
-    ] = defaults.BUDGET
-    seed: Annotated[
-        int | None,
-        option(
-            "--seed",
-            "N",
-            "For order, pauses and the emulated link.",
-            "drawn, and recorded",
-        ),
-    ] = None
+    interval: str = option(
+        "Mean pause between requests; each is drawn from half to one and a half times "
+        "this.",
+        "DURATION",
+        default=defaults.INTERVAL,
+    )
+    rate: float | None = option(
+        "Requests a second at most.",
+        "N",
+        shown=f"{defaults.POLITE_RATE:g} on a real venue, else no limit",
+    )
+    budget: int = option(
+        "Requests at most that a real venue may be sent.",
+        "N",
+        default=defaults.BUDGET,
+        min=1,
+    )
+    seed: int | None = option(
+        "For order, pauses and the emulated link.", "N", shown="drawn, and recorded"
+    )
 
 
 @dataclass(frozen=True, kw_only=True)
 class PoolOptions:
     """The bot's five settings of its HTTP client."""
 
-    pool_max_idle: Annotated[
-        str | None,
-        option("--pool-max-idle", "N", "Idle connections that the pool keeps.", "2"),
-    ] = None
-    pool_idle_timeout: Annotated[
-        str | None,
-        option(
-            "--pool-idle-timeout",
-            "DURATION",
-            "An older idle connection is not used again.",
-            "60s",
-        ),
-    ] = None
-    tcp_keepalive: Annotated[
-        str | None,
-        option(
-            "--tcp-keepalive",
-            "DURATION",
-            "Idle time before TCP probes; 0s turns them off.",
-            "30s",
-        ),
-    ] = None
-    connect_timeout: Annotated[
-        str | None,
-        option(
-            "--connect-timeout",
-            "DURATION",
-            "For name resolution, TCP and TLS together.",
-            "10s",
-        ),
-    ] = None
-    timeout: Annotated[
-        str | None,
-        option(
-            "--timeout", "DURATION", "For one whole request, its body included.", "10s"
-        ),
-    ] = None
+    pool_max_idle: str | None = option(
+        "Idle connections that the pool keeps.", "N", shown=default_of("pool.max_idle")
+    )
+    pool_idle_timeout: str | None = option(
+        "An older idle connection is not used again.",
+        "DURATION",
+        shown=default_of("pool.idle_timeout"),
+    )
+    tcp_keepalive: str | None = option(
+        "Idle time before TCP probes; 0s turns them off.",
+        "DURATION",
+        shown=default_of("pool.tcp_keepalive"),
+    )
+    connect_timeout: str | None = option(
+        "For name resolution, TCP and TLS together.",
+        "DURATION",
+        shown=default_of("pool.connect_timeout"),
+    )
+    timeout: str | None = option(
+        "For one whole request, its body included.",
+        "DURATION",
+        shown=default_of("pool.request_timeout"),
+    )
 
 
 @dataclass(frozen=True, kw_only=True)
 class StackOptions:
     """Which HTTP library sends, and what it offers."""
 
-    stack: Annotated[
-        str,
-        option(
-            "--stack",
-            "NAME",
-            "The HTTP library that sends: httpx, httpx2 or reqwest; compare takes "
-            "all. See vestbench stacks.",
-        ),
-    ] = defaults.STACK
-    http2: Annotated[
-        bool,
-        option(
-            "--http2",
-            None,
-            "Offer HTTP/2 in every handshake, as a bot may be built; the simulated "
-            "exchange then speaks it.",
-        ),
-    ] = False
+    stack: str = option(
+        "The HTTP library that sends: httpx, httpx2 or reqwest; compare takes all. See "
+        "vestbench stacks.",
+        "NAME",
+        default=defaults.STACK,
+    )
+    http2: bool = option(
+        "Offer HTTP/2 in every handshake, as a bot may be built; the simulated "
+        "exchange then speaks it.",
+        names="--http2",
+        default=False,
+    )
 
 
 # --- the simulated venue -------------------------------------------------------------
@@ -251,105 +234,137 @@ class StackOptions:
 class LinkOptions:
     """What the emulated link is like; None is not given."""
 
-    rtt: Annotated[
-        str | None,
-        option(
-            "--rtt",
-            "DURATION",
-            "sim: round-trip time of the emulated link; 0ms is plain loopback.",
-            defaults.RTT,
-        ),
-    ] = None
-    jitter: Annotated[
-        str | None,
-        option(
-            "--jitter",
-            "DURATION",
-            "sim: standard deviation of extra delay, each way.",
-            "0ms",
-        ),
-    ] = None
-    loss: Annotated[
-        float | None,
-        option(
-            "--loss",
-            "SHARE",
-            "sim: share of packets lost, each way, such as 0.01.",
-            "0",
-            min=0,
-            max=0.5,
-        ),
-    ] = None
-    link: Annotated[
-        str | None,
-        option(
-            "--link",
-            "ENGINE",
-            "sim: auto, packet, tun or relay; see vestbench doctor.",
-            defaults.ENGINE,
-        ),
-    ] = None
+    rtt: str | None = option(
+        "sim: round-trip time of the emulated link; 0ms is plain loopback.",
+        "DURATION",
+        shown=defaults.RTT,
+    )
+    jitter: str | None = option(
+        "sim: standard deviation of extra delay, each way.", "DURATION", shown="0ms"
+    )
+    loss: float | None = option(
+        "sim: share of packets lost, each way, such as 0.01.",
+        "SHARE",
+        shown="0",
+        min=0,
+        max=0.5,
+    )
+    link: str | None = option(
+        "sim: auto, packet, tun or relay; see vestbench doctor.",
+        "ENGINE",
+        shown=defaults.ENGINE,
+    )
 
 
 @dataclass(frozen=True, kw_only=True)
 class DriftingLinkOptions(LinkOptions):
     """A link that may also change while it is measured."""
 
-    drift: Annotated[
-        str | None,
-        option(
-            "--drift",
-            "DURATION",
-            "sim: by how much the round trip grows each second.",
-            "0ms",
-        ),
-    ] = None
+    drift: str | None = option(
+        "sim: by how much the round trip grows each second.", "DURATION", shown="0ms"
+    )
 
 
 @dataclass(frozen=True, kw_only=True)
 class ExchangeOptions:
     """What the simulated exchange is like; None is not given."""
 
-    tls: Annotated[
-        str | None,
-        option(
-            "--tls", "1.2|1.3", "sim: the TLS version of the exchange.", defaults.TLS
-        ),
-    ] = None
-    processing: Annotated[
-        str | None,
-        option(
-            "--processing",
-            "DURATION",
-            "sim: service time of the exchange.",
-            f"{defaults.PROCESSING_MS:g}ms",
-        ),
-    ] = None
-    order_processing: Annotated[
-        str | None,
-        option(
-            "--order-processing",
-            "DURATION",
-            "sim: service time of orders and cancels.",
-            "as --processing",
-        ),
-    ] = None
-    idle_timeout: Annotated[
-        str | None,
-        option(
-            "--idle-timeout",
-            "DURATION",
-            "sim: silence after which the exchange closes a connection.",
-            f"{defaults.IDLE_TIMEOUT_S:g}s",
-        ),
-    ] = None
-    max_requests: Annotated[
-        int | None,
-        option(
-            "--max-requests",
-            "N",
-            "sim: requests after which the exchange closes a connection; 0 is never.",
-            "0",
-            min=0,
-        ),
-    ] = None
+    tls: str | None = option(
+        "sim: the TLS version of the exchange.", "1.2|1.3", shown=defaults.TLS
+    )
+    processing: str | None = option(
+        "sim: service time of the exchange.",
+        "DURATION",
+        shown=f"{defaults.PROCESSING_MS:g}ms",
+    )
+    order_processing: str | None = option(
+        "sim: service time of orders and cancels.", "DURATION", shown="as --processing"
+    )
+    idle_timeout: str | None = option(
+        "sim: silence after which the exchange closes a connection.",
+        "DURATION",
+        shown=f"{defaults.IDLE_TIMEOUT_S:g}s",
+    )
+    max_requests: int | None = option(
+        "sim: requests after which the exchange closes a connection; 0 is never.",
+        "N",
+        shown="0",
+        min=0,
+    )
+
+
+# --- what comes out ------------------------------------------------------------------
+
+
+def _document(about: str) -> Any:
+    """Return an option that names the file of a document."""
+    return option(f"Write {about} to this file too; - is standard output.", "FILE")
+
+
+@dataclass(frozen=True, kw_only=True)
+class ExportOptions:
+    """Which documents are made of a run; None is not given."""
+
+    html: str | None = _document("a page with charts and all requests")
+    markdown: str | None = _document("GitHub's Markdown")
+    csv: str | None = _document("one row per request, as CSV,")
+    json_file: str | None = _document("the document of --json")
+    junit: str | None = _document("JUnit XML, a test case per assertion,")
+    prometheus: str | None = _document("metrics for node-exporter's textfile collector")
+    github: bool | None = option(
+        "Write GitHub's job summary and annotations.",
+        names="--github/--no-github",
+        shown="in its jobs",
+    )
+
+
+@dataclass(frozen=True, kw_only=True)
+class OutputOptions(ExportOptions):
+    """How a run is shown, where it is kept, and which documents are made of it."""
+
+    json: bool = JSON
+    quiet: bool = QUIET
+    output: str | None = option(
+        "Write the result here.",
+        "FILE",
+        names="--output -o",
+        shown="results/<UTC>-<command>-<label>.toml",
+    )
+    results: str | None = RESULTS
+
+
+# --- what every measuring command takes at the end -----------------------------------
+# Options stand in the help in the order of the bases, the last base first.
+
+
+@dataclass(frozen=True, kw_only=True)
+class StartingOptions(
+    OutputOptions, ExchangeOptions, LinkOptions, PoolOptions, PaceOptions
+):
+    """A pace, a pool, a simulated venue and an output."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class MeasuringOptions(
+    OutputOptions,
+    ExchangeOptions,
+    LinkOptions,
+    StackOptions,
+    PoolOptions,
+    PaceOptions,
+    AccountOptions,
+):
+    """An account, a pace, a client, a simulated venue and an output."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class DriftingOptions(
+    OutputOptions,
+    ExchangeOptions,
+    DriftingLinkOptions,
+    StackOptions,
+    PoolOptions,
+    PaceOptions,
+    AccountOptions,
+):
+    """The same with a link that may change while it is measured."""

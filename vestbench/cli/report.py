@@ -7,9 +7,8 @@ from typing import Annotated
 
 import typer
 
-from vestbench.cli.option_records import takes_options
-from vestbench.cli.options import Json, Quiet
-from vestbench.cli.output_options import ExportOptions
+from vestbench.cli.option_records import option
+from vestbench.cli.options import JSON, QUIET, ExportOptions
 
 _SUMMARISING = "summarising"
 
@@ -22,24 +21,21 @@ def _show_schema(wanted: bool) -> None:
         raise typer.Exit
 
 
-@takes_options
 def report(
     file: Annotated[
         Path, typer.Argument(metavar="FILE", help="A result, finished or not.")
     ],
-    json: Json = False,
-    quiet: Quiet = False,
+    json: bool = JSON,
+    quiet: bool = QUIET,
     *,
     documents: ExportOptions,
-    schema: Annotated[  # noqa: ARG001, its callback has ended the command
-        bool,
-        typer.Option(
-            "--schema",
-            callback=_show_schema,
-            is_eager=True,
-            help="Print the JSON Schema of --json, and nothing else.",
-        ),
-    ] = False,
+    schema: bool = option(  # noqa: ARG001, its callback has ended the command
+        "Print the JSON Schema of --json, and nothing else.",
+        names="--schema",
+        default=False,
+        callback=_show_schema,
+        is_eager=True,
+    ),
 ) -> None:
     """Show a stored run again, exactly as it was shown, or make documents of it.
 

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import time
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Any
 
 import typer
 
-from vestbench.cli.option_records import takes_options
-from vestbench.cli.options import ExchangeOptions, Json, LinkOptions, option
+from vestbench.cli.option_records import option
+from vestbench.cli.options import JSON, ExchangeOptions, LinkOptions
 from vestbench.errors import UsageError, reason_of
 from vestbench.values import chosen, parsed
 
@@ -20,72 +20,45 @@ if TYPE_CHECKING:
 _LOOK_EVERY_S = 0.25
 
 
-@takes_options
 def serve(
-    port: Annotated[
-        int,
-        option("--port", "N", "0 takes any free one.", min=0, max=65535),
-    ] = 8443,
-    host: Annotated[
-        str,
-        option(
-            "--host",
-            "ADDRESS",
-            "The address to listen on; beyond loopback others can reach it.",
-        ),
-    ] = "127.0.0.1",
-    rtt: Annotated[
-        str | None,
-        option(
-            "--rtt",
-            "DURATION",
-            "Emulate this round trip in user space.",
-            "plain loopback",
-        ),
-    ] = None,
+    port: int = option("0 takes any free one.", "N", default=8443, min=0, max=65535),
+    host: str = option(
+        "The address to listen on; beyond loopback others can reach it.",
+        "ADDRESS",
+        default="127.0.0.1",
+    ),
+    rtt: str | None = option(
+        "Emulate this round trip in user space.", "DURATION", shown="plain loopback"
+    ),
     *,
     exchange: ExchangeOptions,
-    http2: Annotated[
-        bool,
-        option(
-            "--http2", None, "Offer HTTP/2 besides HTTP/1.1; needs vestbench[http2]."
-        ),
-    ] = False,
-    rate_limit: Annotated[
-        float,
-        option(
-            "--rate-limit",
-            "N",
-            "Requests a second of one client before 429; 0 is no limit.",
-            min=0,
-        ),
-    ] = 0.0,
-    fault: Annotated[
-        str,
-        option(
-            "--fault",
-            "KIND=SHARE,...",
-            "Shares of requests that go wrong: 5xx, reset, stall, close, 429; "
-            "such as 5xx=0.05,reset=0.01.",
-        ),
-    ] = "",
-    seed: Annotated[int, option("--seed", "N", "Of the faults.", min=0)] = 1,
-    contract: Annotated[
-        str,
-        option(
-            "--contract", "development|production", "Whose registrations are accepted."
-        ),
-    ] = "development",
-    ca_file: Annotated[
-        Path | None,
-        option(
-            "--ca-file",
-            "FILE",
-            "Where to write the certificate to trust.",
-            "a temporary file",
-        ),
-    ] = None,
-    json: Json = False,
+    http2: bool = option(
+        "Offer HTTP/2 besides HTTP/1.1; needs vestbench[http2].",
+        names="--http2",
+        default=False,
+    ),
+    rate_limit: float = option(
+        "Requests a second of one client before 429; 0 is no limit.",
+        "N",
+        default=0.0,
+        min=0,
+    ),
+    fault: str = option(
+        "Shares of requests that go wrong: 5xx, reset, stall, close, 429; such as "
+        "5xx=0.05,reset=0.01.",
+        "KIND=SHARE,...",
+        default="",
+    ),
+    seed: int = option("Of the faults.", "N", default=1, min=0),
+    contract: str = option(
+        "Whose registrations are accepted.",
+        "development|production",
+        default="development",
+    ),
+    ca_file: Path | None = option(
+        "Where to write the certificate to trust.", "FILE", shown="a temporary file"
+    ),
+    json: bool = JSON,
 ) -> None:
     """Run the simulated exchange until Ctrl-C, for any client; on loopback by default.
 

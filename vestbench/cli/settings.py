@@ -6,14 +6,14 @@ import os
 from pathlib import Path
 
 from vestbench import defaults
-from vestbench.cli.option_records import given_in, refuse
+from vestbench.cli.option_records import field_of, given_in, refuse
 from vestbench.cli.options import (
     DriftingLinkOptions,
     ExchangeOptions,
     LinkOptions,
     PoolOptions,
 )
-from vestbench.config import Settings, resolve
+from vestbench.config import SETTINGS, Settings, resolve
 from vestbench.errors import UsageError
 from vestbench.model.simulated import ExchangeSpec, LinkSpec
 from vestbench.values import chosen, duration
@@ -21,24 +21,15 @@ from vestbench.values import chosen, duration
 _ENGINES = ("auto", "packet", "tun", "relay")
 
 
-def settings_here(
-    pool: PoolOptions,
-    *,
-    venue: str | None,
-    results: str | None,
-    min_saving: str | None = None,
-) -> Settings:
-    """Return the settings in force here and now; None is an option not given."""
-    options = {
-        "venue": venue,
-        "min_saving": min_saving,
-        "results": results,
-        "pool.max_idle": pool.pool_max_idle,
-        "pool.idle_timeout": pool.pool_idle_timeout,
-        "pool.tcp_keepalive": pool.tcp_keepalive,
-        "pool.connect_timeout": pool.connect_timeout,
-        "pool.request_timeout": pool.timeout,
-    }
+def settings_here(pool: PoolOptions, **others: str | None) -> Settings:
+    """Return the settings in force here and now.
+
+    Args:
+        pool: Options among which are those of the pool.
+        others: Further options by name; None is not given.
+    """
+    given = {**vars(pool), **others}
+    options = {each.name: given.get(field_of(each.option)) for each in SETTINGS}
     return resolve(options, environment=os.environ, folder=Path.cwd(), home=Path.home())
 
 
@@ -53,11 +44,10 @@ def link_spec(options: LinkOptions, seed: int) -> LinkSpec | None:
     engine = chosen("--link", options.link or defaults.ENGINE, _ENGINES)
     jitter_s = duration("--jitter", options.jitter)
     if rtt_s == 0:
-        why = "without a link (--rtt 0ms) there is nothing to set"
-        refuse(
-            [name for name in given_in(options, kind_of(options)) if name != "--rtt"],
-            why,
-        )
+        others = [
+            name for name in given_in(options, kind_of(options)) if name != "--rtt"
+        ]
+        refuse(others, "without a link (--rtt 0ms) there is nothing to set")
         return None
     if rtt_s > 5:
         raise UsageError("--rtt: more than 5s is no round trip")

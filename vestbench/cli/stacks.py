@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import typer
 
-from vestbench.cli.options import Json
+from vestbench.cli.options import JSON
 
 
-def stacks(json: Json = False) -> None:
+def stacks(json: bool = JSON) -> None:
     """Say which HTTP libraries are installed, and what each can do.
 
     Example: vestbench stacks --json

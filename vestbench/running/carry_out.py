@@ -30,6 +30,7 @@ from vestbench.running.job import (
     Silence,
     now_ms,
 )
+from vestbench.running.pace import check_budget
 from vestbench.spool import Spool
 from vestbench.venues import Venue, find_venue
 from vestbench.workers.remote import RemoteStacks
@@ -44,21 +45,29 @@ def place_result(job: Job, folder: Path) -> Path:
     return result_path(folder, job.command, job.label, datetime.now(UTC))
 
 
-def check_job(job: Job, destination: Destination) -> None:
+def check_job(job: Job, destination: Destination, budget: int | None = None) -> None:
     """Refuse what must not or cannot be done at a destination.
+
+    Args:
+        job: What is to be measured.
+        destination: Where.
+        budget: How many requests a real venue may be sent; None is any number.
 
     Raises:
         UsageError: It must not, or cannot.
     """
     venue = find_venue(destination.venue)
+    real = not destination.is_simulated
     check_access(
         destination.access,
         venue,
         venue.endpoint(destination.endpoint),
-        simulated=destination.is_simulated,
+        simulated=not real,
         concurrency=int(job.facts["concurrency"]),
         requests=job.most_requests,
     )
+    if budget is not None:
+        check_budget(destination.requests_for(job.most_requests), budget, real=real)
 
 
 def carry_out(

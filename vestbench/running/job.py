@@ -107,6 +107,10 @@ class Job(Protocol):
         """A run that this one continues; its requests come first."""
 
     @property
+    def recorded(self) -> int:
+        """How many requests are measured; 0 where that is to be found out."""
+
+    @property
     def most_requests(self) -> int:
         """How many requests it may send, the unmeasured ones included."""
 

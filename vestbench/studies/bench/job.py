@@ -6,8 +6,9 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from vestbench.errors import UsageError
-from vestbench.model.client import PoolSettings, SessionPlan
+from vestbench.model.client import SessionPlan
 from vestbench.model.strategy import POOLED, UNPOOLED
+from vestbench.running.destination import Destination
 from vestbench.running.job import Measurement
 from vestbench.running.pace import Pace
 from vestbench.stacks.registry import find_stack, kept_idle
@@ -26,30 +27,54 @@ class BenchJob(StudyJob):
     """Times the first request of each session against those that follow.
 
     Args:
-        plan: How many requests, spread how.
+        destination: What is measured; its client sends.
         pace: How fast.
+        requests: In all.
+        sessions: Fresh pools that they are spread over; None is what they allow.
+        pooled: Whether connections are kept open.
+        concurrency: Requests at once.
+        kernel_timestamps: Whether the kernel is asked when bytes left and came.
         min_saving_s: The saving to reach.
         confidence: Of intervals and verdict, such as 0.95.
         gate: Whether the run is to be judged by its saving.
         assertions: What else has to be so.
 
     Raises:
-        UsageError: Kernel timestamps are asked for where there are none, or an
-            assertion is none, or of what such a run does not have.
+        UsageError: The requests are too few, kernel timestamps are asked for where
+            there are none, or an assertion is none, or of what such a run does not
+            have.
     """
 
     command = "bench"
 
     def __init__(
         self,
-        plan: BenchSchedule,
+        destination: Destination,
         pace: Pace,
         *,
+        requests: int,
+        sessions: int | None,
+        pooled: bool,
+        concurrency: int,
+        kernel_timestamps: bool,
         min_saving_s: float,
         confidence: float,
-        gate: bool = False,
-        assertions: Sequence[str] = (),
+        gate: bool,
+        assertions: Sequence[str],
     ) -> None:
+        way = POOLED if pooled else UNPOOLED
+        plan = BenchSchedule(
+            session=SessionPlan(
+                pool=destination.pool,
+                strategy=way,
+                concurrency=concurrency,
+                http2=destination.http2,
+                stack=destination.stacks[0],
+                kernel_timestamps=kernel_timestamps,
+            ),
+            requests=requests,
+            sessions=sessions or sessions_for(requests, concurrency, way),
+        )
         _check_kernel_timestamps(plan.session)
         _check_http2_burst(plan.session)
         self._plan = plan
@@ -78,6 +103,11 @@ class BenchJob(StudyJob):
         }
 
     @property
+    def recorded(self) -> int:
+        """How many requests are measured."""
+        return self._plan.requests
+
+    @property
     def most_requests(self) -> int:
         """How many requests it sends, the burn-in included."""
         return self._plan.requests + BURN_IN
@@ -92,50 +122,6 @@ class BenchJob(StudyJob):
             record=measurement.record,
         )
         measurement.take(end)
-
-
-def bench_job(
-    pool: PoolSettings,
-    pace: Pace,
-    *,
-    requests: int,
-    sessions: int | None,
-    pooled: bool,
-    concurrency: int,
-    stack: str,
-    http2: bool,
-    kernel_timestamps: bool,
-    **judged: Any,
-) -> BenchJob:
-    """Return the job of so many requests through one client.
-
-    Args:
-        pool: Settings of its pool.
-        pace: How fast.
-        requests: In all.
-        sessions: Fresh pools that they are spread over; None is what they allow.
-        pooled: Whether connections are kept open.
-        concurrency: Requests at once.
-        stack: The HTTP library.
-        http2: Whether HTTP/2 is offered.
-        kernel_timestamps: Whether the kernel is asked when bytes left and came.
-        judged: As `BenchJob` takes it.
-
-    Raises:
-        UsageError: As of `BenchJob` and `BenchSchedule`.
-    """
-    strategy = POOLED if pooled else UNPOOLED
-    session = SessionPlan(
-        pool=pool,
-        strategy=strategy,
-        concurrency=concurrency,
-        http2=http2,
-        stack=stack,
-        kernel_timestamps=kernel_timestamps,
-    )
-    spread = sessions or sessions_for(requests, concurrency, strategy)
-    plan = BenchSchedule(session=session, requests=requests, sessions=spread)
-    return BenchJob(plan, pace, **judged)
 
 
 def _kept(session: SessionPlan) -> int:

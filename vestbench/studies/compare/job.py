@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from hashlib import sha256
 from pathlib import Path
 from typing import Any, cast
@@ -51,7 +51,6 @@ class CompareJob(StudyJob):
         destination: What is measured; part of what makes two runs the same experiment.
         pace: How fast.
         resume: The result of an undecided run to go on with; all its rounds count.
-        assertions: What else has to be so.
 
     Raises:
         UsageError: There are no rounds left to measure, `resume` is of another
@@ -68,7 +67,6 @@ class CompareJob(StudyJob):
         pace: Pace,
         *,
         resume: Path | None = None,
-        assertions: Sequence[str] = (),
     ) -> None:
         self._arms = question.arms
         self._pool = destination.pool
@@ -105,7 +103,8 @@ class CompareJob(StudyJob):
         self._done = rounds_of(self.earlier) if self.earlier is not None else []
         most = _most(question, plan.min_rounds, len(self._done))
         plan = plan.changed(identity=identity, max_rounds=most)
-        self.plan: ComparePlan = with_assertions(plan, self.command, assertions)
+        asserted = question.assertions
+        self.plan: ComparePlan = with_assertions(plan, self.command, asserted)
         self._experiment: Comparison | None = None
         self._judgement: Judgement | None = None
         self._first_look = _NO_LOOK_YET

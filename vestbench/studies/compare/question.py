@@ -69,6 +69,7 @@ class Question:
     min_rounds: int = MIN_ROUNDS
     max_rounds: int | None = None  # in all; None is 200 more
     min_duration_s: float = 0.0
+    assertions: Sequence[str] = ()  # what else has to be so
 
     @classmethod
     def asked(

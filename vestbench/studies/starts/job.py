@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
+from vestbench.errors import UsageError
+from vestbench.model.client import SessionPlan
 from vestbench.model.run import Plan
+from vestbench.model.strategy import WARMED
 from vestbench.running.asking import TRIES
 from vestbench.running.clients import Clients
 from vestbench.running.destination import Destination
@@ -67,33 +70,57 @@ class StartsJob(StudyJob):
 
 
 def warm_up_job(
-    schedule: StartSchedule,
+    destination: Destination,
     pace: Pace,
     *,
+    rounds: int,
+    connections: int | None,
     min_saving_s: float,
     confidence: float,
-    assertions: Sequence[str] = (),
+    assertions: Sequence[str],
 ) -> StartsJob:
     """Return the job of `warmup`: what warming up buys the first request.
 
     Args:
-        schedule: How many starts, and how each is warmed up.
+        destination: What is measured; its client starts.
         pace: How fast.
+        rounds: Pairs of starts, one warmed up and one not.
+        connections: How many are warmed up; None is as many as the pool keeps idle.
         min_saving_s: The saving that is asked for.
         confidence: Of intervals, such as 0.95.
         assertions: What has to be so.
 
     Raises:
-        UsageError: An assertion is none, or of what such a run does not have.
+        UsageError: No connection would be kept, or an assertion is none, or of what
+            such a run does not have.
     """
+    width = destination.pool.max_idle if connections is None else connections
+    if width < 1:
+        raise UsageError(
+            "--connections: the pool keeps no idle connection, so nothing can be "
+            "warmed up; raise --pool-max-idle"
+        )
+    schedule = StartSchedule(
+        session=SessionPlan(
+            pool=destination.pool,
+            strategy=WARMED,
+            concurrency=width,
+            http2=destination.http2,
+            stack=destination.stacks[0],
+        ),
+        connections=width,
+        rounds=rounds,
+        seed=pace.seed,
+        title=find_venue(destination.venue).title,
+    )
     plan = WarmUpPlan(
-        rounds=schedule.rounds,
-        connections=schedule.connections,
+        rounds=rounds,
+        connections=width,
         strategy="warmed",
         min_saving_ms=1e3 * min_saving_s,
         confidence=confidence,
         **pace.stored(),
-        http2=schedule.session.http2,
+        http2=destination.http2,
     )
     return StartsJob(
         command="warmup",
@@ -107,30 +134,35 @@ def warm_up_job(
 
 
 def connect_job(
-    schedule: StartSchedule,
+    destination: Destination,
     pace: Pace,
     *,
-    steps: Sequence[str],
+    rounds: int,
     confidence: float,
-    assertions: Sequence[str] = (),
+    assertions: Sequence[str],
 ) -> StartsJob:
     """Return the job of `connect`: the start of a bot, step by step.
 
     Args:
-        schedule: How many starts.
+        destination: What is measured; its endpoint is the last step.
         pace: How fast.
-        steps: Names of their steps, as `steps_of` has them.
+        rounds: Pairs of starts, one warmed up and one not.
         confidence: Of intervals, such as 0.95.
         assertions: What has to be so.
 
     Raises:
         UsageError: An assertion is none, or of what such a run does not have.
     """
+    steps = _names_of_steps(destination)
+    schedule = StartSchedule(
+        session=SessionPlan(pool=destination.pool),
+        rounds=rounds,
+        seed=pace.seed,
+        title=find_venue(destination.venue).title,
+        numbered_alike=True,
+    )
     plan = ConnectPlan(
-        rounds=schedule.rounds,
-        steps=tuple(steps),
-        confidence=confidence,
-        **pace.stored(),
+        rounds=rounds, steps=steps, confidence=confidence, **pace.stored()
     )
     registers = REGISTER.name in steps
 
@@ -144,7 +176,7 @@ def connect_job(
         command="connect",
         label="start",
         plan=with_assertions(plan, "connect", assertions),
-        schedule=replace(schedule, numbered_alike=True),
+        schedule=schedule,
         pace=pace,
         strategy="starts, warmed up against not",
         steps=len(steps),
@@ -153,7 +185,7 @@ def connect_job(
     )
 
 
-def steps_of(destination: Destination) -> tuple[str, ...]:
+def _names_of_steps(destination: Destination) -> tuple[str, ...]:
     """Return the names of the steps of a start at a destination.
 
     A start registers where there is a primary key; with an API key alone its first step
