@@ -11,7 +11,6 @@ from pathlib import Path
 import pytest
 from jsonschema import Draft202012Validator
 from typer.testing import CliRunner, Result
-from vestbench.studies.parts.settling import Settling, settled
 
 from tests.support.records import STARTED, conclusion_of, conditions_of, sample, store
 from vestbench.assertions.estimates import Estimate, counted
@@ -23,6 +22,7 @@ from vestbench.model.run import Confidence, Count, Duration, Plan, RunOf
 from vestbench.report.sheet import Table, Text, numbers
 from vestbench.stats.bounds import Bounds
 from vestbench.stats.decision import summarise
+from vestbench.stats.settling import Settling, settled
 from vestbench.studies import registry
 from vestbench.studies.base import Findings, Saving, Sides, Study
 from vestbench.studies.parts.study import Common, all_outcomes
