@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -89,6 +90,19 @@ def test_no_stored_run_needs_numpy(words: list[str], tmp_path: Path) -> None:
         "vestbench.studies.registry"
     ]
     assert page.exists() == bool(pages)
+
+
+def test_documents_need_nothing_that_draws_on_a_terminal(tmp_path: Path) -> None:
+    kinds = ("--markdown", "--csv", "--json-file", "--junit", "--prometheus")
+    kept = {kind: str(tmp_path / kind[2:]) for kind in kinds}
+    words = ["report", str(RESULTS / "reference-bench-30ms.toml"), "--html", "-"]
+    words += [word for pair in kept.items() for word in pair]
+    script = f"import vestbench.cli; sys.argv[1:] = {words}; vestbench.cli.main()"
+
+    found = imported(script, ("rich", "vestbench.studies.exports"))
+
+    assert found == ["vestbench.studies.exports"]
+    assert all(map(os.path.exists, kept.values()))
 
 
 def test_bench_imports_no_statistics_before_its_first_request() -> None:

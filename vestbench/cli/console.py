@@ -42,6 +42,15 @@ def stderr() -> Console:
     return _console(stderr=True)
 
 
+def say_aside(text: str) -> None:
+    """Write to stderr, dim where that is shown; rich is not imported for a file."""
+    forced = {"FORCE_COLOR", "TTY_COMPATIBLE"} & os.environ.keys()
+    if forced or sys.stderr.isatty():
+        stderr().print(text, style="dim", markup=False, highlight=False, soft_wrap=True)
+    else:
+        sys.stderr.write(f"{text}\n")
+
+
 @contextmanager
 def busy(text: str) -> Iterator[None]:
     """Show on a terminal what is being done until it is: a long run takes a minute."""

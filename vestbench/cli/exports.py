@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Self
 
 import typer
 
-from vestbench.cli.console import stderr
+from vestbench.cli.console import say_aside
 from vestbench.cli.option_records import option_of
 from vestbench.cli.options import ExportOptions
 from vestbench.errors import UsageError, VestbenchError, reason_of
@@ -165,13 +165,7 @@ class Exports:
             partial.unlink(missing_ok=True)
         if self._quiet:
             return
-        stderr().print(
-            f"{_FORMATS.get(name, name)}: {path}",
-            style="dim",
-            markup=False,
-            highlight=False,
-            soft_wrap=True,
-        )
+        say_aside(f"{_FORMATS.get(name, name)}: {path}")
 
 
 def _partial_of(path: Path, pid: int | None = None) -> Path:
