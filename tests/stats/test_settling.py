@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 import pytest
 
-from tests.studies.bench.test_report import pooled, warmed_run
+from tests.support.bench_runs import pooled, warmed_run
 from tests.support.compare_runs import failing_run, passing_run, percent_run, rounds
 from tests.support.documents import RUNS
 from tests.support.records import bench_run, compare_run, sample

@@ -8,8 +8,7 @@ from functools import partial
 
 from msgspec.structs import replace as replaced
 
-from tests.studies.bench import test_report
-from tests.support import compare_runs, runs_on_stacks, starts
+from tests.support import bench_runs, compare_runs, runs_on_stacks, starts
 from tests.support.records import bench_run, failure, warm_up_run
 from tests.support.studies import compare_of
 from vestbench.model.request import Failure, FailureKind, Outcome, Role, Sample
@@ -17,7 +16,7 @@ from vestbench.model.run import Run
 from vestbench.studies.exports import document_of, found_in
 
 RUNS: dict[str, Callable[[], Run]] = {
-    **test_report.RUNS,
+    **bench_runs.RUNS,
     **compare_runs.RUNS,
     **starts.RUNS,
     **{f"stacks-{n}": partial(replace, r) for n, r in runs_on_stacks.RUNS.items()},
@@ -73,10 +72,10 @@ def with_label(run: Run, label: str, old: str = "pooled") -> Run:
 def hostile(text: str) -> dict[str, Run]:
     """Return runs of each command that hold `text` wherever they can."""
     comparison = with_label(compare_runs.failing_run(), text)
-    warm = warm_up_run(test_report.warmed_run().outcomes)
+    warm = warm_up_run(bench_runs.warmed_run().outcomes)
     bench = bench_run(
         [
-            *test_report.pooled(),
+            *bench_runs.pooled(),
             failure(3, 2, kind=FailureKind.RESET, role=Role.SUBSEQUENT, reused=True),
         ]
     )

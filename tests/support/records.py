@@ -68,15 +68,11 @@ def sample(
     opening = (None, None, None) if reused else (dns, connect, tls)
     if role is None:
         role = Role.SUBSEQUENT if reused else Role.COLD
-    phases = sum(
-        known(ns(ms)) for ms in (*opening, send, wait, receive) if ms is not None
-    )
+    phases = sum(ns(ms) or 0 for ms in (*opening, send, wait, receive))
     defaults: dict[str, Any] = {
         "slot": Slot(session=session, index=index, role=role, arm=arm),
         "start_ns": known(ns(start)),
-        "latency_ns": phases + known(ns(client))
-        if latency is None
-        else known(ns(latency)),
+        "latency_ns": phases + known(ns(client)) if latency is None else ns(latency),
         "dns_ns": ns(opening[0]),
         "connect_ns": ns(opening[1]),
         "tls_ns": ns(opening[2]),
