@@ -26,11 +26,11 @@ from __future__ import annotations
 import operator
 import re
 from collections.abc import Callable, Collection
-from dataclasses import dataclass, replace
 from enum import StrEnum
 from fractions import Fraction
 
 from vestbench.model.columns import COLUMNS
+from vestbench.model.record import Record, replace
 
 QUANTILES = {"p50": 0.5, "p90": 0.9, "p99": 0.99}
 
@@ -68,8 +68,7 @@ _UNITS = {
 }
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Quantity:
+class Quantity(Record, frozen=True, kw_only=True):
     """Something that can be asserted of a run.
 
     Attributes:
@@ -108,8 +107,7 @@ _TIMES = tuple(
 )
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Vocabulary:
+class Vocabulary(Record, frozen=True, kw_only=True):
     """What can be asserted of the runs of a plan.
 
     Attributes:
@@ -177,8 +175,7 @@ _COMPARE: dict[str, Callable[[float, float], bool]] = {
 }
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Term:
+class Term(Record, frozen=True, kw_only=True):
     """A quantity of something."""
 
     about: Quantity
@@ -194,8 +191,7 @@ class Term:
         return ".".join(filter(None, (group, metric, self.about.name)))
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Assertion:
+class Assertion(Record, frozen=True, kw_only=True):
     """What is asserted, read from its text."""
 
     text: str  # with single blanks

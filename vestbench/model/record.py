@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 from msgspec import Struct
+from msgspec.structs import replace
+
+__all__ = ["Record", "replace"]
 
 
 class Record(Struct, frozen=True, kw_only=True):

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 
-from msgspec.structs import replace
-
 from vestbench.assertions.estimates import Estimate, in_unit, invalid, of_median
 from vestbench.assertions.grammar import Assertion, Unit
 from vestbench.assertions.judge import AssertionResult, accepted
+from vestbench.model.record import replace
 from vestbench.model.request import Outcome
 from vestbench.model.verdict import Reason, Verdict
 from vestbench.stats.settling import Settling

@@ -10,10 +10,8 @@ from collections.abc import Sequence
 from math import isfinite
 from statistics import median
 
-from msgspec.structs import replace
-
 from vestbench.model.columns import network_ns
-from vestbench.model.record import Record
+from vestbench.model.record import Record, replace
 from vestbench.model.request import NS_PER_MS, Failure, Sample
 from vestbench.model.strategy import find_strategy
 from vestbench.model.verdict import Reason, Verdict

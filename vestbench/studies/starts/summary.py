@@ -7,9 +7,7 @@ from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
 from math import inf
 from typing import NamedTuple, TypeVar
 
-from msgspec.structs import replace
-
-from vestbench.model.record import Record
+from vestbench.model.record import Record, replace
 from vestbench.model.request import NS_PER_MS, Outcome, Role, Sample, Slot
 from vestbench.model.run import Run
 from vestbench.stats.bounds import Bounds, percent_bounds, saving_bounds
