@@ -7,14 +7,11 @@ from __future__ import annotations
 
 import json
 from dataclasses import replace
-from urllib.parse import parse_qsl, urlsplit
 
 import pytest
 
-from vestbench.model.request import RequestSpec
-from vestbench.simulator.http.messages import Request, Response
+from tests.support.answering import MARKET, NOW_MS, VENUE, respond
 from vestbench.simulator.vest.application import Application
-from vestbench.simulator.vest.market import Market
 from vestbench.venues import find_venue
 from vestbench.venues.secret import Secret
 from vestbench.venues.vest import answers as vest_answers
@@ -26,19 +23,6 @@ from vestbench.venues.vest.private import (
     VestRequests,
 )
 from vestbench.venues.vest.signing import PRODUCTION_CONTRACT
-
-NOW_MS = 1_772_360_100_000
-MARKET = Market(seed=7)
-VENUE = find_venue("sim", simulated_url="https://sim.test/v2")
-
-
-def respond(exchange: Application, spec: RequestSpec) -> Response:
-    url = urlsplit(spec.url)
-    headers = {name.lower(): value for name, value in spec.headers}
-    query = dict(parse_qsl(url.query))
-    return exchange.respond(
-        Request(spec.method, url.path, query, headers, spec.body, "127.0.0.1")
-    )
 
 
 def registered(exchange: Application) -> VestRequests:

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from tests.stacks.test_client_and_exchange import MARKET, NOW_MS, VENUE, respond
+from tests.support.answering import MARKET, NOW_MS, VENUE, respond
 from vestbench.errors import UsageError, VenueError
 from vestbench.model.request import RequestSpec
 from vestbench.simulator.http.messages import Response

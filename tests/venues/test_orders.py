@@ -11,6 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from tests.support.order_requests import FOK
 from tests.support.signed import SIGNING, SIGNING_ADDRESS, TIME_MS
 from vestbench.errors import UsageError
 from vestbench.venues.vest.orders import (
@@ -28,16 +29,6 @@ from vestbench.venues.vest.orders import (
 )
 
 BTC = Instrument(symbol="BTC-PERP", price_decimals=2, size_decimals=4)
-FOK = Order(
-    time_ms=TIME_MS,
-    nonce=TIME_MS,
-    symbol="BTC-PERP",
-    is_buy=True,
-    size="0.0001",
-    order_type=OrderType.LIMIT,
-    limit_price="47561.70",
-    time_in_force=TimeInForce.FOK,
-)
 SALE = Order(
     time_ms=TIME_MS,
     nonce=TIME_MS + 1,

@@ -10,6 +10,7 @@ from urllib.parse import parse_qs, urlsplit
 
 import pytest
 
+from tests.support.order_requests import FOK
 from tests.support.private_requests import API_KEY, CREDENTIALS
 from tests.support.signed import (
     EXPIRY_MS,
@@ -19,7 +20,6 @@ from tests.support.signed import (
     SIGNING_ADDRESS,
     TIME_MS,
 )
-from tests.venues.test_orders import FOK
 from vestbench.errors import UsageError
 from vestbench.model.request import RequestSpec
 from vestbench.venues import find_venue
