@@ -6,20 +6,11 @@ import ast
 import subprocess
 import sys
 from collections.abc import Iterator
-from pathlib import Path
-from statistics import median
 
 import pytest
 
+from tests.support.package import MODULES, imports, part_of, tree
 from vestbench.model.strategy import STRATEGIES
-from vestbench.studies.registry import study_names
-
-PACKAGE = Path(__file__).parents[1] / "vestbench"
-MODULES = {
-    ".".join(path.relative_to(PACKAGE.parent).with_suffix("").parts): path
-    for path in sorted(PACKAGE.rglob("*.py"))
-    if "__pycache__" not in path.parts
-}
 
 # Which parts of the package a part may import, besides itself. Changing this is a
 # decision about the design (../shared/design.md, section 3), not about a test.
@@ -57,7 +48,6 @@ ALLOWED = {
     "__main__": {"cli"},
     "vestbench": {"api"},  # when one of its functions is first used
 }
-
 # Where each third-party library may be imported. A folder means all modules in it.
 HOMES = {
     "typer": ("vestbench.cli",),
@@ -82,7 +72,6 @@ HOMES = {
     # pycryptodome, for Keccak: 45 ms to import, and eth-hash would only wrap it.
     "Crypto": ("vestbench.simulator.vest.signatures",),
 }
-
 # Who else may do what only the command line may do, and why.
 _MAIN = "the main program of a child: arguments in, exit status out"
 _FORK = "a child that has nothing left to clean up, or not the parent's things"
@@ -103,45 +92,8 @@ EXCEPTIONS = {
 }
 
 
-def part_of(module: str) -> str:
-    """Return the part of the package that a module belongs to."""
-    names = module.split(".")
-    return names[1] if len(names) > 1 and names[1] != "__init__" else "vestbench"
-
-
 def is_within(module: str, homes: tuple[str, ...]) -> bool:
     return any(module == home or module.startswith(home + ".") for home in homes)
-
-
-def is_type_checking(node: ast.AST) -> bool:
-    return isinstance(node, ast.If) and "TYPE_CHECKING" in ast.unparse(node.test)
-
-
-def imports(module: str, *, typing_only: bool) -> Iterator[str]:
-    """Yield the full name of everything that `module` imports, wherever in it."""
-
-    def walk(node: ast.AST, typing: bool) -> Iterator[str]:
-        if isinstance(node, ast.Import) and typing is typing_only:
-            yield from (alias.name for alias in node.names)
-        elif isinstance(node, ast.ImportFrom) and typing is typing_only:
-            assert node.level == 0, f"{module} imports relatively"
-            for alias in node.names:
-                yield f"{node.module}.{alias.name}"
-        elif is_type_checking(node):
-            assert isinstance(node, ast.If)
-            for inside in node.body:
-                yield from walk(inside, True)
-            for inside in node.orelse:
-                yield from walk(inside, typing)
-        else:
-            for child in ast.iter_child_nodes(node):
-                yield from walk(child, typing)
-
-    yield from walk(tree(module), False)
-
-
-def tree(module: str) -> ast.Module:
-    return ast.parse(MODULES[module].read_text(encoding="utf-8"))
 
 
 def all_imports(module: str) -> set[str]:
@@ -289,118 +241,3 @@ def test_nothing_depends_on_the_name_of_a_strategy(module: str) -> None:
     home = "vestbench.model.strategy."
     names |= {n.removeprefix(home) for n in all_imports(module) if n.startswith(home)}
     assert not names & set(compared(module))
-
-
-# --- what the house is for ---
-
-
-@pytest.mark.parametrize("depth", [2, None], ids=["parts", "modules"])
-def test_nothing_imports_in_a_circle(depth: int | None) -> None:
-    graph: dict[str, set[str]] = {}
-    for module in MODULES:
-        here = _cut(module, depth)
-        found = graph.setdefault(here, set())
-        for name in imports(module, typing_only=False):
-            there = _module_in(name)
-            if there is not None and not _is_package_of(there, module):
-                found.add(_cut(there, depth))
-        found.discard(here)
-
-    assert _circle(graph) == []
-
-
-def _cut(module: str, depth: int | None) -> str:
-    return ".".join(module.removesuffix(".__init__").split(".")[:depth])
-
-
-def _module_in(name: str) -> str | None:
-    """Return the module that an import is of; None for one of another package."""
-    for known in (name, name.rpartition(".")[0]):
-        for module in (known, f"{known}.__init__"):
-            if module in MODULES:
-                return module.removesuffix(".__init__")
-    return None
-
-
-def _is_package_of(there: str, module: str) -> bool:
-    return module.startswith(f"{there}.")
-
-
-def _circle(graph: dict[str, set[str]]) -> list[str]:
-    """Return the names along a circle, or nothing where there is none."""
-    done: set[str] = set()
-
-    def walk(node: str, path: list[str]) -> list[str]:
-        if node in path:
-            return [*path[path.index(node) :], node]
-        if node in done:
-            return []
-        for other in sorted(graph.get(node, ())):
-            if found := walk(other, [*path, node]):
-                return found
-        done.add(node)
-        return []
-
-    for start in sorted(graph):
-        if found := walk(start, []):
-            return found
-    return []
-
-
-SECTIONS = {"plan", "conditions", "conclusion"}
-
-
-@pytest.mark.parametrize("module", MODULES)
-def test_no_section_of_a_run_is_read_by_a_string(module: str) -> None:
-    for node in ast.walk(tree(module)):
-        read: ast.expr | None = None
-        if isinstance(node, ast.Subscript) and isinstance(node.slice, ast.Constant):
-            read = node.value
-        elif isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute):
-            read = node.func.value if node.func.attr == "get" else None
-        named = ast.unparse(read).split(".")[-1].lstrip("_") if read else ""
-        if part_of(module) == "results" and named in SECTIONS:
-            continue
-        assert named not in SECTIONS, f"{module}: {ast.unparse(node)}"
-
-
-COMMANDS = set(study_names())
-
-
-@pytest.mark.parametrize(
-    "module", [name for name in MODULES if name != "vestbench.studies.registry"]
-)
-def test_nothing_branches_on_the_name_of_a_command(module: str) -> None:
-    for node in ast.walk(tree(module)):
-        if not isinstance(node, ast.Compare):
-            continue
-        sides = [node.left, *node.comparators]
-        texts = {
-            found.value
-            for side in sides
-            for found in ast.walk(side)
-            if isinstance(found, ast.Constant) and isinstance(found.value, str)
-        }
-        about = any(
-            isinstance(side, ast.Attribute | ast.Name)
-            and ast.unparse(side).split(".")[-1] == "command"
-            for side in sides
-        )
-        assert not about, f"{module}: {ast.unparse(node)}"
-        assert not texts & COMMANDS, f"{module}: {ast.unparse(node)}"
-
-
-def test_no_module_is_long_and_most_functions_are_short() -> None:
-    lengths = {
-        name: len(path.read_text(encoding="utf-8").splitlines())
-        for name, path in MODULES.items()
-    }
-    functions = [
-        (node.end_lineno or 0) - node.lineno + 1
-        for module in MODULES
-        for node in ast.walk(tree(module))
-        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)
-    ]
-
-    assert {name: n for name, n in lengths.items() if n > 400} == {}
-    assert median(functions) <= 9
