@@ -68,10 +68,10 @@ def kinds_of(failures: Iterable[Failure]) -> tuple[tuple[str, int], ...]:
 
 
 def side_of(failure: Failure) -> bool:
-    """Say to which group a failure belongs: proof first, the plan where there is none.
+    """Say whether a failure belongs to the requests that reuse a connection.
 
-    Without a connection nothing was reused, but a request whose reconnect was refused
-    is still one that the pool should have served.
+    What was proved counts. A request that reached no connection belongs where its plan
+    put it: if a reconnect is refused, the pool should still have served the request.
     """
     if failure.reused is not None:
         return failure.reused
@@ -84,13 +84,13 @@ def disturbed_samples(run: Run) -> int:
     late = sorted(link.late_at_ms) if link is not None else []
     if not late:
         return 0
-    count = 0
-    for sample in run.samples:
+
+    def is_disturbed(sample: Sample) -> bool:
         begin = sample.start_ns / NS_PER_MS
         after = bisect_left(late, begin)
-        if after < len(late) and late[after] <= begin + sample.latency_ns / NS_PER_MS:
-            count += 1
-    return count
+        return after < len(late) and late[after] <= begin + sample.latency_ms
+
+    return sum(map(is_disturbed, run.samples))
 
 
 def fails_too_often(failed: int, requests: int, failed_control: int) -> bool:
