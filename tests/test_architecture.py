@@ -203,6 +203,17 @@ def test_knowing_the_venues_does_not_import_what_signs() -> None:
     assert done.stdout.strip() == ""
 
 
+def test_nobody_but_the_list_of_venues_knows_vest() -> None:
+    home = "vestbench.venues"
+    outside = {
+        module
+        for module in MODULES
+        if not module.startswith(f"{home}.vest")
+        and any(name.startswith(f"{home}.vest.") for name in all_imports(module))
+    }
+    assert outside == {f"{home}.__init__"}
+
+
 def test_measuring_needs_no_statistics_and_no_report() -> None:
     # What runs in the measuring process competes with it for caches and memory.
     script = (

@@ -275,7 +275,7 @@ def test_no_failure_of_tls_or_tcp_shows_a_secret(
     [
         "vestbench.venues.vest.account.Account._build",
         "vestbench.venues.vest.answers._depth",
-        "vestbench.results.RunWriter.add",
+        "vestbench.results.writing.RunWriter.add",
     ],
 )
 def test_the_traceback_of_a_bug_shows_no_secret(

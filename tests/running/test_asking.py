@@ -9,6 +9,7 @@ import pytest
 from tests.support.records import failure, sample
 from tests.support.servers import plan
 from tests.support.stacks import Clock, FakeStack, Script, in_turn, ok, spec
+from tests.support.toy_venue import ToyAccount, toy
 from vestbench.errors import ExitCode, FilledOrderError, VenueError
 from vestbench.model.request import (
     Failure,
@@ -21,6 +22,7 @@ from vestbench.model.request import (
 )
 from vestbench.running.asking import JudgingStack, ask_all, tried
 from vestbench.running.order_watch import OrderWatch
+from vestbench.venues.secret import Secret
 
 SLOT = Slot(session=3, index=1, role=Role.COLD)
 
@@ -165,12 +167,16 @@ def watch(
 ) -> tuple[OrderWatch, FakeStack, Clock]:
     """Return a watch whose look-ups find these states, one after the other."""
     stack, clock, found = FakeStack(script), Clock(), iter(states)
-    watched = OrderWatch(
-        session=stack.open(plan()),
-        look_up=lambda: spec("orders"),
-        states_of=lambda _: next(found),
-        sleep=clock.sleep,
-    )
+
+    class Account(ToyAccount):
+        filled_states = ("FILLED", "PARTIALLY_FILLED")
+        open_states = ("NEW",)
+
+        def order_states(self, body: bytes) -> tuple[str, ...] | None:
+            return next(found)
+
+    account = Account(toy("https://a.test"), Secret(""))
+    watched = OrderWatch(stack.open(plan()), account, sleep=clock.sleep)
     return watched, stack, clock
 
 

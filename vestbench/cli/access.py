@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
+from typing import Any
 
 import typer
 
@@ -11,8 +12,6 @@ from vestbench.cli import options as o
 from vestbench.errors import UsageError
 from vestbench.running.access import Access
 from vestbench.venues import SIMULATED, Endpoint, Venue
-from vestbench.venues.vest.credentials import Credentials, from_prompt
-from vestbench.venues.vest.keys_file import find_credentials
 
 
 def access_of(options: o.KeysOptions, venue: Venue, endpoint: Endpoint) -> Access:
@@ -26,18 +25,17 @@ def access_of(options: o.KeysOptions, venue: Venue, endpoint: Endpoint) -> Acces
             venue or to each other.
     """
     if not isinstance(options, o.AccountOptions):
-        return Access(credentials=_credentials(options, venue, endpoint))
+        return Access(credentials=_keys(options, venue, endpoint))
     return Access(
-        credentials=_credentials(options, venue, endpoint),
+        credentials=_keys(options, venue, endpoint),
         on_path=options.sign_on_path,
         allow_orders=options.allow_orders,
         max_orders=options.max_orders,
     )
 
 
-def _credentials(
-    options: o.KeysOptions, venue: Venue, endpoint: Endpoint
-) -> Credentials | None:
+def _keys(options: o.KeysOptions, venue: Venue, endpoint: Endpoint) -> Any:
+    """Return the keys for a request, or None where it needs none."""
     if venue.name == SIMULATED:
         if options.keys is not None:
             raise UsageError("--keys: only for a real venue; sim has keys of its own")
@@ -49,25 +47,13 @@ def _credentials(
                 "another that does"
             )
         return None
-    found = find_credentials(venue.name, environment=os.environ, keys_file=options.keys)
-    return _asked(found, endpoint).for_venue(venue.name)
-
-
-def _asked(found: Credentials, endpoint: Endpoint) -> Credentials:
-    """Return `found` with what is missing, if somebody is there to type it."""
-    if not _is_terminal():
-        return found
-    registers = found.api_key is None
-    for name, needed in (
-        ("signing_key", registers or endpoint.signed),
-        ("primary_key", registers),
-    ):
-        if needed and getattr(found, name) is None:
-            typed = typer.prompt(
-                f"Vest {name.replace('_', ' ')}", hide_input=True, err=True
-            )
-            found = found.over(from_prompt(name, typed))
-    return found
+    kind = venue.account_kind()
+    keys = kind.find_keys(os.environ, options.keys)
+    for name in kind.missing(keys, endpoint) if _is_terminal() else ():
+        text = f"{kind.title} {name.replace('_', ' ')}"
+        typed = typer.prompt(text, hide_input=True, err=True)
+        keys = kind.with_typed(keys, name, typed)
+    return keys
 
 
 def _is_terminal() -> bool:

@@ -45,11 +45,11 @@ def connect(
     from vestbench.studies.registry import study_of
     from vestbench.studies.starts.job import connect_job
     from vestbench.venues import find_venue
-    from vestbench.venues.vest.credentials import has_accounts
 
     settings = settings_here(options, venue=where.venue)
     judging.check(decides=False)
-    last = "cancel" if has_accounts(find_venue(settings["venue"]).name) else ""
+    accounts = find_venue(settings["venue"]).accounts
+    last = "" if accounts is None else accounts.start_endpoint
     given = Given(
         settings=settings,
         where=VenueOptions(venue=where.venue, endpoint=last),

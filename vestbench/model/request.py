@@ -12,7 +12,7 @@ from dataclasses import dataclass, field, fields
 from enum import StrEnum
 from math import inf
 from operator import attrgetter
-from typing import Any, TypeVar
+from typing import Any, Protocol, TypeVar
 
 NS_PER_MS = 1_000_000
 
@@ -87,6 +87,16 @@ class RequestSpec:
     def accepts(self, status: int) -> bool:
         """Say whether `status` makes the exchange a sample rather than a failure."""
         return status in self.accept if self.accept else 200 <= status < 300
+
+
+class Signer(Protocol):
+    """Signs on behalf of a venue, which alone knows what is signed and how."""
+
+    def prepare(self) -> None:
+        """Do now what a first signature would have to wait for."""
+
+    def complete(self, spec: RequestSpec) -> RequestSpec:
+        """Return `spec` with its body built and signed."""
 
 
 @quickly_pickled

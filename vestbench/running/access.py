@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 from vestbench.defaults import MAX_ORDERS
 from vestbench.errors import UsageError
 from vestbench.venues.base import Endpoint, Venue
-from vestbench.venues.vest.credentials import Credentials, contract_of
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -18,7 +18,7 @@ class Access:
     orders move nobody's money.
     """
 
-    credentials: Credentials | None = None
+    credentials: Any = None  # of the venue's kind; None: nobody has given any
     on_path: bool = False  # sign orders and cancels inside their time
     allow_orders: bool = False  # on a real venue
     max_orders: int = MAX_ORDERS  # on a real venue
@@ -63,7 +63,7 @@ def check_access(
     if endpoint.moves_money:
         _check_orders(access, venue, endpoint, requests)
     if endpoint.private:
-        _check_keys(access.credentials, venue, endpoint)
+        venue.account_kind().check(access.credentials, endpoint)
 
 
 def _check_orders(
@@ -79,20 +79,3 @@ def _check_orders(
             f"up to {requests} requests to {endpoint.name} are more than --max-orders "
             f"{access.max_orders}; send fewer, or raise it"
         )
-
-
-def _check_keys(
-    credentials: Credentials | None, venue: Venue, endpoint: Endpoint
-) -> None:
-    contract_of(venue.name)
-    found = credentials or Credentials()
-    if found == Credentials() or found == Credentials(contract=found.contract):
-        raise UsageError(
-            f"{endpoint.name} wants an account: set VEST_PRIMARY_KEY and "
-            "VEST_SIGNING_KEY, or VEST_API_KEY of one that is registered, or name a "
-            "file with --keys"
-        )
-    if found.api_key is None:
-        found.need("primary_key" if found.signing_key is not None else "signing_key")
-    if endpoint.signed:
-        found.need("signing_key")

@@ -20,6 +20,7 @@ from vestbench.model.request import (
     Slot,
 )
 from vestbench.running.ports import Session, Stack
+from vestbench.venues.trading import Question
 
 # As the bot registers: three tries, with a pause that doubles.
 TRIES = 3
@@ -31,7 +32,6 @@ Ask = Callable[[], tuple[Outcome, bytes]]
 # Takes a request, its outcome and the body of its answer; returns what the outcome is
 # in the light of the body.
 Judge = Callable[[RequestSpec, Outcome, bytes], Outcome]
-Question = tuple[RequestSpec, Callable[[bytes], None]]
 
 
 def tried(

@@ -12,8 +12,7 @@ from vestbench.model.simulated import ExchangeSpec, LinkSpec
 from vestbench.model.strategy import find_strategy, offers_http2
 from vestbench.running.access import Access
 from vestbench.stacks.registry import chosen_stacks
-from vestbench.venues import SIMULATED
-from vestbench.venues.vest.private import ORDER
+from vestbench.venues import SIMULATED, find_venue
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -40,7 +39,8 @@ class Destination:
 
     def requests_for(self, requests: int) -> int:
         """Return how many are sent in all for so many: each order is looked up."""
-        return 2 * requests if self.endpoint == ORDER.name else requests
+        endpoint = find_venue(self.venue).endpoint(self.endpoint)
+        return 2 * requests if endpoint.looked_up else requests
 
     def through(
         self, stack: str, strategies: Sequence[str] = (), *, http2: bool

@@ -8,24 +8,23 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from vestbench.errors import FilledOrderError, VenueError
-from vestbench.model.request import Outcome, RequestSpec, Role, Sample, Slot
+from vestbench.model.request import Outcome, Role, Sample, Slot
 from vestbench.running.asking import BACKOFF_S, TRIES
 from vestbench.running.ports import Session
+from vestbench.venues.trading import TradingAccount
 
-FILLED = ("FILLED", "PARTIALLY_FILLED")
-_OPEN = "NEW"
 REFUSED = "refused"
 _SLOT = Slot(session=-1, index=0, role=Role.BURN_IN)
 
 
-@dataclass(slots=True, kw_only=True)
+@dataclass(slots=True)
 class OrderWatch:
     """Looks up each order after it was sent, over a connection of its own.
 
     Args:
         session: The client that asks.
-        look_up: Builds the request that tells what became of the last order.
-        states_of: Reads the states in its answer; None where there are none.
+        account: Builds the request that tells what became of the last order, and reads
+            its answer.
         sleep: Waits before another look.
 
     Attributes:
@@ -33,10 +32,10 @@ class OrderWatch:
     """
 
     session: Session
-    look_up: Callable[[], RequestSpec]
-    states_of: Callable[[bytes], tuple[str, ...] | None]
+    account: TradingAccount
     sleep: Callable[[float], None] = time.sleep
     states: Counter[str] = field(default_factory=Counter)
+    _asked: str = field(default="", init=False)
 
     def look(self, outcome: Outcome) -> None:
         """Find out what became of the last order.
@@ -46,39 +45,42 @@ class OrderWatch:
 
         Raises:
             FilledOrderError: It was filled, wholly or in part.
-            VenueError: It cannot be told, or the order is still open.
+            VenueError: Its state cannot be told, or it is still open.
         """
         state = self._state(outcome)
         if state is None:
             self.states["unknown"] += 1
             raise VenueError(
-                "what became of an order cannot be told: GET /orders does not say; "
+                f"what became of an order cannot be told: {self._asked} does not say; "
                 "look at the account"
             )
         self.states[state] += 1
-        if state in FILLED:
+        if state in self.account.filled_states:
             raise FilledOrderError(
                 f"an order was {state.replace('_', ' ').lower()}, although it was far "
                 "from the market: look at the account"
             )
-        if state == _OPEN:
+        if state in self.account.open_states:
             raise VenueError(
                 "an order is still open, although it was fill or kill: look at the "
                 "account"
             )
 
     def _state(self, outcome: Outcome) -> str | None:
-        """Return the state of the last order, None where nobody says."""
+        """Return the state of the last order; None where no answer has one."""
         refused = not isinstance(outcome, Sample) and outcome.status is not None
         state = None
         for number in range(TRIES):
             if number:
                 self.sleep(BACKOFF_S * 2 ** (number - 1))
-            answered, body = self.session.ask(self.look_up(), _SLOT)
-            states = self.states_of(body) if isinstance(answered, Sample) else None
+            spec = self.account.last_order()
+            self._asked = f"{spec.method} /{spec.endpoint}"
+            answered, body = self.session.ask(spec, _SLOT)
+            got = isinstance(answered, Sample)
+            states = self.account.order_states(body) if got else None
             if states:
                 state = states[0]
-                if state != _OPEN:
+                if state not in self.account.open_states:
                     break
             elif states is not None and refused:
                 return REFUSED

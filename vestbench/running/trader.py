@@ -13,13 +13,10 @@ from vestbench.model.request import NS_PER_MS, Outcome, RequestSpec
 from vestbench.model.run import Orders
 from vestbench.running.access import Access
 from vestbench.running.asking import JudgingStack, ask_all
-from vestbench.running.order_watch import FILLED, OrderWatch
+from vestbench.running.order_watch import OrderWatch
 from vestbench.running.ports import Stack
 from vestbench.venues import SIMULATED, Endpoint, Venue
-from vestbench.venues.vest import credentials, signing
-from vestbench.venues.vest.account import Account
-from vestbench.venues.vest.answers import judged, order_states
-from vestbench.venues.vest.private import ORDER
+from vestbench.venues.trading import TradingAccount
 from vestbench.workers.remote import RemoteStacks
 
 
@@ -67,10 +64,9 @@ class Trader:
         self._ready = False
         self._watch: OrderWatch | None = None
         say("loading what signs")
-        signing.prepare()
-        self.account = Account(
+        self.account: TradingAccount = venue.account_kind().account(
             venue,
-            access.credentials or credentials.random_credentials(),
+            access.credentials,
             now_ms=now_ms,
             request_timeout_s=pool.request_timeout_s,
             max_orders=None if self._simulated else access.max_orders,
@@ -78,7 +74,7 @@ class Trader:
         )
         if access.on_path:
             remote.sign_with(self.account.signer())
-        self.stack: Stack = JudgingStack(remote, judged, self._after)
+        self.stack: Stack = JudgingStack(remote, self.account.judged, self._after)
 
     def request(self) -> RequestSpec:
         """Build the next request, having asked for what has to be known for it.
@@ -100,17 +96,13 @@ class Trader:
             session.close()
 
     def _after(self, spec: RequestSpec, outcome: Outcome) -> None:
-        if spec.endpoint != ORDER.name:
+        endpoint = self._endpoint
+        if not endpoint.looked_up or spec.endpoint != endpoint.name:
             return
         if self._watch is None:
             session = self._remote.open(self._plan)
             self._cleanup.callback(session.close)
-            self._watch = OrderWatch(
-                session=session,
-                look_up=self.account.last_order,
-                states_of=order_states,
-                sleep=self._sleep,
-            )
+            self._watch = OrderWatch(session, self.account, sleep=self._sleep)
         self._watch.look(outcome)
         self._pause()
 
@@ -126,10 +118,11 @@ class Trader:
             found["sign_ms"] = tuple(ns / NS_PER_MS for ns in self.account.sign_ns)
         if self._watch is not None:
             states = dict(sorted(self._watch.states.items()))
+            filled = self.account.filled_states
             found["orders"] = Orders(
                 sent=self.account.orders,
                 what=self.account.described(),
-                filled=sum(states.get(state, 0) for state in FILLED),
+                filled=sum(states.get(state, 0) for state in filled),
                 states=states,
             )
         return found

@@ -9,7 +9,7 @@ from urllib.parse import urlsplit
 from vestbench.errors import UsageError
 from vestbench.venues.base import Endpoint, Venue, without_query
 from vestbench.venues.paradex import paradex
-from vestbench.venues.vest.public import vest
+from vestbench.venues.vest.public import vest as vest_at
 
 __all__ = ["SIMULATED", "Endpoint", "Venue", "find_venue", "venue_names"]
 
@@ -19,8 +19,8 @@ SIMULATED = "sim"
 _VENUES = {
     venue.name: venue
     for venue in (
-        vest("vest", "https://server-prod.hz.vestmarkets.com/v2"),
-        vest("vest-dev", "https://server-dev.hz.vestmarkets.com/v2"),
+        vest_at("vest", "https://server-prod.hz.vestmarkets.com/v2"),
+        vest_at("vest-dev", "https://server-dev.hz.vestmarkets.com/v2"),
         paradex("https://api.prod.paradex.trade/v1"),
     )
 }
@@ -42,7 +42,7 @@ def find_venue(name: str, *, simulated_url: str = "") -> Venue:
         UsageError: `name` is neither.
     """
     if name == SIMULATED:
-        return vest(SIMULATED, simulated_url)
+        return vest_at(SIMULATED, simulated_url)
     if name in _VENUES:
         return _VENUES[name]
     if name.startswith(("https://", "http://")):

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import Any
 from urllib.parse import urlsplit
 
 from vestbench.errors import UsageError
 from vestbench.model.request import RequestSpec
+from vestbench.venues.trading import AccountKind
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -21,6 +23,7 @@ class Endpoint:
     private: bool = False  # wants an account
     signed: bool = False
     moves_money: bool = False
+    looked_up: bool = False  # an order: after each one, its state is asked for
     accept: tuple[int, ...] = ()  # statuses that count as a response; empty: 2xx
 
 
@@ -35,6 +38,7 @@ class Venue:
     headers: tuple[tuple[str, str], ...] = field(default=())
     title: str = "HTTP"  # how log lines call it
     private_query: bool = False  # the query of its URL is not to be shown
+    accounts: AccountKind[Any] | None = None  # None: it has public endpoints only
 
     def endpoint(self, name: str = "") -> Endpoint:
         """Return the endpoint called `name`, or the default one.
@@ -48,6 +52,16 @@ class Venue:
             known = ", ".join(self.endpoints)
             raise UsageError(f"venue {self.name} has no endpoint {name!r}: use {known}")
         return self.endpoints[name]
+
+    def account_kind(self) -> AccountKind[Any]:
+        """Return what its accounts are like.
+
+        Raises:
+            UsageError: It has none here.
+        """
+        if self.accounts is None:
+            raise UsageError(f"venue {self.name} has no account here")
+        return self.accounts
 
     def request(self, endpoint: Endpoint, *, now_ms: int) -> RequestSpec:
         """Build the request for `endpoint` as it is sent at `now_ms` (Unix time)."""

@@ -10,19 +10,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import replace
 from time import perf_counter_ns
-from typing import Protocol
 
-from vestbench.model.request import Outcome, RequestSpec, Sample
-
-
-class Signer(Protocol):
-    """Signs on behalf of a venue, which alone knows what is signed and how."""
-
-    def prepare(self) -> None:
-        """Do now what a first signature would have to wait for."""
-
-    def complete(self, spec: RequestSpec) -> RequestSpec:
-        """Return `spec` with its body built and signed."""
+from vestbench.model.request import Outcome, RequestSpec, Sample, Signer
 
 
 def sign(

@@ -16,8 +16,7 @@ from typing import Any, Protocol, Self
 
 from vestbench.errors import VestbenchError
 from vestbench.model.client import SessionPlan, StackFacts
-from vestbench.model.request import Outcome, RequestSpec, Slot
-from vestbench.workers.path_signing import Signer
+from vestbench.model.request import Outcome, RequestSpec, Signer, Slot
 
 _PATIENCE_S = 5.0
 

@@ -18,8 +18,9 @@ import sys
 from multiprocessing.connection import Connection
 from typing import Any
 
+from vestbench.model.request import Signer
 from vestbench.stacks.registry import load_stack
-from vestbench.workers.path_signing import Signer, sign, signed
+from vestbench.workers.path_signing import sign, signed
 
 
 def main(argv: list[str]) -> int:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 from vestbench.errors import UsageError
@@ -20,9 +21,7 @@ from vestbench.studies.judging import with_assertions
 from vestbench.studies.starts.experiment import Starter, StartSchedule, Step
 from vestbench.studies.starts.plan import ConnectPlan, WarmUpPlan
 from vestbench.venues import find_venue
-from vestbench.venues.vest.account import Account
-from vestbench.venues.vest.answers import listen_key
-from vestbench.venues.vest.private import ACCOUNT, CANCEL, LISTEN_KEY, REGISTER
+from vestbench.venues.trading import StartStep
 
 
 @dataclass(kw_only=True)
@@ -153,7 +152,7 @@ def connect_job(
     Raises:
         UsageError: An assertion is none, or of what such a run does not have.
     """
-    steps = _names_of_steps(destination)
+    steps = _steps_at(destination)
     schedule = StartSchedule(
         session=SessionPlan(pool=destination.pool),
         rounds=rounds,
@@ -162,16 +161,11 @@ def connect_job(
         numbered_alike=True,
     )
     plan = ConnectPlan(
-        rounds=rounds, steps=steps, confidence=confidence, **pace.stored()
+        rounds=rounds,
+        steps=tuple(step.endpoint.name for step in steps),
+        confidence=confidence,
+        **pace.stored(),
     )
-    registers = REGISTER.name in steps
-
-    def begin(measurement: Measurement) -> Sequence[Step]:
-        if measurement.trader is None:
-            return [_public_step(measurement)]
-        measurement.trader.account.forget()
-        return _steps(measurement.trader.account, register=registers)
-
     return StartsJob(
         command="connect",
         label="start",
@@ -180,51 +174,35 @@ def connect_job(
         pace=pace,
         strategy="starts, warmed up against not",
         steps=len(steps),
-        more_tries=TRIES - 1 if registers else 0,
-        begin=begin,
+        more_tries=(TRIES - 1) * sum(step.retried for step in steps),
+        begin=lambda measurement: _begin(measurement, steps),
     )
 
 
-def _names_of_steps(destination: Destination) -> tuple[str, ...]:
-    """Return the names of the steps of a start at a destination.
+def _steps_at(destination: Destination) -> tuple[StartStep, ...]:
+    """Return the steps of a start at a destination.
 
-    A start registers where there is a primary key; with an API key alone its first step
-    is the listen key. A venue without accounts has its first request only.
+    Where the endpoint is private, the venue says which steps its accounts start with;
+    elsewhere the request to the endpoint is the only one.
     """
     venue = find_venue(destination.venue)
     endpoint = venue.endpoint(destination.endpoint)
-    if not endpoint.private:
-        return (endpoint.name,)
-    names = (LISTEN_KEY.name, ACCOUNT.name, CANCEL.name)
-    keys = destination.access.credentials
-    registers = keys is None or keys.primary_key is not None
-    return (REGISTER.name, *names) if registers else names
+    if endpoint.private:
+        return venue.account_kind().start(destination.access.credentials)
+    return (StartStep(endpoint=endpoint, log=f"{venue.title} first request"),)
 
 
-def _public_step(measurement: Measurement) -> Step:
-    log = f"{measurement.venue.title} first request"
-    return Step(make=measurement.request, log=log)
-
-
-def _steps(account: Account, *, register: bool) -> list[Step]:
-    def keep_listen_key(body: bytes) -> None:
-        listen_key(body)  # raises where there is none; nobody listens here
-
-    steps = [
+def _begin(measurement: Measurement, steps: Sequence[StartStep]) -> list[Step]:
+    if measurement.trader is None:
+        return [Step(make=measurement.request, log=step.log) for step in steps]
+    account = measurement.trader.account
+    account.forget()
+    return [
         Step(
-            make=lambda: account.request(LISTEN_KEY),
-            log="Vest listen key",
-            take=keep_listen_key,
-        ),
-        Step(make=lambda: account.request(ACCOUNT), log="Vest account"),
-        Step(make=lambda: account.request(CANCEL), log="Vest order path, safe cancel"),
-    ]
-    if register:
-        registration = Step(
-            make=lambda: account.registration()[0],
-            log="Vest registration",
-            take=account.take_registration,
-            tries=TRIES,
+            make=partial(account.request, step.endpoint),
+            log=step.log,
+            take=partial(account.learn, step.endpoint),
+            tries=TRIES if step.retried else 1,
         )
-        steps.insert(0, registration)
-    return steps
+        for step in steps
+    ]

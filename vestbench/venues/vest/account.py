@@ -7,8 +7,9 @@ from collections.abc import Callable, Iterator
 from decimal import Decimal
 
 from vestbench.errors import UsageError
-from vestbench.model.request import RequestSpec
+from vestbench.model.request import Outcome, RequestSpec
 from vestbench.venues.base import Endpoint, Venue
+from vestbench.venues.trading import Question
 from vestbench.venues.vest import answers as vest_answers
 from vestbench.venues.vest.credentials import Credentials
 from vestbench.venues.vest.orders import (
@@ -20,7 +21,9 @@ from vestbench.venues.vest.path_signer import PathSigner
 from vestbench.venues.vest.private import (
     ACCOUNT,
     LEVERAGE,
+    LISTEN_KEY,
     ORDER,
+    REGISTER,
     Nonces,
     VestRequests,
 )
@@ -31,9 +34,6 @@ _LONGEST_WINDOW_MS = 60_000
 # A price that is older is asked for again before it bounds an order.
 _FRESH_MS = 60_000
 _MOST_TIMES = 10_000
-
-# A request, and what takes the body of its answer.
-Question = tuple[RequestSpec, Callable[[bytes], None]]
 
 
 class Account:
@@ -85,13 +85,10 @@ class Account:
         self._leverage: int | None = None
         self.sign_ns: list[int] = []
         self.orders = 0
+        self.filled_states = ("FILLED", "PARTIALLY_FILLED")
+        self.open_states = ("NEW",)
         self.last_nonce = 0
         self._take(self._given)
-
-    @property
-    def registers(self) -> bool:
-        """True where the account can register, because there is a primary key."""
-        return self._given.primary_key is not None
 
     @property
     def group(self) -> int | None:
@@ -126,7 +123,7 @@ class Account:
             UsageError: A key that is needed is not given.
         """
         if endpoint.private and self._credentials.api_key is None:
-            yield self.registration()
+            yield self.request(REGISTER), self._take_registration
         if endpoint == ORDER:
             info = self._venue.endpoint("exchange-info")
             yield self._public(info), self._take_instrument
@@ -134,10 +131,16 @@ class Account:
         if endpoint == LEVERAGE:
             yield self.request(ACCOUNT), self._take_leverage
 
-    def registration(self) -> Question:
-        """Return the request to `/register`, signed, and what takes its answer."""
-        spec = self._timed(lambda: self._requests.register(now_ms=self._now_ms()))
-        return spec, self.take_registration
+    def learn(self, endpoint: Endpoint, body: bytes) -> None:
+        """Take from an answer of `endpoint` what later requests of a start need.
+
+        Raises:
+            VenueError: The answer cannot be used.
+        """
+        if endpoint == REGISTER:
+            self._take_registration(body)
+        elif endpoint == LISTEN_KEY:
+            vest_answers.listen_key(body)  # must be there; nobody listens here
 
     def _public(self, endpoint: Endpoint) -> RequestSpec:
         return self._venue.request(endpoint, now_ms=self._now_ms())
@@ -152,12 +155,7 @@ class Account:
             on_path=self._on_path,
         )
 
-    def take_registration(self, body: bytes) -> None:
-        """Learn the API key and the account group from the answer to `/register`.
-
-        Raises:
-            VenueError: The answer cannot be used.
-        """
+    def _take_registration(self, body: bytes) -> None:
         self._take(vest_answers.registration(body, self._given))
 
     def _take_instrument(self, body: bytes) -> None:
@@ -182,9 +180,13 @@ class Account:
         Raises:
             UsageError: A key that it needs is not given, or there were orders enough.
         """
-        if endpoint.signed and not self._on_path:
-            return self._timed(lambda: self._build(endpoint))
-        return self._build(endpoint)
+        if not endpoint.signed:
+            return self._build(endpoint)
+        begin = self._clock()
+        spec = self._build(endpoint)
+        if spec.unsigned is None and len(self.sign_ns) < _MOST_TIMES:
+            self.sign_ns.append(self._clock() - begin)
+        return spec
 
     def _build(self, endpoint: Endpoint) -> RequestSpec:
         if not endpoint.private:
@@ -224,9 +226,10 @@ class Account:
             f"market {self._price}"
         )
 
-    def _timed(self, build: Callable[[], RequestSpec]) -> RequestSpec:
-        begin = self._clock()
-        spec = build()
-        if len(self.sign_ns) < _MOST_TIMES:
-            self.sign_ns.append(self._clock() - begin)
-        return spec
+    def judged(self, spec: RequestSpec, outcome: Outcome, body: bytes) -> Outcome:
+        """Return what `outcome` is in the light of the body of its answer."""
+        return vest_answers.judged(spec, outcome, body)
+
+    def order_states(self, body: bytes) -> tuple[str, ...] | None:
+        """Return the states in the answer to `last_order`; None for another answer."""
+        return vest_answers.order_states(body)

@@ -58,6 +58,7 @@ ORDER = Endpoint(
     private=True,
     signed=True,
     moves_money=True,
+    looked_up=True,
 )
 # By default of an order that does not exist; "not found" is the answer wanted. With
 # which status it comes is not documented. A refused key (401, 403) or too many
@@ -192,6 +193,8 @@ class VestRequests:
             UsageError: A key that it needs is not given.
             ValueError: It is one of those that want more, `leverage` or `order`.
         """
+        if endpoint == REGISTER:
+            return self.register(now_ms=now_ms)
         if endpoint == CANCEL:
             return self.cancel(now_ms=now_ms)
         if endpoint in (ACCOUNT, NONCE, LISTEN_KEY, ORDERS):

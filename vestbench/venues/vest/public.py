@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from vestbench.venues.base import Endpoint, Venue, by_name
+from vestbench.venues.vest.kind import VestAccounts
 from vestbench.venues.vest.private import PRIVATE_ENDPOINTS
 
 # The API has no ping. A bot's warm-up asks for its account without a key, and takes
@@ -35,4 +36,5 @@ def vest(name: str, base_url: str, *, account_group: int = 0) -> Venue:
         warm_up=_WARM_UP,
         title="Vest HTTP",
         headers=(("xrestservermm", f"restserver{account_group}"),),
+        accounts=VestAccounts(name),
     )
