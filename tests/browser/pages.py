@@ -16,7 +16,8 @@ import pytest
 
 from tests.browser.devtools import Browser, find_browser
 from tests.support.documents import HOSTILE, RUNS, document, hostile
-from vestbench.studies.exports import document_of, found_in
+from vestbench.model.formats import FORMATS
+from vestbench.studies.exports import found_in
 from vestbench.studies.registry import load_run
 
 ROOT = Path(__file__).parents[2]
@@ -40,7 +41,9 @@ def pages(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
     texts = {name: document(make(), "html") for name, make in RUNS.items()}
     for name in REFERENCES:
         run = load_run(ROOT / "results" / f"reference-{name}-30ms.toml")
-        texts[f"reference-{name}"] = "".join(document_of(found_in(run, ""), "html"))
+        texts[f"reference-{name}"] = "".join(
+            FORMATS["html"].document(found_in(run, ""))
+        )
     for name, text in texts.items():
         (folder / f"{name}.html").write_text(text, encoding="utf-8")
     return {name: folder / f"{name}.html" for name in texts}

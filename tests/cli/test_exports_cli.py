@@ -11,7 +11,6 @@ import stat
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
-from dataclasses import fields
 from pathlib import Path
 from xml.etree import ElementTree
 
@@ -20,8 +19,8 @@ import pytest
 from tests.support.command import QUICK
 from tests.support.exported import names, stored, vestbench
 from vestbench.cli.option_records import option_of
-from vestbench.cli.options import ExportOptions
-from vestbench.studies.exports import FORMATS
+from vestbench.model.formats import FORMATS, Format
+from vestbench.report.found import Found
 
 OPTIONS = {
     "--html": "<!DOCTYPE html>",
@@ -42,10 +41,7 @@ def all_of_them(folder: str = "out") -> list[str]:
 
 
 def test_every_format_has_an_option() -> None:
-    record = {option_of(field.name) for field in fields(ExportOptions)} - {"--github"}
-
-    assert record == set(OPTIONS)
-    assert len(FORMATS) == len(OPTIONS)
+    assert {option_of(name) for name in FORMATS} == set(OPTIONS)
 
 
 @pytest.mark.parametrize("name", ["bench", "compare", "warmup"])
@@ -155,13 +151,11 @@ def test_what_a_killed_command_left_of_a_document_is_cleared_by_the_next() -> No
 def test_a_document_that_is_not_whole_is_not_there(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    from vestbench.studies import exports
-
     def half(*_: object) -> Iterator[str]:
         yield "half"
         raise OSError(errno.ENOSPC, "No space left on device")
 
-    monkeypatch.setattr(exports, "document_of", half)
+    monkeypatch.setattr("vestbench.studies.exports.rows", half)
 
     result = vestbench("report", stored(), "--csv", "run.csv")
 
@@ -303,3 +297,24 @@ def test_a_damaged_run_leaves_no_document() -> None:
 
     assert result.exit_code == 5
     assert names() == {"run.toml"}
+
+
+def shout(found: Found) -> Iterator[str]:
+    yield f"{found.run.label.upper()}!"
+
+
+def test_a_document_of_a_tests_own_is_in_the_help_and_is_written(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setitem(
+        FORMATS, "shout", Format("shout", "a shout", f"{__name__}:shout")
+    )
+    run = stored()
+
+    shown = " ".join(vestbench("report", "--help").stdout.split())
+    printed = vestbench("report", run, "--shout", "-").stdout
+    vestbench("report", run, "--shout", "loud.txt")
+
+    assert "--shout FILE Write a shout to this file too" in shown
+    assert printed == "POOLED!"
+    assert Path("loud.txt").read_text(encoding="utf-8") == "POOLED!"

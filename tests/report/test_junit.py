@@ -12,9 +12,10 @@ from tests.support.documents import HOSTILE, RUNS, document, hostile
 from tests.support.judged import result
 from tests.support.paths import DATA
 from vestbench.assertions.judge import AssertionResult
+from vestbench.model.formats import FORMATS
 from vestbench.model.verdict import Verdict
 from vestbench.report.found import Undecided
-from vestbench.studies.exports import document_of, found_in
+from vestbench.studies.exports import found_in
 
 SCHEMA = xmlschema.XMLSchema(DATA / "junit.xsd")
 
@@ -32,7 +33,7 @@ def suite_of(*results: AssertionResult, undecided: Undecided = "fail") -> Elemen
     found = found_in(
         RUNS["compare"](), "run.toml", results=results, undecided=undecided
     )
-    return suite("".join(document_of(found, "junit")))
+    return suite("".join(FORMATS["junit"].document(found)))
 
 
 @pytest.mark.parametrize("name", RUNS)

@@ -11,9 +11,10 @@ from msgspec.structs import replace as replaced
 from tests.support import bench_runs, compare_runs, runs_on_stacks, starts
 from tests.support.records import bench_run, failure, warm_up_run
 from tests.support.studies import compare_of
+from vestbench.model.formats import FORMATS
 from vestbench.model.request import Failure, FailureKind, Outcome, Role, Sample
 from vestbench.model.run import Run
-from vestbench.studies.exports import document_of, found_in
+from vestbench.studies.exports import found_in
 
 RUNS: dict[str, Callable[[], Run]] = {
     **bench_runs.RUNS,
@@ -24,7 +25,7 @@ RUNS: dict[str, Callable[[], Run]] = {
 
 
 def document(run: Run, name: str) -> str:
-    return "".join(document_of(found_in(run, "results/run.toml"), name))
+    return "".join(FORMATS[name].document(found_in(run, "results/run.toml")))
 
 
 def with_texts(run: Run, text: str) -> Run:

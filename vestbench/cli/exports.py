@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable
-from dataclasses import fields
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Self
@@ -19,6 +18,7 @@ from vestbench.cli.console import say_aside
 from vestbench.cli.option_records import option_of
 from vestbench.cli.options import ExportOptions
 from vestbench.errors import UsageError, VestbenchError, reason_of
+from vestbench.model.formats import FORMATS
 
 if TYPE_CHECKING:
     from vestbench.assertions.judge import AssertionResult
@@ -26,8 +26,6 @@ if TYPE_CHECKING:
     from vestbench.report.found import Found, Undecided
 
 _STDOUT = "-"
-# Whose name is not the name of its option.
-_FORMATS = {"json_file": "json"}
 _SUMMARY = "GITHUB_STEP_SUMMARY"
 
 
@@ -55,12 +53,8 @@ class Exports:
         has_json: bool,
         quiet: bool,
     ) -> None:
-        given = {
-            field.name: getattr(options, field.name)
-            for field in fields(ExportOptions)
-            if field.name != "github"
-        }
-        self._targets = {name: to for name, to in given.items() if to is not None}
+        given = options.documents.items()
+        self._targets = {name: to for name, to in given if to is not None}
         printed = [option_of(n) for n, to in self._targets.items() if to == _STDOUT]
         if len(printed) + has_json > 1:
             names = ", ".join([*(["--json"] if has_json else []), *printed])
@@ -116,11 +110,11 @@ class Exports:
         """
         if not (self._targets or self._github):
             return
-        from vestbench.studies.exports import document_of, found_in
+        from vestbench.studies.exports import found_in
 
         found = found_in(run, file, results=results, undecided=undecided)
         for name, to in self._targets.items():
-            pieces = document_of(found, _FORMATS.get(name, name))
+            pieces = FORMATS[name].document(found)
             if to == _STDOUT:
                 for piece in pieces:
                     typer.echo(piece, nl=False)
@@ -165,7 +159,7 @@ class Exports:
             partial.unlink(missing_ok=True)
         if self._quiet:
             return
-        say_aside(f"{_FORMATS.get(name, name)}: {path}")
+        say_aside(f"{FORMATS[name].name}: {path}")
 
 
 def _partial_of(path: Path, pid: int | None = None) -> Path:
@@ -206,9 +200,8 @@ def _unwritable(option: str, path: Path, error: Exception) -> UsageError:
 
 def _tell_github(found: Found, *, gated: bool) -> None:
     from vestbench.report.github import annotations_of
-    from vestbench.studies.exports import document_of
 
-    _append_summary("".join(document_of(found, "markdown")) + "\n")
+    _append_summary("".join(FORMATS["markdown"].document(found)) + "\n")
     for line in annotations_of(found, gated=gated):
         # The runner reads both streams, and stdout may hold a document.
         typer.echo(line, err=True)

@@ -7,7 +7,7 @@ each is replaced by the options in it, and the command gets the record.
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import Field, field, fields, is_dataclass
 from functools import wraps
 from inspect import Parameter
@@ -18,7 +18,7 @@ import typer
 from vestbench.errors import UsageError
 
 Command = Callable[..., None]
-_INFO = "typer"  # in the metadata of a field
+_INFO, _MANY = "typer", "options"  # in the metadata of a field
 
 
 def option(
@@ -46,6 +46,16 @@ def option(
     return field(default=default, metadata={_INFO: (names, info)})
 
 
+def options_by_name(declared: Callable[[], Mapping[str, Any]]) -> Any:
+    """Declare a field of a record as a mapping of options that a registry knows.
+
+    Args:
+        declared: Returns them, each by its name and as `option` declares it. They are
+            texts, None where one is not given.
+    """
+    return field(default_factory=dict, metadata={_MANY: declared})
+
+
 def takes_options(command: Command) -> Command:
     """Let `command` take each option of its records by itself.
 
@@ -62,8 +72,7 @@ def takes_options(command: Command) -> Command:
     @wraps(command)
     def expanded(**values: Any) -> None:
         for name, record in records.items():
-            given = {field.name: values.pop(field.name) for field in fields(record)}
-            values[name] = record(**given)
+            values[name] = record(**_values_of(record, values))
         command(**values)
 
     parameters = [
@@ -84,7 +93,23 @@ def takes_options(command: Command) -> Command:
 def _options_of(record: Any) -> Iterator[Parameter]:
     hints = get_type_hints(record, include_extras=True)
     for each in fields(record):
-        yield _taken(each.name, hints[each.name], each)
+        if _MANY in each.metadata:
+            for name, declared in each.metadata[_MANY]().items():
+                yield _taken(name, str | None, declared)
+        else:
+            yield _taken(each.name, hints[each.name], each)
+
+
+def _values_of(record: Any, values: dict[str, Any]) -> dict[str, Any]:
+    """Take the values of a record's fields out of those of a command."""
+    return {
+        each.name: (
+            {name: values.pop(name) for name in each.metadata[_MANY]()}
+            if _MANY in each.metadata
+            else values.pop(each.name)
+        )
+        for each in fields(record)
+    }
 
 
 def _taken(name: str, hint: Any, default: Any) -> Parameter:
@@ -105,8 +130,11 @@ def given_in(record: Any, kind: Any) -> list[str]:
         record: As it was given, with options of several kinds; None is not given.
         kind: The record whose options are meant.
     """
-    names = [each.name for each in fields(kind)]
-    return [option_of(name) for name in names if getattr(record, name) is not None]
+    found: dict[str, Any] = {}
+    for each in fields(kind):
+        value = getattr(record, each.name)
+        found |= value if _MANY in each.metadata else {each.name: value}
+    return [option_of(name) for name, value in found.items() if value is not None]
 
 
 def refuse(given: Collection[str], why: str) -> None:

@@ -5,14 +5,16 @@ None is an option that was not given, unless its default is shown.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
 from vestbench import defaults
-from vestbench.cli.option_records import option
+from vestbench.cli.option_records import option, options_by_name
 from vestbench.config import default_of
 from vestbench.errors import UsageError
+from vestbench.model.formats import FORMATS
 from vestbench.values import chosen, confidence_of
 
 # --- single ones ---------------------------------------------------------------------
@@ -296,21 +298,21 @@ class ExchangeOptions:
 # --- what comes out ------------------------------------------------------------------
 
 
-def _document(about: str) -> Any:
-    """Return an option that names the file of a document."""
-    return option(f"Write {about} to this file too; - is standard output.", "FILE")
+def _documents() -> dict[str, Any]:
+    """Return an option for each sort of document, which names its file."""
+    return {
+        name: option(
+            f"Write {each.about} to this file too; - is standard output.", "FILE"
+        )
+        for name, each in FORMATS.items()
+    }
 
 
 @dataclass(frozen=True, kw_only=True)
 class ExportOptions:
     """Which documents are made of a run; None is not given."""
 
-    html: str | None = _document("a page with charts and all requests")
-    markdown: str | None = _document("GitHub's Markdown")
-    csv: str | None = _document("one row per request, as CSV,")
-    json_file: str | None = _document("the document of --json")
-    junit: str | None = _document("JUnit XML, a test case per assertion,")
-    prometheus: str | None = _document("metrics for node-exporter's textfile collector")
+    documents: Mapping[str, str | None] = options_by_name(_documents)
     github: bool | None = option(
         "Write GitHub's job summary and annotations.",
         names="--github/--no-github",

@@ -1,9 +1,9 @@
-"""The documents a run can be given out as, by the name of their format."""
+"""The documents of a run, each drawn from what its study says of it."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 
 from vestbench.assertions.judge import AssertionResult
 from vestbench.model.run import Run
@@ -22,7 +22,8 @@ from vestbench.studies.registry import study_of
 from vestbench.studies.shown import show_run
 
 
-def _html(found: Found) -> Iterator[str]:
+def html(found: Found) -> Iterator[str]:
+    """Yield a page."""
     run, study = found.run, study_of(found.run)
     groups = study.sides(run).groups(run.plan.confidence)
     yield html_page(
@@ -33,23 +34,28 @@ def _html(found: Found) -> Iterator[str]:
     )
 
 
-def _markdown(found: Found) -> Iterator[str]:
+def markdown(found: Found) -> Iterator[str]:
+    """Yield GitHub's Markdown."""
     yield markdown_of(found)
 
 
-def _csv(found: Found) -> Iterator[str]:
+def rows(found: Found) -> Iterator[str]:
+    """Yield CSV."""
     return rows_as_csv(found.run, found.where)
 
 
-def _json(found: Found) -> Iterator[str]:
+def json_document(found: Found) -> Iterator[str]:
+    """Yield the document of `--json`."""
     yield json.dumps(document(found.run, found.file), indent=2) + "\n"
 
 
-def _junit(found: Found) -> Iterator[str]:
+def junit(found: Found) -> Iterator[str]:
+    """Yield JUnit XML."""
     yield junit_of(found)
 
 
-def _prometheus(found: Found) -> Iterator[str]:
+def prometheus(found: Found) -> Iterator[str]:
+    """Yield metrics."""
     run, study = found.run, study_of(found.run)
     yield prometheus_of(
         found,
@@ -57,16 +63,6 @@ def _prometheus(found: Found) -> Iterator[str]:
         settlings=study.settlings(run),
         rtt_ms=round_trip_ms(run),
     )
-
-
-FORMATS: dict[str, Callable[[Found], Iterator[str]]] = {
-    "html": _html,
-    "markdown": _markdown,
-    "csv": _csv,
-    "json": _json,
-    "junit": _junit,
-    "prometheus": _prometheus,
-}
 
 
 def found_in(
@@ -95,8 +91,3 @@ def found_in(
         verdict=verdict_of(run, results),
         undecided=undecided,
     )
-
-
-def document_of(found: Found, name: str) -> Iterator[str]:
-    """Return the document of the format called `name`, piece by piece."""
-    return FORMATS[name](found)
