@@ -316,5 +316,5 @@ def test_a_document_of_a_tests_own_is_in_the_help_and_is_written(
     vestbench("report", run, "--shout", "loud.txt")
 
     assert "--shout FILE Write a shout to this file too" in shown
-    assert printed == "POOLED!"
-    assert Path("loud.txt").read_text(encoding="utf-8") == "POOLED!"
+    assert printed == "POOLED-UNPOOLED!"
+    assert Path("loud.txt").read_text(encoding="utf-8") == "POOLED-UNPOOLED!"
