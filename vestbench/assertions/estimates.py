@@ -47,12 +47,8 @@ def counted(count: int, total: int) -> Estimate:
 def share(count: int, total: int, confidence: float, *, exact: bool) -> Estimate:
     """Return a share in percent.
 
-    Args:
-        count: The requests in question.
-        total: The requests in all.
-        confidence: Of the interval.
-        exact: Whether it is the share of these requests, a fact; otherwise they are a
-            sample of those to come.
+    `exact` is the share of these requests, a fact; otherwise they are a sample of those
+    to come.
     """
     if not total:
         return invalid("there was no such request")
@@ -67,16 +63,10 @@ def share(count: int, total: int, confidence: float, *, exact: bool) -> Estimate
 def of_median(
     found: MedianSummary | None, rounds: int, least: int, *, unreliable: bool
 ) -> Estimate:
-    """Return a median saving with the interval that verdicts use.
+    """Return a median saving, of `least` rounds at least, with its interval.
 
-    That interval holds at every look from the 12th round on, so it may be held against
-    any value, whatever the run itself was to reach.
-
-    Args:
-        found: The median in the unit that is asked for, if there is one.
-        rounds: How many rounds or sessions it rests on.
-        least: How many of them a verdict needs.
-        unreliable: Whether the candidate fails too often for its saving to pass.
+    That interval holds at every look from the 12th round on, so any value may be held
+    against it.
     """
     if found is None:
         return invalid("there is no saving in this unit")

@@ -123,11 +123,7 @@ class Vocabulary(Record, frozen=True, kw_only=True):
     kind: str = ""
 
     def find(self, text: str, name: str) -> Quantity:
-        """Return the quantity called `name`.
-
-        Raises:
-            ValueError: There is none.
-        """
+        """Return the quantity called `name`, or raise ValueError."""
         for quantity in (*self.quantities, SAVING, REUSED, *_TIMES):
             if quantity.name == name:
                 return quantity
@@ -149,17 +145,9 @@ class Operator(StrEnum):
     EQUAL = "=="
 
     def decide(self, low: float, high: float, *limits: float) -> bool | None:
-        """Say whether it is true of all values from `low` to `high`.
+        """Say whether it is true of all values from `low` to `high`; None of some.
 
         Equality is asked of facts only, whose ends are the same.
-
-        Args:
-            low: The lower end of the interval.
-            high: The upper end.
-            limits: What it is held against, or the two ends of the interval of that.
-
-        Returns:
-            False if it is true of none of them, None if of some only.
         """
         compare = _COMPARE[self]
         ends = {compare(end, limit) for end in (low, high) for limit in limits}
@@ -229,8 +217,7 @@ class Assertion(Record, frozen=True, kw_only=True):
     def about_all(self) -> bool:
         """Say whether it is about every request of this run rather than a rate.
 
-        Only a bound at nothing or all can be: that no request failed is a fact of the
-        run, that at most 1 % fail is a guess about those that come.
+        That no request failed is a fact; that at most 1 % fail is a guess about more.
         """
         if self.unit is Unit.COUNT:
             return True
@@ -248,13 +235,8 @@ def parse_assertion(
 ) -> Assertion:
     """Return what an assertion such as `subsequent.p99 <= 120ms` says.
 
-    Args:
-        text: As it is written.
-        groups: Those that the run has; None takes any.
-        known: What else can be asserted of the run; None is what most runs have.
-
-    Raises:
-        ValueError: It is none, or cannot be decided; the message says what is known.
+    Without `groups`, any are known. ValueError if the text is no assertion, or cannot
+    be decided; the message says what is known.
     """
     known = replace(known or Vocabulary(), groups=groups)
     match = _TEXT.fullmatch(text)

@@ -37,16 +37,10 @@ def decided(
     confidence: float,
     other: Estimate | None = None,
 ) -> AssertionResult:
-    """Return what an estimate says of an assertion.
+    """Return what an estimate says of an assertion; `name` is the full name.
 
-    Args:
-        asserted: What is asserted.
-        name: The full name of the quantity, such as `pooled.saving`.
-        found: What is known of it.
-        confidence: Of its interval.
-        other: What is known of the quantity that it is held against, if it is one. Two
-            intervals decide only where no value of one is on both sides of the other's,
-            which is wrong no more often than one of the intervals is.
+    Two intervals decide only where no value of one is on both sides of the other's,
+    which is wrong no more often than one of the intervals is.
     """
     outcome, reason = _decide(asserted, found, confidence, other)
     _, _, rest = asserted.text.partition(" ")
@@ -105,13 +99,8 @@ def accepted(
 ) -> AssertionResult:
     """Return what a run says of the saving that it was to reach itself.
 
-    Args:
-        quantity: Whose saving: `saving`, or `warmed.saving`.
-        target: With its unit, such as `50ms` or `30%`.
-        acceptance: What the run says.
-        why: The reason.
-        found: The median saving in the unit of the target.
-        n: How many rounds or sessions it rests on.
+    `found` is the median in the unit of `target`, such as `50ms` or `30%`, over `n`
+    rounds or sessions.
     """
     interval = found.interval if found is not None else None
     exact = found is not None and found.median_lo == found.median_hi

@@ -111,10 +111,7 @@ def _series(entries: Sequence[Entry]) -> Series:
 
 
 def _level(run: Run, found: Saving) -> tuple[float | None, str]:
-    """Return the saving that may be compared with other runs', and its unit.
-
-    There is none of an invalid run: what it calls pooled was not.
-    """
+    """Return the saving in a unit that runs share; none of an invalid run."""
     rtt = round_trip_ms(run)
     in_trips = rtt is not None and rtt >= SHORTEST_ROUTE_MS
     unit = "round trips" if in_trips else "ms"

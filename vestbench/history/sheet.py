@@ -26,12 +26,7 @@ _CHANGES = {Change.REGRESSED: ("▼", "bold red"), Change.IMPROVED: ("▲", "bol
 def history_report(
     entries: Sequence[Entry], unreadable: Mapping[str, str]
 ) -> Iterator[Part]:
-    """Yield each run in a row, and what is no result with the reason.
-
-    Args:
-        entries: In the order to show them.
-        unreadable: The files that could not be read as a run, and why.
-    """
+    """Yield each run in a row, then each file that is no result with the reason."""
     yield _history_table(entries) if entries else Text("No results here.")
     yield from _left_out(unreadable)
 
@@ -84,13 +79,7 @@ def _left_out(unreadable: Mapping[str, str]) -> Iterator[Text]:
 def trend_report(
     found: Sequence[Series], unreadable: Mapping[str, str], last: int
 ) -> Iterator[Part]:
-    """Yield the saving over time, for each series.
-
-    Args:
-        found: The series.
-        unreadable: As for `history_report`.
-        last: How many runs of each series to list; the others are in the picture.
-    """
+    """Yield the saving over time and the `last` runs of each series."""
     for series in found:
         yield from (*_series(series, last), GAP)
     if found:
@@ -134,12 +123,7 @@ def _shifted(places: set[int], runs: int) -> set[int]:
 
 
 def sparkline(levels: Sequence[float], changes: set[int]) -> Text:
-    """Return values as bars from zero, so that noise looks as small as it is.
-
-    Args:
-        levels: One a run, in their order.
-        changes: Places in front of which a change is marked.
-    """
+    """Return values as bars from zero, marked in front of the places in `changes`."""
     top = max(max(levels), 0.0) or 1.0
     line = Text()
     for place, level in enumerate(levels):

@@ -219,10 +219,7 @@ class Columns:
         return sorted(shown, key=attrgetter("page"))
 
     def spent(self, sample: Sample) -> tuple[int, int] | None:
-        """Return the sum of the phases of the network, and that of the others, in ns.
-
-        None where the phases are not known.
-        """
+        """Return the sums of network phases and of others in ns; None if not known."""
         network = others = 0
         for value_of, phase in self._phases:
             ns = value_of(sample)
@@ -243,7 +240,7 @@ def network_ns(sample: Sample) -> int | None:
 
 
 def client_ns(outcome: Outcome) -> int | None:
-    """Return the latency minus all phases: what the HTTP library itself costs, in ns.
+    """Return the latency minus all phases, in ns: the HTTP library's own time.
 
     None for a failure, and where the phases are not known.
     """

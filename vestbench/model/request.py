@@ -24,10 +24,9 @@ Record = TypeVar("Record")
 
 
 def quickly_pickled(record: type[Record]) -> type[Record]:
-    """Pickle a frozen dataclass with slots, of two fields or more, by its values alone.
+    """Pickle a frozen dataclass with slots, of two fields or more, by its values.
 
-    As dataclasses do by themselves, but they look the fields up for each instance anew,
-    which takes as long as all the rest.
+    Dataclasses look up the fields of each instance, which takes as long as the rest.
     """
     names = [each.name for each in fields(record)]  # type: ignore[arg-type]
     values = attrgetter(*names)

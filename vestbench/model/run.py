@@ -70,11 +70,7 @@ class Plan(Stored, frozen=True, kw_only=True):
         assertions: tuple[str, ...]
 
     def __post_init__(self) -> None:
-        """Refuse a confidence that no verdict is made for.
-
-        Raises:
-            ValueError: It is none of 0.9, 0.95 and 0.99.
-        """
+        """Raise ValueError for a confidence without a table of thresholds."""
         if self.confidence not in (0.9, 0.95, 0.99):
             raise ValueError(f"confidence: {self.confidence} is not 0.9, 0.95 or 0.99")
 

@@ -56,11 +56,7 @@ class Strategy:
         return connections if self.warms else self.primers
 
     def round_trips(self, tls: int) -> int:
-        """Return the round trips that opening connections costs each request.
-
-        Args:
-            tls: Those of a full TLS handshake.
-        """
+        """Return the round trips of each request, with `tls` for a full handshake."""
         return self.tcp_trips + min(self.tls_trips, tls)
 
     def contradicted_by(self, outcome: Outcome) -> bool:
@@ -146,11 +142,7 @@ STRATEGIES = {each.name: each for each in (POOLED, UNPOOLED, WARMED, RESUMED, HT
 
 
 def find_strategy(name: str) -> Strategy:
-    """Return the strategy called `name`.
-
-    Raises:
-        UsageError: There is none of that name.
-    """
+    """Return the strategy called `name`, or raise UsageError."""
     if name not in STRATEGIES:
         known = ", ".join(STRATEGIES)
         raise UsageError(
@@ -160,11 +152,7 @@ def find_strategy(name: str) -> Strategy:
 
 
 def check_strategy(name: str) -> None:
-    """Refuse the name of a strategy in a result file if there is none of that name.
-
-    Raises:
-        ValueError: There is none.
-    """
+    """Raise ValueError for a name in a result file that is no strategy's."""
     if name not in STRATEGIES:
         known = ", ".join(STRATEGIES)
         raise ValueError(f"strategy {name!r} is none of {known}")

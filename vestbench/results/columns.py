@@ -29,11 +29,7 @@ def block_of(
 
 
 def size_of(table: Any) -> int:
-    """Return how many outcomes a table says it holds.
-
-    Raises:
-        ValueError, TypeError, KeyError: No number that it may be.
-    """
+    """Return how many outcomes a table says it holds, or raise ValueError."""
     n = table["n"]
     if type(n) is not int or not 0 < n <= _MAX_BLOCK:
         raise ValueError(f"a block says it holds {n!r} outcomes")
@@ -41,11 +37,7 @@ def size_of(table: Any) -> int:
 
 
 def outcomes_of(record: type[Sample] | type[Failure], table: Any) -> list[Any]:
-    """Return the outcomes that a table holds.
-
-    Raises:
-        ValueError, TypeError, KeyError: It is damaged, or has columns of its own.
-    """
+    """Return the outcomes in a table; ValueError, TypeError, KeyError if damaged."""
     n = size_of(table)
     columns = COLUMNS.in_file(record)
     unknown = sorted(set(table) - {"n", *(column.name for column in columns)})
@@ -73,7 +65,7 @@ def outcomes_of(record: type[Sample] | type[Failure], table: Any) -> list[Any]:
 
 
 def _values(column: Column, record: type, table: Any, n: int) -> list[Any]:
-    """Return what a table holds of a column, one value for each of `n` outcomes."""
+    """Return the `n` values of a column in a table."""
     if column.optional and column.name not in table:
         return [None] * n
     codec, raw = column.stored(record), table[column.name]
@@ -89,6 +81,5 @@ def _values(column: Column, record: type, table: Any, n: int) -> list[Any]:
 
 
 def _present(names: Iterable[str], values: Iterable[Any]) -> dict[str, Any] | None:
-    """Return the values that there are by their names; None where there is none."""
     pairs = zip(names, values, strict=True)
     return {name: value for name, value in pairs if value is not None} or None

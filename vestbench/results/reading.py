@@ -25,30 +25,17 @@ class Decoder(Protocol):
     """What has to be known of studies to read a run of one."""
 
     def plan(self, command: str) -> type[Plan]:
-        """Return the type of the plans of a command.
-
-        Raises:
-            InvalidRunError: There is no such command.
-        """
+        """Return the type of the plans of a command, or raise InvalidRunError."""
 
     def check(self, run: Run) -> None:
-        """Refuse a run whose parts do not fit together.
-
-        Raises:
-            ValueError: They do not.
-        """
+        """Raise ValueError for a run whose parts do not fit together."""
 
 
 def load(path: Path, decoder: Decoder) -> Run:
     """Read a run, finished or not, and check it: whoever gets it may trust it.
 
-    Args:
-        path: Of its file.
-        decoder: What knows of the study that it is a run of.
-
     Raises:
-        UsageError: There is no such file, or it may not be read, or there is no room on
-            disk for what a long run needs while it is looked at.
+        UsageError: The file cannot be read, or there is no room on disk for a long run.
         InvalidRunError: It is not a result of vestbench, or of a newer version.
     """
     try:
@@ -88,9 +75,6 @@ def _pieces(data: bytearray) -> Iterator[dict[str, Any]]:
     """Parse the head of a document, each of its blocks, and its end, one by one.
 
     As a whole, a run of a million requests would be half a gigabyte of objects.
-
-    Raises:
-        _EntangledError: The pieces may mean something else than the whole.
     """
     kind, begin = None, 0
     for header in _HEADER.finditer(data):
@@ -119,12 +103,6 @@ def _piece(text: bytearray, kind: str | None) -> dict[str, Any]:
 def _run(
     path: Path, pieces: Iterable[dict[str, Any]], size: int, decoder: Decoder
 ) -> Run:
-    """Return the run that a document of `size` bytes is in pieces.
-
-    Raises:
-        InvalidRunError: It is damaged, or no run, or of a newer version.
-        UsageError: There is no room on disk.
-    """
     document: dict[str, Any] = {}
     outcomes = _Outcomes(size)
     try:
@@ -145,7 +123,6 @@ def _run(
 
 
 def _check_kind(path: Path, document: dict[str, Any]) -> None:
-    """Refuse a file that is no run, or has a newer format."""
     if "kind" in document and "command" in document and "plan" not in document:
         raise InvalidRunError(f"{path} is no run, but a study: {document['kind']}")
     version = document.get("format")
@@ -166,11 +143,7 @@ class _Outcomes:
         self._claimed = 0  # how many outcomes the blocks say they hold
 
     def take(self, blocks: dict[str, Any]) -> None:
-        """Take the blocks of a piece.
-
-        Raises:
-            ValueError, TypeError, KeyError: One is damaged, or they are too many.
-        """
+        """Take the blocks of a piece; an error if they are damaged or too many."""
         for key, tables in blocks.items():
             if not isinstance(tables, list):
                 raise TypeError(f"{key} is not a list")

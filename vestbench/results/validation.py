@@ -31,16 +31,7 @@ _FIELD = re.compile(
 
 
 def validated(table: Any, record: type[R], name: str) -> R:
-    """Return a table as a record.
-
-    Args:
-        table: As it was read.
-        record: The type of the record.
-        name: What the table is called in the file, such as `plan`.
-
-    Raises:
-        ValueError: It is none; the message begins with the path of what is wrong.
-    """
+    """Return a table as a record; ValueError begins with the path of what is wrong."""
     try:
         return convert(table, record)
     except ValidationError as error:

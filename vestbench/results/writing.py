@@ -36,14 +36,10 @@ class TakenError(UsageError):
 
 
 class RunWriter:
-    """Writes a run as it goes. The path is reserved at once, so a bad one fails first.
+    """Writes a run as it goes to `partial`, which becomes `path` in the end.
 
-    Raises:
-        UsageError: The file cannot be created, or later cannot be written.
-
-    Attributes:
-        path: Where the finished run goes.
-        partial: Where it is until then.
+    The path is reserved at once, so a bad one fails first. UsageError if the file
+    cannot be created, or later cannot be written.
     """
 
     def __init__(

@@ -95,11 +95,7 @@ class Study(Protocol[P_contra]):
         """The type of what `summarise` returns."""
 
     def check(self, run: RunOf[P_contra]) -> None:
-        """Refuse a run whose parts do not fit together.
-
-        Raises:
-            ValueError: They do not; the message says which.
-        """
+        """Raise ValueError if parts of a run do not fit together, saying which."""
 
     def groups(self, plan: P_contra) -> tuple[str, ...]:
         """Return the names of the groups of requests that can be asserted of."""
@@ -120,11 +116,7 @@ class Study(Protocol[P_contra]):
         """Return how each saving of the run settled; empty without one."""
 
     def check_assertion(self, assertion: Assertion, plan: P_contra) -> None:
-        """Refuse an assertion of what a run of this plan does not have.
-
-        Raises:
-            ValueError: It does not have it.
-        """
+        """Raise ValueError for an assertion of what no run of this plan has."""
 
     def estimates(
         self, run: RunOf[P_contra], assertion: Assertion

@@ -52,10 +52,7 @@ class Document(Struct, frozen=True, kw_only=True):
 
 
 def summary_of(run: Run) -> dict[str, Any]:
-    """Return the summary of `run` as nested plain values, for JSON or TOML.
-
-    What does not exist is left out, rather than null: TOML has none.
-    """
+    """Return the summary of `run` as plain values, without what does not exist."""
     found: dict[str, Any] = plain_values(study_of(run).summarise(run))
     return found
 

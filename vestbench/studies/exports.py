@@ -72,14 +72,7 @@ def found_in(
     results: tuple[AssertionResult, ...] | None = None,
     undecided: Undecided = "fail",
 ) -> Found:
-    """Return what the documents of `run` say.
-
-    Args:
-        run: What was measured.
-        file: Where its requests are stored.
-        results: What was asserted; None is what the run's own plan asks for.
-        undecided: What an assertion that is not decided counts as.
-    """
+    """Return what the documents of `run` say; without `results`, its plan is judged."""
     if results is None:
         results = assertions_of(run)
     return Found(

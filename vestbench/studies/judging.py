@@ -15,26 +15,16 @@ P = TypeVar("P", bound=Plan)
 
 
 def with_assertions(plan: P, command: str, texts: Sequence[str]) -> P:
-    """Return a plan with what is asserted of its run, so that it is judged again.
-
-    Raises:
-        UsageError: One is no assertion, or of something that such a run does not have.
-    """
+    """Return a plan with what is asserted of its run; UsageError as below."""
     if not texts:
         return plan
     return plan.changed(assertions=check_assertions(texts, command, plan))
 
 
 def check_assertions(texts: Sequence[str], command: str, plan: Plan) -> tuple[str, ...]:
-    """Return assertions as they are stored, having checked that a run can have them.
+    """Return assertions as they are stored.
 
-    Args:
-        texts: As they were typed.
-        command: The command that measures, or has measured.
-        plan: Its plan.
-
-    Raises:
-        UsageError: One is no assertion, or of something that such a run does not have.
+    UsageError if one is no assertion, or of something that such a run does not have.
     """
     try:
         study = find_study(command)
@@ -44,12 +34,9 @@ def check_assertions(texts: Sequence[str], command: str, plan: Plan) -> tuple[st
 
 
 def judge(run: Run, texts: Sequence[str]) -> tuple[AssertionResult, ...]:
-    """Return what `run` says of assertions, whatever it was asked.
+    """Return what `run` says of assertions; of a saving, for each candidate.
 
-    A saving of no particular candidate is asserted of each.
-
-    Raises:
-        ValueError: One is no assertion, or of something that the run does not have.
+    ValueError if one is no assertion, or of something that the run does not have.
     """
     study, confidence = study_of(run), run.plan.confidence
     found = []
@@ -70,20 +57,12 @@ def asserted_of(run: Run) -> tuple[AssertionResult, ...]:
 
 
 def assertions_of(run: Run) -> tuple[AssertionResult, ...]:
-    """Return what `run` was asked and what it says: its acceptance, its assertions.
-
-    The acceptance of a comparison is one for each pair of arms. That of a bench run
-    counts if it was gated on it, or if nothing else was asserted; a start has none.
-    """
+    """Return the acceptance of `run`, if any, and its own assertions, judged."""
     return (*study_of(run).accepted(run), *asserted_of(run))
 
 
 def verdict_of(run: Run, results: Sequence[AssertionResult]) -> Verdict | None:
-    """Return the verdict on all of `results`: the worst of them.
-
-    Returns:
-        None where nothing was asserted.
-    """
+    """Return the worst of `results`; None where nothing was asserted."""
     own = [result.outcome for result in results if result.is_acceptance]
     found = [result.outcome for result in results if not result.is_acceptance]
     if own:

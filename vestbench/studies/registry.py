@@ -34,11 +34,7 @@ def study_names() -> tuple[str, ...]:
 
 
 def find_study(name: str) -> Study[Any]:
-    """Return the study called `name`.
-
-    Raises:
-        InvalidRunError: There is none.
-    """
+    """Return the study called `name`, or raise InvalidRunError."""
     if name not in _PLACES:
         known = ", ".join(_PLACES)
         raise InvalidRunError(
@@ -55,11 +51,7 @@ def study_of(run: Run) -> Study[Any]:
 
 
 def parsed(text: str, study: Study[Any], plan: Plan) -> Assertion:
-    """Return an assertion that a run of this plan can have.
-
-    Raises:
-        ValueError: It is none, or of something that such a run does not have.
-    """
+    """Return an assertion that a run of this plan can have, or raise ValueError."""
     known = Vocabulary(quantities=study.quantities, kind=study.name)
     found = parse_assertion(text, study.groups(plan), known)
     for each in (found, found.opposite()):
@@ -85,11 +77,5 @@ class _Decoder:
 
 
 def load_run(path: Path) -> Run:
-    """Read a run of any study, finished or not.
-
-    Raises:
-        UsageError: There is no such file, or it may not be read, or there is no room on
-            disk for what a long run needs while it is looked at.
-        InvalidRunError: It is no result of vestbench, or of a newer version.
-    """
+    """Read a run of any study, finished or not; errors are those of `load`."""
     return load(path, _Decoder())

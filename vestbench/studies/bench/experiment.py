@@ -70,8 +70,8 @@ def run_bench(
 ) -> RunEnd:
     """Send all requests of `plan`, handing each outcome to `record` as it comes.
 
-    The first burst of a session finds an empty pool, so its requests are meant to be
-    cold; the later ones are meant to reuse. What they were, the outcomes say.
+    Requests of a session's first burst should be cold, as its pool is empty; the
+    later ones should reuse. The outcomes prove what they were.
     """
     reason = _burn_in(plan, stack, make_request, pacer)
     if reason:
@@ -95,8 +95,8 @@ def _burn_in(
 ) -> str:
     """Send the discarded requests, and return why not to go on, if so.
 
-    What fails here fails again in the measured requests, where it is counted; only a
-    venue that asks to be left alone is not asked again.
+    What fails here fails again in the measured requests, where it is counted. Only a
+    venue that asks to be left alone ends the run here.
     """
     clients = Clients(stack)
     for _ in range(BURN_IN_SESSIONS):

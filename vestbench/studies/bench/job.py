@@ -26,23 +26,8 @@ from vestbench.studies.judging import with_assertions
 class BenchJob(StudyJob):
     """Times the first request of each session against those that follow.
 
-    Args:
-        destination: What is measured; its client sends.
-        pace: How fast.
-        requests: In all.
-        sessions: Fresh pools that they are spread over; None is what they allow.
-        pooled: Whether connections are kept open.
-        concurrency: Requests at once.
-        kernel_timestamps: Whether the kernel is asked when bytes left and came.
-        min_saving_s: The saving to reach.
-        confidence: Of intervals and verdict, such as 0.95.
-        gate: Whether the run is to be judged by its saving.
-        assertions: What else has to be so.
-
-    Raises:
-        UsageError: The requests are too few, kernel timestamps are asked for where
-            there are none, or an assertion is none, or of what such a run does not
-            have.
+    There are as many sessions as the requests allow, if not told how many. UsageError
+    if the requests are too few, or if what is asked for is not possible here.
     """
 
     command = "bench"

@@ -75,7 +75,6 @@ def _parts(run: BenchRun, summary: BenchSummary) -> Iterator[Part]:
 
 
 def _headline(run: BenchRun, summary: BenchSummary) -> Iterator[Text]:
-    """Say in a sentence what was found, and in another whether it suffices."""
     saving = summary.saving
     if saving is None:
         yield Text("No saving: ", "bold").append(_no_saving(run, summary))
@@ -173,7 +172,6 @@ def _projection(run: BenchRun, saving: Any) -> str:
 
 
 def _reuse_line(run: BenchRun, summary: BenchSummary) -> Text:
-    """Say how many requests were proved to reuse a connection."""
     reuse = summary.reuse
     opened = f"{plural(reuse.connections, 'connection')} for "
     opened += plural(reuse.sessions, "session")
@@ -208,7 +206,6 @@ def _reuse_line(run: BenchRun, summary: BenchSummary) -> Text:
 
 
 def _groups_table(run: BenchRun, summary: BenchSummary) -> Table:
-    """Return cold against subsequent: latency, phases, the client's own time."""
     level = f"{100 * run.plan.confidence:g} %"
     figures = numbers("n", f"p50 [{level} CI]", "p90", "p99", "min", "max")
     table = Table("Latency and phases, cold against subsequent", ["ms", *figures])
@@ -256,7 +253,7 @@ def _footnotes(run: BenchRun, summary: BenchSummary) -> Iterator[str]:
 def _opening_rows(
     closure: Breakdown, *, merged: bool
 ) -> Iterator[tuple[str, float | None]]:
-    """Yield what each phase of opening a connection is called, and what it adds."""
+    """Yield the words for each phase of opening a connection, and its ms."""
     shaken = COLUMNS.shaken if merged and closure.has_phases else ()
     for name, words in COLUMNS.opening.items():
         if name not in shaken:
@@ -267,7 +264,6 @@ def _opening_rows(
 
 
 def _saving_table(run: BenchRun, summary: BenchSummary) -> Iterator[Table]:
-    """Yield the saving, what it is made of, and what the route lets one expect."""
     closure = summary.closure
     if closure is None or summary.saving is None:
         return

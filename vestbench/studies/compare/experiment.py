@@ -62,16 +62,7 @@ Judge = Callable[[int, Mapping[str, Outcome]], bool]
 
 
 class Comparison:
-    """Carries out the rounds of a plan.
-
-    Args:
-        plan: What to do.
-        stack: Builds the clients.
-        make_request: Builds the measured request.
-        make_warm_up: Builds the venue's warm-up request.
-        pacer: Waits before each request, and before each burst of a warm-up.
-        sleep: Waits between a warm-up and what is measured after it.
-    """
+    """Carries out the rounds of a schedule; `sleep` is the pause after a warm-up."""
 
     def __init__(
         self,
@@ -202,11 +193,7 @@ def name_arms(strategies: Sequence[Strategy]) -> tuple[Arm, ...]:
 
 
 def control_of(arms: Sequence[Arm], named: str = "") -> str:
-    """Return the label of the control: the one named, the usual one, or the last.
-
-    Raises:
-        UsageError: There is no arm of that name.
-    """
+    """Return the label of the control: the one named, the usual one, or the last."""
     labels = [arm.label for arm in arms]
     if named:
         if named not in labels:
@@ -220,13 +207,10 @@ def control_of(arms: Sequence[Arm], named: str = "") -> str:
 def on_stacks(
     arms: Sequence[Arm], control: str, stacks: Sequence[str]
 ) -> tuple[tuple[Arm, ...], str]:
-    """Return `arms` on each of several stacks, each against the control of its stack.
+    """Return `arms` on each stack, and the label of the first stack's control.
 
-    Totals of different stacks are not compared: they stop their clocks in different
-    places.
-
-    Returns:
-        The arms, and the label of the first stack's control.
+    Each arm is compared with the control of its own stack: libraries stop their clocks
+    in different places.
     """
     if len(stacks) == 1:
         return tuple(replaced(arm, stack=stacks[0]) for arm in arms), control

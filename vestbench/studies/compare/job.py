@@ -44,17 +44,10 @@ _NO_LOOK_YET = 1_000_000  # as the first round with a look: beyond any there can
 
 
 class CompareJob(StudyJob):
-    """Joins a comparison to its verdict, its clock and who watches it.
+    """Joins a comparison to its verdict, its clock and the progress line.
 
-    Args:
-        question: What is to be decided.
-        destination: What is measured; part of what makes two runs the same experiment.
-        pace: How fast.
-        resume: The result of an undecided run to go on with; all its rounds count.
-
-    Raises:
-        UsageError: There are no rounds left to measure, `resume` is of another
-            experiment or decided, or an assertion is none.
+    All rounds of `resume`, the result of an undecided run, count. UsageError if no
+    rounds are left to measure, or `resume` is of another experiment or decided.
     """
 
     command = "compare"
@@ -170,7 +163,7 @@ class CompareJob(StudyJob):
         )
 
     def _found(self, outcomes: list[Outcome]) -> dict[str, float]:
-        """Settle an automatic target on the route as the discarded rounds saw it."""
+        """Return the automatic target on the route as the discarded rounds saw it."""
         if self.plan.min_saving is None:
             return {}
         if self.earlier is not None:
@@ -205,7 +198,6 @@ class CompareJob(StudyJob):
 
 
 def _standing(judgement: Judgement) -> str:
-    """Say where a comparison stands after a round."""
     found = []
     projections = []
     for label, verdict in judgement.verdicts.items():

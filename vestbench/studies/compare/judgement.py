@@ -41,11 +41,7 @@ def new_verdict(
 
 
 class Replay:
-    """The rounds of a stored comparison, through the verdict that ended it.
-
-    Attributes:
-        verdict: What the rounds that were iterated over say of the candidate.
-    """
+    """The rounds of a stored comparison, played again through its `verdict`."""
 
     def __init__(self, run: CompareRun, control: str, candidate: str) -> None:
         target, percent = target_of(run)
@@ -67,10 +63,7 @@ class Replay:
 class Judgement:
     """Watches a comparison as it goes, and says when it is decided.
 
-    Args:
-        plan: As it is stored.
-        target: The saving to reach, in ms or percent.
-        percent: Whether it is in percent.
+    The target is in ms, or in percent of the control.
     """
 
     def __init__(self, plan: ComparePlan, target: float, *, percent: bool) -> None:

@@ -74,11 +74,7 @@ class ComparePlan(Plan, frozen=True, kw_only=True):
     identity: Mapping[str, Any] = {}  # what makes two runs the same experiment
 
     def __post_init__(self) -> None:
-        """Refuse what no comparison is.
-
-        Raises:
-            ValueError: It has no target or several, or its arms do not fit together.
-        """
+        """Raise ValueError without exactly one target, or for arms that do not fit."""
         super().__post_init__()
         targets = (self.min_saving_percent, self.min_saving_ms, self.min_saving)
         if sum(target is not None for target in targets) != 1:

@@ -24,10 +24,9 @@ _MOST_ARMS_IN_ALL = 12
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Target:
-    """The saving to reach; exactly one of these, or neither for an automatic one.
+    """The saving to reach; automatic without a figure.
 
-    An automatic target is 80 % of what the route allows, as the discarded rounds see
-    the route.
+    An automatic target is 80 % of what the route of the discarded rounds allows.
     """
 
     saving_s: float | None = None
@@ -35,10 +34,9 @@ class Target:
 
     @classmethod
     def asked(cls, name: str, text: str) -> Target:
-        """Return the saving that a text such as `50ms`, `30%` or `auto` asks for.
+        """Return the saving that `50ms`, `30%` or `auto` asks for.
 
-        Raises:
-            UsageError: It asks for none; the message begins with `name`.
+        UsageError if the text asks for none; the message begins with `name`.
         """
         if text == "auto":
             return cls()
@@ -82,18 +80,9 @@ class Question:
         min_duration: str,
         **rest: Any,
     ) -> Question:
-        """Return the question that is asked in words.
+        """Return the question that is asked in words, or raise UsageError.
 
-        Args:
-            named: Gives the name that whoever asks knows an argument by.
-            question: One of those of `defaults`.
-            vote: Likewise.
-            idle: A duration.
-            min_duration: Likewise.
-            rest: As they are.
-
-        Raises:
-            UsageError: A word cannot be used.
+        `named` gives the name of an argument in messages; `rest` is taken as it is.
         """
         return cls(
             question=chosen(named("question"), question, defaults.QUESTIONS),
@@ -109,11 +98,8 @@ def arms_of(
 ) -> tuple[tuple[Arm, ...], str]:
     """Return the arms that `names` mean, and the label of the control.
 
-    On several stacks each name is an arm of each, against the control of its own stack.
-
-    Raises:
-        UsageError: A name is no strategy, they are too few or too many, or the control
-            is none of them.
+    UsageError if a name is no strategy, if there are too few or too many, or if the
+    control is none of them.
     """
     strategies = [find_strategy(name) for name in names]
     if len(names) < 2:

@@ -58,7 +58,6 @@ def _undecided(run: CompareRun, summary: CompareSummary, pair: PairSummary) -> s
 
 
 def _no_saving(summary: CompareSummary, pair: PairSummary) -> str:
-    """Explain a failure that is no fault of anything: there was nothing to save."""
     strategies = {arm.label: arm.strategy for arm in summary.arms}
     if strategies[pair.candidate] == strategies[pair.control]:
         return "both connect in the same way, so there is nothing to save"
@@ -79,7 +78,7 @@ def _more(pair: PairSummary) -> str:
 
 
 def _contradiction(run: CompareRun, summary: CompareSummary, pair: PairSummary) -> str:
-    """Say what the first arm that is not what it is called did not show."""
+    """Say what the first arm that broke a claim of its strategy did not show."""
     arm = next(
         arm
         for arm in summary.arms

@@ -73,10 +73,7 @@ def rounds_of(run: CompareRun) -> list[Round]:
 
 
 def target_of(run: CompareRun) -> tuple[float, bool]:
-    """Return the saving that is asked for, and whether it is in percent.
-
-    `--min-saving auto` is settled when the route is known, so it is in the conditions.
-    """
+    """Return the saving that is asked for, and whether it is in percent."""
     plan = run.plan
     if plan.min_saving_percent is not None:
         return plan.min_saving_percent, True

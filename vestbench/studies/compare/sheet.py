@@ -84,7 +84,6 @@ def _parts(run: CompareRun, summary: CompareSummary) -> Iterator[Part]:
 
 
 def _target_text(summary: CompareSummary) -> str:
-    """Return the saving asked for: `≥ 50 ms`, `≥ 30 %`."""
     unit = "%" if summary.percent_target else "ms"
     return f"≥ {summary.target:.4g} {unit}"
 
@@ -145,7 +144,6 @@ def _roles(summary: CompareSummary) -> Text:
 
 
 def _arms_table(run: CompareRun, summary: CompareSummary) -> Table:
-    """Return the arms: what they took, and whether they were what they are called."""
     level = f"{100 * run.plan.confidence:g} %"
     figures = numbers("n", f"p50 [{level} CI]", "p90", "p99", "failed", "opened")
     about = "The arms: latency, failures and proof of reuse"
@@ -186,7 +184,6 @@ def _footnotes(run: CompareRun, summary: CompareSummary) -> Iterator[str]:
 
 
 def _phases_table(run: CompareRun, summary: CompareSummary, pair: PairSummary) -> Table:
-    """Return the median of each phase in both arms, and what the saving is made of."""
     about = f"The saving by phase, {pair.candidate} against the control"
     figures = numbers(pair.control, pair.candidate, "saved", "round trips")
     table = Table(about, ["median, ms", *figures])
@@ -264,12 +261,10 @@ def _picture(run: CompareRun, summary: CompareSummary) -> Distributions:
 def progress_text(
     rounds: int, found: list[tuple[str, str, str]], projection: int | None
 ) -> str:
-    """Return the line that is shown while a comparison runs.
+    """Return the line shown while a comparison runs.
 
-    Args:
-        rounds: Carried out so far.
-        found: For each candidate its label, median saving and interval.
-        projection: Rounds in all that would decide; None where none will.
+    `found` has the label, median saving and interval of each candidate; `projection` is
+    the number of rounds that would decide.
     """
     parts = [plural(rounds, "round")]
     parts += [f"{label} {saving} ms {ends}" for label, saving, ends in found]

@@ -40,11 +40,6 @@ def stacks_parts(run: CompareRun, summary: CompareSummary) -> Iterator[Part]:
 
 
 def _strategies_table(run: CompareRun, summary: CompareSummary) -> Table:
-    """Return each way of connecting on each stack: latency, its parts, saving.
-
-    What is saved is against the control of the same stack: libraries stop their clocks
-    in different places, so their latencies say little of each other.
-    """
     about = "Stack by strategy"
     level = f"{100 * run.plan.confidence:g} %"
     figures = (f"p50, ms [{level} CI]", "network", "client", f"saved [{level} CI]")

@@ -124,7 +124,7 @@ def _compared(plan: ComparePlan) -> tuple[str, str]:
 
 
 def _candidates(plan: ComparePlan) -> tuple[str, ...]:
-    """Return whose saving there is; one empty name where there is but one."""
+    """Return the candidates; one empty name where there is only one."""
     found = tuple(arm.label for arm in plan.arms if arm.label != plan.control)
     return found if len(found) > 1 else ("",)
 
@@ -134,7 +134,7 @@ def _should_reuse(plan: ComparePlan, outcome: Outcome) -> bool:
 
 
 def _contradicted(run: CompareRun, group: str) -> str:
-    """Say that an arm was not what it is called; nothing if it was."""
+    """Return that an arm was not what it is called; empty if it was."""
     arms = {arm.label: arm for arm in summarise_compare(run).arms}
     arm = arms.get(group)
     return "" if arm is None or arm.valid else f"{group} was not {arm.strategy}"
@@ -159,7 +159,6 @@ def _saving(run: CompareRun, candidate: str, unit: Unit) -> Estimate:
 def _with_reason(
     found: Estimate, run: CompareRun, summary: CompareSummary, pair: PairSummary
 ) -> Estimate:
-    """Settle what is undecided, or failed, whatever the interval is."""
     if found.settled is not None:
         return found
     if pair.why is Reason.RELIABILITY:

@@ -217,11 +217,10 @@ def _breakdown(
     saving: MedianSummary,
     rtt: float | None,
 ) -> Breakdown | None:
-    """Return what the saving should be made of; None where there is none to explain.
+    """Return what the saving should be made of; None without one to explain.
 
-    There is none if an arm has no answer or is not what it is called. What the route
-    allows to save is only defined where the control opens connections, and the
-    candidate does not, or with fewer round trips or less computing.
+    What the route allows to save is only defined where the control opens connections,
+    and the candidate needs no more round trips.
     """
     if not control.answered or not candidate.answered:
         return None
@@ -243,7 +242,7 @@ def _breakdown(
 
 
 def _in_ms(asked: tuple[float, bool], pairings: Sequence[Pairing]) -> float:
-    """Return the target in ms; one in percent is a share of the typical control."""
+    """Return the target in ms; percent are a share of the median control."""
     target, percent = asked
     controls = [a.latency_ms for a, _ in pairings if isinstance(a, Sample)]
     return target / 100 * median(controls) if percent and controls else target
@@ -252,7 +251,6 @@ def _in_ms(asked: tuple[float, bool], pairings: Sequence[Pairing]) -> float:
 def _mismatch(
     answered: Sequence[Pairing], saving: MedianSummary
 ) -> MedianMismatch | None:
-    """Compare the difference of the arms' medians with the median difference."""
     ends = saving.interval
     if ends is None or not isfinite(ends.high - ends.low):
         return None

@@ -60,10 +60,7 @@ class Breakdown(Record, frozen=True, kw_only=True):
 
     @property
     def handshake_cpu(self) -> float | None:
-        """What the handshakes took beyond their round trips.
-
-        TCP and TLS together, because a relayed link charges all to TLS.
-        """
+        """What TCP and TLS took beyond round trips; a relay charges all to TLS."""
         if self.rtt is None or self.tls is None:
             return None
         return (self.connect or 0.0) + self.tls - self.round_trips * self.rtt
@@ -87,13 +84,8 @@ def breakdown_of(
 ) -> Breakdown | None:
     """Return what the saving should be made of; None where there is no saving.
 
-    Args:
-        control: The requests that open connections.
-        candidate: Those that are to save that.
-        saving: Of the candidate, in ms.
-        rtt: Round-trip time of the route in ms, where it is known.
-        tls_versions: Of the connections that were opened; empty is without TLS.
-        round_trips: That are saved; by default all of a full handshake.
+    `control` opens connections, and `candidate` is to save that. `round_trips` are
+    those that are saved: by default all of a full handshake.
     """
     if saving is None or not isfinite(saving.median_lo):
         return None
@@ -115,7 +107,6 @@ def breakdown_of(
 
 
 def _parts(control: Group, candidate: Group) -> dict[str, float]:
-    """Return what the phases and the client's own time add, of those that there are."""
     found = {}
     for column in COLUMNS.parts:
         ours, theirs = control.typical(column.title), candidate.typical(column.title)

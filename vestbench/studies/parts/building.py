@@ -40,7 +40,6 @@ def build_line(run: Run) -> Text:
 
 
 def _build_parts(run: Run) -> Iterator[str]:
-    """Word what building a client object took, of each stack by itself."""
     builds = run.conclusion.client_build_ms or ()
     owners = run.conclusion.client_build_stacks or [""] * len(builds)
     by_stack: dict[str, list[float]] = {}

@@ -101,7 +101,6 @@ def _signing(run: Run) -> str:
 
 
 def _orders(orders: Orders) -> str:
-    """Say what was ordered, and what became of it."""
     became = ", ".join(f"{count} {state}" for state, count in orders.states.items())
     return f"{orders.sent} sent: {orders.what}; looked up: {became}"
 

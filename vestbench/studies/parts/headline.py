@@ -17,15 +17,9 @@ def saving_line(
     unit: str,
     per: str = "",
 ) -> Text:
-    """Return `subject` with the saving, or that none can be stated.
+    """Return `subject` with the saving in ms, or that none can be stated.
 
-    Args:
-        run: Of which it is.
-        subject: The sentence as far as the figure.
-        saving: In ms.
-        count: Of what the saving is the median: one gives no saving.
-        unit: What was counted, in the singular.
-        per: What follows the figure.
+    The saving is the median of `count` units, such as sessions.
     """
     if count == 1:  # a figure from n = 1 is never called a saving
         line = Text(f"No saving can be stated from 1 {unit}", "bold")

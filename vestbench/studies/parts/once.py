@@ -20,8 +20,8 @@ T = TypeVar("T")
 def once_for_each_run(derive: Callable[[R], T]) -> Callable[[R], T]:
     """Keep what `derive` returned for the run that it was last called with.
 
-    Only the same object counts as the same run: to compare the requests of two runs
-    takes as long as to derive something from them. The run is not kept in memory.
+    Only the same object counts as the same run: comparing requests takes as long as
+    deriving from them. The run is not kept in memory.
     """
     latest: tuple[ref[R], T] | None = None
 

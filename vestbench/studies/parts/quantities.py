@@ -71,7 +71,6 @@ def of_count(
 def _latency(
     outcomes: Iterable[Outcome], assertion: Assertion, confidence: float
 ) -> Estimate:
-    """Return a quantile of a phase, by order statistics; or the maximum, as it was."""
     tally = GroupTally()
     requests = 0
     for outcome in outcomes:

@@ -57,15 +57,10 @@ def tls_round_trips(versions: Iterable[str]) -> int:
 def theoretical_saving_ms(
     samples: Sequence[Sample], plan: ComparePlan | None = None
 ) -> float | None:
-    """Return what the route allows to save: the round trips of opening a connection.
+    """Return what the route allows to save in ms; None if no connection was opened.
 
-    Args:
-        samples: Requests of which some opened connections.
-        plan: Of a comparison; with it, the fewest round trips that one of its
-            candidates saves, if it saves any. Without, those of a full handshake.
-
-    Returns:
-        Milliseconds, or None where no connection was opened.
+    That is the round trips of a full handshake or, with a plan, the fewest that one of
+    its candidates saves, if it saves any.
     """
     opened = [sample for sample in samples if not sample.reused]
     trips = [s.syn_rtt_us / 1000 for s in opened if s.syn_rtt_us is not None]
@@ -78,7 +73,6 @@ def theoretical_saving_ms(
 
 
 def _saved_round_trips(plan: ComparePlan, tls: int) -> list[int]:
-    """Return the round trips that each candidate saves, of those that save any."""
     trips = {arm.label: arm.way.round_trips(tls) for arm in plan.arms}
     saved = [
         trips[control] - trips[label] for label, control in controls_of(plan).items()
@@ -89,16 +83,7 @@ def _saved_round_trips(plan: ComparePlan, tls: int) -> list[int]:
 def in_round_trips(
     savings: Sequence[Bounds], rtt_ms: float | None, confidence: float
 ) -> MedianSummary | None:
-    """Return the median of savings in round trips of the route.
-
-    Args:
-        savings: In ms, one a round or session.
-        rtt_ms: Round-trip time of the route.
-        confidence: Of the interval.
-
-    Returns:
-        None without savings, or where the round trip is not known.
-    """
+    """Return the median of savings, given in ms, in round trips of the route."""
     if not savings or not rtt_ms:
         return None
     trips = (Bounds(lo=each.lo / rtt_ms, hi=each.hi / rtt_ms) for each in savings)

@@ -90,11 +90,7 @@ def all_outcomes(run: RunOf[Any]) -> Iterator[Outcome]:
 
 
 def check_whole(assertion: Assertion) -> None:
-    """Refuse an assertion of a group's saving or reuse where only the run has them.
-
-    Raises:
-        ValueError: It is of a group.
-    """
+    """Raise ValueError for a group's saving or reuse where only the run has them."""
     if assertion.group and assertion.quantity == "saving":
         raise ValueError(f"{assertion.text!r}: {assertion.group} is no candidate")
     if assertion.group and assertion.quantity == "reused":

@@ -12,13 +12,8 @@ from vestbench.stats.metrics import Group
 def phase_rows(groups: Iterable[Group], *, merged: bool) -> PhaseRows:
     """Return the median phases of each group that has phases.
 
-    The client's own time is last, although it is spread over the request: only its sum
-    is known.
-
-    Args:
-        groups: A group of failures alone has a latency, but no phases.
-        merged: Whether the phases of the handshakes are one: a relay cannot separate
-            them.
+    The client's own time is last: only its sum is known. `merged` makes one phase of
+    the handshakes, which a relay cannot separate.
     """
     return [
         (group.name, list(_phases(group, merged=merged)))

@@ -76,16 +76,9 @@ def warm_up(
 ) -> list[Outcome]:
     """Open one connection for each of `slots`, and log what the bot logs.
 
-    A warm-up that fails is a warning, never an error: the bot starts all the same. A
-    status other than 200 and 401 is a warning too.
-
-    Args:
-        session: The client to warm up.
-        make_request: Builds the venue's warm-up request.
-        slots: Places of the requests in the plan; they are sent at the same moment,
-            because one after the other would all use one connection.
-        title: What the log line calls the pool.
-        level: At which to log success.
+    A warm-up that fails, or gets a status other than 200 and 401, is a warning and no
+    error: the bot starts all the same. All are sent at the same moment, because one
+    after the other would use one connection. Success is logged at `level`.
     """
     outcomes = session.burst([make_request() for _ in slots], slots)
     done = [outcome for outcome in outcomes if isinstance(outcome, Sample)]
@@ -114,17 +107,9 @@ class Starter:
     """Carries out starts, each with a fresh client.
 
     A start that fails at one step ends there, as the bot's would. Nothing is measured
-    between two steps: a request is built before its time begins.
-
-    Args:
-        schedule: How many, and how each is warmed up.
-        clients: Builds the clients.
-        make_warm_up: Builds the venue's warm-up request.
-        begin: Makes the steps of a fresh start, in order.
-        pacer: Waits before each request, and before the requests of a warm-up.
-        record: Takes each outcome. Warm-up requests have the first indices of a start,
-            then come its steps; all tries of a step have the same index.
-        sleep: Waits before another try.
+    between two steps: a request is built before its time begins. Warm-up requests have
+    the first indices of a start, then come its steps, which `begin` makes; all tries of
+    a step have the same index.
     """
 
     schedule: StartSchedule
@@ -155,7 +140,6 @@ class Starter:
         return self.clients.end()
 
     def _start(self, number: int, arm: str, level: int) -> None:
-        """Carry out one start, unless the run is over."""
         if self.clients.stop.over():
             return
         first = self.schedule.connections

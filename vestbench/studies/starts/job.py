@@ -78,20 +78,9 @@ def warm_up_job(
     confidence: float,
     assertions: Sequence[str],
 ) -> StartsJob:
-    """Return the job of `warmup`: what warming up buys the first request.
+    """Return the job of `warmup`: what warming up saves the first request.
 
-    Args:
-        destination: What is measured; its client starts.
-        pace: How fast.
-        rounds: Pairs of starts, one warmed up and one not.
-        connections: How many are warmed up; None is as many as the pool keeps idle.
-        min_saving_s: The saving that is asked for.
-        confidence: Of intervals, such as 0.95.
-        assertions: What has to be so.
-
-    Raises:
-        UsageError: No connection would be kept, or an assertion is none, or of what
-            such a run does not have.
+    It warms up as many connections as the pool keeps idle, if not told how many.
     """
     width = destination.pool.max_idle if connections is None else connections
     if width < 1:
@@ -140,18 +129,7 @@ def connect_job(
     confidence: float,
     assertions: Sequence[str],
 ) -> StartsJob:
-    """Return the job of `connect`: the start of a bot, step by step.
-
-    Args:
-        destination: What is measured; its endpoint is the last step.
-        pace: How fast.
-        rounds: Pairs of starts, one warmed up and one not.
-        confidence: Of intervals, such as 0.95.
-        assertions: What has to be so.
-
-    Raises:
-        UsageError: An assertion is none, or of what such a run does not have.
-    """
+    """Return the job of `connect`: the start of a bot, step by step."""
     steps = _steps_at(destination)
     schedule = StartSchedule(
         session=SessionPlan(pool=destination.pool),

@@ -45,15 +45,6 @@ _TITLES = {"listen-key": "listen key", "cancel": "safe cancel"}
 def _findings(
     run: Run, headline: Text, count: Text, table: Table, notes: Iterable[str]
 ) -> Findings:
-    """Return what the report of a run of starts says.
-
-    Args:
-        run: What was measured.
-        headline: What the warm-up bought.
-        count: How many starts, or first requests, were as they should be.
-        table: Their figures.
-        notes: What stands below the table.
-    """
     return Findings(
         headline=[headline],
         parts=chain[Part](

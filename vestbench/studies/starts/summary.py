@@ -178,7 +178,6 @@ def _step(
 
 
 def _opened(requests: _Requests) -> int:
-    """Count the connections that requests opened, of those with a response."""
     found = (outcome for tries in requests.values() for outcome in tries)
     return sum(isinstance(each, Sample) and not each.reused for each in found)
 
@@ -200,7 +199,6 @@ def _compared(
 
 
 def _by_round(run: Run, key: Callable[[Slot], K]) -> Mapping[K, _Requests]:
-    """Return the requests of a run by what `key` says of their slots, then by round."""
     found: defaultdict[K, dict[int, list[Outcome]]]
     found = defaultdict(lambda: defaultdict(list))
     for outcome in run.outcomes:
@@ -222,10 +220,7 @@ def _took(tries: Sequence[Outcome]) -> _Took:
 
 
 def _sum(steps: Sequence[_Times]) -> _Times:
-    """Add up the steps of each start that has its first one.
-
-    A start that ended early lacks some of its steps: it failed.
-    """
+    """Add up the steps of each start; one that lacks some of its steps failed."""
     found = {}
     for number in steps[0] if steps else ():
         taken = [step[number] for step in steps if number in step]
@@ -235,7 +230,6 @@ def _sum(steps: Sequence[_Times]) -> _Times:
 
 
 def _pairs(without: _Times, after: _Times) -> list[tuple[_Took, _Took]]:
-    """Return the two times of each round that has both starts."""
     return [
         (without[number], took) for number, took in after.items() if number in without
     ]
