@@ -1,4 +1,4 @@
-"""What stored runs are judged to be, as tables and in a line each."""
+"""What was asserted of stored runs, and the verdicts."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ class Judged(Record, frozen=True, kw_only=True):
     file: str
     run: Run
     results: tuple[AssertionResult, ...]
-    verdict: Verdict  # on all of them
+    verdict: Verdict  # on all results
 
 
 def gate_report(judged: Sequence[Judged]) -> Iterator[Part]:

@@ -1,4 +1,4 @@
-"""Stored runs in a row as tables, and their saving over time."""
+"""Tables of stored runs, and of their saving over time."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ _CHANGES = {Change.REGRESSED: ("▼", "bold red"), Change.IMPROVED: ("▲", "bol
 def history_report(
     entries: Sequence[Entry], unreadable: Mapping[str, str]
 ) -> Iterator[Part]:
-    """Yield each run in a row, then each file that is no result with the reason."""
+    """Yield a table of runs, and the files that are no results with the reasons."""
     yield _history_table(entries) if entries else Text("No results here.")
     yield from _left_out(unreadable)
 
@@ -123,7 +123,7 @@ def _shifted(places: set[int], runs: int) -> set[int]:
 
 
 def sparkline(levels: Sequence[float], changes: set[int]) -> Text:
-    """Return values as bars from zero, marked in front of the places in `changes`."""
+    """Return values as bars from zero, with a mark in front of each of `changes`."""
     top = max(max(levels), 0.0) or 1.0
     line = Text()
     for place, level in enumerate(levels):

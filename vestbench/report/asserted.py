@@ -10,14 +10,14 @@ from vestbench.report.units import ABSENT, fixed, plain
 
 
 def sentence_of(result: AssertionResult) -> str:
-    """Return an assertion with its outcome, its interval and its reason, in a line."""
+    """Return an assertion in a line, with its outcome, its interval and its reason."""
     found = f"{_value(result)} {_interval(result)}, n={result.n}"
     reason = f" ({result.reason})" if result.reason else ""
     return plain(f"{result.text}: {result.outcome}, {found}{reason}")
 
 
 def assertions_table(results: Sequence[AssertionResult]) -> Table:
-    """Return the assertions, one a row."""
+    """Return a table with a row for each assertion."""
     about = "What was asserted, each decided on its interval"
     columns = ["assertion", "outcome", *numbers("found", "interval", "n"), "reason"]
     table = Table(about, columns)

@@ -21,14 +21,14 @@ _NOT_FAR = 1.25  # times the axis: what the largest value may stretch it to
 
 
 class Distributions:
-    """A histogram a line; a higher block is more requests, at least one is visible.
+    """Draws a line of blocks for each label: the higher a block, the more requests.
 
     Args:
         latencies_ms: By label; a failed request is infinite and counted aside.
     """
 
     def __init__(self, latencies_ms: Mapping[str, Sequence[float]]) -> None:
-        # By label: the latencies of the requests that were answered; how many failed.
+        # For each label: the latencies of answered requests, and how many failed.
         self.arms = {
             plain(label): (
                 [value for value in values if isfinite(value)],
@@ -38,7 +38,7 @@ class Distributions:
         }
 
     def lines(self, width: int) -> Iterator[Text]:
-        """Draw them in so many columns."""
+        """Yield the lines of the picture, `width` characters wide."""
         axis = axis_of([found for found, _ in self.arms.values()])
         if axis is None:
             return
@@ -64,7 +64,7 @@ def _cells(text: str) -> int:
 
 
 def axis_of(arms: Iterable[Sequence[float]]) -> tuple[float, float] | None:
-    """Return the ends of an axis for all values of all arms, but the farthest."""
+    """Return the ends of an axis for all values but the farthest ones."""
     known = [found for found in arms if found]
     if not known:
         return None
@@ -78,7 +78,7 @@ def axis_of(arms: Iterable[Sequence[float]]) -> tuple[float, float] | None:
 
 
 def _bars(counts: Sequence[int]) -> str:
-    """Return a block a bin; one request is never too few to be seen."""
+    """Return a block for each bin; even a single request can be seen."""
     most = max(counts, default=0) or 1
     top = len(_LEVELS) - 1
     return "".join(_LEVELS[-(-count * top // most)] for count in counts)
@@ -87,7 +87,7 @@ def _bars(counts: Sequence[int]) -> str:
 def _marker(
     found: Sequence[float], failed: int, low: float, high: float, width: int
 ) -> Iterator[str]:
-    """Return a line that marks the median, and whatever the bars do not show."""
+    """Yield lines that mark the median and say what the bars do not show."""
     notes = []
     beyond = sum(value > high for value in found)
     if beyond:
@@ -98,7 +98,7 @@ def _marker(
         yield ", ".join(notes) or "no request"
         return
     middle = quantile(found, 0.5)
-    # The cell in which the histogram has it.
+    # The cell of the histogram that holds the median.
     place = min(width - 1, int((middle - low) / (high - low) * width))
     first = f"median {ms(middle)} ms"
     text = ", ".join((first, *notes))

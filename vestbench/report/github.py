@@ -31,7 +31,7 @@ def annotations_of(found: Found, *, gated: bool) -> Iterator[str]:
 
 
 def command(level: str, title: str, message: str) -> str:
-    """Return a workflow command: one line, whatever the texts hold."""
+    """Return a workflow command, in one line even if the texts have several."""
     return f"::{level} title={_property(title)}::{_data(message)}"
 
 

@@ -1,4 +1,4 @@
-"""A run as JUnit XML, as Jenkins, GitLab and others read it: a test case an assertion.
+"""A run as JUnit XML for Jenkins, GitLab and others: each assertion is a test case.
 
 What an outcome becomes:
 
@@ -9,7 +9,7 @@ What an outcome becomes:
                     and a report must not be green where that is red; skipped, or
                     passed, where the user has decided so
 
-A run of which nothing is asserted has one skipped test case: no report is empty.
+A run without assertions has one skipped test case, so that no report is empty.
 """
 
 from __future__ import annotations
@@ -68,7 +68,7 @@ def junit_of(found: Found) -> str:
 
 
 def _test_case(suite: Element, found: Found, result: AssertionResult) -> str | None:
-    """Add the test case of an assertion, and return what kind of trouble it has."""
+    """Add the test case of an assertion, and return its kind if it does not pass."""
     case = _case(suite, found.run, result.text)
     kind = _KINDS.get(result.outcome)
     if result.outcome is Verdict.INCONCLUSIVE:
@@ -110,5 +110,5 @@ def _seconds(value: float) -> str:
 
 
 def _clean(text: str) -> str:
-    """Return a text without what XML cannot hold."""
+    """Return a text without the characters that XML cannot hold."""
     return plain(text)

@@ -1,4 +1,4 @@
-"""Records for machines: as plain values, without what JSON lacks."""
+"""Records as plain values that JSON can hold."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def plain_values(value: Any) -> Any:
 
 
 def finite(value: Any) -> Any:
-    """Return plain values without an infinity, which is None, and without dates."""
+    """Return plain values with None for an infinity, and a text for a date."""
     if isinstance(value, float) and not isfinite(value):
         return None
     if isinstance(value, date | time):  # a datetime is a date

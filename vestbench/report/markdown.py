@@ -21,9 +21,9 @@ _SIGNS = {
     Verdict.INVALID: "⚠️",
 }
 
-# What formats wherever it stands. An underscore inside a word does not.
+# Characters that format wherever they stand; an underscore inside a word does not.
 _ACTIVE = re.compile(r"([\\`*|~$]|(?<!\w)_|_(?!\w)|(?<=\])\()")
-# What makes a block of a paragraph at its start.
+# What would make a list or a heading of a paragraph that starts with it.
 _OPENING = re.compile(r"^([-+=>#](?=\s|$|[-+=>#])|\d+(?=[.)]\s))")
 
 
@@ -42,11 +42,11 @@ def markdown_of(found: Found) -> str:
 
 
 def escaped(text: str) -> str:
-    """Return a text that means in Markdown what it says."""
+    """Return a text whose characters mean nothing else in Markdown."""
     shown = "".join(c if c.isprintable() else "�" for c in text)
     shown = _ACTIVE.sub(r"\\\1", shown)
     shown = shown.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
-    # An empty comment, so that GitHub takes it for no person and no issue.
+    # With an empty comment inside, GitHub sees no name of a person or an issue.
     return shown.replace("@", "@<!-- -->").replace("#", "#<!-- -->")
 
 
@@ -76,7 +76,7 @@ def _inline(text: Text) -> str:
 
 
 def _bold(words: str) -> str:
-    """Return words in bold; blanks at their ends would keep them from being so."""
+    """Return words in bold; asterisks beside a blank would not format them."""
     inner = words.strip()
     before, after = words.split(inner, 1)
     return f"{before}**{escaped(inner)}**{after}"
@@ -105,7 +105,7 @@ def _indented(cell: Text) -> str:
 def _picture(picture: Picture) -> str:
     lines = [line.plain.rstrip() for line in picture.lines(_PICTURE_WIDTH)]
     drawn = "\n".join(lines).rstrip()
-    # A label from outside must not end the block.
+    # A label that holds backticks must not end the block.
     longest = max((len(ticks) for ticks in re.findall("`+", drawn)), default=0)
     fence = "`" * max(3, longest + 1)
     return f"{fence}text\n{drawn}\n{fence}"

@@ -40,7 +40,7 @@ class Text:
         self.append(words, style)
 
     def append(self, words: str | Text, style: str = "") -> Self:
-        """Add words in a style of their own, or a text as it is."""
+        """Add words in `style`, or another text with its own styles."""
         new = words.pieces if isinstance(words, Text) else [(plain(words), style)]
         for more, its_style in new:
             before, last_style = self.pieces[-1] if self.pieces else ("", None)
@@ -84,7 +84,7 @@ class Row(Record, frozen=True, kw_only=True):
 
     @property
     def is_heading(self) -> bool:
-        """Say whether the row only names what follows."""
+        """Say whether the row is a heading of the rows that follow."""
         return len(self.cells) > 1 and not any(cell.plain for cell in self.cells[1:])
 
 
@@ -136,7 +136,7 @@ class Picture(Protocol):
     """A picture made of characters."""
 
     def lines(self, width: int) -> Iterator[Text]:
-        """Draw it in so many columns."""
+        """Yield its lines, at most `width` characters wide."""
 
 
 class Figure(Record, frozen=True):
@@ -155,14 +155,14 @@ class Sheet(Record, frozen=True, kw_only=True):
     """All that is said of a run, in the order in which it is said."""
 
     headline: tuple[Text, ...]
-    # What the plan asserts, for a terminal: a document shows all that is asserted.
+    # What the plan asserts; only a terminal shows this, documents show more.
     asserted: Table | None = None
     conditions: Table
     parts: tuple[Part, ...]
     warnings: tuple[str, ...]
 
     def __iter__(self) -> Iterator[Part]:
-        """Yield everything, as a terminal shows it."""
+        """Yield everything in the order in which a terminal shows it."""
         yield from self.headline
         if self.asserted is not None:
             yield from (GAP, self.asserted)

@@ -1,4 +1,4 @@
-"""Reports on a terminal, or as text of a given width: the only ones that rich draws."""
+"""Reports as rich prints them; no other module of reports uses rich."""
 
 from __future__ import annotations
 

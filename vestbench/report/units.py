@@ -11,7 +11,7 @@ from vestbench.stats.quantiles import QuantileEstimate
 ABSENT = "–"
 
 _SHORTEST_ROUTE_MS = 1.0
-_LARGEST_ODDS = 1_000_000  # beyond, digits say nothing more
+_LARGEST_ODDS = 1_000_000  # above this, the digits say nothing more
 
 
 def ms(value: float | None, *, signed: bool = False) -> str:
@@ -30,13 +30,13 @@ def ms(value: float | None, *, signed: bool = False) -> str:
 
 
 def fixed(value: float, decimals: int, *, signed: bool = False) -> str:
-    """Return `value` with a number of decimals, and zero never negative."""
+    """Return `value` with so many decimals; zero has no minus sign."""
     rounded = round(value, decimals) + 0.0
     return f"{rounded:+.{decimals}f}" if signed else f"{rounded:.{decimals}f}"
 
 
 def interval(found: Interval | None, decimals: int = 1) -> str:
-    """Return an interval as `[59.8, 62.9]`, its open ends as infinite."""
+    """Return an interval as `[59.8, 62.9]`; an open end is `∞`."""
     if found is None:
         return "[too few]"
     return f"[{_end(found.low, decimals)}, {_end(found.high, decimals)}]"
@@ -55,7 +55,7 @@ def median_of(found: MedianSummary, decimals: int = 1) -> str:
 
 
 def quantile_cell(found: QuantileEstimate) -> str:
-    """Return a quantile with its interval, or what is missing for it."""
+    """Return a quantile with its interval, or `n/a` if there are too few requests."""
     if found.point is None:
         return f"n/a (n={found.n})"
     text = ms(found.point)
@@ -77,7 +77,7 @@ def quantile_bound(found: QuantileEstimate) -> str:
 
 
 def percent(part: int, whole: int) -> str:
-    """Return a share in percent, never rounded up to all or down to nothing."""
+    """Return a share in percent. Only all is 100 %, and only nothing is 0 %."""
     if not whole:
         return ABSENT
     share = 100 * part / whole
@@ -99,8 +99,13 @@ def plural(count: int, noun: str) -> str:
 
 
 def is_far(rtt_ms: float | None) -> bool:
-    """False on routes so short that round trips are no measure of anything."""
+    """Say whether a route is long enough for its round trips to measure anything."""
     return rtt_ms is not None and rtt_ms >= _SHORTEST_ROUTE_MS
+
+
+def level(confidence: float) -> str:
+    """Return the confidence of an interval as `95 % CI`."""
+    return f"{100 * confidence:g} % CI"
 
 
 def odds(evidence: Fraction) -> str:

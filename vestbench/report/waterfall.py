@@ -14,7 +14,7 @@ PhaseRows: TypeAlias = Sequence[tuple[str, Sequence[tuple[str, float]]]]
 # Eighths of a cell, from none to seven; the full block is the eighth.
 _EIGHTHS = ("", "▏", "▎", "▍", "▌", "▋", "▊", "▉")
 
-# Cells of a line that are not bar: the two names before it, the time behind it.
+# Cells beside a bar: two names before it, and the time behind it.
 _BESIDE = 24 + 11
 _WIDEST = 120
 
@@ -40,7 +40,7 @@ class Waterfall:
         self._rows = rows
 
     def lines(self, width: int) -> Iterator[Text]:
-        """Draw it in so many columns."""
+        """Yield the lines of the picture, `width` characters wide."""
         whole = longest(self._rows)
         if whole <= 0:
             return

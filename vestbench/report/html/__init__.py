@@ -1,1 +1,1 @@
-"""A run as a page: one file, which asks the network for nothing."""
+"""A run as a page: one file that loads nothing from the network."""

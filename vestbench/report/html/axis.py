@@ -17,7 +17,7 @@ class Scale:
     end: float
 
     def at(self, value: float) -> float:
-        """Return where `value` is drawn; what lies outside, at the nearer end."""
+        """Return where `value` is drawn; one outside the axis, at the nearer end."""
         inside = min(max(value, self.low), self.high)
         share = (inside - self.low) / (self.high - self.low)
         return self.start + share * (self.end - self.start)

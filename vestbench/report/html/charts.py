@@ -25,7 +25,7 @@ _HEIGHT = 44.0  # of its highest bar
 def picture(
     name: str, about: str, size: tuple[float, float], parts: list[Markup]
 ) -> Markup:
-    """Return a drawing that says what it is to who cannot see it."""
+    """Return a drawing, with words for people who cannot see it."""
     width, height = size
     return tag(
         "svg",
@@ -49,7 +49,7 @@ def words(
 
 
 def shortened(name: str, width: float) -> str:
-    """Return `name` so long that something else fits beside it."""
+    """Return `name`, shortened so that a note fits beside it."""
     most = 40 if width > 500 else 22
     return name if len(name) <= most else name[: most - 1] + "…"
 
@@ -83,7 +83,7 @@ def time_axis(scale: Scale, top: float, bottom: float, most: int) -> Iterator[Ma
 
 
 def waterfall(rows: PhaseRows, width: float, conditions: str) -> Markup | None:
-    """Draw each phase where it starts, as long as it takes; None without a request."""
+    """Draw each phase from its start to its end. None if there is no request."""
     whole = longest(rows)
     if whole <= 0:
         return None
@@ -147,7 +147,7 @@ def _hatch(name: str) -> Markup:
 def distributions(
     arms: Mapping[str, tuple[Sequence[float], int]], width: float, conditions: str
 ) -> Markup | None:
-    """Draw a histogram for each label, one axis for all; None without an answer.
+    """Draw a histogram for each label, all on one axis. None if nothing was answered.
 
     Args:
         arms: By label: latencies in ms, and how many requests failed.
@@ -189,7 +189,7 @@ def _histogram(
     yield line(scale.start, base, scale.end, base, "base")
     for place, count in enumerate(counts):
         if count:
-            # One request is never too few to be seen.
+            # Even a single request can be seen.
             height = max(2.0, _HEIGHT * count / most)
             x = scale.start + place * step
             yield box(x, base - height, max(1.0, step - 1), height, kind)
@@ -201,7 +201,7 @@ def _histogram(
 
 
 def _note(found: Sequence[float], failed: int, high: float) -> str:
-    """Say what the bars cannot: how many, the median, and what is not drawn."""
+    """Return how many requests there are, their median, and what is not drawn."""
     parts = [plural(len(found), "request")]
     if found:
         parts.append(f"▲ median {ms(quantile(found, 0.5))} ms")

@@ -56,10 +56,10 @@ def _parts(children: Iterable[Child]) -> Iterable[str]:
 
 
 def safe(text: str) -> str:
-    """Return `text` escaped, and without what would control a terminal or a reader."""
+    """Return `text` escaped, and without control characters."""
     return escape("".join(c if c.isprintable() or c == "\n" else "�" for c in text))
 
 
 def _number(value: str | float) -> str:
-    """Return a coordinate as short as it may be; a tenth of a pixel is enough."""
+    """Return a coordinate, rounded to a tenth of a pixel."""
     return value if isinstance(value, str) else f"{round(value, 1):g}"

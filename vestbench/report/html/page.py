@@ -202,7 +202,7 @@ def _legend() -> Markup:
 
 
 def _figure(draw: Draw, about: str, where: str) -> Markup | None:
-    """Return a picture for a wide page and for a narrow one; the style shows one."""
+    """Return a picture in two widths; the page's style shows the one that fits."""
     wide, narrow = draw(_WIDE), draw(_NARROW)
     if wide is None or narrow is None:
         return None

@@ -8,20 +8,20 @@ from math import isfinite
 from vestbench.report.html.axis import Scale, padded
 from vestbench.report.html.charts import line, picture, words
 from vestbench.report.html.markup import Markup, tag
-from vestbench.report.units import fixed, interval, median_of, plural
+from vestbench.report.units import fixed, interval, level, median_of, plural
 from vestbench.stats.quantiles import quantile
 from vestbench.stats.settling import Settling, Step
 
 _TOP = 30.0
 _BOTTOM_ROOM = 38.0
 
-# Of the savings, what the axis must hold; the others are marked at its ends.
+# The axis holds the savings between these quantiles; others are marked at its ends.
 _MOST = (0.02, 0.98)
-_FEW = 50  # below so many, every saving is on the axis
+_FEW = 50  # with at most so many, every saving is on the axis
 
 
 def settling(settling: Settling, width: float, conditions: str) -> Markup | None:
-    """Draw a settling; None where no saving of it is finite."""
+    """Draw a settling. None if none of its savings is finite."""
     ends = _ends(settling)
     if ends is None:
         return None
@@ -35,7 +35,7 @@ def settling(settling: Settling, width: float, conditions: str) -> Markup | None
         *_target(settling, across, up),
         *_points(settling.steps, across, up),
     ]
-    name = f"Saving of each {settling.each}, and its {100 * settling.confidence:g} % CI"
+    name = f"Saving of each {settling.each}, and its {level(settling.confidence)}"
     about = f"{conditions}. {said(settling)}"
     return picture(name, about, (width, height), parts)
 
@@ -49,15 +49,15 @@ def said(settling: Settling) -> str:
     target = f"The target is {settling.target:.4g} {settling.unit}."
     if len(settling.steps) == 1:  # a figure from n = 1 is never called a saving
         return f"No saving can be stated from {count}. {target}"
-    level = f"{100 * settling.confidence:g} % CI"
-    found = f"{median_of(last)} {settling.unit}, {level} {interval(last.interval)}"
-    return f"After {count} the median saving is {found}. {target}"
+    found = f"{median_of(last)} {settling.unit}"
+    ends = f"{level(settling.confidence)} {interval(last.interval)}"
+    return f"After {count} the median saving is {found}, {ends}. {target}"
 
 
 def _ends(settling: Settling) -> tuple[float, float] | None:
     known = [step.bounds for step in settling.steps]
     savings = [bounds.lo for bounds in known if bounds.lo == bounds.hi]
-    # The time that a failure took is only drawn where there is nothing better.
+    # Bounds from failures are drawn only if there is no saving.
     savings = savings or [v for one in known for v in (one.lo, one.hi) if isfinite(v)]
     if not savings:
         return None
@@ -109,7 +109,7 @@ def _target(settling: Settling, across: Scale, up: Scale) -> Iterator[Markup]:
 
 
 def _points(steps: Sequence[Step], across: Scale, up: Scale) -> Iterator[Markup]:
-    """Yield a dot a round; a triangle at the end where the saving is not all known."""
+    """Yield a dot for each round, or a triangle where only a bound is known."""
     size, kind = (3.5, "dot") if len(steps) <= 100 else (1.5, "dot many")
     for place, step in enumerate(steps, 1):
         x, low, high = across.at(place), step.bounds.lo, step.bounds.hi

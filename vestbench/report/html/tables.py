@@ -12,17 +12,17 @@ from vestbench.report.html.markup import Markup, join, tag
 from vestbench.report.requests import in_order
 from vestbench.report.sheet import Part, Row, Table, Text
 
-# A page of more is slow to open and to scroll.
+# With more rows, a page is slow to open and to scroll.
 MOST_ROWS = 1000
 
 _SHORT = 16  # characters
 
-# Styles of a terminal that mean something, and their class here.
+# The class of each style that means something.
 _MEANINGS = {"bold": "b", "dim": "dim", "green": "good", "red": "bad", "yellow": "fair"}
 
 
 def inline(text: Text) -> Markup:
-    """Return a text with what its style means."""
+    """Return a text, with a class for each of its styles."""
     return join(
         tag("span", words, class_=kind) if (kind := _kind(words, style)) else words
         for words, style in text.pieces
@@ -31,7 +31,7 @@ def inline(text: Text) -> Markup:
 
 def _kind(words: str, style: str) -> str:
     kinds = [kind for word, kind in _MEANINGS.items() if word in style.split()]
-    if kinds and len(words) <= _SHORT:  # a figure keeps its unit
+    if kinds and len(words) <= _SHORT:  # so that a figure and its unit stay in one line
         kinds.append("short")
     return " ".join(kinds)
 
@@ -46,7 +46,7 @@ def shown_parts(parts: Sequence[Part], conditions: str) -> Iterator[Markup]:
 
 
 def shown_table(table: Table, conditions: str) -> Markup:
-    """Return a table whose caption says where its figures hold."""
+    """Return a table; its caption says under which conditions it was measured."""
     head = kind = None
     if table.layout == "facts":
         kind = "facts"
@@ -73,7 +73,7 @@ def _caption(about: str, conditions: str) -> Markup:
 
 
 def scrolling(about: str, table: Markup) -> Markup:
-    """Return a table that scrolls by itself where it is wider than the page."""
+    """Return a table that scrolls if it is wider than the page."""
     return tag(
         "div", table, class_="scroll", tabindex="0", role="region", aria_label=about
     )
@@ -94,7 +94,7 @@ def _row(row: Row, numbers: Sequence[bool]) -> Markup:
 
 
 def _length(cell: Text) -> str | None:
-    """Return the class of a text that is better not broken."""
+    """Return the class that keeps a short text in one line."""
     return "short" if len(cell.plain) <= _SHORT else None
 
 

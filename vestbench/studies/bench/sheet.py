@@ -8,6 +8,7 @@ from typing import Any
 from vestbench.model.columns import COLUMNS
 from vestbench.model.strategy import find_strategy
 from vestbench.model.verdict import Reason
+from vestbench.report.figures import figure_cells, figure_columns
 from vestbench.report.sheet import (
     ACCEPTANCE_STYLES,
     GAP,
@@ -28,8 +29,6 @@ from vestbench.report.units import (
     odds,
     percent,
     plural,
-    quantile_bound,
-    quantile_cell,
 )
 from vestbench.report.waterfall import Waterfall
 from vestbench.stats.decision import MedianSummary
@@ -38,6 +37,7 @@ from vestbench.stats.metrics import Metric
 from vestbench.studies.base import Findings
 from vestbench.studies.bench.plan import BenchRun
 from vestbench.studies.bench.summary import BenchSummary, summarise_bench
+from vestbench.studies.bench.warnings import bench_warnings
 from vestbench.studies.parts.breakdown import Breakdown
 from vestbench.studies.parts.building import build_line
 from vestbench.studies.parts.failures import failures_parts
@@ -45,8 +45,9 @@ from vestbench.studies.parts.footnotes import dim, no_phases_note, quantile_note
 from vestbench.studies.parts.headline import saving_line
 from vestbench.studies.parts.kernel import kernel_lines
 from vestbench.studies.parts.route import is_relayed
-from vestbench.studies.parts.warnings import bench_warnings
 from vestbench.studies.parts.waterfall import phase_rows
+
+_FIGURES = ("n", "p50", "p90", "p99", "min", "max")
 
 
 def bench_findings(run: BenchRun) -> Findings:
@@ -206,8 +207,7 @@ def _reuse_line(run: BenchRun, summary: BenchSummary) -> Text:
 
 
 def _groups_table(run: BenchRun, summary: BenchSummary) -> Table:
-    level = f"{100 * run.plan.confidence:g} %"
-    figures = numbers("n", f"p50 [{level} CI]", "p90", "p99", "min", "max")
+    figures = figure_columns(run.plan.confidence, *_FIGURES)
     table = Table("Latency and phases, cold against subsequent", ["ms", *figures])
     merged = is_relayed(run)
     for group in (summary.cold, summary.subsequent):
@@ -227,15 +227,8 @@ def _metric_row(metric: Metric, *, merged: bool) -> list[Cell]:
     if merged and name in COLUMNS.shaken:
         name += " *"
     style = "bold" if name == "latency" else ""
-    return [
-        Text(f"  {name}", style),
-        str(metric.n),
-        Text(quantile_cell(metric.p50), style),
-        quantile_bound(metric.p90),
-        quantile_bound(metric.p99),
-        ms(metric.low),
-        ms(metric.high),
-    ]
+    n, *spread = figure_cells(metric, *_FIGURES)
+    return [Text(f"  {name}", style), n, Text(spread[0], style), *spread[1:]]
 
 
 def _footnotes(run: BenchRun, summary: BenchSummary) -> Iterator[str]:

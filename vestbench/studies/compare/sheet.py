@@ -9,6 +9,7 @@ from vestbench.model.columns import COLUMNS
 from vestbench.model.strategy import find_strategy
 from vestbench.model.verdict import Verdict
 from vestbench.report.distribution import Distributions
+from vestbench.report.figures import figure_cells, figure_columns
 from vestbench.report.sheet import (
     ACCEPTANCE_STYLES,
     GAP,
@@ -24,12 +25,11 @@ from vestbench.report.units import (
     fixed,
     interval,
     is_far,
+    level,
     median_of,
     ms,
     odds,
     plural,
-    quantile_bound,
-    quantile_cell,
 )
 from vestbench.studies.base import Findings
 from vestbench.studies.compare.plan import CompareRun
@@ -42,12 +42,14 @@ from vestbench.studies.compare.summary import (
     PairSummary,
     summarise_compare,
 )
+from vestbench.studies.compare.warnings import compare_warnings
 from vestbench.studies.parts.breakdown import Breakdown
 from vestbench.studies.parts.building import build_line
 from vestbench.studies.parts.failures import failures_parts
 from vestbench.studies.parts.footnotes import dim, no_phases_note, quantile_notes
 from vestbench.studies.parts.route import is_relayed
-from vestbench.studies.parts.warnings import compare_warnings
+
+_FIGURES = ("n", "p50", "p90", "p99")
 
 _PHYSICAL = {
     0: "1 round trip (TCP)",
@@ -102,7 +104,6 @@ def _headlines(run: CompareRun, summary: CompareSummary) -> Iterator[Text]:
 def _sentence(
     run: CompareRun, summary: CompareSummary, pair: PairSummary
 ) -> Iterator[Text]:
-    level = f"{100 * pair.confidence:g} % CI"
     line = Text(pair.candidate)
     invalid = pair.acceptance is Verdict.INVALID
     known = isfinite(pair.saving.median_lo) or isfinite(pair.saving.median_hi)
@@ -111,9 +112,10 @@ def _sentence(
     if not stated:
         line.append(": no saving can be stated, ")
     else:
+        ci = level(pair.confidence)
         line.append(" saves ")
         line.append(f"{median_of(pair.saving)} ms", "bold")
-        line.append(f" per request, {level} {interval(pair.saving.interval)}, ")
+        line.append(f" per request, {ci} {interval(pair.saving.interval)}, ")
     line.append(str(pair.acceptance), ACCEPTANCE_STYLES[pair.acceptance])
     if not invalid:
         line.append(f" against {_target_text(summary)}")
@@ -144,8 +146,8 @@ def _roles(summary: CompareSummary) -> Text:
 
 
 def _arms_table(run: CompareRun, summary: CompareSummary) -> Table:
-    level = f"{100 * run.plan.confidence:g} %"
-    figures = numbers("n", f"p50 [{level} CI]", "p90", "p99", "failed", "opened")
+    names = (*_FIGURES, "failed", "opened")
+    figures = figure_columns(run.plan.confidence, *names)
     about = "The arms: latency, failures and proof of reuse"
     table = Table(about, ["arm, ms", *figures, "reused"], layout="tight")
     for arm in summary.arms:
@@ -162,10 +164,7 @@ def _arm_cells(arm: ArmSummary) -> list[Cell]:
     if found is None:
         return ["0", ABSENT, ABSENT, ABSENT, "0", "0", reused]
     return [
-        str(found.n),
-        quantile_cell(found.p50),
-        quantile_bound(found.p90),
-        quantile_bound(found.p99),
+        *figure_cells(found, *_FIGURES),
         str(sum(count for _, count in arm.failures)),
         str(arm.connections),
         reused,

@@ -7,7 +7,14 @@ from collections.abc import Iterator
 from vestbench.model.verdict import Verdict
 from vestbench.report.sheet import GAP, Part, Table, Text, numbers
 from vestbench.report.stacks import unhonoured_table
-from vestbench.report.units import ABSENT, interval, median_of, ms, quantile_cell
+from vestbench.report.units import (
+    ABSENT,
+    interval,
+    level,
+    median_of,
+    ms,
+    quantile_cell,
+)
 from vestbench.studies.compare.plan import CompareRun
 from vestbench.studies.compare.summary import ArmSummary, CompareSummary
 
@@ -41,8 +48,8 @@ def stacks_parts(run: CompareRun, summary: CompareSummary) -> Iterator[Part]:
 
 def _strategies_table(run: CompareRun, summary: CompareSummary) -> Table:
     about = "Stack by strategy"
-    level = f"{100 * run.plan.confidence:g} %"
-    figures = (f"p50, ms [{level} CI]", "network", "client", f"saved [{level} CI]")
+    ci = level(run.plan.confidence)
+    figures = (f"p50, ms [{ci}]", "network", "client", f"saved [{ci}]")
     table = Table(about, ["stack", "strategy", *numbers(*figures)])
     savings = {pair.candidate: pair for pair in summary.pairs}
     before = ""

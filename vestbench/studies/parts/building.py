@@ -1,4 +1,4 @@
-"""What building the client cost, which is in no figure of a request."""
+"""What building the client took. No figure of a request holds this time."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _CLIENT_COSTS = {
 
 
 def build_line(run: Run) -> Text:
-    """Return what building the client cost, outside every saving."""
+    """Return a line that says what building the client took."""
     parts = []
     context = run.conditions.tls_context_ms
     if context is not None:

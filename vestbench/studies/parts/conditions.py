@@ -1,4 +1,4 @@
-"""Under which conditions a run was made, as a table that every report starts with."""
+"""The conditions of a run, as the table with which every report starts."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ def link_parts(link: Link | None) -> Iterator[str]:
 
 
 def ending_lines(run: Run) -> Iterator[Text]:
-    """Say so if `run` did not end by itself, and above all if an order was filled."""
+    """Yield a line if an order was filled, and one if `run` was ended early."""
     orders = run.conclusion.orders
     if orders is not None and orders.filled:
         filled = plural(orders.filled, "order")
@@ -52,7 +52,7 @@ def ending_lines(run: Run) -> Iterator[Text]:
 
 
 def conditions_table(run: Run) -> Table:
-    """Return the conditions of `run`, one a line."""
+    """Return the conditions of `run`, each in a row."""
     return facts_table("Under which this was measured", _rows(run))
 
 
@@ -89,7 +89,7 @@ def _client(conditions: Conditions) -> str:
 
 
 def _signing(run: Run) -> str:
-    """Say where requests were signed, and what that cost where it is no phase."""
+    """Say where requests were signed, and what signing took if it is not a phase."""
     where, costs = run.conditions.signing, run.conclusion.sign_ms
     if run.samples and run.samples[0].sign_ns is not None:
         return f"{where}: the phase `sign`"

@@ -15,7 +15,7 @@ def dim(notes: Iterable[str]) -> Iterator[Text]:
 
 
 def no_phases_note(run: Run) -> Iterator[str]:
-    """Say so of a stack that shows no phases."""
+    """Yield a note if the stack shows no phases."""
     if run.samples and all(sample.wait_ns is None for sample in run.samples):
         stack = run.conditions.stack or "this stack"
         yield f"{stack} shows only the whole call: its phases are not known"

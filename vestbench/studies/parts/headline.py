@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from vestbench.model.run import Run
 from vestbench.report.sheet import Text
-from vestbench.report.units import interval, median_of, plural
+from vestbench.report.units import interval, level, median_of, plural
 from vestbench.stats.decision import MedianSummary
 
 
@@ -24,7 +24,6 @@ def saving_line(
     if count == 1:  # a figure from n = 1 is never called a saving
         line = Text(f"No saving can be stated from 1 {unit}", "bold")
         return line.append(f"; it differed by {median_of(saving)} ms.")
-    level = f"{100 * run.plan.confidence:g} % CI"
     line = subject.append(f"{median_of(saving)} ms", "bold")
-    line.append(f"{per} ({level} {interval(saving.interval)}, ")
+    line.append(f"{per} ({level(run.plan.confidence)} {interval(saving.interval)}, ")
     return line.append(f"median of {plural(count, unit)})")

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from vestbench.report.sheet import Part, Table, Text, numbers
-from vestbench.report.units import ms, plural, quantile_bound, quantile_cell
-from vestbench.stats.metrics import Metric
+from vestbench.report.figures import figure_cells, figure_columns
+from vestbench.report.sheet import Part, Table, Text
+from vestbench.report.units import level, ms, plural
 from vestbench.studies.parts.kernel_offsets import KernelOffsets
 
+_FIGURES = ("n", "p50", "p90", "p99", "min", "max")
 _ROWS = {
     "before": "first write to departure",
     "after": "arrival to the read",
@@ -18,7 +19,6 @@ _ROWS = {
 
 def kernel_lines(found: KernelOffsets, confidence: float) -> Iterator[Part]:
     """Say what was found, and show how it is spread."""
-    level = f"{100 * confidence:g} % CI"
     if found.both is None:
         yield Text(
             "No kernel timestamps came back: this host's network device, or what "
@@ -31,10 +31,10 @@ def kernel_lines(found: KernelOffsets, confidence: float) -> Iterator[Part]:
     line.append(f"{ms(middle.point)} ms", "bold")
     line.append(" to the wire window, which is send and wait (")
     if middle.low is not None and middle.high is not None:
-        line.append(f"{level} [{ms(middle.low)}, {ms(middle.high)}], ")
+        line.append(f"{level(confidence)} [{ms(middle.low)}, {ms(middle.high)}], ")
     line.append(f"median of {plural(found.stamped, 'request')} by the kernel's ")
     yield line.append("timestamps)")
-    yield _table(found, level)
+    yield _table(found, confidence)
     yield Text(
         "looking at the stamps costs time too, which is in it and in the latencies "
         "above; a run without --kernel-timestamps has no such cost",
@@ -50,23 +50,10 @@ def kernel_lines(found: KernelOffsets, confidence: float) -> Iterator[Part]:
         )
 
 
-def _table(found: KernelOffsets, level: str) -> Table:
-    figures = numbers("n", f"p50 [{level}]", "p90", "p99", "min", "max")
-    columns = ["what this host adds, ms", *figures]
+def _table(found: KernelOffsets, confidence: float) -> Table:
+    columns = ["what this host adds, ms", *figure_columns(confidence, *_FIGURES)]
     table = Table("What this host adds to the wire window", columns)
     for row in (found.before, found.after, found.both):
         if row is not None:
-            table.add_row(*_cells(row))
+            table.add_row(_ROWS[row.name], *figure_cells(row, *_FIGURES))
     return table
-
-
-def _cells(row: Metric) -> list[str]:
-    return [
-        _ROWS[row.name],
-        str(row.n),
-        quantile_cell(row.p50),
-        quantile_bound(row.p90),
-        quantile_bound(row.p99),
-        ms(row.low),
-        ms(row.high),
-    ]

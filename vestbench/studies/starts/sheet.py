@@ -7,17 +7,17 @@ from itertools import chain
 from math import isfinite
 
 from vestbench.model.run import Run
+from vestbench.report.figures import figure_cells, figure_columns
 from vestbench.report.sheet import GAP, Part, Table, Text, numbers
 from vestbench.report.units import (
     ABSENT,
     fixed,
     interval,
     is_far,
+    level,
     median_of,
-    ms,
     percent,
     plural,
-    quantile_bound,
     quantile_cell,
 )
 from vestbench.stats.decision import MedianSummary
@@ -71,13 +71,9 @@ def warm_up_findings(run: WarmUpRun) -> Findings:
     }
     found = {name: metric for name, metric in rows.items() if metric is not None}
     p90s = [metric.p90 for metric in found.values()]
-    table = _requests_table(found, _level(run))
+    table = _requests_table(found, run.plan.confidence)
     notes = quantile_notes(p90s, run.plan.confidence)
     return _findings(run, headline, _reuse_line(summary), table, notes)
-
-
-def _level(run: Run) -> str:
-    return f"{100 * run.plan.confidence:g} %"
 
 
 def _reuse_line(summary: WarmUpSummary) -> Text:
@@ -96,19 +92,13 @@ def _reuse_line(summary: WarmUpSummary) -> Text:
     )
 
 
-def _requests_table(rows: dict[str, Metric], level: str) -> Table:
-    figures = numbers("n", f"p50 [{level} CI]", "p90", "min", "max")
+def _requests_table(rows: dict[str, Metric], confidence: float) -> Table:
+    names = ("n", "p50", "p90", "min", "max")
+    figures = figure_columns(confidence, *names)
     about = "The first request, with and without a warm-up"
     table = Table(about, ["first request, ms", *figures])
     for name, found in rows.items():
-        table.add_row(
-            name,
-            str(found.n),
-            quantile_cell(found.p50),
-            quantile_bound(found.p90),
-            ms(found.low),
-            ms(found.high),
-        )
+        table.add_row(name, *figure_cells(found, *names))
     return table
 
 
@@ -126,7 +116,8 @@ def connect_findings(run: ConnectRun) -> Findings:
         headline = saving_line(
             run, subject, first.saving, count=first.rounds, unit="round"
         )
-    table, notes = _steps_table(summary, _level(run)), _connect_notes(run, summary)
+    table = _steps_table(summary, run.plan.confidence)
+    notes = _connect_notes(run, summary)
     return _findings(run, headline, _completed_line(run, summary), table, notes)
 
 
@@ -152,8 +143,8 @@ def _completed_line(run: ConnectRun, summary: ConnectSummary) -> Text:
     return line
 
 
-def _steps_table(summary: ConnectSummary, level: str) -> Table:
-    saved = f"saved [{level} CI]"
+def _steps_table(summary: ConnectSummary, confidence: float) -> Table:
+    saved = f"saved [{level(confidence)}]"
     figures = numbers("without a warm-up", "after one", saved, "round trips", "opened")
     table = Table("The start, step by step", ["step, ms", *figures], layout="tight")
 
@@ -190,8 +181,9 @@ def _cell(found: Metric | None) -> str:
 
 
 def _connect_notes(run: ConnectRun, summary: ConnectSummary) -> Iterator[str]:
+    rounds = plural(run.plan.rounds, "round")
     yield (
-        f"medians [{_level(run)} CI] of {plural(run.plan.rounds, 'round')}; opened: "
+        f"medians [{level(run.plan.confidence)}] of {rounds}; opened: "
         "steps that opened a connection, without a warm-up : after one, by proof"
     )
     if "cancel" in run.plan.steps:
