@@ -23,13 +23,13 @@ from vestbench.model.columns import client_ns, network_ns
 from vestbench.model.request import NS_PER_MS, RequestSpec, Sample
 from vestbench.studies.bench.summary import summarise_bench
 from vestbench.venues.secret import Secret
-from vestbench.venues.vest.orders import Unsigned, safe_cancel
+from vestbench.venues.vest.orders import Cancel, Unsigned
 from vestbench.venues.vest.path_signer import PathSigner
 from vestbench.workers.path_signing import sign, signed
 from vestbench.workers.remote import RemoteStack
 
 KEY = "0x" + "5c" * 32  # a throw-away
-UNSIGNED = Unsigned(order=safe_cancel(time_ms=42, nonce=43), recv_window_ms=5000)
+UNSIGNED = Unsigned(order=Cancel(time_ms=42, nonce=43), recv_window_ms=5000)
 
 
 class FakeSigner:

@@ -19,7 +19,7 @@ from vestbench.venues.secret import Secret
 from vestbench.venues.vest import answers as vest_answers
 from vestbench.venues.vest.credentials import Credentials
 from vestbench.venues.vest.orders import Instrument
-from vestbench.venues.vest.private import Nonces, VestRequests
+from vestbench.venues.vest.private import CANCEL, Nonces, VestRequests
 
 
 def requests(
@@ -66,9 +66,10 @@ def test_threads_share_nonces_without_repeating_one() -> None:
 
 
 def test_orders_and_cancels_share_their_nonces() -> None:
-    made = requests(nonces=Nonces(after=41))
-    first = made.next_nonce(42)
-    body = json.loads(made.cancel(now_ms=42).body)
+    nonces = Nonces(after=41)
+    made = requests(nonces=nonces)
+    first = nonces.next(42)
+    body = json.loads(made.request(CANCEL, now_ms=42).body)
 
     assert (first, body["order"]["nonce"], body["order"]["time"]) == (42, 43, 42)
 
@@ -116,7 +117,6 @@ def test_an_unusable_registration_is_refused_without_being_repeated(
 
 def test_answers_are_read() -> None:
     assert vest_answers.listen_key(b'{"listenKey":"abc"}').reveal() == "abc"
-    assert vest_answers.last_nonce(b'{"lastNonce":12}') == 12
     assert vest_answers.order_id(b'{"id":"0xab"}') == "0xab"
     assert vest_answers.order_id(b'{"code":1022,"msg":""}') is None
 
@@ -125,12 +125,6 @@ def test_answers_are_read() -> None:
 def test_a_missing_listen_key_is_said(body: bytes) -> None:
     with pytest.raises(VenueError, match="no listen key"):
         vest_answers.listen_key(body)
-
-
-@pytest.mark.parametrize("body", [b"{}", b'{"lastNonce":-1}', b'{"lastNonce":"1"}'])
-def test_a_missing_nonce_is_said(body: bytes) -> None:
-    with pytest.raises(VenueError, match="no nonce"):
-        vest_answers.last_nonce(body)
 
 
 @pytest.mark.parametrize(

@@ -6,7 +6,6 @@ import json
 import pickle
 from dataclasses import replace
 from typing import Any
-from urllib.parse import parse_qs, urlsplit
 
 import pytest
 
@@ -24,8 +23,8 @@ from vestbench.errors import UsageError
 from vestbench.model.request import RequestSpec
 from vestbench.venues import find_venue
 from vestbench.venues.vest.credentials import Credentials
-from vestbench.venues.vest.orders import signed_body
-from vestbench.venues.vest.private import PRIVATE_ENDPOINTS, VestRequests
+from vestbench.venues.vest.orders import Unsigned
+from vestbench.venues.vest.private import PRIVATE_ENDPOINTS, REGISTER, VestRequests
 
 PRODUCTION = "https://server-prod.hz.vestmarkets.com/v2"
 KEYED = (("xrestservermm", "restserver3"), ("X-API-KEY", API_KEY))
@@ -42,6 +41,10 @@ def requests(
     return VestRequests(
         find_venue(venue, simulated_url="https://10.99.0.2/v2"), credentials, **options
     )
+
+
+def built(name: str, *, now_ms: int) -> RequestSpec:
+    return requests().request(PRIVATE_ENDPOINTS[name], now_ms=now_ms)
 
 
 # Endpoints.
@@ -69,14 +72,14 @@ def test_each_endpoint_knows_its_method_and_its_danger(
 
 
 def test_an_account_without_a_valid_key_is_no_response() -> None:
-    spec = requests().account(now_ms=1)
+    spec = built("account", now_ms=1)
 
     assert spec.accepts(200)
     assert not spec.accepts(401)
 
 
 def test_not_found_is_the_answer_wanted_from_the_safe_cancel() -> None:
-    spec = requests().cancel(now_ms=1)
+    spec = built("cancel", now_ms=1)
     accepted = [s for s in (200, 400, 401, 403, 404, 429, 500, 503) if spec.accepts(s)]
 
     assert accepted == [200, 400, 404]
@@ -86,9 +89,9 @@ def test_not_found_is_the_answer_wanted_from_the_safe_cancel() -> None:
 
 
 def test_a_registration_is_exact() -> None:
-    assert requests(replace(CREDENTIALS, api_key=None)).register(
-        now_ms=TIME_MS
-    ) == RequestSpec(
+    made = requests(replace(CREDENTIALS, api_key=None))
+
+    assert made.request(REGISTER, now_ms=TIME_MS) == RequestSpec(
         endpoint="register",
         method="POST",
         url=PRODUCTION + "/register",
@@ -100,16 +103,11 @@ def test_a_registration_is_exact() -> None:
     )
 
 
-def test_a_registration_takes_another_expiry() -> None:
-    body = json.loads(requests().register(now_ms=5, expiry_ms=77).body)
-
-    assert body["expiryTime"] == 77
-    assert body["signature"] != PROOF
-
-
 def test_each_environment_has_its_own_proof() -> None:
     proofs = [
-        json.loads(requests(venue=venue).register(now_ms=TIME_MS).body)["signature"]
+        json.loads(requests(venue=venue).request(REGISTER, now_ms=TIME_MS).body)[
+            "signature"
+        ]
         for venue in ("vest", "vest-dev", "sim")
     ]
 
@@ -132,29 +130,6 @@ def test_requests_with_a_key_are_exact(name: str, method: str, path: str) -> Non
     )
 
 
-def test_the_named_requests_are_those_of_their_endpoints() -> None:
-    made = requests()
-    by_endpoint = [
-        made.request(PRIVATE_ENDPOINTS[name], now_ms=42)
-        for name in ("account", "nonce", "listen-key", "orders")
-    ]
-
-    assert by_endpoint == [
-        made.account(now_ms=42),
-        made.nonce(now_ms=42),
-        made.listen_key(now_ms=42),
-        made.orders(now_ms=42),
-    ]
-
-
-@pytest.mark.parametrize("method", ["PUT", "DELETE"])
-def test_a_listen_key_can_be_extended_and_closed(method: str) -> None:
-    spec = requests().listen_key(now_ms=42, method=method)
-
-    assert (spec.method, spec.url) == (method, PRODUCTION + "/account/listenKey")
-    assert (spec.headers, spec.body) == (KEYED, b"")
-
-
 def test_a_leverage_is_exact() -> None:
     spec = requests().leverage("BTC-PERP", 10, now_ms=42)
 
@@ -169,30 +144,25 @@ def test_an_order_is_exact() -> None:
         method="POST",
         url=PRODUCTION + "/orders",
         headers=(*KEYED, JSON),
-        body=signed_body(FOK, SIGNING),
+        body=Unsigned(order=FOK).signed(SIGNING),
     )
 
 
-@pytest.mark.parametrize(("given", "sent"), [("", "0x" + "0" * 64), ("0xab", "0xab")])
-def test_a_cancel_is_of_no_order_unless_one_is_named(given: str, sent: str) -> None:
-    spec = requests(recv_window_ms=9000).cancel(now_ms=42, order_id=given)
+def test_a_cancel_is_of_no_order() -> None:
+    spec = requests(recv_window_ms=9000).request(PRIVATE_ENDPOINTS["cancel"], now_ms=42)
     body = json.loads(spec.body)
 
     assert (spec.method, spec.url) == ("POST", PRODUCTION + "/orders/cancel")
     assert spec.headers == (*KEYED, JSON)
-    assert body["order"] == {"time": 42, "nonce": 42, "id": sent}
+    assert body["order"] == {"time": 42, "nonce": 42, "id": "0x" + "0" * 64}
     assert body["recvWindow"] == 9000
 
 
-def test_the_list_of_orders_can_be_filtered() -> None:
-    spec = requests().orders(now_ms=42, symbol="A&B=C D", limit=5, id="0x1,0x2")
+def test_an_order_is_looked_up_by_its_nonce() -> None:
+    spec = requests().order_of(7, now_ms=42)
 
-    assert parse_qs(urlsplit(spec.url).query) == {
-        "symbol": ["A&B=C D"],
-        "limit": ["5"],
-        "id": ["0x1,0x2"],
-        "time": ["42"],
-    }
+    assert (spec.method, spec.url) == ("GET", PRODUCTION + "/orders?nonce=7&time=42")
+    assert (spec.headers, spec.body) == (KEYED, b"")
 
 
 @pytest.mark.parametrize("name", ["leverage", "order"])
@@ -201,14 +171,10 @@ def test_what_wants_more_than_an_account_is_not_built_by_name(name: str) -> None
         requests().request(PRIVATE_ENDPOINTS[name], now_ms=42)
 
 
-def test_the_safe_cancel_is_what_its_name_builds() -> None:
-    body = json.loads(requests().request(PRIVATE_ENDPOINTS["cancel"], now_ms=42).body)
-
-    assert body["order"]["id"] == "0x" + "0" * 64
-
-
 def test_before_the_registration_the_venue_decides_the_route() -> None:
-    spec = requests(replace(CREDENTIALS, account_group=None)).register(now_ms=1)
+    spec = requests(replace(CREDENTIALS, account_group=None)).request(
+        REGISTER, now_ms=1
+    )
 
     assert spec.headers == (("xrestservermm", "restserver0"), JSON)
 
@@ -239,7 +205,7 @@ def test_both_keys_are_needed_to_register(missing: str) -> None:
     lacking: dict[str, Any] = {missing: None}
 
     with pytest.raises(UsageError, match=f"no {missing.replace('_', ' ')}"):
-        requests(replace(CREDENTIALS, **lacking)).register(now_ms=1)
+        requests(replace(CREDENTIALS, **lacking)).request(REGISTER, now_ms=1)
 
 
 def test_a_venue_without_accounts_is_refused() -> None:
@@ -249,7 +215,12 @@ def test_a_venue_without_accounts_is_refused() -> None:
 
 def test_a_request_shows_no_key_and_travels_with_it() -> None:
     made = requests()
-    for spec in (made.register(now_ms=1), made.cancel(now_ms=1), made.order(FOK)):
+    cancel = PRIVATE_ENDPOINTS["cancel"]
+    for spec in (
+        made.request(REGISTER, now_ms=1),
+        made.request(cancel, now_ms=1),
+        made.order(FOK),
+    ):
         signature = json.loads(spec.body)["signature"]
 
         assert signature[2:] not in repr(spec)

@@ -206,7 +206,7 @@ class Account:
         if self._max_orders is not None and self.orders >= self._max_orders:
             raise UsageError(f"--max-orders {self._max_orders}: so many have been sent")
         self.orders += 1
-        self.last_nonce = self._requests.next_nonce(now_ms)
+        self.last_nonce = self._nonces.next(now_ms)
         order = far_limit_order(
             self._instrument, self._price, time_ms=now_ms, nonce=self.last_nonce
         )
@@ -214,7 +214,7 @@ class Account:
 
     def last_order(self) -> RequestSpec:
         """Build the request that tells what became of the last order."""
-        return self._requests.orders(now_ms=self._now_ms(), nonce=self.last_nonce)
+        return self._requests.order_of(self.last_nonce, now_ms=self._now_ms())
 
     def described(self) -> str:
         """Say what an order is; empty as long as that is not known."""

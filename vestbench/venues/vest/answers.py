@@ -116,18 +116,6 @@ def listen_key(body: bytes) -> Secret:
     return Secret(key)
 
 
-def last_nonce(body: bytes) -> int:
-    """Return the last nonce that `/account/nonce` answered.
-
-    Raises:
-        VenueError: There is none.
-    """
-    nonce = _object(body).get("lastNonce")
-    if type(nonce) is not int or nonce < 0:
-        raise VenueError("the answer to /account/nonce holds no nonce")
-    return nonce
-
-
 def leverage(body: bytes, symbol: str) -> int:
     """Return the leverage of a symbol in an answer to `/account`.
 

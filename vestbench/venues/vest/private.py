@@ -9,7 +9,6 @@ from __future__ import annotations
 
 from dataclasses import replace
 from threading import Lock
-from urllib.parse import urlencode
 
 from vestbench.model.request import RequestSpec
 from vestbench.venues.base import Endpoint, Venue, by_name
@@ -21,8 +20,6 @@ from vestbench.venues.vest.orders import (
     Order,
     Unsigned,
     json_body,
-    safe_cancel,
-    signed_body,
 )
 
 # For how long the bot asks that its signing key be registered.
@@ -129,16 +126,48 @@ class VestRequests:
         self._recv_window_ms = recv_window_ms
         self._on_path = on_path
 
-    def register(self, *, now_ms: int, expiry_ms: int | None = None) -> RequestSpec:
-        """Ask for an API key for the signing key, for the bot's 7 days by default.
+    def leverage(self, symbol: str, value: int, *, now_ms: int) -> RequestSpec:
+        """Set the leverage of a symbol.
 
         Raises:
-            UsageError: The primary key or the signing key is not given.
+            UsageError: A key that is needed is not given; likewise below.
         """
+        body = json_body({"time": now_ms, "symbol": symbol, "value": value})
+        return self._keyed(LEVERAGE, now_ms, body)
+
+    def order_of(self, nonce: int, *, now_ms: int) -> RequestSpec:
+        """List the order that has `nonce`."""
+        listed = replace(ORDERS, path=f"{ORDERS.path}?nonce={nonce}")
+        return self._keyed(listed, now_ms)
+
+    def request(self, endpoint: Endpoint, *, now_ms: int) -> RequestSpec:
+        """Build the request to an endpoint that wants no more than the account.
+
+        A cancel is of an order that cannot exist.
+
+        Raises:
+            UsageError: A key that it needs is not given.
+            ValueError: It is one of those that want more, `leverage` or `order`.
+        """
+        if endpoint == REGISTER:
+            return self._register(now_ms)
+        if endpoint == CANCEL:
+            nonce = self._nonces.next(now_ms)
+            return self._signed(CANCEL, Cancel(time_ms=now_ms, nonce=nonce))
+        if endpoint in (ACCOUNT, NONCE, LISTEN_KEY, ORDERS):
+            return self._keyed(endpoint, now_ms)
+        raise ValueError(f"{endpoint.name} wants more than an account")
+
+    def order(self, order: Order) -> RequestSpec:
+        """Sign and place an order. It may move money."""
+        return self._signed(ORDER, order)
+
+    def _register(self, now_ms: int) -> RequestSpec:
+        """Ask for an API key for the signing key."""
         primary = self._credentials.need("primary_key")
         contract = contract_of(self._venue.name)
         signer = signing.address_of(self._credentials.need("signing_key"))
-        expiry_ms = now_ms + REGISTRATION_MS if expiry_ms is None else expiry_ms
+        expiry_ms = now_ms + REGISTRATION_MS
         proof = signing.registration_proof(primary, signer, expiry_ms, contract)
         body = {
             "signingAddr": signer,
@@ -153,86 +182,12 @@ class VestRequests:
             body=json_body(body),
         )
 
-    def account(self, *, now_ms: int) -> RequestSpec:
-        """Ask for balances and positions.
-
-        Raises:
-            UsageError: The API key is not given; so do all that follow.
-        """
-        return self._keyed(ACCOUNT, now_ms)
-
-    def nonce(self, *, now_ms: int) -> RequestSpec:
-        """Ask for the last nonce of the account."""
-        return self._keyed(NONCE, now_ms)
-
-    def listen_key(self, *, now_ms: int, method: str = "POST") -> RequestSpec:
-        """Ask for a listen key; with `PUT` extend it, with `DELETE` close it."""
-        return self._keyed(replace(LISTEN_KEY, method=method), now_ms)
-
-    def leverage(self, symbol: str, value: int, *, now_ms: int) -> RequestSpec:
-        """Set the leverage of a symbol."""
-        body = json_body({"time": now_ms, "symbol": symbol, "value": value})
-        return self._keyed(LEVERAGE, now_ms, body)
-
-    def orders(self, *, now_ms: int, **filters: str | int) -> RequestSpec:
-        """List orders.
-
-        Args:
-            now_ms: Unix time.
-            filters: `id`, `nonce`, `symbol`, `orderType`, `status`, `startTime`,
-                `endTime`, `limit`, as the API calls them.
-        """
-        query = urlencode(filters)
-        path = ORDERS.path + ("?" + query if query else "")
-        return self._keyed(replace(ORDERS, path=path), now_ms)
-
-    def request(self, endpoint: Endpoint, *, now_ms: int) -> RequestSpec:
-        """Build the request to an endpoint that wants no more than the account.
-
-        Raises:
-            UsageError: A key that it needs is not given.
-            ValueError: It is one of those that want more, `leverage` or `order`.
-        """
-        if endpoint == REGISTER:
-            return self.register(now_ms=now_ms)
-        if endpoint == CANCEL:
-            return self.cancel(now_ms=now_ms)
-        if endpoint in (ACCOUNT, NONCE, LISTEN_KEY, ORDERS):
-            return self._keyed(endpoint, now_ms)
-        raise ValueError(f"{endpoint.name} wants more than an account")
-
-    def next_nonce(self, now_ms: int) -> int:
-        """Return a nonce for an order that is built elsewhere."""
-        return self._nonces.next(now_ms)
-
-    def order(self, order: Order) -> RequestSpec:
-        """Sign and place an order. It may move money.
-
-        Raises:
-            UsageError: The signing key or the API key is not given.
-        """
-        return self._signed(ORDER, order)
-
-    def cancel(self, *, now_ms: int, order_id: str = "") -> RequestSpec:
-        """Sign and ask to cancel an order: without an id, one that cannot exist.
-
-        Raises:
-            UsageError: The signing key or the API key is not given.
-        """
-        nonce = self._nonces.next(now_ms)
-        if not order_id:
-            return self._signed(CANCEL, safe_cancel(time_ms=now_ms, nonce=nonce))
-        cancel = Cancel(time_ms=now_ms, nonce=nonce, order_id=order_id)
-        return self._signed(CANCEL, cancel)
-
     def _signed(self, endpoint: Endpoint, order: Order | Cancel) -> RequestSpec:
         key = self._credentials.need("signing_key")
-        window_ms = self._recv_window_ms
+        unsigned = Unsigned(order=order, recv_window_ms=self._recv_window_ms)
         if self._on_path:
-            unsigned = Unsigned(order=order, recv_window_ms=window_ms)
             return self._keyed(endpoint, order.time_ms, unsigned=unsigned)
-        body = signed_body(order, key, recv_window_ms=window_ms)
-        return self._keyed(endpoint, order.time_ms, body)
+        return self._keyed(endpoint, order.time_ms, unsigned.signed(key))
 
     def _keyed(
         self,
