@@ -24,8 +24,7 @@ from vestbench.stats.bounds import Bounds
 from vestbench.stats.decision import summarise
 from vestbench.stats.settling import Settling, settled
 from vestbench.studies import registry
-from vestbench.studies.base import Findings, Saving, Sides, Study
-from vestbench.studies.parts.study import Common, all_outcomes
+from vestbench.studies.base import Findings, Saving, Sides, Study, all_outcomes
 
 NEIGHBOURS = Quantity(name="neighbours", units=(Unit.COUNT,), taken="a whole number")
 
@@ -51,7 +50,7 @@ class CensusSummary(Record, frozen=True, kw_only=True):
     people: int
 
 
-class _Census(Common[CensusPlan]):
+class _Census(Study[CensusPlan]):
     name = "census"
     plan = CensusPlan
     summary = CensusSummary
@@ -101,7 +100,7 @@ class _Census(Common[CensusPlan]):
         )
 
 
-CENSUS: Study[CensusPlan] = _Census()
+CENSUS = _Census()
 
 
 @pytest.fixture

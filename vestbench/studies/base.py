@@ -15,20 +15,33 @@ from collections.abc import (
     Mapping,
     Sequence,
 )
+from itertools import chain
 from typing import Any, Protocol, TypeVar
 
 from vestbench.assertions.estimates import Estimate
-from vestbench.assertions.grammar import Assertion, Quantity
+from vestbench.assertions.grammar import (
+    OF_REQUESTS,
+    REUSED,
+    SAVING,
+    SHARE,
+    Assertion,
+    Quantity,
+)
 from vestbench.assertions.judge import AssertionResult
 from vestbench.model.record import Record
 from vestbench.model.request import Outcome
 from vestbench.model.run import Plan, RunOf
-from vestbench.model.verdict import Verdict
+from vestbench.model.verdict import Verdict, worst
 from vestbench.report.sheet import Part, Text
 from vestbench.stats.decision import MedianSummary
 from vestbench.stats.metrics import Group
 from vestbench.stats.settling import Settling
 from vestbench.studies.parts.groups import groups_of
+from vestbench.studies.parts.quantities import (
+    group_estimate,
+    of_count,
+)
+from vestbench.studies.parts.quantities import requests as counted_requests
 
 P_contra = TypeVar("P_contra", bound=Plan, contravariant=True)
 
@@ -74,34 +87,34 @@ class Findings(Record, frozen=True, kw_only=True):
 class Study(Protocol[P_contra]):
     """One kind of question. `P_contra` is the type of its plans.
 
-    Attributes:
-        name: The command that measures it, as it stands in result files.
-        plan: The type of its plans.
-        summary: The type of its summaries.
+    What most studies do alike is done here, as for one without an acceptance or
+    anything to check; each overrides what it does in a way of its own.
     """
 
-    name: str
-
-    @property
-    def quantities(self) -> tuple[Quantity, ...]:
-        """What can be asserted of its runs, besides quantiles of latencies."""
-
-    @property
-    def plan(self) -> type[Plan]:
-        """The type of its plans."""
-
-    @property
-    def summary(self) -> type[Any]:
-        """The type of what `summarise` returns."""
+    name: str  # the command that measures it, as it stands in result files
+    plan: type[Plan]  # the type of its plans
+    summary: type[Any]  # the type of what `summarise` returns
+    # What can be asserted of its runs, besides quantiles of latencies.
+    quantities: tuple[Quantity, ...] = (SAVING, REUSED, *OF_REQUESTS)
 
     def check(self, run: RunOf[P_contra]) -> None:
         """Raise ValueError if parts of a run do not fit together, saying which."""
+        del run
 
     def groups(self, plan: P_contra) -> tuple[str, ...]:
         """Return the names of the groups of requests that can be asserted of."""
 
     def belongs(self, run: RunOf[P_contra]) -> Callable[[Outcome], Collection[str]]:
         """Return what tells to which groups a request of `run` belongs."""
+        del run
+        return lambda outcome: (outcome.slot.arm,)
+
+    def requests(self, run: RunOf[P_contra], group: str = "") -> Iterator[Outcome]:
+        """Yield the requests of a group, or all of the run."""
+        belongs = self.belongs(run)
+        for outcome in all_outcomes(run):
+            if not group or group in belongs(outcome):
+                yield outcome
 
     def sides(self, run: RunOf[P_contra]) -> Sides:
         """Return what the run sets against each other."""
@@ -114,20 +127,52 @@ class Study(Protocol[P_contra]):
 
     def settlings(self, run: RunOf[P_contra]) -> tuple[Settling, ...]:
         """Return how each saving of the run settled; empty without one."""
+        del run
+        return ()
 
     def check_assertion(self, assertion: Assertion, plan: P_contra) -> None:
         """Raise ValueError for an assertion of what no run of this plan has."""
+        del assertion, plan
 
     def estimates(
         self, run: RunOf[P_contra], assertion: Assertion
     ) -> Iterator[tuple[str, Estimate]]:
         """Yield what is known of the quantity that is asserted of, by its full name."""
+        confidence = run.plan.confidence
+        if assertion.term.about is SHARE:
+            count, _ = counted_requests(self.requests(run, assertion.group))
+            total = len(run.samples) + len(run.failures)
+            yield assertion.name, of_count((count, total), assertion, confidence)
+        else:
+            meant = self.meant(run, assertion)
+            yield assertion.name, group_estimate(meant, assertion, confidence)
+
+    def meant(self, run: RunOf[P_contra], assertion: Assertion) -> Iterable[Outcome]:
+        """Return the requests that an assertion is about."""
+        return self.requests(run, assertion.group)
 
     def accepted(self, run: RunOf[P_contra]) -> tuple[AssertionResult, ...]:
         """Return what the run itself was to reach, judged; empty if that is nothing."""
+        del run
+        return ()
 
     def joined(self, plan: P_contra, outcomes: Sequence[Verdict]) -> Verdict:
         """Return what several outcomes of `accepted` make together."""
+        del plan
+        return worst(outcomes)
 
     def findings(self, run: RunOf[P_contra]) -> Findings:
         """Return what the report of a run says that not every report says."""
+
+
+def all_outcomes(run: RunOf[Any]) -> Iterator[Outcome]:
+    """Yield the samples of a run, then its failures, without holding them."""
+    return chain(run.samples, run.failures)
+
+
+def check_whole(assertion: Assertion) -> None:
+    """Raise ValueError for a group's saving or reuse where only the run has them."""
+    if assertion.group and assertion.quantity == "saving":
+        raise ValueError(f"{assertion.text!r}: {assertion.group} is no candidate")
+    if assertion.group and assertion.quantity == "reused":
+        raise ValueError(f"{assertion.text!r}: reused is of the whole run")

@@ -14,7 +14,14 @@ from vestbench.model.strategy import find_strategy
 from vestbench.model.verdict import Reason, Verdict
 from vestbench.stats.evidence import MIN_ROUNDS
 from vestbench.stats.settling import Settling, settled
-from vestbench.studies.base import Findings, Saving, Sides, Study
+from vestbench.studies.base import (
+    Findings,
+    Saving,
+    Sides,
+    Study,
+    all_outcomes,
+    check_whole,
+)
 from vestbench.studies.bench.plan import BenchPlan, BenchRun
 from vestbench.studies.bench.summary import (
     BenchSummary,
@@ -23,7 +30,6 @@ from vestbench.studies.bench.summary import (
 )
 from vestbench.studies.parts.groups import fails_too_often, side_of
 from vestbench.studies.parts.quantities import of_count
-from vestbench.studies.parts.study import Common, all_outcomes, check_whole
 
 _GROUPS = ("cold", "subsequent")
 
@@ -50,7 +56,7 @@ def savings_by_proof(run: Run) -> list[float]:
     return [median(cold[session]) - median(later[session]) for session in both]
 
 
-class _Bench(Common[BenchPlan]):
+class _Bench(Study[BenchPlan]):
     name = "bench"
     plan = BenchPlan
     summary = BenchSummary
@@ -140,4 +146,4 @@ class _Bench(Common[BenchPlan]):
         return bench_findings(run)
 
 
-STUDY: Study[BenchPlan] = _Bench()
+STUDY = _Bench()

@@ -22,10 +22,9 @@ from vestbench.studies.compare.summary import (
     summarise_compare,
 )
 from vestbench.studies.parts.groups import fails_too_often
-from vestbench.studies.parts.study import Common
 
 
-class _Compare(Common[ComparePlan]):
+class _Compare(Study[ComparePlan]):
     name = "compare"
     plan = ComparePlan
     summary = CompareSummary
@@ -170,4 +169,4 @@ def _with_reason(
     return found
 
 
-STUDY: Study[ComparePlan] = _Compare()
+STUDY = _Compare()

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
-from itertools import chain
+from collections.abc import Callable, Iterable, Mapping
 from math import inf
 
 from vestbench.assertions.estimates import Estimate, counted, invalid, share
 from vestbench.assertions.grammar import QUANTILES, Assertion, Unit
 from vestbench.model.request import Outcome, Sample
-from vestbench.model.run import Run
 from vestbench.stats.quantiles import samples_needed
 from vestbench.studies.parts.groups import GroupTally
 
@@ -91,12 +89,3 @@ def _latency(
         n=estimate.n,
         needed=samples_needed(QUANTILES[quantity], confidence) * bool(estimate.missing),
     )
-
-
-def requests_of(
-    run: Run, group: str, belongs: Callable[[Outcome], Collection[str]]
-) -> Iterator[Outcome]:
-    """Yield the requests that a group stands for, all of the run without one."""
-    for outcome in chain[Outcome](run.samples, run.failures):
-        if not group or group in belongs(outcome):
-            yield outcome

@@ -9,11 +9,17 @@ from vestbench.assertions.grammar import OF_REQUESTS, Assertion, Unit
 from vestbench.model.request import Outcome, Role
 from vestbench.stats.evidence import MIN_ROUNDS
 from vestbench.stats.settling import Settling, settled
-from vestbench.studies.base import Findings, Saving, Sides, Study
+from vestbench.studies.base import (
+    Findings,
+    Saving,
+    Sides,
+    Study,
+    all_outcomes,
+    check_whole,
+)
 from vestbench.studies.bench.study import savings_by_proof, sides_by_proof
 from vestbench.studies.parts.groups import MAX_NOT_REUSED, fails_too_often
 from vestbench.studies.parts.quantities import failures, reused
-from vestbench.studies.parts.study import Common, all_outcomes, check_whole
 from vestbench.studies.starts.experiment import NOT_WARMED, WARMED
 from vestbench.studies.starts.plan import (
     ConnectPlan,
@@ -41,7 +47,7 @@ _SIDES = {
 }
 
 
-class _WarmUp(Common[WarmUpPlan]):
+class _WarmUp(Study[WarmUpPlan]):
     name = "warmup"
     plan = WarmUpPlan
     summary = WarmUpSummary
@@ -111,7 +117,7 @@ class _WarmUp(Common[WarmUpPlan]):
         return warm_up_findings(run)
 
 
-class _Connect(Common[ConnectPlan]):
+class _Connect(Study[ConnectPlan]):
     name = "connect"
     plan = ConnectPlan
     summary = ConnectSummary
@@ -154,5 +160,5 @@ class _Connect(Common[ConnectPlan]):
         return connect_findings(run)
 
 
-WARM_UP: Study[WarmUpPlan] = _WarmUp()
-CONNECT: Study[ConnectPlan] = _Connect()
+WARM_UP = _WarmUp()
+CONNECT = _Connect()
