@@ -25,7 +25,8 @@ RUNS: dict[str, Callable[[], Run]] = {
 
 
 def document(run: Run, name: str) -> str:
-    return "".join(FORMATS[name].document(found_in(run, "results/run.toml")))
+    (sort,) = (each for each in FORMATS.values() if each.name == name)
+    return "".join(sort.document(found_in(run, "results/run.toml")))
 
 
 def with_texts(run: Run, text: str) -> Run:
