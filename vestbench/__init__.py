@@ -6,11 +6,12 @@ that importing the package, as the command line does, takes no time.
 
 from __future__ import annotations
 
+from vestbench._version import __version__ as __version__
+
 TYPE_CHECKING = False  # as mypy knows it; importing typing is felt in the lab's start
 if TYPE_CHECKING:
     from vestbench.api import Exchange, Result, bench, compare, simulated_exchange
 
-__version__ = "0.1.0"
 __all__ = ["Exchange", "Result", "bench", "compare", "simulated_exchange"]
 
 

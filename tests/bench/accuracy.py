@@ -48,7 +48,7 @@ from tests.bench.accuracy_readings import (
     measure,
 )
 from tests.bench.stored import host, link_account, plain, positive, save
-from vestbench import __version__
+from vestbench._version import __version__
 from vestbench.kernel.timestamps import unsupported
 from vestbench.stats.quantiles import estimate, quantile
 

@@ -35,8 +35,8 @@ from tests.bench.figures import FEWEST, Bar, Figure, at_least, carry_out, figure
 from vestbench.model.client import PoolSettings, SessionPlan
 from vestbench.model.columns import client_ns
 from vestbench.model.request import NS_PER_MS, RequestSpec, Role, Sample, Slot
+from vestbench.model.session import Session
 from vestbench.model.simulated import ExchangeSpec
-from vestbench.running.ports import Session
 from vestbench.simulator.venue import SimulatedVenue
 from vestbench.stacks.httpx_stack import HttpxStack
 from vestbench.venues.vest.public import vest

@@ -60,7 +60,7 @@ from tests.bench.coverage_runs import (
     measure,
 )
 from tests.bench.stored import command_of, host, link_account, plain, positive, save
-from vestbench import __version__
+from vestbench._version import __version__
 from vestbench.stats.quantiles import estimate
 
 # 1: first format.

@@ -20,7 +20,7 @@ from typing import Any
 from rich.console import Console, RenderableType
 
 from tests.bench.stored import command_of, host, plain, positive, save
-from vestbench import __version__
+from vestbench._version import __version__
 from vestbench.stats.quantiles import estimate
 
 CONFIDENCE = 0.95

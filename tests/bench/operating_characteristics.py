@@ -58,7 +58,7 @@ from tests.bench.judges import (
 )
 from tests.bench.simulated_runs import CAP, NOISES, Conditions, simulate
 from tests.bench.stored import command_of, host, positive, save
-from vestbench import __version__
+from vestbench._version import __version__
 from vestbench.stats.evidence import MIN_ROUNDS
 
 # 1: first format.

@@ -16,7 +16,7 @@ from time import perf_counter_ns
 from typing import Any, NamedTuple
 from urllib.parse import urlsplit
 
-from vestbench import __version__
+from vestbench._version import __version__
 from vestbench.model.request import RequestSpec
 
 _CHUNK = 65_536

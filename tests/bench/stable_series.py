@@ -20,7 +20,7 @@ from rich.console import Console
 from rich.table import Table
 
 from tests.bench.stored import command_of, host, positive, save
-from vestbench import __version__
+from vestbench._version import __version__
 from vestbench.model.verdict import Change
 from vestbench.stats.orders import rarity
 from vestbench.stats.trend import (

@@ -8,7 +8,7 @@ import pytest
 
 from tests.support.command import QUICK, vestbench
 from tests.support.servers import ScriptedServer
-from vestbench import __version__
+from vestbench._version import __version__
 from vestbench.studies.registry import load_run
 
 COMMANDS = (

@@ -16,10 +16,11 @@ from vestbench.model.request import (
     Sample,
     Slot,
 )
+from vestbench.model.session import Session, Stack
 from vestbench.model.simulated import ExchangeSpec
 from vestbench.model.strategy import POOLED, UNPOOLED
 from vestbench.model.verdict import Verdict
-from vestbench.running.ports import Pacer, Session, Stack
+from vestbench.running.ports import Pacer
 from vestbench.simulator.venue import SimulatedVenue
 from vestbench.stacks.httpx_stack import HttpxStack
 from vestbench.studies.compare.experiment import CompareSchedule, Comparison, name_arms

@@ -17,7 +17,7 @@ from vestbench.model.client import PoolSettings
 from vestbench.model.request import Sample
 from vestbench.model.strategy import POOLED, RESUMED, STRATEGIES, UNPOOLED
 from vestbench.stacks import registry as stacks
-from vestbench.stacks.registry import STACKS, chosen_stacks, find_stack, kept_idle
+from vestbench.stacks.registry import STACKS, chosen_stacks, find_stack
 from vestbench.workers.remote import RemoteStack, RemoteStacks
 
 NAMES = [info.name for info in STACKS]
@@ -126,7 +126,9 @@ def test_the_extras_that_are_named_are_those_of_the_package() -> None:
 def test_what_a_stack_keeps_is_what_is_asked_for_but_on_httpx_above_two(
     name: str, concurrency: int, max_idle: int, kept: int
 ) -> None:
-    assert kept_idle(name, PoolSettings(max_idle=max_idle), concurrency) == kept
+    pool = PoolSettings(max_idle=max_idle)
+
+    assert find_stack(name).kept_idle(pool, concurrency) == kept
 
 
 # --- workers ---

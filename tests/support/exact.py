@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pytest_httpserver import HTTPServer
 from werkzeug import Request, Response
 
-from vestbench import __version__
+from vestbench._version import __version__
 
 # Without these, every request would be a tenth of a second after the last one.
 QUICK = ("--rate", "1000")

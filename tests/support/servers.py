@@ -19,7 +19,7 @@ import trustme
 
 from vestbench.model.client import PoolSettings, SessionPlan
 from vestbench.model.request import Failure, Outcome, RequestSpec, Role, Sample, Slot
-from vestbench.running.ports import Session
+from vestbench.model.session import Session
 
 # When a helper gives up on something that should have happened long ago.
 PATIENCE_S = 10.0

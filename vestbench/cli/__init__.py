@@ -17,7 +17,7 @@ from typing import Annotated, Any, NoReturn, cast
 import typer
 from typer.core import TyperGroup
 
-from vestbench import __version__
+from vestbench._version import __version__
 from vestbench.cli.commands import PLAIN, LateCommands
 from vestbench.errors import ExitCode, VestbenchError
 

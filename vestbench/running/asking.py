@@ -19,7 +19,7 @@ from vestbench.model.request import (
     Sample,
     Slot,
 )
-from vestbench.running.ports import Session, Stack
+from vestbench.model.session import Session, Stack
 from vestbench.venues.trading import Question
 
 # As the bot registers: three tries, with a pause that doubles.

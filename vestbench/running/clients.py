@@ -7,7 +7,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 
 from vestbench.model.client import SessionPlan
-from vestbench.running.ports import RunEnd, Session, Stack, StopRule
+from vestbench.model.session import Session, Stack
+from vestbench.running.ports import RunEnd, StopRule
 
 
 @dataclass(slots=True)

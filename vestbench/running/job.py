@@ -14,7 +14,8 @@ from vestbench.model.run import Conclusion, Plan, Run
 from vestbench.venues import Endpoint, Venue
 
 if TYPE_CHECKING:
-    from vestbench.running.ports import RunEnd, Stack
+    from vestbench.model.session import Stack
+    from vestbench.running.ports import RunEnd
     from vestbench.running.trader import Trader
 
 BEGUN = Conclusion(interrupted=False, stopped="")

@@ -9,8 +9,8 @@ from dataclasses import dataclass, field
 
 from vestbench.errors import FilledOrderError, VenueError
 from vestbench.model.request import Outcome, Role, Sample, Slot
+from vestbench.model.session import Session
 from vestbench.running.asking import BACKOFF_S, TRIES
-from vestbench.running.ports import Session
 from vestbench.venues.trading import TradingAccount
 
 REFUSED = "refused"

@@ -1,22 +1,19 @@
-"""What an experiment needs of the outside: a stack, a clock, a place for outcomes."""
+"""The pace of the requests of an experiment, when it stops, and what it leaves."""
 
 from __future__ import annotations
 
 import random
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from math import ceil
-from typing import Protocol
 
-from vestbench.model.client import SessionPlan
 from vestbench.model.request import (
     NS_PER_S,
     FailureKind,
     Outcome,
     RequestSpec,
     Sample,
-    Slot,
 )
 
 MakeRequest = Callable[[], RequestSpec]
@@ -26,37 +23,6 @@ _REFUSALS_IN_A_ROW = 3
 
 # When nothing at all has come back from the venue, this many tries are enough.
 _HOPELESS_AFTER = 5
-
-
-class Session(Protocol):
-    """One client and its pool."""
-
-    build_ns: int  # what it took to build it
-    notes: tuple[str, ...]  # settings that the stack could not honour, in words
-
-    def send(self, spec: RequestSpec, slot: Slot) -> Outcome:
-        """Send one request and return its sample, or how it failed."""
-
-    def ask(self, spec: RequestSpec, slot: Slot) -> tuple[Outcome, bytes]:
-        """Send one request and return its outcome, and the body of the answer.
-
-        The body is empty where there was no answer.
-        """
-
-    def burst(
-        self, specs: Sequence[RequestSpec], slots: Sequence[Slot]
-    ) -> list[Outcome]:
-        """Send all requests at the same moment."""
-
-    def close(self) -> None:
-        """Close the client and its connections."""
-
-
-class Stack(Protocol):
-    """An HTTP library that can build clients."""
-
-    def open(self, plan: SessionPlan) -> Session:
-        """Build a client with a pool of its own."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -11,10 +11,10 @@ from vestbench.defaults import POLITE_RATE
 from vestbench.model.client import PoolSettings, SessionPlan
 from vestbench.model.request import NS_PER_MS, Outcome, RequestSpec
 from vestbench.model.run import Orders
+from vestbench.model.session import Stack
 from vestbench.running.access import Access
 from vestbench.running.asking import JudgingStack, ask_all
 from vestbench.running.order_watch import OrderWatch
-from vestbench.running.ports import Stack
 from vestbench.venues import SIMULATED, Endpoint, Venue
 from vestbench.venues.trading import TradingAccount
 from vestbench.workers.remote import RemoteStacks

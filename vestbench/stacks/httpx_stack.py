@@ -19,7 +19,7 @@ from typing import Any, NamedTuple
 
 import certifi
 
-from vestbench import __version__
+from vestbench._version import __version__
 from vestbench.kernel.timestamps import realtime_offset_ns
 from vestbench.model.client import SessionPlan, StackFacts
 from vestbench.model.request import (
@@ -32,7 +32,7 @@ from vestbench.model.request import (
 )
 from vestbench.stacks.bursts import Burst
 from vestbench.stacks.failures import Classifier, refusal
-from vestbench.stacks.registry import FAITHFUL_CONCURRENCY, kept_idle
+from vestbench.stacks.registry import find_stack
 from vestbench.stacks.timing import TimedBackend
 from vestbench.stacks.transport import Library, library, transport
 from vestbench.stacks.wire.timestamps import TcpInfo, Timestamps
@@ -148,11 +148,12 @@ class HttpxSession:
 
     def _pool(self, context: ssl.SSLContext) -> Any:
         pool, used = self._plan.pool, self._library
-        keep = kept_idle(used.name, pool, self._plan.concurrency)
+        stack = find_stack(used.name)
+        keep = stack.kept_idle(pool, self._plan.concurrency)
         if keep != pool.max_idle:
             self.notes += (
                 f"{used.name} {used.client.__version__} closes idle connections it "
-                f"should keep above {FAITHFUL_CONCURRENCY} concurrent requests: "
+                f"should keep above {stack.faithful_concurrency} concurrent requests: "
                 f"pool_max_idle raised from {pool.max_idle} to {keep}",
             )
         return used.core.ConnectionPool(

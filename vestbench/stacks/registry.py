@@ -21,7 +21,7 @@ ALL = "all"  # every stack that is installed
 # httpcore 1.0.9 compares all connections, not the idle ones, with its keep-alive
 # limit: with three or more in flight it closes each one as it is done
 # (encode/httpcore #1000, #1035).
-FAITHFUL_CONCURRENCY = 2
+_FAITHFUL_CONCURRENCY = 2
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -39,6 +39,9 @@ class StackInfo:
     # number their streams, and fill and empty one buffer, without a lock: threads take
     # the same number (StreamIDTooLow, KeyError), or lose what another one wrote.
     http2_bursts: bool = True
+    # Up to how many requests at once it keeps `max_idle` connections, no fewer; above,
+    # the limit is raised. None: always.
+    faithful_concurrency: int | None = None
     phases: bool = True  # it shows name resolution, TCP, TLS, send, wait, receive
     proof: str  # how the reuse of a connection is proved
     linux_only: str = ""  # why it runs on Linux only, or empty
@@ -78,6 +81,14 @@ class StackInfo:
             )
         return ""
 
+    def kept_idle(self, pool: PoolSettings, concurrency: int) -> int:
+        """Return how many idle connections a client of this stack really keeps."""
+        limit = self.faithful_concurrency
+        faithful = limit is None or concurrency <= limit
+        if faithful or not 0 < pool.max_idle < concurrency:
+            return pool.max_idle
+        return concurrency
+
     def ability(self) -> StackAbility:
         """Return what it can do on this machine."""
         refusals = {name: self.refusal(name) for name in STRATEGIES}
@@ -112,10 +123,11 @@ STACKS: tuple[StackInfo, ...] = (
         distribution="httpx",
         http2=("h2",),
         http2_bursts=False,
+        faithful_concurrency=_FAITHFUL_CONCURRENCY,
         proof="every connect and every write is seen",
         unhonoured={
             **_HTTPCORE,
-            "max_idle": f"above {FAITHFUL_CONCURRENCY} concurrent requests httpcore 1 "
+            "max_idle": f"above {_FAITHFUL_CONCURRENCY} concurrent requests httpcore 1 "
             "closes what it should keep (encode/httpcore #1000), so the limit is "
             "raised to the concurrency",
         },
@@ -184,11 +196,3 @@ def load_stack(name: str) -> Any:
     """Import the stack called `name` and return its class."""
     info = find_stack(name)
     return getattr(import_module(info.module), info.factory)
-
-
-def kept_idle(name: str, pool: PoolSettings, concurrency: int) -> int:
-    """Return how many idle connections a client of this stack really keeps."""
-    faithful = name != "httpx" or concurrency <= FAITHFUL_CONCURRENCY
-    if faithful or not 0 < pool.max_idle < concurrency:
-        return pool.max_idle
-    return concurrency

@@ -25,7 +25,7 @@ from urllib.parse import urlsplit
 from pyreqwest.client import SyncClient, SyncClientBuilder
 from pyreqwest.exceptions import PyreqwestError
 
-from vestbench import __version__
+from vestbench._version import __version__
 from vestbench.model.client import SessionPlan, StackFacts
 from vestbench.model.request import Failure, Outcome, RequestSpec, Sample, Slot
 from vestbench.stacks.bursts import Burst

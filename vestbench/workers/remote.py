@@ -14,6 +14,7 @@ from time import perf_counter_ns
 from types import TracebackType
 from typing import Any, Protocol, Self
 
+from vestbench.defaults import STACK
 from vestbench.errors import VestbenchError
 from vestbench.model.client import SessionPlan, StackFacts
 from vestbench.model.request import Outcome, RequestSpec, Signer, Slot
@@ -57,7 +58,7 @@ class RemoteStack:
         spawn: Spawner | None = None,
         *,
         ca_pem: str = "",
-        stack: str = "httpx",
+        stack: str = STACK,
         origin_ns: int | None = None,
     ) -> None:
         ours, theirs = socket.socketpair()
@@ -179,7 +180,7 @@ class RemoteStacks:
 
     def __init__(
         self,
-        names: Sequence[str] = ("httpx",),
+        names: Sequence[str] = (STACK,),
         spawn: Spawner | None = None,
         *,
         ca_pem: str = "",

@@ -8,9 +8,10 @@ from dataclasses import dataclass
 from vestbench.errors import UsageError
 from vestbench.model.client import SessionPlan
 from vestbench.model.request import Outcome, Role, Sample, Slot
+from vestbench.model.session import Session, Stack
 from vestbench.model.strategy import Strategy
 from vestbench.running.clients import Clients
-from vestbench.running.ports import MakeRequest, Pacer, RunEnd, Session, Stack
+from vestbench.running.ports import MakeRequest, Pacer, RunEnd
 
 # The first connections of a process pay for caches, the first request on each for the
 # code paths of reuse; neither belongs to any sample.

@@ -5,13 +5,14 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from vestbench.defaults import STACK
 from vestbench.errors import UsageError
 from vestbench.model.client import SessionPlan
 from vestbench.model.strategy import POOLED, UNPOOLED
 from vestbench.running.destination import Destination
 from vestbench.running.job import Measurement
 from vestbench.running.pace import Pace
-from vestbench.stacks.registry import find_stack, kept_idle
+from vestbench.stacks.registry import StackInfo, find_stack
 from vestbench.studies.bench.experiment import (
     BURN_IN,
     BenchSchedule,
@@ -113,7 +114,11 @@ def _kept(session: SessionPlan) -> int:
     """Return how many requests at once can find a connection that was kept open."""
     if session.http2:  # one connection carries them all
         return session.concurrency
-    return kept_idle(session.stack or "httpx", session.pool, session.concurrency)
+    return _stack(session).kept_idle(session.pool, session.concurrency)
+
+
+def _stack(session: SessionPlan) -> StackInfo:
+    return find_stack(session.stack or STACK)
 
 
 def _check_kernel_timestamps(session: SessionPlan) -> None:
@@ -124,9 +129,11 @@ def _check_kernel_timestamps(session: SessionPlan) -> None:
 
     if why := unsupported():
         raise UsageError(f"--kernel-timestamps: {why}")
-    name = session.stack or "httpx"
-    if not find_stack(name).phases:
-        raise UsageError(f"--kernel-timestamps: {name} shows no wire window to compare")
+    stack = _stack(session)
+    if not stack.phases:
+        raise UsageError(
+            f"--kernel-timestamps: {stack.name} shows no wire window to compare"
+        )
     if session.http2:
         raise UsageError("--kernel-timestamps needs HTTP/1.1: not with --http2")
     if session.strategy.opens:
@@ -138,10 +145,10 @@ def _check_kernel_timestamps(session: SessionPlan) -> None:
 
 def _check_http2_burst(session: SessionPlan) -> None:
     """Refuse concurrent requests over HTTP/2 where the stack mixes up their streams."""
-    name = session.stack or "httpx"
+    stack = _stack(session)
     several = session.http2 and session.concurrency > 1
-    if several and not find_stack(name).http2_bursts:
+    if several and not stack.http2_bursts:
         raise UsageError(
-            f"--concurrency: HTTP/2 of {name} is not safe with several threads (its "
-            "streams share one state without a lock); use --stack reqwest"
+            f"--concurrency: HTTP/2 of {stack.name} is not safe with several threads "
+            "(its streams share one state without a lock); use --stack reqwest"
         )

@@ -20,9 +20,10 @@ from msgspec.structs import replace as replaced
 from vestbench.errors import UsageError
 from vestbench.model.client import PoolSettings, SessionPlan
 from vestbench.model.request import Outcome, Role, Slot
+from vestbench.model.session import Session, Stack
 from vestbench.model.strategy import Strategy
 from vestbench.running.clients import Clients
-from vestbench.running.ports import MakeRequest, Pacer, RunEnd, Session, Stack
+from vestbench.running.ports import MakeRequest, Pacer, RunEnd
 from vestbench.studies.compare.plan import Arm
 
 # Discarded rounds before the first: name resolution, route, code paths. Three, so that

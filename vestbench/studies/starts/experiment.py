@@ -19,9 +19,10 @@ from vestbench.model.request import (
     Sample,
     Slot,
 )
+from vestbench.model.session import Session
 from vestbench.running.asking import tried
 from vestbench.running.clients import Clients
-from vestbench.running.ports import MakeRequest, Pacer, RunEnd, Session
+from vestbench.running.ports import MakeRequest, Pacer, RunEnd
 
 logger = logging.getLogger(__name__)
 
