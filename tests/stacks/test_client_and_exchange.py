@@ -30,10 +30,14 @@ from vestbench.venues.vest.signing import PRODUCTION_CONTRACT
 
 def registered(exchange: Application) -> VestRequests:
     credentials = random_credentials()
-    spec = VestRequests(VENUE, credentials).request(REGISTER, now_ms=NOW_MS)
+    spec = VestRequests(venue=VENUE, credentials=credentials).request(
+        REGISTER, now_ms=NOW_MS
+    )
     answer = respond(exchange, spec)
     assert answer.status == 200, answer.body
-    return VestRequests(VENUE, vest_answers.registration(answer.body, credentials))
+    return VestRequests(
+        venue=VENUE, credentials=vest_answers.registration(answer.body, credentials)
+    )
 
 
 @pytest.fixture
@@ -122,12 +126,15 @@ def test_an_order_by_a_key_that_is_not_registered_is_refused(
     exchange: Application,
 ) -> None:
     credentials = random_credentials()
-    spec = VestRequests(VENUE, credentials).request(REGISTER, now_ms=NOW_MS)
+    spec = VestRequests(venue=VENUE, credentials=credentials).request(
+        REGISTER, now_ms=NOW_MS
+    )
     full = vest_answers.registration(respond(exchange, spec).body, credentials)
     other = replace(full, signing_key=random_credentials().signing_key)
 
     answer = respond(
-        exchange, VestRequests(VENUE, other).request(CANCEL, now_ms=NOW_MS)
+        exchange,
+        VestRequests(venue=VENUE, credentials=other).request(CANCEL, now_ms=NOW_MS),
     )
 
     assert vest_answers.error_code(answer.body) == 1022
@@ -137,7 +144,7 @@ def test_a_wrong_api_key_is_refused_and_is_no_response(exchange: Application) ->
     wrong = Credentials(signing_key=random_credentials().signing_key).over(
         Credentials(api_key=Secret("wrong"), account_group=0)
     )
-    requests = VestRequests(VENUE, wrong)
+    requests = VestRequests(venue=VENUE, credentials=wrong)
 
     for endpoint in (ACCOUNT, CANCEL):
         spec = requests.request(endpoint, now_ms=NOW_MS)
@@ -153,10 +160,12 @@ def test_a_proof_for_the_simulator_is_refused_by_production() -> None:
     vest = find_venue("vest")
 
     refused = respond(
-        production, VestRequests(VENUE, sim).request(REGISTER, now_ms=NOW_MS)
+        production,
+        VestRequests(venue=VENUE, credentials=sim).request(REGISTER, now_ms=NOW_MS),
     )
     taken = respond(
-        production, VestRequests(vest, real).request(REGISTER, now_ms=NOW_MS)
+        production,
+        VestRequests(venue=vest, credentials=real).request(REGISTER, now_ms=NOW_MS),
     )
 
     assert vest_answers.error_code(refused.body) == 1022
@@ -164,7 +173,7 @@ def test_a_proof_for_the_simulator_is_refused_by_production() -> None:
 
 
 def test_an_expired_proof_is_refused(exchange: Application) -> None:
-    spec = VestRequests(VENUE, random_credentials()).request(
+    spec = VestRequests(venue=VENUE, credentials=random_credentials()).request(
         REGISTER, now_ms=NOW_MS - REGISTRATION_MS - 1
     )
 

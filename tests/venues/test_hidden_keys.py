@@ -17,7 +17,7 @@ from tests.support.keys import FULL, SECRETS, assert_hidden
 from tests.support.signed import PRIMARY, SIGNING
 from vestbench.errors import UsageError
 from vestbench.venues.secret import Secret
-from vestbench.venues.vest.credentials import Credentials
+from vestbench.venues.vest.credentials import Credentials, parse
 from vestbench.venues.vest.signing import DEVELOPMENT_CONTRACT
 
 VIEWS: dict[str, Callable[[Any], object]] = {
@@ -76,7 +76,7 @@ def test_secrets_do_not_travel_by_pickle(
         lambda keys: replace(keys, contract=DEVELOPMENT_CONTRACT).for_venue("vest"),
         lambda keys: replace(keys, primary_address="0x" + "0" * 40).for_venue("vest"),
         lambda keys: replace(keys, api_key=None).need("api_key"),
-        lambda keys: keys.registered("bad key", 0),
+        lambda keys: keys.over(parse({"api_key": "bad key"}, {"api_key": "it"})),
         lambda keys: pickle.dumps(keys),
         lambda keys: json.dumps(asdict(keys)),
         lambda keys: setattr(keys.primary_key, "other", 1),

@@ -38,9 +38,8 @@ PROOF = (
 def requests(
     credentials: Credentials = CREDENTIALS, venue: str = "vest", **options: Any
 ) -> VestRequests:
-    return VestRequests(
-        find_venue(venue, simulated_url="https://10.99.0.2/v2"), credentials, **options
-    )
+    there = find_venue(venue, simulated_url="https://10.99.0.2/v2")
+    return VestRequests(venue=there, credentials=credentials, **options)
 
 
 def built(name: str, *, now_ms: int) -> RequestSpec:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
 
 from vestbench.errors import VenueError
 from vestbench.model.client import SessionPlan
@@ -83,40 +84,24 @@ def ask_all(
         take(body)
 
 
+@dataclass(frozen=True, slots=True)
 class JudgingStack:
-    """A stack whose single requests are judged by what their answers say.
+    """A stack whose single requests are judged by what their answers say."""
 
-    Args:
-        stack: What sends.
-        judge: Says what an answer means.
-        after: Called after each request that is judged, outside its time.
-    """
-
-    def __init__(
-        self,
-        stack: Stack,
-        judge: Judge,
-        after: Callable[[RequestSpec, Outcome], None] = lambda _spec, _outcome: None,
-    ) -> None:
-        self._stack = stack
-        self._judge = judge
-        self._after = after
+    stack: Stack  # sends
+    judge: Judge
+    # Called after each request that is judged, outside its time.
+    after: Callable[[RequestSpec, Outcome], None] = lambda _spec, _outcome: None
 
     def open(self, plan: SessionPlan) -> Session:
         """Build a client with a pool of its own."""
-        return _JudgingSession(self._stack.open(plan), self._judge, self._after)
+        return _JudgingSession(self, self.stack.open(plan))
 
 
 class _JudgingSession:
-    def __init__(
-        self,
-        session: Session,
-        judge: Judge,
-        after: Callable[[RequestSpec, Outcome], None],
-    ) -> None:
+    def __init__(self, by: JudgingStack, session: Session) -> None:
+        self._by = by
         self._session = session
-        self._judge = judge
-        self._after = after
         self.build_ns = session.build_ns
         self.notes = session.notes
 
@@ -125,8 +110,8 @@ class _JudgingSession:
 
     def ask(self, spec: RequestSpec, slot: Slot) -> tuple[Outcome, bytes]:
         outcome, body = self._session.ask(spec, slot)
-        outcome = self._judge(spec, outcome, body)
-        self._after(spec, outcome)
+        outcome = self._by.judge(spec, outcome, body)
+        self._by.after(spec, outcome)
         return outcome, body
 
     def burst(

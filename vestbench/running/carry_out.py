@@ -11,11 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from vestbench.errors import VenueError, VestbenchError
 from vestbench.model.request import Failure, Outcome, Sample
-from vestbench.model.run import (
-    Conditions,
-    Run,
-    Server,
-)
+from vestbench.model.run import Conditions, Run, Server
 from vestbench.results.naming import result_path
 from vestbench.results.writing import RunWriter, TakenError
 from vestbench.running.access import check_access
@@ -207,7 +203,8 @@ class _Execution:
             if run.interrupted:
                 raise KeyboardInterrupt
             name = find_venue(self._destination.venue).name  # without its query
-            raise VenueError(f"nothing was measured at {name}: {self._stopped()}")
+            stopped = run.conclusion.stopped or ""
+            raise VenueError(f"nothing was measured at {name}: {stopped}")
         try:
             if self._latest is not None and self._writer.taken < self._kept:
                 self._writer.add(self._latest)  # which an interruption kept from it
@@ -219,9 +216,6 @@ class _Execution:
         if not run.samples and not run.interrupted and failure is None:
             raise _nothing_got_through(run, path)
         return Measured(run=run, path=path, failure=failure)
-
-    def _stopped(self) -> str:
-        return self._conclusion.stopped or ""
 
     def _measure(self, workers: RemoteStacks | None) -> None:
         destination = self._destination

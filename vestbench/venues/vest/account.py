@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from decimal import Decimal
 
 from vestbench.errors import UsageError
@@ -12,11 +13,7 @@ from vestbench.venues.base import Endpoint, Venue
 from vestbench.venues.trading import Question
 from vestbench.venues.vest import answers as vest_answers
 from vestbench.venues.vest.credentials import Credentials
-from vestbench.venues.vest.orders import (
-    RECV_WINDOW_MS,
-    Instrument,
-    far_limit_order,
-)
+from vestbench.venues.vest.orders import RECV_WINDOW_MS, Instrument, far_limit_order
 from vestbench.venues.vest.path_signer import PathSigner
 from vestbench.venues.vest.private import (
     ACCOUNT,
@@ -24,7 +21,6 @@ from vestbench.venues.vest.private import (
     LISTEN_KEY,
     ORDER,
     REGISTER,
-    Nonces,
     VestRequests,
 )
 
@@ -55,7 +51,6 @@ class Account:
         sign_ns: What it took to build each request that was signed here, of the
             first 10,000.
         orders: How many orders were built.
-        last_nonce: The nonce of the last order.
     """
 
     def __init__(
@@ -70,15 +65,19 @@ class Account:
         clock: Callable[[], int] = time.perf_counter_ns,
     ) -> None:
         self._venue = venue
-        self._given = credentials.for_venue(venue.name)
+        self._given = credentials
         self._now_ms = now_ms
-        self._window_ms = round(
-            min(max(RECV_WINDOW_MS, 1e3 * request_timeout_s), _LONGEST_WINDOW_MS)
+        window_ms = min(
+            max(RECV_WINDOW_MS, 1e3 * request_timeout_s), _LONGEST_WINDOW_MS
+        )
+        self._requests = VestRequests(
+            venue=venue,
+            credentials=credentials,
+            recv_window_ms=round(window_ms),
+            on_path=on_path,
         )
         self._max_orders = max_orders
-        self._on_path = on_path
         self._clock = clock
-        self._nonces = Nonces()
         self._instrument: Instrument | None = None
         self._price: Decimal | None = None
         self._priced_ms = 0
@@ -87,42 +86,32 @@ class Account:
         self.orders = 0
         self.filled_states = ("FILLED", "PARTIALLY_FILLED")
         self.open_states = ("NEW",)
-        self.last_nonce = 0
-        self._take(self._given)
+        self._last_nonce = 0
 
     @property
     def group(self) -> int | None:
         """The account group, once it is known."""
-        return self._credentials.account_group
+        return self._requests.credentials.account_group
 
     def signer(self) -> PathSigner:
-        """Return what signs on the path.
-
-        Raises:
-            UsageError: The signing key is not given.
-        """
+        """Return what signs in the process that sends."""
         return PathSigner(self._given.need("signing_key"))
 
     def forget(self) -> None:
         """Be again as before the first answer, for another start of the bot."""
         self._take(self._given)
 
-    # What has to be asked.
-
     def outdated(self, endpoint: Endpoint) -> bool:
-        """Say whether `questions` have to be asked again before the next request."""
+        """Say whether the price is too old for the next request."""
         age_ms = self._now_ms() - self._priced_ms
         return endpoint == ORDER and not 0 <= age_ms <= _FRESH_MS
 
     def questions(self, endpoint: Endpoint) -> Iterator[Question]:
-        """Yield what has to be asked before requests to `endpoint` can be built.
+        """Yield the requests whose answers are needed to build those to `endpoint`.
 
-        The answer to each must be taken before the next one is built.
-
-        Raises:
-            UsageError: A key that is needed is not given.
+        Each answer must be taken before the next request is built.
         """
-        if endpoint.private and self._credentials.api_key is None:
+        if endpoint.private and self._requests.credentials.api_key is None:
             yield self.request(REGISTER), self._take_registration
         if endpoint == ORDER:
             info = self._venue.endpoint("exchange-info")
@@ -132,11 +121,7 @@ class Account:
             yield self.request(ACCOUNT), self._take_leverage
 
     def learn(self, endpoint: Endpoint, body: bytes) -> None:
-        """Take from an answer of `endpoint` what later requests of a start need.
-
-        Raises:
-            VenueError: The answer cannot be used.
-        """
+        """Take the API key from the answer of a start, and look at the listen key."""
         if endpoint == REGISTER:
             self._take_registration(body)
         elif endpoint == LISTEN_KEY:
@@ -146,14 +131,7 @@ class Account:
         return self._venue.request(endpoint, now_ms=self._now_ms())
 
     def _take(self, credentials: Credentials) -> None:
-        self._credentials = credentials
-        self._requests = VestRequests(
-            self._venue,
-            credentials,
-            nonces=self._nonces,
-            recv_window_ms=self._window_ms,
-            on_path=self._on_path,
-        )
+        self._requests = replace(self._requests, credentials=credentials)
 
     def _take_registration(self, body: bytes) -> None:
         self._take(vest_answers.registration(body, self._given))
@@ -167,8 +145,6 @@ class Account:
 
     def _take_leverage(self, body: bytes) -> None:
         self._leverage = vest_answers.leverage(body, SYMBOL)
-
-    # Requests.
 
     def request(self, endpoint: Endpoint) -> RequestSpec:
         """Build the next request to `endpoint`, signed unless that is left to others.
@@ -206,15 +182,15 @@ class Account:
         if self._max_orders is not None and self.orders >= self._max_orders:
             raise UsageError(f"--max-orders {self._max_orders}: so many have been sent")
         self.orders += 1
-        self.last_nonce = self._nonces.next(now_ms)
+        self._last_nonce = self._requests.nonces.next(now_ms)
         order = far_limit_order(
-            self._instrument, self._price, time_ms=now_ms, nonce=self.last_nonce
+            self._instrument, self._price, time_ms=now_ms, nonce=self._last_nonce
         )
         return self._requests.order(order)
 
     def last_order(self) -> RequestSpec:
         """Build the request that tells what became of the last order."""
-        return self._requests.order_of(self.last_nonce, now_ms=self._now_ms())
+        return self._requests.order_of(self._last_nonce, now_ms=self._now_ms())
 
     def described(self) -> str:
         """Say what an order is; empty as long as that is not known."""

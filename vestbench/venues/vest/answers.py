@@ -14,7 +14,7 @@ from typing import Any
 from vestbench.errors import UsageError, VenueError
 from vestbench.model.request import Failure, FailureKind, Outcome, RequestSpec, Sample
 from vestbench.venues.secret import Secret
-from vestbench.venues.vest.credentials import Credentials
+from vestbench.venues.vest.credentials import Credentials, parse
 from vestbench.venues.vest.orders import ORDER_NOT_FOUND, Instrument
 from vestbench.venues.vest.private import CANCEL, ORDER
 from vestbench.venues.vest.signing import decimal_text
@@ -97,10 +97,13 @@ def registration(body: bytes, credentials: Credentials) -> Credentials:
     key, group = answer.get("apiKey"), answer.get("accGroup")
     if not isinstance(key, str) or type(group) is not int:
         raise VenueError("the answer to /register holds no API key and account group")
+    sources = {"api_key": "the API key", "account_group": "the account group"}
     try:
-        return credentials.registered(key, group)
+        found = parse({"api_key": key, "account_group": str(group)}, sources)
     except UsageError as error:
         why = str(error)
+    else:
+        return found.over(credentials)
     raise VenueError(f"the answer to /register cannot be used: {why}")
 
 

@@ -14,10 +14,7 @@ from typing import Any, Never
 from vestbench.errors import UsageError
 from vestbench.venues.secret import Secret
 from vestbench.venues.vest import signing
-from vestbench.venues.vest.signing import (
-    DEVELOPMENT_CONTRACT,
-    PRODUCTION_CONTRACT,
-)
+from vestbench.venues.vest.signing import DEVELOPMENT_CONTRACT, PRODUCTION_CONTRACT
 
 # A proof made for the simulator must not be worth anything in production, not even
 # when somebody makes it with a real key.
@@ -69,18 +66,6 @@ class Credentials:
         }
         return replace(other, **given)
 
-    def registered(self, api_key: str, account_group: int) -> Credentials:
-        """Return these with what `/register` answered.
-
-        Raises:
-            UsageError: The answer is not usable.
-        """
-        given = parse(
-            {"api_key": api_key, "account_group": str(account_group)},
-            {"api_key": "the API key", "account_group": "the account group"},
-        )
-        return given.over(self)
-
     def for_venue(self, venue: str) -> Credentials:
         """Return these made out to a venue, checked against what they say.
 
@@ -124,35 +109,26 @@ class Credentials:
         return secret
 
 
-def has_accounts(venue: str) -> bool:
-    """Say whether a venue has signed requests here."""
-    return venue in CONTRACTS
-
-
 def contract_of(venue: str) -> str:
     """Return the contract that proofs for a venue are made out to.
 
     Raises:
         UsageError: The venue has no signed requests here.
     """
-    if not has_accounts(venue):
+    if venue not in CONTRACTS:
         known = ", ".join(CONTRACTS)
         raise UsageError(f"venue {venue} has no account here: use {known}")
     return CONTRACTS[venue]
 
 
-def random_credentials(
-    *,
-    contract: str = CONTRACTS["sim"],
-    token: Callable[[int], bytes] = secrets.token_bytes,
-) -> Credentials:
+def random_credentials() -> Credentials:
     """Return throw-away keys for one run: a primary and a signing key, nothing else."""
-    primary, signing_key = random_key(token), random_key(token)
+    primary = random_key()
     return Credentials(
         primary_key=primary,
-        signing_key=signing_key,
+        signing_key=random_key(),
         primary_address=signing.address_of(primary),
-        contract=contract,
+        contract=CONTRACTS["sim"],
     )
 
 

@@ -7,7 +7,7 @@ requests hold secrets, in headers and bodies, which `RequestSpec` does not show.
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import dataclass, field, replace
 from threading import Lock
 
 from vestbench.model.request import RequestSpec
@@ -95,43 +95,26 @@ class Nonces:
             return self._last
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
 class VestRequests:
-    """Builds the requests of one account. Sends nothing, and reads no clock."""
+    """Builds the requests of one account. Sends nothing, and reads no clock.
 
-    def __init__(
-        self,
-        venue: Venue,
-        credentials: Credentials,
-        *,
-        nonces: Nonces | None = None,
-        recv_window_ms: int = RECV_WINDOW_MS,
-        on_path: bool = False,
-    ) -> None:
-        """Check that the credentials are for the venue.
+    Raises:
+        UsageError: The credentials do not fit the venue, or each other; from a method:
+            a key that a request needs is not given.
+    """
 
-        Args:
-            venue: `sim`, `vest` or `vest-dev`.
-            credentials: Of the account; what a request needs is asked for then.
-            nonces: Shared by all who send for this account.
-            recv_window_ms: How long after it was built the exchange takes an order; a
-                longer one lets it be signed earlier.
-            on_path: Leave orders and cancels unsigned, for a `PathSigner`.
+    venue: Venue  # `sim`, `vest` or `vest-dev`
+    credentials: Credentials
+    nonces: Nonces = field(default_factory=Nonces)
+    recv_window_ms: int = RECV_WINDOW_MS  # the exchange takes an order for so long
+    on_path: bool = False  # leave orders and cancels unsigned, for a `PathSigner`
 
-        Raises:
-            UsageError: The credentials do not fit the venue, or each other.
-        """
-        self._venue = venue
-        self._credentials = credentials.for_venue(venue.name)
-        self._nonces = nonces or Nonces()
-        self._recv_window_ms = recv_window_ms
-        self._on_path = on_path
+    def __post_init__(self) -> None:
+        self.credentials.for_venue(self.venue.name)
 
     def leverage(self, symbol: str, value: int, *, now_ms: int) -> RequestSpec:
-        """Set the leverage of a symbol.
-
-        Raises:
-            UsageError: A key that is needed is not given; likewise below.
-        """
+        """Set the leverage of a symbol."""
         body = json_body({"time": now_ms, "symbol": symbol, "value": value})
         return self._keyed(LEVERAGE, now_ms, body)
 
@@ -146,13 +129,12 @@ class VestRequests:
         A cancel is of an order that cannot exist.
 
         Raises:
-            UsageError: A key that it needs is not given.
             ValueError: It is one of those that want more, `leverage` or `order`.
         """
         if endpoint == REGISTER:
             return self._register(now_ms)
         if endpoint == CANCEL:
-            nonce = self._nonces.next(now_ms)
+            nonce = self.nonces.next(now_ms)
             return self._signed(CANCEL, Cancel(time_ms=now_ms, nonce=nonce))
         if endpoint in (ACCOUNT, NONCE, LISTEN_KEY, ORDERS):
             return self._keyed(endpoint, now_ms)
@@ -164,9 +146,9 @@ class VestRequests:
 
     def _register(self, now_ms: int) -> RequestSpec:
         """Ask for an API key for the signing key."""
-        primary = self._credentials.need("primary_key")
-        contract = contract_of(self._venue.name)
-        signer = signing.address_of(self._credentials.need("signing_key"))
+        primary = self.credentials.need("primary_key")
+        contract = contract_of(self.venue.name)
+        signer = signing.address_of(self.credentials.need("signing_key"))
         expiry_ms = now_ms + REGISTRATION_MS
         proof = signing.registration_proof(primary, signer, expiry_ms, contract)
         body = {
@@ -177,15 +159,15 @@ class VestRequests:
             "networkType": _ETHEREUM,
         }
         return replace(
-            self._venue.request(REGISTER, now_ms=now_ms),
+            self.venue.request(REGISTER, now_ms=now_ms),
             headers=(*self._routing(), _JSON),
             body=json_body(body),
         )
 
     def _signed(self, endpoint: Endpoint, order: Order | Cancel) -> RequestSpec:
-        key = self._credentials.need("signing_key")
-        unsigned = Unsigned(order=order, recv_window_ms=self._recv_window_ms)
-        if self._on_path:
+        key = self.credentials.need("signing_key")
+        unsigned = Unsigned(order=order, recv_window_ms=self.recv_window_ms)
+        if self.on_path:
             return self._keyed(endpoint, order.time_ms, unsigned=unsigned)
         return self._keyed(endpoint, order.time_ms, unsigned.signed(key))
 
@@ -196,10 +178,10 @@ class VestRequests:
         body: bytes = b"",
         unsigned: Unsigned | None = None,
     ) -> RequestSpec:
-        key = self._credentials.need("api_key")
+        key = self.credentials.need("api_key")
         headers = (*self._routing(), ("X-API-KEY", key.reveal()))
         return replace(
-            self._venue.request(endpoint, now_ms=now_ms),
+            self.venue.request(endpoint, now_ms=now_ms),
             headers=(*headers, _JSON) if body or unsigned else headers,
             body=body,
             unsigned=unsigned,
@@ -207,8 +189,8 @@ class VestRequests:
 
     def _routing(self) -> tuple[tuple[str, str], ...]:
         """Return the venue's headers, routed to the account's group once known."""
-        group = self._credentials.account_group
+        group = self.credentials.account_group
         if group is None:
-            return self._venue.headers
-        others = tuple(each for each in self._venue.headers if each[0] != _ROUTING)
+            return self.venue.headers
+        others = tuple(each for each in self.venue.headers if each[0] != _ROUTING)
         return ((_ROUTING, f"restserver{group}"), *others)

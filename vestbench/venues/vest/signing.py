@@ -122,18 +122,19 @@ def order_signature(
 ) -> str:
     """Return the signature of an order.
 
-    `timeInForce` and `recvWindow` are not part of what is signed.
+    `timeInForce` and `recvWindow` are not part of what is signed. The other fields are
+    signed as they are in the body, character by character: "1.0" and "1.00" differ.
 
     Args:
         signing_key: The registered key, or the primary one.
-        time_ms: `time` as in the body, in milliseconds since the epoch.
-        nonce: As in the body.
-        order_type: As in the body.
-        symbol: As in the body.
-        is_buy: As in the body.
-        size: As in the body, character by character: "1.0" and "1.00" differ.
+        time_ms: Since the epoch.
+        nonce: Not used before by this account.
+        order_type: `LIMIT` or `MARKET`.
+        symbol: Such as `BTC-PERP`.
+        is_buy: Buy or sell.
+        size: A decimal with the symbol's number of decimals.
         limit_price: Likewise.
-        reduce_only: As in the body.
+        reduce_only: Whether the order may only make a position smaller.
 
     Raises:
         ValueError: An argument is not what it should be.
