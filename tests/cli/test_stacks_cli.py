@@ -177,8 +177,8 @@ def test_resuming_tls_1_2_saves_its_second_round_trip_over_the_link(
         if is_relayed(run):
             pytest.skip("no packet link on this machine")
         (pair,) = summarise_compare(compare_of(run)).pairs
-        assert pair.closure is not None
-        assert pair.closure.round_trips == 1
+        assert pair.breakdown is not None
+        assert pair.breakdown.round_trips == 1
         saved = pair.saving.median_lo
         # Less computing as well, but never a second round trip.
         if 38 <= saved <= 40 + 12:

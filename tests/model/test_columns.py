@@ -238,11 +238,11 @@ def test_the_waterfall_draws_a_phase_and_nothing_else() -> None:
 @registered
 def test_the_breakdown_has_a_phase() -> None:
     run = bench_run(outcomes())
-    closure = summarise_bench(run).closure
-    assert closure is not None
-    assert closure.part("agree") == 8.0
-    assert closure.part("queue") == 0.0
-    assert closure.opening == pytest.approx(30.0 + 31.5 + 8.0)
+    breakdown = summarise_bench(run).breakdown
+    assert breakdown is not None
+    assert breakdown.part("agree") == 8.0
+    assert breakdown.part("queue") == 0.0
+    assert breakdown.opening == pytest.approx(30.0 + 31.5 + 8.0)
     text = rendered(run)
     assert "  key agreement " in text
     assert "    queue " in text
@@ -252,8 +252,8 @@ def test_the_breakdown_has_a_phase() -> None:
 def test_a_comparison_shows_a_phase_of_both_arms() -> None:
     run = compare_run(outcomes(arms=True))
     (pair,) = summarise_compare(run).pairs
-    assert pair.closure is not None
-    assert pair.closure.others == {"agree": 8.0, "queue": 0.0}
+    assert pair.breakdown is not None
+    assert pair.breakdown.others == {"agree": 8.0, "queue": 0.0}
     lines = [line.split() for line in rendered(run).splitlines()]
     assert ["agree", "8.00", "–", "+8.00", "0.27"] in lines
     assert any(line[:3] == ["queue", "4.00", "4.00"] for line in lines)

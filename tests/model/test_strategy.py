@@ -133,8 +133,8 @@ def test_a_comparison_plans_primes_and_prepares_it() -> None:
 def test_its_round_trips_are_what_the_route_allows_to_save() -> None:
     run = compared(rounds())
     (pair,) = summarise_compare(run).pairs
-    assert pair.closure is not None
-    assert pair.closure.round_trips == 1  # of TLS 1.3
+    assert pair.breakdown is not None
+    assert pair.breakdown.round_trips == 1  # of TLS 1.3
     assert theoretical_saving_ms(run.samples, run.plan) == 30.0
 
 

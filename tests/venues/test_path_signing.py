@@ -105,11 +105,11 @@ def test_signing_is_a_phase_of_a_run_and_a_part_of_its_saving() -> None:
 
     assert found.cold.typical("sign") == 8.0
     assert found.subsequent.typical("sign") == 6.0
-    assert found.closure is not None
-    assert found.closure.sign == 2.0
+    assert found.breakdown is not None
+    assert found.breakdown.sign == 2.0
     unsigned = summarise_bench(bench_run(sessions([100.0] * 12)))
-    assert unsigned.closure is not None
-    assert unsigned.closure.sign is None
+    assert unsigned.breakdown is not None
+    assert unsigned.breakdown.sign is None
 
 
 @pytest.fixture(scope="module")

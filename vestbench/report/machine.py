@@ -22,7 +22,10 @@ def plain_document(record: Any) -> dict[str, Any]:
 def plain_values(value: Any) -> Any:
     """Return records as dictionaries, without the fields that are None."""
     if isinstance(value, Record):
-        return plain_values({k: getattr(value, k) for k in value.__struct_fields__})
+        names = zip(
+            value.__struct_encode_fields__, value.__struct_fields__, strict=True
+        )
+        return plain_values({name: getattr(value, k) for name, k in names})
     if is_dataclass(value) and not isinstance(value, type):
         return plain_values({f.name: getattr(value, f.name) for f in fields(value)})
     if isinstance(value, Enum):

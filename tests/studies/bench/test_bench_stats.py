@@ -224,10 +224,10 @@ def test_a_session_without_both_sorts_has_no_vote() -> None:
 
     assert found.saving is None
     assert found.percent is None
-    assert found.closure is None
+    assert found.breakdown is None
 
 
-# --- closure -------------------------------------------------------------------------
+# --- breakdown -----------------------------------------------------------------------
 
 
 def test_the_saving_closes_against_the_phases_that_were_left_out() -> None:
@@ -240,7 +240,7 @@ def test_the_saving_closes_against_the_phases_that_were_left_out() -> None:
         )
         outcomes.append(sample(n, 1, reused=True, send=0.1, wait=35.0, client=0.5))
 
-    found = summarise_bench(bench_run(outcomes)).closure
+    found = summarise_bench(bench_run(outcomes)).breakdown
 
     assert found is not None
     assert found.saving == pytest.approx(1.5 + 30.25 + 32.0 + 0.1 + 1.0 + 0.25)
@@ -262,7 +262,7 @@ def test_the_round_trips_of_a_handshake_depend_on_its_version(
 ) -> None:
     run = bench_run([replace(s, tls_version=version) for s in sessions([97.3] * 12)])
 
-    found = summarise_bench(run).closure
+    found = summarise_bench(run).breakdown
 
     assert found is not None
     assert found.tls_round_trips == trips
@@ -272,7 +272,7 @@ def test_the_round_trips_of_a_handshake_depend_on_its_version(
 def test_an_open_saving_does_not_close() -> None:
     outcomes: list[Outcome] = [sample(0), failure(0, 1, reused=True)]
 
-    assert summarise_bench(bench_run(outcomes)).closure is None
+    assert summarise_bench(bench_run(outcomes)).breakdown is None
 
 
 # --- the route -----------------------------------------------------------------------
@@ -309,7 +309,7 @@ def test_the_round_trip_of_a_relayed_link_is_what_was_asked_for() -> None:
     outcomes += [sample(n, 1, reused=True, latency=86.0) for n in range(12)]
     run = bench_run(outcomes, conditions={"link": link})
 
-    found = summarise_bench(run).closure
+    found = summarise_bench(run).breakdown
 
     assert is_relayed(run)
     assert round_trip_ms(run) == 80.0

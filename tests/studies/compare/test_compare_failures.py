@@ -83,7 +83,7 @@ def test_a_control_that_times_out_votes_for_the_saving_it_has_lost() -> None:
     assert pair.acceptance is PASS  # by at least ten seconds, for certain
     assert pair.rounds == 12
     assert ends(pair)[1] == inf
-    assert pair.closure is None  # nothing is known of what the control is made of
+    assert pair.breakdown is None  # nothing is known of what the control is made of
 
 
 def test_a_control_that_fails_at_once_proves_nothing() -> None:

@@ -187,7 +187,13 @@ def test_without_a_round_nothing_is_said() -> None:
     assert summary.acceptance is INCONCLUSIVE
     assert pair.rounds == pair.measured == 0
     assert pair.projection is None
-    found = (pair.closure, pair.order, pair.agreement, pair.mismatch, pair.round_trips)
+    found = (
+        pair.breakdown,
+        pair.order,
+        pair.agreement,
+        pair.mismatch,
+        pair.round_trips,
+    )
     assert found == (None,) * 5
     assert summary.span_s == 0
     assert summary.rtt_ms is None

@@ -96,8 +96,8 @@ def test_a_route_too_short_for_the_target_is_named(
     (pair,) = whole(outcomes, close=0.0).pairs
 
     assert (pair.acceptance, pair.why) == (FAIL, why)
-    assert pair.closure is not None
-    assert pair.closure.expected == pytest.approx(2 * route_ms)
+    assert pair.breakdown is not None
+    assert pair.breakdown.expected == pytest.approx(2 * route_ms)
 
 
 def test_crypto_counts_as_reachable() -> None:
@@ -110,8 +110,8 @@ def test_crypto_counts_as_reachable() -> None:
 
     (pair,) = whole(outcomes, close=0.0).pairs
 
-    assert pair.closure is not None
-    assert pair.closure.expected == 40.0
+    assert pair.breakdown is not None
+    assert pair.breakdown.expected == 40.0
     assert (pair.acceptance, pair.why) == (FAIL, Reason.NONE)  # 54 ms could be saved
 
 
@@ -136,8 +136,8 @@ def test_the_route_is_no_limit_unless_the_control_alone_opens_connections(
     (pair,) = summarise_compare(compare_run(outcomes, arms=arms, control=control)).pairs
 
     assert (pair.acceptance, pair.why) == (FAIL, Reason.NONE)
-    assert pair.closure is not None
-    assert pair.closure.expected is None
+    assert pair.breakdown is not None
+    assert pair.breakdown.expected is None
 
 
 @pytest.mark.parametrize(
@@ -195,10 +195,10 @@ def test_a_pool_against_a_pool_saves_nothing_and_closes() -> None:
     (pair,) = summary.pairs
     assert pair.acceptance is FAIL
     assert ends(pair)[0] < 0 < ends(pair)[1]
-    assert pair.closure is not None
-    assert pair.closure.opening == 0
-    assert pair.closure.residual == pytest.approx(0, abs=0.5)
-    assert pair.closure.expected is None
+    assert pair.breakdown is not None
+    assert pair.breakdown.opening == 0
+    assert pair.breakdown.residual == pytest.approx(0, abs=0.5)
+    assert pair.breakdown.expected is None
     assert summary.rtt_ms is None
     assert pair.round_trips is None
 
@@ -215,9 +215,9 @@ def test_the_saving_closes_against_the_handshakes() -> None:
 
     (pair,) = whole(outcomes).pairs
 
-    assert pair.closure is not None
-    assert pair.closure.opening == pytest.approx(61.5)
-    assert pair.closure.residual == pytest.approx(0.0, abs=1e-9)
-    assert pair.closure.expected == 60.0
+    assert pair.breakdown is not None
+    assert pair.breakdown.opening == pytest.approx(61.5)
+    assert pair.breakdown.residual == pytest.approx(0.0, abs=1e-9)
+    assert pair.breakdown.expected == 60.0
     assert pair.round_trips is not None
     assert pair.round_trips.median_lo == pytest.approx(61.5 / 30)

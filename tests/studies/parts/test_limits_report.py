@@ -50,15 +50,15 @@ def test_the_limit_is_that_of_the_two_ways(
 ) -> None:
     run = compared(control, candidate, tls=tls)
 
-    closure = pair_of(run).closure
+    breakdown = pair_of(run).breakdown
 
-    assert closure is not None
-    assert closure.round_trips == trips
-    assert closure.expected == pytest.approx(30.0 * trips)
+    assert breakdown is not None
+    assert breakdown.round_trips == trips
+    assert breakdown.expected == pytest.approx(30.0 * trips)
     # What crypto the fixture puts into a handshake that is saved.
     crypto = {"unpooled": 2.0, "resumed": 1.0}
     saved = crypto[control] - crypto.get(candidate, 0.0)
-    assert closure.handshake_cpu == pytest.approx(saved)
+    assert breakdown.handshake_cpu == pytest.approx(saved)
     assert f"physical limit: {words}" in flat(run)
 
 
@@ -74,10 +74,10 @@ def test_a_resumed_session_of_tls_1_3_saves_computing_and_that_is_said() -> None
 
 def test_nothing_is_expected_of_two_ways_that_save_no_round_trip() -> None:
     for control, candidate in (("pooled", "warmed"), ("resumed", "unpooled")):
-        closure = pair_of(compared(control, candidate)).closure
+        breakdown = pair_of(compared(control, candidate)).breakdown
 
-        assert closure is not None
-        assert closure.expected is None or closure.round_trips >= 0
+        assert breakdown is not None
+        assert breakdown.expected is None or breakdown.round_trips >= 0
 
 
 @pytest.mark.parametrize(
@@ -109,12 +109,12 @@ def test_without_phases_only_the_route_explains_a_saving() -> None:
 
     pair = pair_of(run)
 
-    assert pair.closure is not None
-    assert not pair.closure.has_phases
-    assert pair.closure.opening is pair.closure.residual is None
-    assert pair.closure.handshake_cpu is None
-    assert pair.closure.expected == pytest.approx(60.0)
-    assert pair.closure.beyond_round_trips == pytest.approx(2.0)
+    assert pair.breakdown is not None
+    assert not pair.breakdown.has_phases
+    assert pair.breakdown.opening is pair.breakdown.residual is None
+    assert pair.breakdown.handshake_cpu is None
+    assert pair.breakdown.expected == pytest.approx(60.0)
+    assert pair.breakdown.beyond_round_trips == pytest.approx(2.0)
     text = flat(run)
     assert "reqwest shows only the whole call: its phases are not known" in text
     assert "beyond it: computing, not separable without phases" in text
@@ -123,10 +123,10 @@ def test_without_phases_only_the_route_explains_a_saving() -> None:
 
 
 def test_without_phases_a_short_route_is_told_by_what_was_saved() -> None:
-    closure = pair_of(compared("unpooled", "pooled", phases=False)).closure
+    breakdown = pair_of(compared("unpooled", "pooled", phases=False)).breakdown
 
-    assert too_short(closure, 70.0)
-    assert not too_short(closure, 61.0)
+    assert too_short(breakdown, 70.0)
+    assert not too_short(breakdown, 61.0)
 
 
 def test_a_bench_run_without_phases_draws_none_and_says_so() -> None:

@@ -125,7 +125,7 @@ def _acceptance_line(run: BenchRun, summary: BenchSummary) -> Text:
 
 
 def _because(run: BenchRun, summary: BenchSummary) -> str:
-    saving, closure, reuse = summary.saving, summary.closure, summary.reuse
+    saving, breakdown, reuse = summary.saving, summary.breakdown, summary.reuse
     target = run.plan.min_saving_ms
     if summary.why is Reason.NOT_REUSED:
         share = percent(reuse.expected - reuse.reused, reuse.expected)
@@ -135,12 +135,12 @@ def _because(run: BenchRun, summary: BenchSummary) -> str:
         )
     if saving is None:
         return "there is no session to judge by"
-    if summary.why is Reason.TOO_SHORT and closure and closure.expected is not None:
-        opening = closure.saving if closure.opening is None else closure.opening
+    if summary.why is Reason.TOO_SHORT and breakdown and breakdown.expected is not None:
+        opening = breakdown.saving if breakdown.opening is None else breakdown.opening
         return (
             "the route is too short: opening a connection costs "
-            f"{plural(1 + closure.tls_round_trips, 'round trip')} of "
-            f"{ms(closure.rtt)} ms, about {ms(opening)} ms in all, "
+            f"{plural(1 + breakdown.tls_round_trips, 'round trip')} of "
+            f"{ms(breakdown.rtt)} ms, about {ms(opening)} ms in all, "
             f"so no client can save {target:g} ms here"
         )
     if summary.why is Reason.FEW:
@@ -244,21 +244,21 @@ def _footnotes(run: BenchRun, summary: BenchSummary) -> Iterator[str]:
 
 
 def _opening_rows(
-    closure: Breakdown, *, merged: bool
+    breakdown: Breakdown, *, merged: bool
 ) -> Iterator[tuple[str, float | None]]:
     """Yield the words for each phase of opening a connection, and its ms."""
-    shaken = COLUMNS.shaken if merged and closure.has_phases else ()
+    shaken = COLUMNS.shaken if merged and breakdown.has_phases else ()
     for name, words in COLUMNS.opening.items():
         if name not in shaken:
-            yield words, closure.part(name)
+            yield words, breakdown.part(name)
     if shaken:
         words = " + ".join(COLUMNS.opening[name] for name in shaken)
-        yield f"{words} *", sum(closure.part(name) or 0.0 for name in shaken)
+        yield f"{words} *", sum(breakdown.part(name) or 0.0 for name in shaken)
 
 
 def _saving_table(run: BenchRun, summary: BenchSummary) -> Iterator[Table]:
-    closure = summary.closure
-    if closure is None or summary.saving is None:
+    breakdown = summary.breakdown
+    if breakdown is None or summary.saving is None:
         return
     what = "the saving and what it is made of"
     figures = numbers("ms", "share", "round trips")
@@ -268,24 +268,24 @@ def _saving_table(run: BenchRun, summary: BenchSummary) -> Iterator[Table]:
         if value is None:
             return
         share = ABSENT
-        if closure.saving:
-            share = f"{fixed(100 * value / closure.saving, 0)} %"
+        if breakdown.saving:
+            share = f"{fixed(100 * value / breakdown.saving, 0)} %"
         trips = ABSENT
-        if closure.rtt and is_far(closure.rtt):
-            trips = fixed(value / closure.rtt, 2)
+        if breakdown.rtt and is_far(breakdown.rtt):
+            trips = fixed(value / breakdown.rtt, 2)
         table.add_row(*(Text(text, style) for text in (name, ms(value), share, trips)))
 
-    row("cold − subsequent", closure.saving, "bold")
-    for called, part in _opening_rows(closure, merged=is_relayed(run)):
+    row("cold − subsequent", breakdown.saving, "bold")
+    for called, part in _opening_rows(breakdown, merged=is_relayed(run)):
         row(f"  {called}", part)
-    row("  residual", closure.residual)
+    row("  residual", breakdown.residual)
     for column in COLUMNS.parts:
         if column.title not in COLUMNS.opening:
-            row(f"    {column.title}", closure.part(column.title), "dim")
-    if closure.expected is not None:
+            row(f"    {column.title}", breakdown.part(column.title), "dim")
+    if breakdown.expected is not None:
         table.end_section()
-        trips = plural(1 + closure.tls_round_trips, "round trip")
-        row(f"expected from the route: {trips}", closure.expected)
-        row("  handshake CPU on top", closure.handshake_cpu)
-        row("  computing on top, not separable", closure.beyond_round_trips)
+        trips = plural(1 + breakdown.tls_round_trips, "round trip")
+        row(f"expected from the route: {trips}", breakdown.expected)
+        row("  handshake CPU on top", breakdown.handshake_cpu)
+        row("  computing on top, not separable", breakdown.beyond_round_trips)
     yield table

@@ -67,7 +67,11 @@ class BurstReuse(Record, frozen=True, kw_only=True):
     opened: float  # connections that such a burst opens: the median
 
 
-class BenchSummary(Record, frozen=True, kw_only=True):
+# What the document of `--json` calls a field.
+_WORDS = {"breakdown": "closure"}
+
+
+class BenchSummary(Record, rename=_WORDS, frozen=True, kw_only=True):
     """All that the tables of a bench run show."""
 
     cold: Group
@@ -77,7 +81,7 @@ class BenchSummary(Record, frozen=True, kw_only=True):
     saving: SavingSummary | None  # ms; None when no session has both sorts
     percent: MedianSummary | None  # of the cold request
     round_trips: MedianSummary | None
-    closure: Breakdown | None
+    breakdown: Breakdown | None
     rtt_ms: float | None
     acceptance: Verdict | None  # None when nothing was pooled
     why: Reason
@@ -117,7 +121,7 @@ def summarise_bench(run: BenchRun) -> BenchSummary:
         saving=saving,
         percent=percent,
         round_trips=trips,
-        closure=breakdown,
+        breakdown=breakdown,
         rtt_ms=rtt,
         acceptance=acceptance,
         why=why,

@@ -40,7 +40,7 @@ def bench_warnings(run: BenchRun, summary: BenchSummary) -> Iterator[str]:
             f"{plural(summary.resumed, 'connection')} resumed a TLS session: their "
             "handshake was cheaper than a full one"
         )
-    yield from residual_warning(summary.closure)
+    yield from residual_warning(summary.breakdown)
     yield from link_warnings(run, summary.disturbed)
 
 

@@ -14,7 +14,7 @@ from vestbench.studies.parts.breakdown import Breakdown
 
 def explanation(run: CompareRun, summary: CompareSummary, pair: PairSummary) -> str:
     """Return why the pair was accepted or not; empty where its figures say it."""
-    breakdown = pair.closure
+    breakdown = pair.breakdown
     if pair.why is Reason.NOT_REUSED:
         return _contradiction(run, summary, pair)
     if pair.why is Reason.NOISY:

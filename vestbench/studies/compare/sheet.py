@@ -188,8 +188,8 @@ def _phases_table(run: CompareRun, summary: CompareSummary, pair: PairSummary) -
     table = Table(about, ["median, ms", *figures])
     groups = {arm.label: arm.group for arm in summary.arms}
     control, candidate = groups[pair.control], groups[pair.candidate]
-    closure = pair.closure
-    rtt = closure.rtt if closure is not None else None
+    breakdown = pair.breakdown
+    rtt = breakdown.rtt if breakdown is not None else None
 
     def trips(value: float) -> str:
         return fixed(value / rtt, 2) if rtt and is_far(rtt) else ABSENT
@@ -205,46 +205,46 @@ def _phases_table(run: CompareRun, summary: CompareSummary, pair: PairSummary) -
         change = (ms(saved, signed=True), trips(saved)) if both else (ABSENT, ABSENT)
         mark = " *" if merged and name in COLUMNS.shaken else ""
         table.add_row(name + mark, ms(a), ms(b), *change)
-    if closure is None:
+    if breakdown is None:
         return table
     table.end_section()
     strategies = {arm.label: arm.strategy for arm in summary.arms}
     ways = (strategies[pair.control], strategies[pair.candidate])
-    for name, value, style in _closure_rows(closure, *ways):
+    for name, value, style in _breakdown_rows(breakdown, *ways):
         cells = (name, "", "", ms(value, signed=True), trips(value))
         table.add_row(*(Text(cell, style) for cell in cells))
     return table
 
 
-def _closure_rows(
-    closure: Breakdown, control: str, candidate: str
+def _breakdown_rows(
+    breakdown: Breakdown, control: str, candidate: str
 ) -> Iterator[tuple[str, float, str]]:
-    yield "saving, median of rounds", closure.saving, "bold"
-    if closure.opening is not None and closure.residual is not None:
-        yield "  name resolution, TCP and TLS", closure.opening, ""
-        yield "  residual", closure.residual, ""
-    if closure.expected is not None:
-        limit = _physical_limit(closure, control, candidate)
-        if closure.dns is not None:
+    yield "saving, median of rounds", breakdown.saving, "bold"
+    if breakdown.opening is not None and breakdown.residual is not None:
+        yield "  name resolution, TCP and TLS", breakdown.opening, ""
+        yield "  residual", breakdown.residual, ""
+    if breakdown.expected is not None:
+        limit = _physical_limit(breakdown, control, candidate)
+        if breakdown.dns is not None:
             limit = "name resolution, " + limit
-        yield f"physical limit: {limit}", closure.expected, ""
-    if closure.beyond_round_trips is not None:
+        yield f"physical limit: {limit}", breakdown.expected, ""
+    if breakdown.beyond_round_trips is not None:
         yield (
             "  beyond it: computing, not separable without phases",
-            closure.beyond_round_trips,
+            breakdown.beyond_round_trips,
             "",
         )
 
 
-def _physical_limit(closure: Breakdown, control: str, candidate: str) -> str:
-    trips = plural(closure.round_trips, "round trip")
+def _physical_limit(breakdown: Breakdown, control: str, candidate: str) -> str:
+    trips = plural(breakdown.round_trips, "round trip")
     if find_strategy(candidate).resumes:
-        if not closure.round_trips:
+        if not breakdown.round_trips:
             return "no round trip (a resumed TLS 1.3 handshake saves computing)"
-        return f"{trips} (of the TLS 1.{4 - closure.tls_round_trips} handshake)"
+        return f"{trips} (of the TLS 1.{4 - breakdown.tls_round_trips} handshake)"
     if find_strategy(control).resumes:
         return f"{trips} (TCP, resumed TLS)"
-    return _PHYSICAL[closure.tls_round_trips]
+    return _PHYSICAL[breakdown.tls_round_trips]
 
 
 def _picture(run: CompareRun, summary: CompareSummary) -> Distributions:

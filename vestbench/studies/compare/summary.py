@@ -69,7 +69,11 @@ class ArmSummary(Record, frozen=True, kw_only=True):
     valid: bool  # False if it was not what it is called, such as pooled
 
 
-class PairSummary(Record, frozen=True, kw_only=True):
+# What the document of `--json` calls a field.
+_WORDS = {"breakdown": "closure"}
+
+
+class PairSummary(Record, rename=_WORDS, frozen=True, kw_only=True):
     """One candidate against the control."""
 
     candidate: str
@@ -83,7 +87,7 @@ class PairSummary(Record, frozen=True, kw_only=True):
     saving: MedianSummary  # ms
     percent: MedianSummary
     round_trips: MedianSummary | None
-    closure: Breakdown | None
+    breakdown: Breakdown | None
     projection: int | None  # rounds in all that would decide, if the trend holds
     undetermined: int  # rounds that failures leave without a vote
     order: OrderEffect | None
@@ -197,7 +201,7 @@ def _pair(
         saving=state.saving,
         percent=state.percent,
         round_trips=in_round_trips(bounds, rtt, confidence),
-        closure=breakdown,
+        breakdown=breakdown,
         projection=projection_of(found, run.plan),
         undetermined=found.rounds - found.votes_pass - found.votes_fail,
         order=order_effect(

@@ -25,7 +25,7 @@ def compare_warnings(run: CompareRun, summary: CompareSummary) -> Iterator[str]:
     yield from resent_warnings(run, connects, longer, summary.retransmits)
     for pair in summary.pairs:
         named = f"{pair.candidate}: " if len(summary.pairs) > 1 else ""
-        yield from (named + text for text in residual_warning(pair.closure))
+        yield from (named + text for text in residual_warning(pair.breakdown))
     yield from link_warnings(run, summary.disturbed)
 
 

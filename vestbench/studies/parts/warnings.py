@@ -48,29 +48,29 @@ def resent_warnings(
         yield f"{plural(segments, 'segment')} had to be sent again"
 
 
-def residual_warning(closure: Breakdown | None) -> Iterator[str]:
+def residual_warning(breakdown: Breakdown | None) -> Iterator[str]:
     """Say where the rest of a saving comes from, if opening does not explain it all."""
-    if closure is None or closure.residual is None or closure.opening is None:
+    if breakdown is None or breakdown.residual is None or breakdown.opening is None:
         return
-    small = max(_RESIDUAL_MS, _RESIDUAL_SHARE * abs(closure.saving))
-    if abs(closure.residual) <= small:
+    small = max(_RESIDUAL_MS, _RESIDUAL_SHARE * abs(breakdown.saving))
+    if abs(breakdown.residual) <= small:
         return
     parts = {
-        column.title: closure.part(column.title) or 0.0
+        column.title: breakdown.part(column.title) or 0.0
         for column in COLUMNS.parts
         if column.phase is None or (column.phase.network and not column.phase.opens)
     }
     name = max(parts, key=lambda part: abs(parts[part]))
-    if parts[name] * closure.opening > 0:
+    if parts[name] * breakdown.opening > 0:
         cause = f": {_RESIDUAL_CAUSES[name]}" if name in _RESIDUAL_CAUSES else ""
-    elif closure.opening:
+    elif breakdown.opening:
         cause = ", which takes longer on the reused connection"
         cause += ": an acknowledgement may be delayed" if name == "wait" else ""
     else:
         cause = ""
     yield (
-        f"opening the connection takes {ms(closure.opening)} ms, but the saving is "
-        f"{ms(closure.saving)} ms; the difference is mostly {name} "
+        f"opening the connection takes {ms(breakdown.opening)} ms, but the saving is "
+        f"{ms(breakdown.saving)} ms; the difference is mostly {name} "
         f"({ms(parts[name], signed=True)} ms){cause}"
     )
 
