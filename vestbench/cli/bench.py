@@ -18,11 +18,7 @@ from vestbench.errors import UsageError
 def bench(
     context: typer.Context,
     requests: int = option(
-        "Requests in all.",
-        "N",
-        names="--requests -n",
-        default=defaults.REQUESTS,
-        min=1,
+        "Requests in all.", "N", names="--requests -n", default=defaults.REQUESTS, min=1
     ),
     pooled: bool = option(
         "Keep connections open, or open a new one for each request.",
@@ -51,14 +47,12 @@ def bench(
     gate: bool = option(
         "Exit with 1 if the saving is missed, 3 if that is not clear, 5 if nothing was "
         "pooled.",
-        names="--gate",
         default=False,
     ),
     judging: JudgingOptions,
     kernel_timestamps: bool = option(
         "Calibrate: ask the kernel when requests left and answers came, and say what "
         "this host adds to the wire window. Linux only.",
-        names="--kernel-timestamps",
         default=False,
     ),
     options: MeasuringOptions,

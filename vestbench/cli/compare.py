@@ -84,9 +84,7 @@ def compare(
         "Go on with an inconclusive run; all its rounds count.", "FILE"
     ),
     force: bool = option(
-        "Compare stored results of different things all the same.",
-        names="--force",
-        default=False,
+        "Compare stored results of different things all the same.", default=False
     ),
     *,
     where: VenueOptions,
@@ -165,7 +163,7 @@ def _target(given: str | None, settings: Settings) -> Target:
 def _compare_stored(
     words: list[str], force: bool, confidence: float, *, as_json: bool
 ) -> None:
-    from vestbench.cli.console import busy, show
+    from vestbench.cli.console import busy, show, show_json
     from vestbench.history.stored import compare_stored
     from vestbench.history.stored_sheet import stored_report
     from vestbench.studies.registry import load_run
@@ -183,11 +181,7 @@ def _compare_stored(
             "--force compares them all the same"
         )
     if as_json:
-        from json import dumps
-
-        from vestbench.report.machine import plain_document
-
-        typer.echo(dumps(plain_document(found), indent=2))
+        show_json(found)
     else:
         show(stored_report(found, str(paths[0]), str(paths[1])))
     if found.verdict is None:

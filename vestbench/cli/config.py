@@ -5,8 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
-import typer
-
 from vestbench.cli.options import JSON, MIN_SAVING, RESULTS, VENUE, PoolOptions
 
 if TYPE_CHECKING:
@@ -31,7 +29,7 @@ def config(
     """
     from dataclasses import replace
 
-    from vestbench.cli.console import show
+    from vestbench.cli.console import show, show_json
     from vestbench.cli.settings import settings_here
     from vestbench.venues import find_venue
 
@@ -40,13 +38,9 @@ def config(
     shown = replace(settings.values["venue"], text=find_venue(settings["venue"]).name)
     values = {**settings.values, "venue": shown}
     if json:
-        from json import dumps
-
-        found = {
-            name: {"value": value.text, "source": value.source}
-            for name, value in values.items()
-        }
-        typer.echo(dumps(found, indent=2))
+        show_json(
+            {name: {"value": v.text, "source": v.source} for name, v in values.items()}
+        )
         return
     show([settings_table(values.values())])
 

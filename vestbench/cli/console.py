@@ -8,7 +8,9 @@ import time
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from types import TracebackType
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING, Any, Self
+
+import typer
 
 from vestbench.model.request import NS_PER_MS, Outcome, Sample
 
@@ -35,6 +37,15 @@ def show(report: Iterable[Part]) -> None:
     from vestbench.report.terminal import drawn
 
     stdout().print(drawn(report))
+
+
+def show_json(found: Any) -> None:
+    """Print records, lists and mappings as one JSON document."""
+    from json import dumps
+
+    from vestbench.report.machine import plain_document
+
+    typer.echo(dumps(plain_document(found), indent=2))
 
 
 def stderr() -> Console:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import typer
-
 from vestbench.cli.options import JSON
 
 
@@ -14,18 +12,14 @@ def doctor(json: bool = JSON) -> None:
 
     Example: vestbench doctor
     """
-    from vestbench.cli.console import Progress, show
+    from vestbench.cli.console import Progress, show, show_json
     from vestbench.simulator.probe import probe
 
     with Progress(1, shown=not json) as progress:
         progress.say("trying each way of emulating a link")
         machine = probe()
     if json:
-        from json import dumps
-
-        from vestbench.report.machine import plain_values
-
-        typer.echo(dumps(plain_values(machine), indent=2))
+        show_json(machine)
         return
     from vestbench.report.doctor import doctor_report
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from json import dumps
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -35,7 +34,7 @@ def gate(
 
     Example: vestbench gate results/reference-bench-30ms.toml
     """
-    from vestbench.cli.console import busy, show
+    from vestbench.cli.console import busy, show, show_json
     from vestbench.cli.exports import Exports
     from vestbench.cli.measuring import exit_code
     from vestbench.history.gate_sheet import gate_brief, gate_report
@@ -55,12 +54,8 @@ def gate(
         verdict = worst([found.verdict for found in judged])
         code = exit_code(verdict, asserting.on_inconclusive)
         if json:
-            document = {
-                "outcome": str(verdict),
-                "exit_code": int(code),
-                "runs": [_plain(found) for found in judged],
-            }
-            typer.echo(dumps(document, indent=2))
+            runs = [_plain(found) for found in judged]
+            show_json({"outcome": verdict, "exit_code": int(code), "runs": runs})
         elif not exports.prints:
             show((gate_brief if quiet else gate_report)(judged))
         for found in judged:
@@ -94,12 +89,10 @@ def _judge(file: str, run: Run, texts: list[str]) -> Judged:
 
 
 def _plain(judged: Judged) -> dict[str, Any]:
-    from vestbench.report.machine import plain_document
-
     return {
         "file": judged.file,
         "command": judged.run.command,
         "label": judged.run.label,
-        "outcome": str(judged.verdict),
-        "assertions": [plain_document(found) for found in judged.results],
+        "outcome": judged.verdict,
+        "assertions": judged.results,
     }

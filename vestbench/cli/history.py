@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import os
-from json import dumps
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -31,13 +30,15 @@ def history(folder: Folder = None, json: bool = JSON) -> None:
 
     Example: vestbench history results/
     """
-    from vestbench.cli.console import show
+    from vestbench.cli.console import show, show_json
     from vestbench.history.sheet import history_report
 
     entries, unreadable = _entries(_folder(folder))
     if json:
-        runs = [{"file": name, **_plain(entry)} for name, entry in entries.items()]
-        typer.echo(dumps({"runs": runs, "unreadable": unreadable}, indent=2))
+        from vestbench.report.machine import plain_values
+
+        runs = [{"file": file, **plain_values(one)} for file, one in entries.items()]
+        show_json({"runs": runs, "unreadable": unreadable})
         return
     show(history_report(list(entries.values()), unreadable))
 
@@ -54,15 +55,14 @@ def trend(
 
     Example: vestbench trend results/
     """
-    from vestbench.cli.console import show
+    from vestbench.cli.console import show, show_json
     from vestbench.history.series import series_of
     from vestbench.history.sheet import trend_report
 
     entries, unreadable = _entries(_folder(folder))
     found = series_of(entries.values())
     if json:
-        series = [_plain(each) for each in found]
-        typer.echo(dumps({"series": series, "unreadable": unreadable}, indent=2))
+        show_json({"series": found, "unreadable": unreadable})
         return
     show(trend_report(found, unreadable, last))
 
@@ -99,9 +99,3 @@ def _entries(folder: Path) -> tuple[dict[str, Entry], dict[str, str]]:
             unreadable[str(path)] = str(error)
     oldest_first = sorted(entries.items(), key=lambda found: found[1].started)
     return dict(oldest_first), unreadable
-
-
-def _plain(record: Any) -> dict[str, Any]:
-    from vestbench.report.machine import plain_document
-
-    return plain_document(record)

@@ -35,7 +35,8 @@ def option(
     Args:
         about: What it does, in a sentence.
         metavar: What stands for its value in the help; None for a switch.
-        names: What is typed, with blanks between; empty is the name of the field.
+        names: What is typed, with blanks between; empty is the name of the field, even
+            of a switch, which then has no `--no-…`.
         default: What holds if it is not given.
         shown: The default in words; empty shows none, None shows `default` itself.
         rest: For Typer, such as `min`.

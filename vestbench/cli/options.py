@@ -26,9 +26,7 @@ VENUE = option(
 )
 MIN_SAVING = option("The saving that passes.", "DURATION", shown=defaults.MIN_SAVING)
 RESULTS = option("Folder of the results.", "FOLDER", shown=defaults.RESULTS)
-JSON = option(
-    "Print one JSON document instead of tables.", names="--json", default=False
-)
+JSON = option("Print one JSON document instead of tables.", default=False)
 QUIET = option(
     "Print the verdict only, no progress.", names="--quiet -q", default=False
 )
@@ -138,13 +136,11 @@ class AccountOptions(KeysOptions):
 
     sign_on_path: bool = option(
         "Sign orders and cancels inside their time, instead of before it.",
-        names="--sign-on-path",
         default=False,
     )
     allow_orders: bool = option(
         "Let a real venue be sent orders: LIMIT FOK, at half the market's price, of "
         "the smallest size. Also lets leverage be set, to what it is.",
-        names="--allow-orders",
         default=False,
     )
     max_orders: int = option(
@@ -224,7 +220,6 @@ class StackOptions:
     http2: bool = option(
         "Offer HTTP/2 in every handshake, as a bot may be built; the simulated "
         "exchange then speaks it.",
-        names="--http2",
         default=False,
     )
 

@@ -31,7 +31,6 @@ def report(
     documents: ExportOptions,
     schema: bool = option(  # noqa: ARG001, its callback has ended the command
         "Print the JSON Schema of --json, and nothing else.",
-        names="--schema",
         default=False,
         callback=_show_schema,
         is_eager=True,

@@ -33,9 +33,7 @@ def serve(
     *,
     exchange: ExchangeOptions,
     http2: bool = option(
-        "Offer HTTP/2 besides HTTP/1.1; needs vestbench[http2].",
-        names="--http2",
-        default=False,
+        "Offer HTTP/2 besides HTTP/1.1; needs vestbench[http2].", default=False
     ),
     rate_limit: float = option(
         "Requests a second of one client before 429; 0 is no limit.",

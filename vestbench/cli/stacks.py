@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import typer
-
 from vestbench.cli.options import JSON
 
 
@@ -12,18 +10,13 @@ def stacks(json: bool = JSON) -> None:
 
     Example: vestbench stacks --json
     """
+    from vestbench.cli.console import show, show_json
     from vestbench.stacks.registry import STACKS
 
     abilities = [info.ability() for info in STACKS]
     if json:
-        from json import dumps
-
-        from vestbench.report.machine import plain_document
-
-        found = [plain_document(each) for each in abilities]
-        typer.echo(dumps({"stacks": found}, indent=2))
+        show_json({"stacks": abilities})
         return
-    from vestbench.cli.console import show
     from vestbench.report.stacks import stacks_report
 
     show(stacks_report(abilities))

@@ -1,0 +1,115 @@
+"""A bug of ours is a traceback and an exit code of its own, whatever it spoils.
+
+Each bug is put in place of a function, in a process of its own.
+"""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.support.command import PATIENCE_S, QUICK, WIDE
+from tests.support.paths import RESULTS
+from vestbench.studies.exports import FORMATS
+
+FILE = str(RESULTS / "reference-bench-30ms.toml")
+EXPORTS = "vestbench.studies.exports"
+SUMMARY = "vestbench.studies.bench.summary.breakdown_of"
+
+# A bug in what makes each document, by the name of its format.
+BUILDERS = {
+    "html": f"{EXPORTS}.html_page",
+    "markdown": f"{EXPORTS}.markdown_of",
+    "csv": f"{EXPORTS}.rows_as_csv",
+    "json": f"{EXPORTS}.document",
+    "junit": f"{EXPORTS}.junit_of",
+    "prometheus": f"{EXPORTS}.prometheus_of",
+}
+OPTIONS = {name: f"--{name}" for name in BUILDERS} | {"json": "--json-file"}
+ERRORS = ("ValueError", "KeyError", "OSError")
+
+SCRIPT = """\
+import sys
+from importlib import import_module
+import vestbench.cli
+
+def bug(*_, **__):
+    secret = "what is in a local variable"
+    raise {error}("nobody expected this")
+
+module, _, name = {place!r}.rpartition(".")
+setattr(import_module(module), name, bug)
+sys.argv[1:] = {words!r}
+vestbench.cli.main()
+"""
+
+
+def with_bug(
+    place: str, *words: str, error: str = "ValueError"
+) -> subprocess.CompletedProcess[str]:
+    """Run the command with a function in place of which `error` is raised."""
+    return subprocess.run(
+        [sys.executable, "-c", SCRIPT.format(place=place, words=words, error=error)],
+        capture_output=True,
+        text=True,
+        timeout=PATIENCE_S,
+        env={**os.environ, **WIDE},
+    )
+
+
+def assert_bug(
+    done: subprocess.CompletedProcess[str], error: str = "ValueError"
+) -> None:
+    assert done.returncode == 70, done.stderr
+    last = done.stderr.splitlines()[-1]
+    assert last.startswith(f"{error}: ")
+    assert "nobody expected this" in last
+    assert "Traceback (most recent call last):" in done.stderr
+    assert "in bug\n" in done.stderr
+    assert "error: " not in done.stderr.replace(last, "")  # nothing else is blamed
+    assert "damaged" not in done.stderr
+    assert "what is in a local variable" not in done.stderr.replace("secret =", "")
+
+
+@pytest.mark.parametrize("shown", [(), ("--quiet",), ("--json",)])
+@pytest.mark.parametrize("error", ERRORS)
+def test_in_a_summary_it_is_a_traceback(shown: tuple[str, ...], error: str) -> None:
+    assert_bug(with_bug(SUMMARY, "report", FILE, *shown, error=error), error)
+
+
+def test_a_bug_is_tried_in_every_document() -> None:
+    assert set(BUILDERS) == set(FORMATS)
+
+
+@pytest.mark.parametrize("name", BUILDERS)
+@pytest.mark.parametrize("target", ["-", "document"])
+def test_in_a_document_it_is_a_traceback_and_leaves_no_half(
+    name: str, target: str, tmp_path: Path
+) -> None:
+    where = target if target == "-" else str(tmp_path / target)
+
+    assert_bug(with_bug(BUILDERS[name], "report", FILE, OPTIONS[name], where))
+
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    "words", [("gate", FILE), ("history", str(RESULTS)), ("trend", str(RESULTS))]
+)
+def test_in_what_is_said_of_stored_runs_it_is_a_traceback(
+    words: tuple[str, ...],
+) -> None:
+    assert_bug(with_bug(SUMMARY, *words))
+
+
+def test_in_a_measurement_it_keeps_what_was_measured(tmp_path: Path) -> None:
+    file = tmp_path / "run.toml"
+    words = ("bench", "-n", "20", *QUICK, "--output", str(file))
+
+    assert_bug(with_bug(SUMMARY, *words))
+
+    assert with_bug("vestbench.errors.unused", "report", f"{file}.partial").stdout
