@@ -8,10 +8,6 @@ from collections.abc import Sequence
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any, cast
 
-if TYPE_CHECKING:
-    from vestbench.simulator.venue import SimulatedVenue
-
-
 from vestbench.model.client import PoolSettings, StackFacts
 from vestbench.model.request import NS_PER_MS
 from vestbench.model.run import (
@@ -27,6 +23,9 @@ from vestbench.model.simulated import ExchangeSpec, LinkReport, LinkSpec
 from vestbench.running.destination import Destination
 from vestbench.running.job import Job, Measurement, now_ms
 from vestbench.stacks.registry import find_stack
+
+if TYPE_CHECKING:
+    from vestbench.simulator.venue import SimulatedVenue
 
 
 def pool_facts(pool: PoolSettings) -> Pool:

@@ -30,7 +30,11 @@ class StartStep:
 
 
 class TradingAccount(Protocol):
-    """Builds the requests of one account, and reads the answers to them."""
+    """Builds the requests of one account, and reads the answers to them.
+
+    Whatever builds a request raises `UsageError` where a key is not given; whatever
+    takes an answer raises `VenueError` where it cannot be used.
+    """
 
     @property
     def sign_ns(self) -> Sequence[int]:
@@ -49,19 +53,12 @@ class TradingAccount(Protocol):
         """The states of an order that may still be executed."""
 
     def signer(self) -> Signer:
-        """Return what signs requests in the process that sends them.
-
-        Raises:
-            UsageError: The key for it is not given.
-        """
+        """Return what signs requests in the process that sends them."""
 
     def questions(self, endpoint: Endpoint) -> Iterator[Question]:
         """Yield what has to be asked before requests to `endpoint` can be built.
 
         The answer to each must be taken before the next one is built.
-
-        Raises:
-            UsageError: A key that is needed is not given.
         """
 
     def outdated(self, endpoint: Endpoint) -> bool:
@@ -71,15 +68,11 @@ class TradingAccount(Protocol):
         """Build the next request to `endpoint`, signed unless that is left to others.
 
         Raises:
-            UsageError: A key that it needs is not given, or there were orders enough.
+            UsageError: As many orders as are allowed were built already.
         """
 
     def learn(self, endpoint: Endpoint, body: bytes) -> None:
-        """Take from an answer of `endpoint` what later requests of a start need.
-
-        Raises:
-            VenueError: The answer cannot be used.
-        """
+        """Take from an answer of `endpoint` what later requests of a start need."""
 
     def forget(self) -> None:
         """Be again as before the first answer, for another start of the bot."""
@@ -103,8 +96,8 @@ Keys = TypeVar("Keys")
 class AccountKind(Protocol[Keys]):
     """The accounts of one venue: which keys they have, and where these come from.
 
-    Only the venue looks into `Keys`; all others hand them on. No message may contain
-    a part of a key.
+    Only the venue looks into `Keys`; all others hand them on. Each method raises
+    `UsageError` for keys that cannot be used, in words that contain no part of a key.
     """
 
     @property
@@ -116,29 +109,16 @@ class AccountKind(Protocol[Keys]):
         """The name of the endpoint that a start ends with."""
 
     def find_keys(self, environment: Mapping[str, str], file: Path | None) -> Keys:
-        """Return the keys that a file and the environment hold; the file's win.
-
-        Raises:
-            UsageError: A place cannot be used, or what was found does not belong to
-                the venue or together.
-        """
+        """Return the keys that a file and the environment hold; the file's win."""
 
     def missing(self, keys: Keys, endpoint: Endpoint) -> Sequence[str]:
         """Return the names of keys that `endpoint` needs and a user could type."""
 
     def with_typed(self, keys: Keys, name: str, text: str) -> Keys:
-        """Return `keys` with one of the `missing` ones, as it was typed.
-
-        Raises:
-            UsageError: The text cannot be used, or does not belong to the others.
-        """
+        """Return `keys` with one of the `missing` ones, as it was typed."""
 
     def check(self, keys: Keys | None, endpoint: Endpoint) -> None:
-        """Refuse keys that are not enough for requests to `endpoint`.
-
-        Raises:
-            UsageError: One is missing.
-        """
+        """Refuse keys that are not enough for requests to `endpoint`."""
 
     def start(self, keys: Keys | None) -> tuple[StartStep, ...]:
         """Return the steps of a bot's start with `keys`, or with throw-away ones."""
@@ -162,14 +142,7 @@ class AccountKind(Protocol[Keys]):
             request_timeout_s: A signature is good for at least so long.
             max_orders: How many orders are built at most; None is no limit.
             on_path: Leave signing to whoever sends, with `TradingAccount.signer`.
-
-        Raises:
-            UsageError: The keys do not fit the venue, or each other.
         """
 
     def write_new_key(self, file: Path) -> str:
-        """Write a new signing key to a new keys file, and return its address.
-
-        Raises:
-            UsageError: The file exists already, or cannot be written.
-        """
+        """Write a new signing key to a new keys file, and return its address."""

@@ -9,7 +9,7 @@ from __future__ import annotations
 import secrets
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, fields, replace
-from typing import Any, Never
+from typing import Any, NamedTuple
 
 from vestbench.errors import UsageError
 from vestbench.venues.secret import Secret
@@ -31,8 +31,8 @@ _LONGEST_API_KEY = 1024
 class Credentials:
     """What is known of an account; `None` is what nobody has said.
 
-    It does not leave the process: it cannot be pickled, and its secrets go into headers
-    and bodies of a `RequestSpec` only.
+    Its secrets do not leave the process, for they cannot be pickled: they go into
+    headers and bodies of a `RequestSpec` only.
     """
 
     primary_key: Secret | None = None  # owns the account; needed to register only
@@ -47,15 +47,6 @@ class Credentials:
             each.name for each in fields(self) if getattr(self, each.name) is not None
         ]
         return f"Credentials({', '.join(known) or 'nothing'} given)"
-
-    def __copy__(self) -> Credentials:
-        return self
-
-    def __deepcopy__(self, memo: object) -> Credentials:
-        return self
-
-    def __reduce__(self) -> Never:
-        raise TypeError("credentials cannot be pickled")
 
     def over(self, other: Credentials) -> Credentials:
         """Return these, and what only `other` has."""
@@ -80,7 +71,7 @@ class Credentials:
         if self.contract is not None and self.contract != contract:
             raise UsageError(
                 f"the keys are not for venue {venue}: "
-                f"{VARIABLES['contract']} (or `production` in the keys file) says so"
+                "VEST_PRODUCTION (or `production` in the keys file) says so"
             )
         address = self.primary_address
         if (
@@ -89,8 +80,8 @@ class Credentials:
             and signing.address_of(self.primary_key) != address
         ):
             raise UsageError(
-                f"{VARIABLES['primary_address']} is not the address of "
-                f"{VARIABLES['primary_key']}: they belong to different accounts"
+                "VEST_PRIMARY_ADDR is not the address of VEST_PRIMARY_KEY: they belong "
+                "to different accounts"
             )
         return replace(self, contract=contract)
 
@@ -104,7 +95,7 @@ class Credentials:
         if not isinstance(secret, Secret):
             raise UsageError(
                 f"no {name.replace('_', ' ').replace('api', 'API')}: "
-                f"set {VARIABLES[name]}, or name a file with --keys"
+                f"set {FIELDS[name].variable}, or name a file with --keys"
             )
         return secret
 
@@ -144,33 +135,19 @@ def random_key(token: Callable[[int], bytes] = secrets.token_bytes) -> Secret:
             return key
 
 
-# The variables of the bot; empty ones count as not set.
-VARIABLES = {
-    "primary_key": "VEST_PRIMARY_KEY",
-    "signing_key": "VEST_SIGNING_KEY",
-    "api_key": "VEST_API_KEY",
-    "account_group": "VEST_ACCOUNT_GROUP",
-    "primary_address": "VEST_PRIMARY_ADDR",
-    "contract": "VEST_PRODUCTION",
-}
-
-
 def from_environment(environment: Mapping[str, str]) -> Credentials:
-    """Return what the `VEST_…` variables of `environment` say.
+    """Return what the `VEST_…` variables of `environment` say, unless they are empty.
 
     Raises:
         UsageError: One of them cannot be used; the message names it, not its value.
     """
-    texts = {
-        name: environment[variable]
-        for name, variable in VARIABLES.items()
-        if environment.get(variable)
-    }
-    return parse(texts, VARIABLES)
+    variables = {name: field.variable for name, field in FIELDS.items()}
+    found = {name: environment.get(of) for name, of in variables.items()}
+    return parse({name: text for name, text in found.items() if text}, variables)
 
 
 def from_prompt(name: str, text: str) -> Credentials:
-    """Return what the user typed for `name`, one of `VARIABLES`.
+    """Return what the user typed for `name`, one of `FIELDS`.
 
     Raises:
         UsageError: It cannot be used.
@@ -191,7 +168,7 @@ def parse(texts: Mapping[str, str], sources: Mapping[str, str]) -> Credentials:
     """
     values: dict[str, Any] = {}
     for name in texts:
-        values[name], problem = _PARSERS[name](texts[name])
+        values[name], problem = FIELDS[name].parse(texts[name])
         if problem:
             raise UsageError(f"{sources[name]} {problem}")
     return Credentials(**values)
@@ -250,11 +227,20 @@ def _bad_characters(text: str) -> str:
     return "holds a space" if " " in text else ""
 
 
-_PARSERS: Mapping[str, Callable[[str], _Parsed]] = {
-    "primary_key": _parse_key,
-    "signing_key": _parse_key,
-    "api_key": _parse_api_key,
-    "account_group": _parse_group,
-    "primary_address": _parse_address,
-    "contract": _parse_production,
+class Field(NamedTuple):
+    """How one of the credentials is called, and what its text may be."""
+
+    variable: str  # of the bot's environment
+    in_file: str
+    parse: Callable[[str], _Parsed]
+    toml: type = str
+
+
+FIELDS = {
+    "primary_key": Field("VEST_PRIMARY_KEY", "primary_key", _parse_key),
+    "signing_key": Field("VEST_SIGNING_KEY", "signing_key", _parse_key),
+    "api_key": Field("VEST_API_KEY", "api_key", _parse_api_key),
+    "account_group": Field("VEST_ACCOUNT_GROUP", "account_group", _parse_group, int),
+    "primary_address": Field("VEST_PRIMARY_ADDR", "primary_addr", _parse_address),
+    "contract": Field("VEST_PRODUCTION", "production", _parse_production, bool),
 }

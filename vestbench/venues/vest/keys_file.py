@@ -20,21 +20,15 @@ from vestbench.errors import UsageError
 from vestbench.venues.secret import Secret
 from vestbench.venues.vest.credentials import (
     ACCOUNT_GROUPS,
+    FIELDS,
     Credentials,
     from_environment,
     parse,
 )
 from vestbench.venues.vest.signing import PRODUCTION_CONTRACT
 
-# Names in the file, and the fields of `Credentials` they fill.
-_FIELDS = {
-    "primary_key": "primary_key",
-    "signing_key": "signing_key",
-    "api_key": "api_key",
-    "account_group": "account_group",
-    "primary_addr": "primary_address",
-    "production": "contract",
-}
+_NAMES = {field.in_file: name for name, field in FIELDS.items()}
+_WANTED = {int: "a number", bool: "true or false", str: "a text in quotes"}
 _LARGEST_BYTES = 64 * 1024
 _LOOKS_LIKE_A_KEY = re.compile("(0x)?[0-9a-fA-F]{40,}")
 _AT = re.compile(r"at (line \d+, column \d+|end of document)(?=\)$)")
@@ -71,8 +65,8 @@ def load(path: Path) -> Credentials:
     table, problem = _table(content)
     if problem:
         raise UsageError(f"{shown} is not a keys file: {problem}")
-    texts = {_FIELDS[name]: _text(value) for name, value in table.items()}
-    sources = {field: f"{shown}: {name}" for name, field in _FIELDS.items()}
+    texts = {_NAMES[name]: _text(value) for name, value in table.items()}
+    sources = {field: f"{shown}: {name}" for name, field in _NAMES.items()}
     return parse(texts, sources)
 
 
@@ -159,17 +153,16 @@ def _table(content: bytes) -> tuple[Mapping[str, Any], str]:
         # The message may quote the file; the place does not.
         at = _AT.search(str(error))
         return {}, "not valid TOML" + (f" {at[0]}" if at else "")
-    known = ", ".join(_FIELDS)
-    if set(table) - set(_FIELDS):
+    known = ", ".join(_NAMES)
+    if set(table) - set(_NAMES):
         # Its name is not shown: it may be a key that lost its quotes.
         return {}, f"it holds a name that is none of {known}"
     if not table:
         return {}, f"it holds none of {known}"
     for name, value in table.items():
-        expected: type = {"account_group": int, "production": bool}.get(name, str)
+        expected = FIELDS[_NAMES[name]].toml
         if type(value) is not expected:
-            wanted = {int: "a number", bool: "true or false", str: "a text in quotes"}
-            return {}, f"{name} must be {wanted[expected]}"
+            return {}, f"{name} must be {_WANTED[expected]}"
     if not 0 <= table.get("account_group", 0) < ACCOUNT_GROUPS:
         return {}, f"account_group must be 0 to {ACCOUNT_GROUPS - 1}"
     return table, ""
@@ -181,7 +174,7 @@ def _text(value: str | int) -> str:
 
 def _document(credentials: Credentials) -> str:
     lines = ["# Keys of a Vest account, written by vestbench. Show them to nobody."]
-    for name, field in _FIELDS.items():
+    for name, field in _NAMES.items():
         value = getattr(credentials, field)
         if value is None:
             continue
