@@ -40,9 +40,9 @@ from vestbench.model.strategy import POOLED, UNPOOLED
 from vestbench.running.ports import Pacer
 from vestbench.simulator.venue import SimulatedVenue
 from vestbench.stats.evidence import MAX_ROUNDS
-from vestbench.studies.compare.experiment import CompareSchedule, Comparison, name_arms
-from vestbench.studies.compare.judgement import Judgement
-from vestbench.studies.compare.rounds import Round
+from vestbench.studies.compare.experiment import CompareSchedule, Comparison
+from vestbench.studies.compare.question import name_arms
+from vestbench.studies.compare.rounds import Judgement, Round
 from vestbench.venues.base import Venue
 from vestbench.venues.vest.public import vest
 from vestbench.workers.remote import RemoteStack

@@ -23,9 +23,9 @@ from vestbench.model.verdict import Verdict
 from vestbench.running.ports import Pacer
 from vestbench.simulator.venue import SimulatedVenue
 from vestbench.stacks.httpx_stack import HttpxStack
-from vestbench.studies.compare.experiment import CompareSchedule, Comparison, name_arms
-from vestbench.studies.compare.judgement import Judgement
-from vestbench.studies.compare.rounds import Round
+from vestbench.studies.compare.experiment import CompareSchedule, Comparison
+from vestbench.studies.compare.question import name_arms
+from vestbench.studies.compare.rounds import Judgement, Round
 from vestbench.venues.vest.public import vest
 
 pytestmark = pytest.mark.usefixtures("empty_folder")

@@ -18,7 +18,7 @@ from tests.support.records import (
     sample,
     sessions,
 )
-from vestbench.history.stored_sheet import stored_report
+from vestbench.history.stored import stored_report
 from vestbench.model.request import Sample
 from vestbench.model.verdict import Change
 from vestbench.report.machine import plain_document

@@ -26,7 +26,7 @@ from vestbench.model.run import Run
 from vestbench.stacks.httpx_stack import HttpxStack
 from vestbench.studies.bench.plan import BenchRun
 from vestbench.studies.bench.summary import summarise_bench
-from vestbench.studies.parts.kernel_offsets import kernel_offsets
+from vestbench.studies.parts.kernel import kernel_offsets
 from vestbench.studies.registry import load_run
 
 # Under httpx.

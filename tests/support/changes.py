@@ -7,8 +7,7 @@ from typing import Any
 
 from tests.support.printed import written
 from tests.support.records import compare_run, sample
-from vestbench.history.stored import StoredComparison, compare_stored
-from vestbench.history.stored_sheet import stored_report
+from vestbench.history.stored import StoredComparison, compare_stored, stored_report
 from vestbench.model.request import Outcome
 from vestbench.model.run import Run
 from vestbench.model.verdict import Change

@@ -10,9 +10,8 @@ from tests.support.records import compare_run, failure, sample
 from tests.support.reference_data import Round as Row
 from vestbench.model.request import Outcome, Role
 from vestbench.model.verdict import Verdict
-from vestbench.studies.compare.judgement import Judgement
 from vestbench.studies.compare.plan import CompareRun
-from vestbench.studies.compare.rounds import Round, target_of
+from vestbench.studies.compare.rounds import Judgement, Round, target_of
 from vestbench.studies.compare.summary import (
     CompareSummary,
     PairSummary,

@@ -12,7 +12,8 @@ from vestbench.model.client import PoolSettings
 from vestbench.model.request import FailureKind, Outcome, Role, Slot
 from vestbench.model.strategy import POOLED, UNPOOLED, WARMED, Strategy
 from vestbench.running.ports import Pacer, RunEnd
-from vestbench.studies.compare.experiment import CompareSchedule, Comparison, name_arms
+from vestbench.studies.compare.experiment import CompareSchedule, Comparison
+from vestbench.studies.compare.question import name_arms
 
 TWO = (POOLED, UNPOOLED)
 ALL = (UNPOOLED, POOLED, WARMED)

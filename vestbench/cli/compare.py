@@ -164,8 +164,7 @@ def _compare_stored(
     words: list[str], force: bool, confidence: float, *, as_json: bool
 ) -> None:
     from vestbench.cli.console import busy, show, show_json
-    from vestbench.history.stored import compare_stored
-    from vestbench.history.stored_sheet import stored_report
+    from vestbench.history.stored import compare_stored, stored_report
     from vestbench.studies.registry import load_run
 
     if len(words) != 2 or not all(_is_file(word) for word in words):

@@ -14,12 +14,9 @@ from vestbench.model.client import PoolSettings
 from vestbench.model.request import FailureKind, Outcome, Role, Slot
 from vestbench.model.strategy import POOLED, UNPOOLED, WARMED, Strategy
 from vestbench.running.ports import Pacer
-from vestbench.studies.compare.experiment import (
-    CompareSchedule,
-    control_of,
-    name_arms,
-)
+from vestbench.studies.compare.experiment import CompareSchedule
 from vestbench.studies.compare.plan import Arm
+from vestbench.studies.compare.question import control_of, name_arms
 
 
 def unanswered(slot: Slot) -> Outcome:

@@ -26,8 +26,7 @@ from tests.support.records import compare_run, failure
 from tests.support.reference_data import Round as Row
 from vestbench.model.request import FailureKind, Outcome, Sample
 from vestbench.model.verdict import Reason, Verdict
-from vestbench.studies.compare.judgement import GIVE_UP_AFTER
-from vestbench.studies.compare.rounds import rounds_of
+from vestbench.studies.compare.rounds import GIVE_UP_AFTER, rounds_of
 
 # --- failures ------------------------------------------------------------------------
 

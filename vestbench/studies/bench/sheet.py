@@ -39,11 +39,15 @@ from vestbench.studies.bench.plan import BenchRun
 from vestbench.studies.bench.summary import BenchSummary, summarise_bench
 from vestbench.studies.bench.warnings import bench_warnings
 from vestbench.studies.parts.breakdown import Breakdown
-from vestbench.studies.parts.building import build_line
-from vestbench.studies.parts.failures import failures_parts
-from vestbench.studies.parts.footnotes import dim, no_phases_note, quantile_notes
-from vestbench.studies.parts.headline import saving_line
 from vestbench.studies.parts.kernel import kernel_lines
+from vestbench.studies.parts.lines import (
+    build_line,
+    dim,
+    failures_parts,
+    no_phases_note,
+    quantile_notes,
+    saving_line,
+)
 from vestbench.studies.parts.route import is_relayed
 from vestbench.studies.parts.waterfall import phase_rows
 

@@ -40,7 +40,7 @@ from vestbench.studies.parts.groups import (
     kinds_of,
     side_of,
 )
-from vestbench.studies.parts.kernel_offsets import KernelOffsets, kernel_offsets
+from vestbench.studies.parts.kernel import KernelOffsets, kernel_offsets
 from vestbench.studies.parts.once import once_for_each_run
 from vestbench.studies.parts.route import in_round_trips, round_trip_ms
 

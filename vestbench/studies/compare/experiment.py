@@ -15,13 +15,10 @@ from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from operator import attrgetter
 
-from msgspec.structs import replace as replaced
-
 from vestbench.errors import UsageError
 from vestbench.model.client import PoolSettings, SessionPlan
 from vestbench.model.request import Outcome, Role, Slot
 from vestbench.model.session import Session, Stack
-from vestbench.model.strategy import Strategy
 from vestbench.running.clients import Clients
 from vestbench.running.ports import MakeRequest, Pacer, RunEnd
 from vestbench.studies.compare.plan import Arm
@@ -181,48 +178,3 @@ class Comparison:
 def _draw(rng: random.Random, labels: Sequence[str]) -> tuple[str, ...]:
     """Draw an order: for two arms a fair coin, for more a uniform permutation."""
     return tuple(rng.sample(list(labels), len(labels)))
-
-
-def name_arms(strategies: Sequence[Strategy]) -> tuple[Arm, ...]:
-    """Return arms with different labels: a strategy named twice gets a number."""
-    names = [strategy.name for strategy in strategies]
-    counts = [names[: place + 1].count(name) for place, name in enumerate(names)]
-    return tuple(
-        Arm(label=name if count == 1 else f"{name}-{count}", strategy=name)
-        for name, count in zip(names, counts, strict=True)
-    )
-
-
-def control_of(arms: Sequence[Arm], named: str = "") -> str:
-    """Return the label of the control: the one named, the usual one, or the last."""
-    labels = [arm.label for arm in arms]
-    if named:
-        if named not in labels:
-            known = ", ".join(labels)
-            raise UsageError(f"--control {named!r} is none of the arms: {known}")
-        return named
-    usual = (arm.label for arm in arms if arm.way.is_control)
-    return next(usual, labels[-1])
-
-
-def on_stacks(
-    arms: Sequence[Arm], control: str, stacks: Sequence[str]
-) -> tuple[tuple[Arm, ...], str]:
-    """Return `arms` on each stack, and the label of the first stack's control.
-
-    Each arm is compared with the control of its own stack: libraries stop their clocks
-    in different places.
-    """
-    if len(stacks) == 1:
-        return tuple(replaced(arm, stack=stacks[0]) for arm in arms), control
-    found = tuple(
-        Arm(
-            label=f"{stack}/{arm.label}",
-            strategy=arm.strategy,
-            stack=stack,
-            against=f"{stack}/{control}",
-        )
-        for stack in stacks
-        for arm in arms
-    )
-    return found, f"{stacks[0]}/{control}"

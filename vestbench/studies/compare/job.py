@@ -23,7 +23,6 @@ from vestbench.studies.compare.experiment import (
     CompareSchedule,
     Comparison,
 )
-from vestbench.studies.compare.judgement import Judgement
 from vestbench.studies.compare.plan import (
     Asking,
     ComparePlan,
@@ -31,7 +30,7 @@ from vestbench.studies.compare.plan import (
     Vote,
 )
 from vestbench.studies.compare.question import Question
-from vestbench.studies.compare.rounds import Round, rounds_of, target_of
+from vestbench.studies.compare.rounds import Judgement, Round, rounds_of, target_of
 from vestbench.studies.compare.sheet import progress_text
 from vestbench.studies.compare.summary import summarise_compare
 from vestbench.studies.jobs import StudyJob

@@ -6,15 +6,12 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from msgspec.structs import replace
+
 from vestbench import defaults
 from vestbench.errors import UsageError
-from vestbench.model.strategy import STRATEGIES, find_strategy
+from vestbench.model.strategy import STRATEGIES, Strategy, find_strategy
 from vestbench.stats.evidence import MIN_ROUNDS
-from vestbench.studies.compare.experiment import (
-    control_of,
-    name_arms,
-    on_stacks,
-)
 from vestbench.studies.compare.plan import Arm
 from vestbench.values import chosen, duration, parse_percent, parsed
 
@@ -113,3 +110,48 @@ def arms_of(
         )
     arms = name_arms(strategies)
     return on_stacks(arms, control_of(arms, control), stacks)
+
+
+def name_arms(strategies: Sequence[Strategy]) -> tuple[Arm, ...]:
+    """Return arms with different labels: a strategy named twice gets a number."""
+    names = [strategy.name for strategy in strategies]
+    counts = [names[: place + 1].count(name) for place, name in enumerate(names)]
+    return tuple(
+        Arm(label=name if count == 1 else f"{name}-{count}", strategy=name)
+        for name, count in zip(names, counts, strict=True)
+    )
+
+
+def control_of(arms: Sequence[Arm], named: str = "") -> str:
+    """Return the label of the control: the one named, the usual one, or the last."""
+    labels = [arm.label for arm in arms]
+    if named:
+        if named not in labels:
+            known = ", ".join(labels)
+            raise UsageError(f"--control {named!r} is none of the arms: {known}")
+        return named
+    usual = (arm.label for arm in arms if arm.way.is_control)
+    return next(usual, labels[-1])
+
+
+def on_stacks(
+    arms: Sequence[Arm], control: str, stacks: Sequence[str]
+) -> tuple[tuple[Arm, ...], str]:
+    """Return `arms` on each stack, and the label of the first stack's control.
+
+    Each arm is compared with the control of its own stack: libraries stop their clocks
+    in different places.
+    """
+    if len(stacks) == 1:
+        return tuple(replace(arm, stack=stacks[0]) for arm in arms), control
+    found = tuple(
+        Arm(
+            label=f"{stack}/{arm.label}",
+            strategy=arm.strategy,
+            stack=stack,
+            against=f"{stack}/{control}",
+        )
+        for stack in stacks
+        for arm in arms
+    )
+    return found, f"{stacks[0]}/{control}"

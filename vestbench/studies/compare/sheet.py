@@ -44,9 +44,13 @@ from vestbench.studies.compare.summary import (
 )
 from vestbench.studies.compare.warnings import compare_warnings
 from vestbench.studies.parts.breakdown import Breakdown
-from vestbench.studies.parts.building import build_line
-from vestbench.studies.parts.failures import failures_parts
-from vestbench.studies.parts.footnotes import dim, no_phases_note, quantile_notes
+from vestbench.studies.parts.lines import (
+    build_line,
+    dim,
+    failures_parts,
+    no_phases_note,
+    quantile_notes,
+)
 from vestbench.studies.parts.route import is_relayed
 
 _FIGURES = ("n", "p50", "p90", "p99")

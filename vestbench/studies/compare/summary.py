@@ -32,12 +32,13 @@ from vestbench.stats.diagnostics import (
 from vestbench.stats.metrics import Group
 from vestbench.stats.sequential import State
 from vestbench.stats.settling import Settling, Step
-from vestbench.studies.compare.judgement import Replay, projection_of
 from vestbench.studies.compare.plan import Arm, CompareRun, controls_of
 from vestbench.studies.compare.rounds import (
     Pairing,
+    Replay,
     Round,
     pair_confidence,
+    projection_of,
     rounds_of,
     target_of,
     too_many,

@@ -23,11 +23,14 @@ from vestbench.report.units import (
 from vestbench.stats.decision import MedianSummary
 from vestbench.stats.metrics import Metric
 from vestbench.studies.base import Findings
-from vestbench.studies.parts.building import build_line
-from vestbench.studies.parts.failures import failures_parts
-from vestbench.studies.parts.footnotes import dim, quantile_notes
 from vestbench.studies.parts.groups import disturbed_samples
-from vestbench.studies.parts.headline import saving_line
+from vestbench.studies.parts.lines import (
+    build_line,
+    dim,
+    failures_parts,
+    quantile_notes,
+    saving_line,
+)
 from vestbench.studies.parts.warnings import link_warnings, notes_of
 from vestbench.studies.starts.plan import ConnectRun, WarmUpRun
 from vestbench.studies.starts.summary import (
