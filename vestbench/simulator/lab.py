@@ -18,7 +18,7 @@ import sys
 import time
 from contextlib import suppress
 
-from vestbench.ipc import Channel, ChannelClosedError
+from vestbench.ipc import Channel, ChannelClosedError, Done, FailedError
 from vestbench.simulator.link import netns
 from vestbench.simulator.link.lab_link import (
     LinkProcess,
@@ -26,95 +26,103 @@ from vestbench.simulator.link.lab_link import (
     own_listener,
     start_link,
 )
-from vestbench.simulator.link.netns import LinkRefusedError
+from vestbench.simulator.link.messages import (
+    Ended,
+    EndLab,
+    EndLink,
+    Kill,
+    LabEnded,
+    LinkAccount,
+    LinkStarted,
+    Listen,
+    Listening,
+    MeasureRtt,
+    RoundTrips,
+    Spawn,
+    Spawned,
+    StartLink,
+)
 
 TYPE_CHECKING = False  # as mypy knows it; importing typing takes 4 ms of the start
 if TYPE_CHECKING:
-    from typing import Any
+    from vestbench.ipc import Answers
 
 
 class Supervisor:
     """The main loop of the lab: requests of the parent, and the ends of children."""
 
-    def __init__(self, control: Channel, link: LinkProcess) -> None:
+    def __init__(self, control: Channel) -> None:
         self._control = control
-        self._link = link
-        self._alive = {link.pid}  # children that were not reaped
+        self._link: LinkProcess | None = None
+        self._alive: set[int] = set()  # children that were not reaped
+        self._ended = False
+
+    def serve(self) -> None:
+        """Start the link that the parent wants, and serve until that is the end.
+
+        That is when the parent says `EndLab`, or is gone. Every child ends with it.
+        """
+        with suppress(ChannelClosedError, TimeoutError):
+            self._control.reply({StartLink: self._start}, timeout_s=10.0)
+        if self._link is not None:
+            self._run(self._link)
+
+    def _start(self, wanted: StartLink) -> LinkStarted:
+        netns.adopt_orphans()
+        self._link, started = start_link(wanted)
+        self._alive.add(self._link.pid)
+        return started
+
+    def _run(self, link: LinkProcess) -> None:
         # SIGCHLD writes a byte here, so that `select` can wait for it too.
         self._wake, waker = socket.socketpair()
         self._wake.setblocking(False)
         waker.setblocking(False)
-        self._waker = waker
         signal.signal(signal.SIGCHLD, lambda *_: None)
         signal.set_wakeup_fd(waker.fileno(), warn_on_full_buffer=False)
-
-    def run(self) -> None:
-        """Serve until the parent says `stop` or is gone, then end every child."""
+        answers: Answers = {
+            Spawn: self._spawn,
+            Kill: self._kill,
+            MeasureRtt: _measure,
+            Listen: lambda wanted: link.ask(wanted, Listening),
+            EndLab: lambda _: self._end(link),
+        }
         told = self._control.fileno()
         self._reap()  # what ended before SIGCHLD was listened to
         try:
-            while True:
+            while not self._ended:
                 ready = select.select((told, self._wake.fileno()), (), ())[0]
                 self._reap()
-                if told in ready and not self._serve():
-                    return
+                if told in ready:
+                    self._control.reply_to_all(answers)
         except ChannelClosedError:
             pass  # the parent is gone; nobody is left to tell
         finally:
             self._end_children()
 
-    def _serve(self) -> bool:
-        """Carry out one request; False ends the lab."""
-        received = self._control.receive(timeout_s=10.0)
-        if received is None:
-            raise ChannelClosedError("half a message")
-        message, fds = received
+    def _spawn(self, wanted: Spawn) -> Spawned:
+        fds = self._control.descriptors
         try:
-            answer = self._answer(message, fds)
-        except OSError as error:
-            answer = {"error": f"{error.strerror or error}"}
+            pid = spawn(wanted, fds)
         finally:
             for fd in fds:
                 os.close(fd)
-        self._control.send({"id": message["id"], **answer})
-        return bool(message["do"] != "stop")
+        self._alive.add(pid)
+        return Spawned(pid=pid)
 
-    def _answer(self, message: dict[str, Any], fds: list[int]) -> dict[str, Any]:
-        match message["do"]:
-            case "spawn":
-                pid = spawn(message, fds)
-                self._alive.add(pid)
-                return {"pid": pid}
-            case "kill":
-                # Only a child that was not reaped: its number cannot be another's.
-                if message["pid"] in self._alive:
-                    os.kill(message["pid"], message["signal"])
-                return {}
-            case "rtt":
-                return {"rtt_ms": self._measure(message["port"], message["n"])}
-            case "listen":
-                words = (message["port"], message["at"], message["host"])
-                answer = self._link.ask("listen {} {} {}\n".format(*words))
-                return answer or {"error": "the relay does not answer"}
-            case "stop":
-                account = self._link.ask("quit\n")
-                self._end_children()
-                return {"account": account}
-            case unknown:
-                return {"error": f"unknown request {unknown}"}
+    def _kill(self, wanted: Kill) -> Done:
+        # Only a child that was not reaped: its number cannot be another's.
+        if wanted.pid in self._alive:
+            os.kill(wanted.pid, wanted.signal)
+        return Done()
 
-    def _measure(self, port: int, n: int) -> list[float]:
-        from vestbench.simulator.link.forwarder import virtual_address
-
-        host = virtual_address()
-        with own_listener() as own:
-            port = port or own.getsockname()[1]
-            try:
-                # A SYN that is sent again, where the link loses packets, takes seconds.
-                return kernel_rtts_ms(host, port, n=n, timeout_s=8.0)
-            except OSError as error:
-                why = f"no connection through the link to {host}:{port}: {error}"
-                raise OSError(why) from error
+    def _end(self, link: LinkProcess) -> LabEnded:
+        account = None
+        with suppress(FailedError):
+            account = link.ask(EndLink(), LinkAccount)
+        self._end_children()
+        self._ended = True
+        return LabEnded(account=account)
 
     def _reap(self) -> None:
         try:
@@ -133,7 +141,7 @@ class Supervisor:
             # Anything else is an orphan that this process has adopted.
             if pid in self._alive:
                 self._alive.discard(pid)
-                self._control.send({"exit": pid, "status": code})
+                self._control.send(Ended(pid=pid, status=code))
 
     def _end_children(self) -> None:
         """Kill and reap everything that descends from this process."""
@@ -155,12 +163,27 @@ def _children() -> set[int]:
     return set(map(int, netns.read_text(f"/proc/{me}/task/{me}/children").split()))
 
 
-def spawn(message: dict[str, Any], fds: list[int]) -> int:
+def _measure(wanted: MeasureRtt) -> RoundTrips:
+    from vestbench.simulator.link.forwarder import virtual_address
+
+    host = virtual_address()
+    with own_listener() as own:
+        port = wanted.port or own.getsockname()[1]
+        try:
+            # A SYN that is sent again, where the link loses packets, takes seconds.
+            rtts = kernel_rtts_ms(host, port, n=wanted.n, timeout_s=8.0)
+        except OSError as error:
+            why = f"no connection through the link to {host}:{port}: {error}"
+            raise FailedError(why) from error
+    return RoundTrips(rtts_ms=tuple(rtts))
+
+
+def spawn(wanted: Spawn, fds: list[int]) -> int:
     """Start a program that sees only the given descriptors, and dies with the lab.
 
     Args:
-        message: `argv`, `env`, `cwd` (or None) and `fds`, the numbers in the program.
-        fds: What these numbers shall be, in the same order.
+        wanted: The program, and the numbers of the descriptors in it.
+        fds: The descriptors here, in the same order.
 
     Raises:
         OSError: The program could not be started.
@@ -169,18 +192,18 @@ def spawn(message: dict[str, Any], fds: list[int]) -> int:
     reader, writer = os.pipe()
     pid = os.fork()
     if pid == 0:
-        _become(message, fds, lab, writer)
+        _become(wanted, fds, lab, writer)
     os.close(writer)
     with os.fdopen(reader, "rb") as pipe:
         failure = array.array("i", pipe.read())
     if failure:
         os.waitpid(pid, 0)
-        name = message["argv"][0]
+        name = wanted.argv[0]
         raise OSError(failure[0], f"cannot start {name}: {os.strerror(failure[0])}")
     return pid
 
 
-def _become(message: dict[str, Any], fds: list[int], lab: int, report: int) -> None:
+def _become(wanted: Spawn, fds: list[int], lab: int, report: int) -> None:
     """Turn the forked child into the program; report the error number if that fails."""
     import fcntl
 
@@ -192,14 +215,14 @@ def _become(message: dict[str, Any], fds: list[int], lab: int, report: int) -> N
             signal.signal(getattr(signal, name), signal.SIG_DFL)
         # All other descriptors of this process are close-on-exec. Those that stay are
         # moved out of the way first, so that none is overwritten by another.
-        free = max(message["fds"], default=2) + 1
+        free = max(wanted.fds, default=2) + 1
         report = fcntl.fcntl(report, fcntl.F_DUPFD_CLOEXEC, free)
         moved = [fcntl.fcntl(fd, fcntl.F_DUPFD_CLOEXEC, free) for fd in fds]
-        for source, target in zip(moved, message["fds"], strict=True):
+        for source, target in zip(moved, wanted.fds, strict=True):
             os.dup2(source, target)
-        if message["cwd"] is not None:
-            os.chdir(message["cwd"])
-        os.execvpe(message["argv"][0], message["argv"], message["env"])  # noqa: S606
+        if wanted.cwd is not None:
+            os.chdir(wanted.cwd)
+        os.execvpe(wanted.argv[0], wanted.argv, wanted.env)  # noqa: S606
     except OSError as error:
         number = error.errno or number
     finally:
@@ -208,27 +231,11 @@ def _become(message: dict[str, Any], fds: list[int], lab: int, report: int) -> N
 
 
 def main(argv: list[str]) -> None:
-    """Run the lab on the socket whose descriptor is the only argument."""
+    """Run the lab on the channel whose descriptor is the only argument."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent decides what Ctrl-C ends
-    handle = socket.socket(fileno=int(argv[0]))
-    handle.set_inheritable(False)
-    control = Channel(handle)
+    control = Channel.inherited(argv[0])
     netns.name_process("vestbench-lab")
-    try:
-        received = control.receive(timeout_s=10.0)
-        if received is None:
-            return
-        spec = received[0]
-        try:
-            netns.adopt_orphans()
-            link, facts = start_link(spec)
-        except LinkRefusedError as refused:
-            control.send({"refused": vars(refused)})
-            return
-        control.send(facts)
-    except ChannelClosedError:
-        return
-    Supervisor(control, link).run()
+    Supervisor(control).serve()
     os._exit(0)  # nothing is left to clean up, and somebody waits
 
 

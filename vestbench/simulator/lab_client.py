@@ -7,21 +7,36 @@ from __future__ import annotations
 
 import os
 import signal
-import socket
 import subprocess
 import sys
 import threading
 import time
-from contextlib import suppress
+from contextlib import closing, suppress
+from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from vestbench.errors import LabError
-from vestbench.ipc import Channel, ChannelClosedError
+from vestbench.ipc import ChannelClosedError, Done, FailedError, Message, pair
 from vestbench.model.simulated import LinkReport, LinkSpec, Refusal
 from vestbench.simulator.link.devices import LOCAL
 from vestbench.simulator.link.forwarder import virtual_address
 from vestbench.simulator.link.lab_link import ANSWER_S
+from vestbench.simulator.link.messages import (
+    Ended,
+    EndLab,
+    Kill,
+    LabEnded,
+    LinkStarted,
+    Listen,
+    Listening,
+    MeasureRtt,
+    RoundTrips,
+    Spawn,
+    Spawned,
+    StartLink,
+)
+from vestbench.simulator.link.netns import LinkRefusedError
 from vestbench.simulator.link.relay import LOOPBACK
 from vestbench.simulator.link.report import (
     ENGINES,
@@ -34,7 +49,8 @@ from vestbench.simulator.link.report import (
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
-    from types import TracebackType
+
+    from vestbench.ipc import M
 
 READY_S = 15.0
 ANSWER_SLACK_S = 10.0
@@ -81,7 +97,7 @@ class LabProcess:
         """Send a signal. An end that follows an ending signal is not unexpected."""
         if self.poll() is None:
             self._asked = self._asked or signal in ENDING
-            self._lab._ask("kill", pid=self.pid, signal=int(signal))
+            self._lab._ask(Kill(pid=self.pid, signal=int(signal)), Done)
 
     def _ended(self, status: int) -> str:
         """Take in how it ended; return what is wrong with that, if anything."""
@@ -141,21 +157,16 @@ class Lab:
     def __enter__(self) -> Lab:
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self.stop()
 
     def _start(self, engine: str) -> Refusal | None:
         """Start a lab process with one engine; a refused one is gone afterwards."""
-        here, there = socket.socketpair()
-        self._channel, self._gone = Channel(here), ""
+        self._channel, there = pair()
+        self._gone = ""
         root = str(Path(__file__).resolve().parents[2])
         number = str(there.fileno())
-        with there:
+        with closing(there):
             try:
                 self._process = subprocess.Popen(
                     [sys.executable, "-I", "-S", "-c", _START, root, number],
@@ -165,7 +176,7 @@ class Lab:
                     start_new_session=True,
                 )
             except OSError as error:
-                here.close()
+                self._channel.close()
                 hint = f"cannot start {sys.executable}: {error}"
                 return Refusal(engine=engine, step="lab", code="no-process", hint=hint)
         self.pid = self._process.pid
@@ -181,30 +192,19 @@ class Lab:
 
     def _handshake(self, engine: str) -> Refusal | None:
         """Tell the lab what is wanted, and take in what it is or why it is not."""
-        spec = self._spec
-        wanted = {
-            "engine": engine,
-            "rtt_ms": spec.rtt_ms,
-            "jitter_ms": spec.jitter_ms,
-            "loss": spec.loss,
-            "drift_ms_per_s": spec.drift_ms_per_s,
-            "seed": spec.seed,
-        }
+        wanted = StartLink(**{**asdict(self._spec), "engine": engine})
         try:
-            self._channel.send(wanted)
-            received = self._channel.receive(READY_S)
+            started = self._channel.ask(wanted, LinkStarted, timeout_s=READY_S)
+        except LinkRefusedError as refused:
+            return Refusal(engine=engine, **vars(refused))
         except ChannelClosedError:
             hint = f"the lab process {ending(_wait(self._process, 1.0))}"
             return Refusal(engine=engine, step="lab", code="lab-died", hint=hint)
-        if received is None:
+        except TimeoutError:
             hint = f"the lab process was not ready after {READY_S:g} s"
             return Refusal(engine=engine, step="lab", code="lab-hung", hint=hint)
-        facts = received[0]
-        if "refused" in facts:
-            return Refusal(engine=engine, **facts["refused"])
-        self.forwarder_pid: int = facts["forwarder"]
-        self._congestion_control: str = facts["congestion_control"]
-        self._mtu: int = facts["mtu"]
+        self.forwarder_pid = started.pid
+        self._started = started
         return None
 
     def spawn(
@@ -231,15 +231,14 @@ class Lab:
         """
         fds = fds or {}
         with self._lock:
-            answer = self._ask(
-                "spawn",
-                send_fds=tuple(fds.values()),
+            wanted = Spawn(
                 argv=list(argv),
                 fds=list(fds),
                 env=_environment() if env is None else dict(env),
                 cwd=None if cwd is None else os.fspath(cwd),
             )
-            program = LabProcess(self, answer["pid"], _name_of(argv))
+            pid = self._ask(wanted, Spawned, fds=tuple(fds.values())).pid
+            program = LabProcess(self, pid, _name_of(argv))
             self._programs[program.pid] = program
             return program
 
@@ -264,9 +263,8 @@ class Lab:
             return virtual_address(), port
         with self._lock:
             if port not in self._relayed:
-                self._relayed[port] = self._ask("listen", port=port, at=at, host=host)[
-                    "port"
-                ]
+                wanted = Listen(port=port, at=at, host=host)
+                self._relayed[port] = self._ask(wanted, Listening).port
             return host, self._relayed[port]
 
     def check(self) -> None:
@@ -299,7 +297,8 @@ class Lab:
         if self.engine == "relay":
             return ()
         wait = 8.0 * n + ANSWER_SLACK_S
-        rtts = tuple(self._ask("rtt", timeout_s=wait, port=port, n=n)["rtt_ms"])
+        wanted = MeasureRtt(port=port, n=n)
+        rtts = self._ask(wanted, RoundTrips, timeout_s=wait).rtts_ms
         with self._lock:
             if self._before:
                 self._after = rtts
@@ -319,7 +318,7 @@ class Lab:
                 try:
                     self._pump()
                     wait = ANSWER_S + ANSWER_SLACK_S
-                    account = self._ask("stop", timeout_s=wait)["account"]
+                    account = self._ask(EndLab(), LabEnded, timeout_s=wait).account
                     _wait(self._process, 2.0)
                 except LabError:
                     pass  # what ended early is said in the report
@@ -330,8 +329,8 @@ class Lab:
                     "refusals": self.refusals,
                     "kernel_rtt_before_ms": self._before,
                     "kernel_rtt_after_ms": self._after,
-                    "congestion_control": self._congestion_control,
-                    "mtu": self._mtu,
+                    "congestion_control": self._started.congestion_control,
+                    "mtu": self._started.mtu,
                 }
                 self._report = report_link(account, self._link_failure, known)
             return self._report
@@ -356,12 +355,12 @@ class Lab:
 
     def _ask(
         self,
-        do: str,
+        question: Message,
+        kind: type[M],
         *,
-        send_fds: tuple[int, ...] = (),
+        fds: tuple[int, ...] = (),
         timeout_s: float = ANSWER_SLACK_S,
-        **values: Any,
-    ) -> dict[str, Any]:
+    ) -> M:
         """Have the lab do something, and return its answer.
 
         Raises:
@@ -370,25 +369,17 @@ class Lab:
         with self._lock:
             if self._gone:
                 raise LabError(self._gone)
-            self._serial += 1
-            request = {"id": self._serial, "do": do, **values}
-            end = time.monotonic() + timeout_s
             try:
-                self._channel.send(request, send_fds, timeout_s)
-                while True:
-                    received = self._channel.receive(max(0, end - time.monotonic()))
-                    if received is None:
-                        raise LabError(f"the lab did not answer within {timeout_s:g} s")
-                    message = received[0]
-                    if message.get("id") == self._serial:
-                        break
-                    self._note(message)
+                return self._channel.ask(question, kind, fds=fds, timeout_s=timeout_s)
             except ChannelClosedError:
                 self._lost()
                 raise LabError(self._gone) from None
-            if "error" in message:
-                raise LabError(f"the lab: {message['error']}")
-            return message
+            except TimeoutError:
+                raise LabError(
+                    f"the lab did not answer within {timeout_s:g} s"
+                ) from None
+            except FailedError as failure:
+                raise LabError(f"the lab: {failure}") from failure
 
     def _pump(
         self, until: Callable[[], bool] = lambda: False, timeout_s: float = 0.0
@@ -399,19 +390,14 @@ class Lab:
             while not self._gone and not until():
                 left = max(0.0, end - time.monotonic())
                 try:
-                    received = self._channel.receive(left)
+                    self._note(self._channel.receive(Ended, left))
                 except ChannelClosedError:
                     self._lost()
+                except TimeoutError:
                     return
-                if received is None:
-                    return
-                self._note(received[0])
 
-    def _note(self, message: dict[str, Any]) -> None:
-        """Take in an event; the answer to a request that was interrupted is none."""
-        if "exit" not in message:
-            return
-        pid, status = message["exit"], message["status"]
+    def _note(self, ended: Ended) -> None:
+        pid, status = ended.pid, ended.status
         failure = ""
         if pid == self.forwarder_pid:
             kind = "relay" if self.engine == "relay" else "forwarder"

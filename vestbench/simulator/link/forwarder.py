@@ -11,20 +11,21 @@ from __future__ import annotations
 import array
 import gc
 import heapq
-import json
 import math
 import random
 import select
 import socket
 import time
 
+from vestbench.ipc import ChannelClosedError
 from vestbench.simulator.link.devices import LOCAL
+from vestbench.simulator.link.messages import EndLink, LinkAccount
 
 TYPE_CHECKING = False  # as mypy knows it; importing typing takes 4 ms of the start
 if TYPE_CHECKING:
     from collections.abc import Sequence
-    from typing import Any
 
+    from vestbench.ipc import Answers, Channel
     from vestbench.simulator.link.devices import Device
 
 NS_PER_MS = 1_000_000
@@ -157,13 +158,27 @@ class Account:
                 found.append(min(float(slot), worst) if slot < 100_000 else worst)
         return found[0], found[1], found[2], worst
 
-    def record(self) -> dict[str, Any]:
-        """Return everything as JSON values."""
-        return {
-            "packets": self.packets,
-            "late_us": self.late_us(),
-            "late_events": self.events,
-        }
+    def record(
+        self, *, dropped: int = 0, overflow: int = 0, compensation_us: float = 0.0
+    ) -> LinkAccount:
+        """Return all of it, and what the link counts by other means."""
+        return LinkAccount(
+            packets=self.packets,
+            dropped=dropped,
+            overflow=overflow,
+            compensation_us=compensation_us,
+            late_us=self.late_us(),
+            late_events=tuple(self.events),
+        )
+
+
+def obey(control: Channel, answers: Answers) -> bool:
+    """Answer what the lab asks; False when there is no lab any more."""
+    try:
+        control.reply_to_all(answers)
+    except ChannelClosedError:
+        return False
+    return True
 
 
 def virtual_address(link: int = 0) -> str:
@@ -187,18 +202,19 @@ class Forwarder:
         device: Where packets come from and go to.
         links: The up and the down line of each link, in order. Only the first is
             accounted for; others serve tests.
-        control: Takes the word `quit`; see `serve`.
+        control: Where the lab asks it to end.
     """
 
     def __init__(
         self,
         device: Device,
         links: Sequence[tuple[Line, Line]],
-        control: socket.socket,
+        control: Channel,
     ) -> None:
         self._device = device
         self._control = control
         self._account = Account()
+        self._ended = False
         self._errors = 0
         self._compensation = 0
         self._settling = 32  # deliveries during which the compensation may leap
@@ -217,12 +233,13 @@ class Forwarder:
             self._routes[client] = (server + local, down, account)
 
     def serve(self) -> None:
-        """Forward until `quit`, which is answered with the account, or end of file."""
+        """Forward until the lab says `EndLink`, or is gone."""
         gc.collect()
         gc.freeze()
         gc.disable()
         clock, heap = time.perf_counter_ns, self._heap
         arrived, told = self._device.fileno(), self._control.fileno()
+        answers: Answers = {EndLink: self._end}
         while True:
             timeout = None
             if heap:
@@ -231,8 +248,10 @@ class Forwarder:
                     wait -= EARLY_NS
                 timeout = max(wait, 0) / 1e9
             ready = select.select((arrived, told), (), (), timeout)[0]
-            if told in ready and not self._obey():
-                return
+            if told in ready:
+                there = obey(self._control, answers)
+                if self._ended or not there:
+                    return
             if arrived in ready:
                 self._accept()
             self._deliver()
@@ -279,17 +298,11 @@ class Forwarder:
         elif self._compensation + step <= MAX_COMPENSATION_NS:
             self._compensation += step
 
-    def _obey(self) -> bool:
-        """Carry out a word from the lab; False ends the loop."""
-        words = self._control.recv(4096).split()
-        if b"quit" in words:
-            self._control.sendall(json.dumps(self.record()).encode() + b"\n")
-        return bool(words) and b"quit" not in words
-
-    def record(self) -> dict[str, Any]:
-        """Return the account of the link as JSON values."""
-        return self._account.record() | {
-            "dropped": sum(line.dropped for line in self._lines),
-            "overflow": self._device.overflow() + self._errors,
-            "compensation_us": self._compensation / 1_000,
-        }
+    def _end(self, question: EndLink) -> LinkAccount:
+        del question
+        self._ended = True
+        return self._account.record(
+            dropped=sum(line.dropped for line in self._lines),
+            overflow=self._device.overflow() + self._errors,
+            compensation_us=self._compensation / 1_000,
+        )

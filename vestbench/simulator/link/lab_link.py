@@ -6,7 +6,6 @@ Everything here runs in the lab process, before it starts any program.
 from __future__ import annotations
 
 import errno
-import json
 import os
 import select
 import socket
@@ -14,14 +13,23 @@ import struct
 import sys
 import time
 
+from vestbench.ipc import (
+    Channel,
+    ChannelClosedError,
+    Done,
+    FailedError,
+    Message,
+    pair,
+)
 from vestbench.simulator.link import netns
+from vestbench.simulator.link.messages import AreYouThere, LinkStarted, StartLink
 from vestbench.simulator.link.netns import LinkRefusedError, refusing
 
 TYPE_CHECKING = False  # as mypy knows it; importing typing takes 4 ms of the start
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
-    from typing import Any
+    from collections.abc import Callable, Sequence
 
+    from vestbench.ipc import M
     from vestbench.simulator.link.devices import Device
     from vestbench.simulator.link.forwarder import Line
 
@@ -36,31 +44,26 @@ TCP_INFO_RTT = 68  # offset of tcpi_rtt in struct tcp_info
 class LinkProcess:
     """The forwarder or relay process, as the lab sees it."""
 
-    def __init__(self, body: Callable[[socket.socket], None], name: str) -> None:
-        here, there = socket.socketpair()
+    def __init__(self, body: Callable[[Channel], None], name: str) -> None:
+        self._channel, there = pair()
+        self._name = name.removeprefix("vestbench-")
         lab = os.getpid()
         self.pid = os.fork()
         if self.pid == 0:
-            here.close()
+            self._channel.close()
             _run_link(lambda: body(there), lab, name)
         there.close()
-        self._socket = here
 
-    def ask(self, line: str) -> dict[str, Any] | None:
-        """Send a line and return its answer; None when none comes, or it is gone."""
-        self._socket.settimeout(ANSWER_S)
-        data = b""
+    def ask(self, question: Message, kind: type[M]) -> M:
+        """Ask the link process.
+
+        Raises:
+            FailedError: It does not answer, or is gone, or could not do it.
+        """
         try:
-            self._socket.sendall(line.encode())
-            while not data.endswith(b"\n"):
-                part = self._socket.recv(1 << 16)
-                if not part:
-                    return None
-                data += part
-        except OSError:
-            return None
-        answer: dict[str, Any] = json.loads(data)
-        return answer
+            return self._channel.ask(question, kind, timeout_s=ANSWER_S)
+        except (ChannelClosedError, TimeoutError):
+            raise FailedError(f"the {self._name} does not answer") from None
 
 
 def _run_link(body: Callable[[], None], lab: int, name: str) -> None:
@@ -79,7 +82,7 @@ def _run_link(body: Callable[[], None], lab: int, name: str) -> None:
 
 
 def start_packet_link(
-    device: Device, lines: Iterable[tuple[Line, Line]]
+    device: Device, lines: Sequence[tuple[Line, Line]]
 ) -> LinkProcess:
     """Fork the forwarder for a device, and leave it the only copy of the device.
 
@@ -87,28 +90,28 @@ def start_packet_link(
     """
     from vestbench.simulator.link.forwarder import Forwarder
 
-    pairs = list(lines)
     link = LinkProcess(
-        lambda control: Forwarder(device, pairs, control).serve(), "vestbench-link"
+        lambda control: Forwarder(device, lines, control).serve(), "vestbench-link"
     )
     device.close()
     return link
 
 
-def symmetric_lines(spec: dict[str, Any], link: int) -> tuple[Line, Line]:
-    """Return the up and the down line of a link specification."""
+def symmetric_lines(wanted: StartLink) -> tuple[Line, Line]:
+    """Return the up and the down line of the link that is wanted."""
     from vestbench.simulator.link.forwarder import Line
 
-    def line(direction: str) -> Line:
-        return Line(
-            spec["rtt_ms"] / 2,
-            jitter_ms=spec.get("jitter_ms", 0.0),
-            loss=spec.get("loss", 0.0),
-            drift_ms_per_s=spec.get("drift_ms_per_s", 0.0) / 2,
-            seed=f"{spec.get('seed', 1)}/{link}/{direction}",
+    up, down = (
+        Line(
+            wanted.rtt_ms / 2,
+            jitter_ms=wanted.jitter_ms,
+            loss=wanted.loss,
+            drift_ms_per_s=wanted.drift_ms_per_s / 2,
+            seed=f"{wanted.seed}/0/{direction}",
         )
-
-    return line("up"), line("down")
+        for direction in ("up", "down")
+    )
+    return up, down
 
 
 def enter_network() -> None:
@@ -130,8 +133,8 @@ def open_device(engine: str) -> Device:
     return TunDevice() if engine == "tun" else PacketDevice()
 
 
-def start_link(spec: dict[str, Any]) -> tuple[LinkProcess, dict[str, Any]]:
-    """Start the link with the engine that `spec` names, and test that it works.
+def start_link(wanted: StartLink) -> tuple[LinkProcess, LinkStarted]:
+    """Start the link that is wanted, and test that it works.
 
     Returns:
         The link process, and what the parent wants to know about the link.
@@ -139,42 +142,37 @@ def start_link(spec: dict[str, Any]) -> tuple[LinkProcess, dict[str, Any]]:
     Raises:
         LinkRefusedError: This machine refuses a step.
     """
-    if spec["engine"] == "relay":
-        with refusing("relay", "relay-refused"):
-            link, mtu = _start_relay(spec), 0
-        if link.ask("ready") is None:
-            raise LinkRefusedError("relay", "relay-died")
-    else:
-        from vestbench.simulator.link.devices import MTU
-
-        enter_network()
-        device = open_device(spec["engine"])
-        pairs = symmetric_lines(spec, 0), symmetric_lines({"rtt_ms": CHECK_RTT_MS}, 1)
-        with refusing("forwarder", "fork-refused"):
-            link = start_packet_link(device, pairs)
-        check_link()
-        mtu = MTU
-    facts = {
-        "forwarder": link.pid,
-        "congestion_control": netns.congestion_control(),
-        "mtu": mtu,
-    }
-    return link, facts
+    start = _start_relay if wanted.engine == "relay" else _start_packets
+    link, mtu = start(wanted)
+    control = netns.congestion_control()
+    return link, LinkStarted(pid=link.pid, congestion_control=control, mtu=mtu)
 
 
-def _start_relay(spec: dict[str, Any]) -> LinkProcess:
+def _start_relay(wanted: StartLink) -> tuple[LinkProcess, int]:
     from vestbench.simulator.link.relay import Relay
 
-    def body(control: socket.socket) -> None:
-        Relay(
-            rtt_ms=spec["rtt_ms"],
-            jitter_ms=spec["jitter_ms"],
-            drift_ms_per_s=spec["drift_ms_per_s"],
-            seed=spec["seed"],
-            control=control,
-        ).serve()
+    with refusing("relay", "relay-refused"):
+        link = LinkProcess(
+            lambda control: Relay(wanted, control).serve(), "vestbench-relay"
+        )
+    try:
+        link.ask(AreYouThere(), Done)
+    except FailedError:
+        raise LinkRefusedError("relay", "relay-died") from None
+    return link, 0
 
-    return LinkProcess(body, "vestbench-relay")
+
+def _start_packets(wanted: StartLink) -> tuple[LinkProcess, int]:
+    from vestbench.simulator.link.devices import MTU
+    from vestbench.simulator.link.forwarder import Line
+
+    enter_network()
+    device = open_device(wanted.engine)
+    tested = Line(CHECK_RTT_MS / 2), Line(CHECK_RTT_MS / 2)
+    with refusing("forwarder", "fork-refused"):
+        link = start_packet_link(device, [symmetric_lines(wanted), tested])
+    check_link()
+    return link, MTU
 
 
 def check_link() -> None:
@@ -192,7 +190,7 @@ def check_link() -> None:
     with refusing("self-test", "link-does-not-carry"), own_listener() as listener:
         port = listener.getsockname()[1]
         for _ in range(CHECK_CONNECTS):
-            found.append(kernel_rtt_ms(virtual_address(1), port, timeout_s=2.0))
+            found += kernel_rtts_ms(virtual_address(1), port, n=1, timeout_s=2.0)
             error = found[-1] - CHECK_RTT_MS
             # The first connect pays for caches, the second must not.
             if len(found) > 1 and -CHECK_BELOW_MS <= error <= CHECK_ABOVE_MS:
@@ -207,15 +205,6 @@ def own_listener() -> socket.socket:
     from vestbench.simulator.link.devices import LOCAL
 
     return socket.create_server((LOCAL, 0), backlog=64)
-
-
-def kernel_rtt_ms(host: str, port: int, timeout_s: float) -> float:
-    """Connect, and return the kernel's round trip of the handshake, in milliseconds.
-
-    Raises:
-        OSError: The connection was not made in time.
-    """
-    return kernel_rtts_ms(host, port, n=1, timeout_s=timeout_s)[0]
 
 
 def kernel_rtts_ms(host: str, port: int, *, n: int, timeout_s: float) -> list[float]:

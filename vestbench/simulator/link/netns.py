@@ -16,6 +16,8 @@ import sys
 from contextlib import contextmanager
 from functools import cache
 
+from vestbench.ipc import FailedError
+
 TYPE_CHECKING = False  # as mypy knows it; importing typing takes 4 ms of the start
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -40,22 +42,30 @@ NLM_F_REQUEST, NLM_F_ACK, NLM_F_EXCL, NLM_F_CREATE = 1, 4, 0x200, 0x400
 NOT_LINUX_HINT = "the loopback relay works everywhere"
 
 
-class LinkRefusedError(Exception):
+class LinkRefusedError(FailedError):
     """This machine refuses a step that a link engine needs.
 
-    The text and the attributes carry the same: the step, a stable code, the name of
-    the system error (empty when there was none) and what would help.
+    Attributes:
+        step: The step as users see it.
+        code: Which refusal it is; it never changes.
+        errno: The name of the system error; empty when there was none.
+        hint: What would help.
     """
 
     def __init__(
         self, step: str, code: str, cause: OSError | None = None, hint: str = ""
     ) -> None:
+        super().__init__(step, code)
         self.step = step
         self.code = code
         self.errno = errno.errorcode.get(cause.errno or 0, "") if cause else ""
         self.hint = hint
+
+    def __str__(self) -> str:
+        """Say all of it in one line."""
         why = f" ({self.errno})" if self.errno else ""
-        super().__init__(f"{step}: {code}{why}{'; ' if hint else ''}{hint}")
+        hint = f"; {self.hint}" if self.hint else ""
+        return f"{self.step}: {self.code}{why}{hint}"
 
 
 @contextmanager

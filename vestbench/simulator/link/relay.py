@@ -11,18 +11,28 @@ from __future__ import annotations
 
 import gc
 import heapq
-import json
 import selectors
 import socket
 import struct
 import time
 from collections import deque
 
-from vestbench.simulator.link.forwarder import SPIN_NS, Account, Line
+from vestbench.ipc import Done, FailedError
+from vestbench.simulator.link.forwarder import SPIN_NS, Account, Line, obey
+from vestbench.simulator.link.messages import (
+    AreYouThere,
+    EndLink,
+    LinkAccount,
+    Listen,
+    Listening,
+    StartLink,
+)
 
 TYPE_CHECKING = False  # as mypy knows it; importing typing takes 4 ms of the start
 if TYPE_CHECKING:
-    from typing import Any, Literal
+    from typing import Literal
+
+    from vestbench.ipc import Answers, Channel
 
     Ending = Literal["fin", "reset"]
 
@@ -71,31 +81,22 @@ class Relay:
     """The loop of the relay process.
 
     Args:
-        rtt_ms: The round trip; each direction delays by half of it.
-        jitter_ms: As for `Line`, per flight of a connection.
-        drift_ms_per_s: By how much the round trip grows each second.
-        seed: Names the sequences of random numbers.
-        control: Takes the lines `listen PORT AT HOST`, `ready` and `quit`; see `serve`.
+        wanted: Each direction delays by half of its round trip. The jitter is as for
+            `Line`, per flight of a connection.
+        control: Where the lab says what it wants.
     """
 
-    def __init__(
-        self,
-        *,
-        rtt_ms: float,
-        jitter_ms: float,
-        drift_ms_per_s: float,
-        seed: int,
-        control: socket.socket,
-    ) -> None:
-        self._half = round(rtt_ms * 1e6 / 2)
+    def __init__(self, wanted: StartLink, control: Channel) -> None:
+        self._half = round(wanted.rtt_ms * 1e6 / 2)
         self._shape = {
-            "delay_ms": rtt_ms / 2,
-            "jitter_ms": jitter_ms,
-            "drift_ms_per_s": drift_ms_per_s / 2,
+            "delay_ms": wanted.rtt_ms / 2,
+            "jitter_ms": wanted.jitter_ms,
+            "drift_ms_per_s": wanted.drift_ms_per_s / 2,
         }
-        self._seed = seed
+        self._seed = wanted.seed
         self._control = control
         self._account = Account()
+        self._ended = False
         self._selector = selectors.DefaultSelector()
         self._selector.register(control, selectors.EVENT_READ)
         self._listeners: dict[int, socket.socket] = {}  # by port of the upstream
@@ -107,14 +108,21 @@ class Relay:
         self._start: int | None = None  # of the drift
 
     def serve(self) -> None:
-        """Relay until `quit`, which is answered with the account, or end of file."""
+        """Relay until the lab says `EndLink`, or is gone."""
         gc.collect()
         gc.freeze()
         gc.disable()
+        control = self._control
+        answers: Answers = {
+            AreYouThere: lambda _: Done(),
+            Listen: self._listen,
+            EndLink: self._end,
+        }
         while True:
             for key, mask in self._wait():
-                if key.fileobj is self._control:
-                    if not self._obey():
+                if key.fileobj is control:
+                    there = obey(control, answers)
+                    if self._ended or not there:
                         return
                 elif key.fd in self._upstream:
                     self._accept(key.fd)
@@ -134,38 +142,27 @@ class Relay:
             time.sleep(min(wait, NAP_NS) / 1e9)
         return ready
 
-    def _obey(self) -> bool:
-        """Carry out a line from the lab; False ends the loop."""
-        words = self._control.recv(4096).split()
-        answer: dict[str, Any] = {}
-        match words:
-            case [b"listen", port, at, host]:
-                answer = self._listen(int(port), int(at), host.decode())
-            case [b"quit"]:
-                answer = self.record()
-        if words:
-            self._control.sendall(json.dumps(answer).encode() + b"\n")
-        return bool(words) and words != [b"quit"]
+    def _end(self, question: EndLink) -> LinkAccount:
+        del question
+        self._ended = True
+        return self._account.record()
 
-    def record(self) -> dict[str, Any]:
-        """Return the account of the relay as JSON values; a chunk is a packet."""
-        overflow = {"dropped": 0, "overflow": 0, "compensation_us": 0.0}
-        return self._account.record() | overflow
-
-    def _listen(self, upstream: int, at: int, host: str) -> dict[str, Any]:
-        listener = self._listeners.get(upstream)
+    def _listen(self, wanted: Listen) -> Listening:
+        listener = self._listeners.get(wanted.port)
         if listener is None:
+            address = (wanted.host, wanted.at)
             try:
-                family = socket.AF_INET6 if ":" in host else socket.AF_INET
-                listener = socket.create_server((host, at), family=family, backlog=512)
+                family = socket.AF_INET6 if ":" in wanted.host else socket.AF_INET
+                listener = socket.create_server(address, family=family, backlog=512)
             except OSError as error:
-                where = f"port {at} of {host}"
-                return {"error": f"cannot listen on {where}: {error.strerror}"}
+                where = f"port {wanted.at} of {wanted.host}"
+                why = f"cannot listen on {where}: {error.strerror}"
+                raise FailedError(why) from error
             listener.setblocking(False)
-            self._listeners[upstream] = listener
-            self._upstream[listener.fileno()] = upstream
+            self._listeners[wanted.port] = listener
+            self._upstream[listener.fileno()] = wanted.port
             self._selector.register(listener, selectors.EVENT_READ)
-        return {"port": int(listener.getsockname()[1])}
+        return Listening(port=int(listener.getsockname()[1]))
 
     def _accept(self, listener: int) -> None:
         port = self._upstream[listener]

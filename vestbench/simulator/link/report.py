@@ -16,6 +16,8 @@ from vestbench.simulator.link.netns import NOT_LINUX_HINT
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from vestbench.simulator.link.messages import LinkAccount
+
 ENGINES = ("packet", "tun", "relay")  # from the best to the last resort
 TOLERANCE_MS = 0.5  # of the kernel's round trip at the median
 
@@ -93,7 +95,7 @@ def ending(status: int | None) -> str:
 
 
 def report_link(
-    account: dict[str, Any] | None, failure: str, known: dict[str, Any]
+    account: LinkAccount | None, failure: str, known: dict[str, Any]
 ) -> LinkReport:
     """Make the report of a link that was ended.
 
@@ -102,22 +104,11 @@ def report_link(
         failure: How it ended when it was not asked to; empty when it was.
         known: The fields of the report that its parent knows.
     """
-    said = account or {}
-    late = said.get("late_us")
-    report = LinkReport(
-        **known,
-        compensation_us=said.get("compensation_us", 0.0),
-        packets=said.get("packets", 0),
-        dropped=said.get("dropped", 0),
-        overflow=said.get("overflow", 0),
-        late_us=tuple(late) if late else None,
-        late_events=tuple((at, by) for at, by in said.get("late_events", ())),
-    )
     if account is None:
         reason = failure or "the link gave no account of itself"
-    else:
-        reason = disturbance(report)
-    return replace(report, disturbed=reason)
+        return LinkReport(**known, disturbed=reason)
+    report = LinkReport(**known, **vars(account))
+    return replace(report, disturbed=disturbance(report))
 
 
 def disturbance(report: LinkReport) -> str:

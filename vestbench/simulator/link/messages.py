@@ -1,0 +1,113 @@
+"""What a lab, its link and the process that started it say to each other."""
+
+from __future__ import annotations
+
+from vestbench.ipc import Message
+
+TYPE_CHECKING = False  # as mypy knows it; importing typing takes 4 ms of the start
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+
+class StartLink(Message):
+    """The first question to a lab: a `LinkSpec`, whose module takes too long here."""
+
+    engine: str  # packet, tun or relay
+    rtt_ms: float
+    jitter_ms: float
+    loss: float
+    drift_ms_per_s: float
+    seed: int
+
+
+class LinkStarted(Message):
+    """The answer to `StartLink`; another one is `LinkRefusedError`."""
+
+    pid: int  # of the forwarder or relay
+    congestion_control: str
+    mtu: int  # 0 for a relay
+
+
+class Spawn(Message):
+    """Start a program in the lab; its descriptors travel with the message."""
+
+    argv: list[str]
+    env: Mapping[str, str]
+    cwd: str | None
+    fds: list[int]  # the numbers that the descriptors have in the program
+
+
+class Spawned(Message):
+    """The answer to `Spawn`."""
+
+    pid: int
+
+
+class Ended(Message):
+    """A program of the lab, or its link, has ended; nobody has asked."""
+
+    pid: int
+    status: int  # negative where a signal ended it
+
+
+class Kill(Message):
+    """Send a signal to a program, if it still runs; answered by `Done`."""
+
+    pid: int
+    signal: int
+
+
+class MeasureRtt(Message):
+    """Connect through the link; answered by `RoundTrips`."""
+
+    port: int  # 0 is one of the lab's own
+    n: int
+
+
+class RoundTrips(Message):
+    """The kernel's round trips of the connects."""
+
+    rtts_ms: tuple[float, ...]
+
+
+class Listen(Message):
+    """Have the relay take connections for a server's port; answered by `Listening`."""
+
+    port: int  # the server's
+    at: int  # the relay's; 0 is any free one
+    host: str
+
+
+class Listening(Message):
+    """Where the relay listens."""
+
+    port: int
+
+
+class AreYouThere(Message):
+    """Answered by `Done` as soon as the link serves."""
+
+
+class EndLink(Message):
+    """End the link; answered by `LinkAccount`."""
+
+
+class LinkAccount(Message):
+    """What a link did, counted by the link itself."""
+
+    packets: int  # delivered; on a relay, chunks
+    dropped: int  # asked for by the loss
+    overflow: int  # not asked for
+    compensation_us: float
+    late_us: tuple[float, float, float, float] | None  # p50, p90, p99, max
+    late_events: tuple[tuple[int, int], ...]  # when, and how late, both in ns
+
+
+class EndLab(Message):
+    """End the lab and everything in it; answered by `LabEnded`."""
+
+
+class LabEnded(Message):
+    """The last word of a lab."""
+
+    account: LinkAccount | None  # None where the link gave none
