@@ -39,7 +39,7 @@ def polite_rate(rate: float | None, *, real: bool) -> float | None:
     """Return the limit of requests a second: `rate`, or a real venue's own limit.
 
     Raises:
-        UsageError: The rate is none.
+        UsageError: The rate is not a number above 0.
     """
     if rate is not None and not 0 < rate < math.inf:
         raise UsageError(f"--rate: {rate:g} is not a number above 0")
