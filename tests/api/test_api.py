@@ -369,8 +369,8 @@ def test_every_public_name_exists() -> None:
 
 
 def test_records_that_jobs_need_are_as_the_commands_make_them() -> None:
-    pace = measure._pace("0ms", None, "vest", 7)
+    pace = measure._pace("vest", "0ms", None, 7)
 
     assert pace == Pace(interval_s=0.0, max_rate=10.0, seed=7)
-    assert measure._pace("0ms", None, "sim", None).max_rate is None
+    assert measure._pace("sim", "0ms", None, None).max_rate is None
     assert isinstance(bench_run(strategy=POOLED), RunOf)

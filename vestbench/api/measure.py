@@ -14,13 +14,12 @@ from vestbench.model.simulated import ExchangeSpec, LinkSpec
 from vestbench.running.carry_out import carry_out, check_job, place_result
 from vestbench.running.destination import Destination
 from vestbench.running.job import Job
-from vestbench.running.pace import Pace, polite_rate
+from vestbench.running.pace import Pace, pace_of
 from vestbench.stacks.registry import ALL
 from vestbench.studies.bench.job import BenchJob
 from vestbench.studies.compare.job import CompareJob
 from vestbench.studies.compare.question import Question, Target, arms_of
-from vestbench.values import confidence_of, duration, seed_or_new
-from vestbench.venues import SIMULATED
+from vestbench.values import confidence_of, duration
 
 
 def bench(
@@ -76,7 +75,7 @@ def bench(
     Raises:
         VestbenchError: An argument cannot be used, or the venue not be reached.
     """
-    pace = _pace(interval, rate, venue, seed)
+    pace = _pace(venue, interval, rate, seed)
     if stack == ALL:
         raise UsageError("stack: bench measures one stack; compare takes all of them")
     destination = _destination(venue, endpoint, rtt, link, exchange, pool, pace.seed)
@@ -159,7 +158,7 @@ def compare(
     Raises:
         VestbenchError: As for `bench`.
     """
-    pace = _pace(interval, rate, venue, seed)
+    pace = _pace(venue, interval, rate, seed)
     destination = _destination(venue, endpoint, rtt, link, exchange, pool, pace.seed)
     ways = names or defaults.WAYS
     arms_of(ways, control)  # refuse what is no strategy before what no stack can do
@@ -219,9 +218,6 @@ def _destination(
     )
 
 
-def _pace(interval: str, rate: float | None, venue: str, seed: int | None) -> Pace:
-    return Pace(
-        interval_s=duration("interval", interval),
-        max_rate=polite_rate(rate, real=venue != SIMULATED),
-        seed=seed_or_new("seed", seed),
-    )
+def _pace(venue: str, interval: str, rate: float | None, seed: int | None) -> Pace:
+    real = venue != defaults.VENUE
+    return pace_of(str, interval=interval, rate=rate, seed=seed, real=real)

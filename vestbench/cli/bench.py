@@ -72,8 +72,7 @@ def bench(
 
     if gate and not pooled:
         raise UsageError("--gate needs subsequent requests: not with --unpooled")
-    pace = m.pace_of(given)
-    destination = m.destination_of(given, pace.seed)
+    destination, pace = m.aimed(given)
     job = BenchJob(
         destination,
         pace,
@@ -86,4 +85,4 @@ def bench(
         gate=gate,
         **judging.asked,
     )
-    m.run_and_exit(given, job, destination, gated=gate or judging.asserts)
+    m.run_and_exit(given, job, destination, gated=gate or bool(judging.asserted))

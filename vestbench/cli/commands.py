@@ -5,7 +5,8 @@ Importing what every command imports takes longer than Typer itself.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, MutableMapping
+from collections import UserDict
+from collections.abc import Mapping
 from importlib import import_module
 from typing import Any
 
@@ -61,32 +62,20 @@ def load(name: str) -> Any:
     return typer.main.get_command(found)
 
 
-class LateCommands(MutableMapping[str, Any]):
+class LateCommands(UserDict[str, Any]):
     """The commands of a group, of which those in `COMMANDS` are loaded when asked for.
 
     Args:
         others: Commands that are there already.
     """
 
-    def __init__(self, others: MutableMapping[str, Any]) -> None:
-        self._there = dict(others)
+    def __init__(self, others: Mapping[str, Any]) -> None:
+        super().__init__({**dict.fromkeys(COMMANDS), **others})
 
     def __getitem__(self, name: str) -> Any:
-        if name not in self._there and name in COMMANDS:
-            self._there[name] = load(name)
-        return self._there[name]
-
-    def __setitem__(self, name: str, command: Any) -> None:
-        self._there[name] = command
-
-    def __delitem__(self, name: str) -> None:
-        del self._there[name]
-
-    def __iter__(self) -> Iterator[str]:
-        yield from dict.fromkeys((*COMMANDS, *self._there))
-
-    def __len__(self) -> int:
-        return len({*COMMANDS, *self._there})
+        if self.data[name] is None:
+            self.data[name] = load(name)
+        return self.data[name]
 
     def sentence(self, name: str) -> str:
         """Return what a command does, without loading it."""

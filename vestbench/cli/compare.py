@@ -126,8 +126,7 @@ def compare(
     from vestbench.studies.compare.question import Question, arms_of
 
     arms_of(words, control)  # refuse what is no strategy before what no stack can do
-    pace = m.pace_of(given)
-    destination = m.destination_of(given, pace.seed, words)
+    destination, pace = m.aimed(given, words)
     arms, control_label = arms_of(words, control, destination.stacks)
     asked = Question.asked(
         option_of,

@@ -58,13 +58,13 @@ def connect(
         options=options,
         stack=StackOptions(),
     )
-    pace = m.pace_of(given)
-    destination = m.destination_of(given, pace.seed)
+    destination, pace = m.aimed(given)
     real, simulated = defaults.REAL_START_ROUNDS, defaults.START_ROUNDS
     usual = real if is_real(settings) else simulated
     job = connect_job(destination, pace, rounds=rounds or usual, **judging.asked)
     m.show_log(options)
-    run = m.run_and_show(given, job, destination, gated=judging.asserts)
+    run = m.run_and_show(given, job, destination, gated=bool(judging.asserted))
     if not any(study_of(run).summarise(run).completed):
         raise typer.Exit(ExitCode.UNREACHABLE)
-    m.exit_by(given, run, gated=judging.asserts)
+    if judging.asserted:
+        raise m.gate_exit(given, run)

@@ -17,7 +17,7 @@ from vestbench.cli.access import access_of
 from vestbench.cli.ahead import Given
 from vestbench.cli.console import Progress, show, stderr
 from vestbench.cli.exports import Exports
-from vestbench.cli.option_records import given_in, refuse
+from vestbench.cli.option_records import given_in, option_of, refuse
 from vestbench.cli.settings import exchange_spec, is_real, kind_of, link_spec
 from vestbench.errors import ExitCode
 from vestbench.model.run import Run
@@ -25,33 +25,36 @@ from vestbench.model.verdict import Verdict
 from vestbench.running.carry_out import carry_out, check_job, place_result
 from vestbench.running.destination import Destination
 from vestbench.running.job import Job, Measured
-from vestbench.running.pace import Pace, polite_rate
-from vestbench.values import duration, seed_or_new
+from vestbench.running.pace import Pace, pace_of
 
 
-def destination_of(
-    given: Given, seed: int, strategies: Sequence[str] = ()
-) -> Destination:
-    """Return what is measured, and with whose account.
+def aimed(given: Given, strategies: Sequence[str] = ()) -> tuple[Destination, Pace]:
+    """Return what is measured and with whose account, and how fast.
 
     Args:
         given: To the command.
-        seed: For the link.
         strategies: How it is connected, each of which the stack has to honour.
 
     Raises:
-        UsageError: Options of the simulated venue are given for another one, or one
-            of them cannot be used, or the stack cannot do what is asked for.
+        UsageError: Options of the simulated venue are given for another one, or an
+            option cannot be used, or the stack cannot do what is asked for.
     """
     from vestbench.venues import find_venue
 
     settings, options = given.settings, given.options
+    pace = pace_of(
+        option_of,
+        interval=options.interval,
+        rate=options.rate,
+        seed=options.seed,
+        real=is_real(settings),
+    )
     venue, endpoint = find_venue(settings["venue"]), given.where.endpoint
     destination = Destination(
         venue=settings["venue"],
         endpoint=endpoint,
         pool=settings.pool,
-        link=link_spec(options, seed),
+        link=link_spec(options, pace.seed),
         exchange=exchange_spec(options),
         access=access_of(given.account, venue, venue.endpoint(endpoint)),
     ).through(given.stack.stack, strategies, http2=given.stack.http2)
@@ -59,17 +62,7 @@ def destination_of(
         simulated = (kind_of(options), o.ExchangeOptions)
         found = [name for kind in simulated for name in given_in(options, kind)]
         refuse(found, f"only for --venue sim, not for {venue.name}")
-    return destination
-
-
-def pace_of(given: Given) -> Pace:
-    """Return how fast requests are sent, with a seed that is drawn if none is given."""
-    options = given.options
-    return Pace(
-        interval_s=duration("--interval", options.interval),
-        max_rate=polite_rate(options.rate, real=is_real(given.settings)),
-        seed=seed_or_new("--seed", options.seed),
-    )
+    return destination, pace
 
 
 def run_and_show(
@@ -147,20 +140,17 @@ def run_and_exit(
         VestbenchError: As of `run_and_show`.
         typer.Exit: As of `run_and_show`, or if it is gated.
     """
-    exit_by(given, run_and_show(given, job, destination, gated=gated), gated=gated)
-
-
-def exit_by(given: Given, run: Run, *, gated: bool) -> None:
-    """Exit by what `run` says of what it was asked, if that is wanted.
-
-    Raises:
-        typer.Exit: It is.
-    """
+    run = run_and_show(given, job, destination, gated=gated)
     if gated:
-        from vestbench.studies.judging import assertions_of, verdict_of
+        raise gate_exit(given, run)
 
-        verdict = verdict_of(run, assertions_of(run)) or Verdict.INVALID
-        raise typer.Exit(exit_code(verdict, given.judging.on_inconclusive))
+
+def gate_exit(given: Given, run: Run) -> typer.Exit:
+    """Return the exit that says what `run` makes of what it was asked."""
+    from vestbench.studies.judging import assertions_of, verdict_of
+
+    verdict = verdict_of(run, assertions_of(run)) or Verdict.INVALID
+    return typer.Exit(exit_code(verdict, given.judging.on_inconclusive))
 
 
 def show_log(output: o.OutputOptions) -> None:

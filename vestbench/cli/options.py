@@ -100,11 +100,6 @@ class JudgingOptions(AssertOptions):
     confidence: int = option("In percent.", "90|95|99", default=defaults.CONFIDENCE)
 
     @property
-    def asserts(self) -> bool:
-        """Whether anything is asserted."""
-        return bool(self.asserted)
-
-    @property
     def asked(self) -> dict[str, Any]:
         """What every job takes of this: the confidence as a share, the assertions."""
         share = confidence_of("--confidence", self.confidence)

@@ -47,8 +47,7 @@ def warmup(
     from vestbench.cli import measuring as m
     from vestbench.studies.starts.job import warm_up_job
 
-    pace = m.pace_of(given)
-    destination = m.destination_of(given, pace.seed)
+    destination, pace = m.aimed(given)
     job = warm_up_job(
         destination,
         pace,
@@ -58,4 +57,4 @@ def warmup(
         **judging.asked,
     )
     m.show_log(options)
-    m.run_and_exit(given, job, destination, gated=judging.asserts)
+    m.run_and_exit(given, job, destination, gated=bool(judging.asserted))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from dataclasses import dataclass
 from random import Random
 from typing import Any
@@ -10,6 +11,7 @@ from typing import Any
 from vestbench.defaults import POLITE_RATE
 from vestbench.errors import UsageError
 from vestbench.running.ports import Pacer
+from vestbench.values import duration, seed_or_new
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -33,6 +35,33 @@ class Pace:
             "max_rate": self.max_rate or 0.0,
             "seed": self.seed,
         }
+
+
+def pace_of(
+    named: Callable[[str], str],
+    *,
+    interval: str,
+    rate: float | None,
+    seed: int | None,
+    real: bool,
+) -> Pace:
+    """Return the pace that is asked for in words.
+
+    Args:
+        named: Gives the name that whoever asks knows an argument by.
+        interval: Mean pause between requests, a duration.
+        rate: Requests a second at most; None is a real venue's own limit, or none.
+        seed: For the pauses; None draws one.
+        real: Whether the venue is a real one.
+
+    Raises:
+        UsageError: One cannot be used.
+    """
+    return Pace(
+        interval_s=duration(named("interval"), interval),
+        max_rate=polite_rate(rate, real=real),
+        seed=seed_or_new(named("seed"), seed),
+    )
 
 
 def polite_rate(rate: float | None, *, real: bool) -> float | None:
