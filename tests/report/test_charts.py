@@ -200,7 +200,7 @@ def test_without_an_answer_there_is_no_distribution() -> None:
 # --- how a saving settled ------------------------------------------------------------
 
 
-def course(bounds: Iterable[Bounds], target: float = 50.0) -> Settling:
+def settling_of(bounds: Iterable[Bounds], target: float = 50.0) -> Settling:
     nothing = MedianSummary(median_lo=60.0, median_hi=60.0, interval=None)
     return Settling(
         candidate="",
@@ -242,7 +242,9 @@ def test_the_band_narrows_as_the_interval_does() -> None:
 def test_higher_savings_are_drawn_higher_and_later_rounds_further_right() -> None:
     savings = [55.0, 65.0, 60.0]
 
-    root = drawn(settling(course(Bounds(lo=v, hi=v) for v in savings), 720.0, "here"))
+    root = drawn(
+        settling(settling_of(Bounds(lo=v, hi=v) for v in savings), 720.0, "here")
+    )
 
     dots = shapes(root, "circle", "dot")
     low, high, middle = (number(dot, "cy") for dot in dots)
@@ -256,14 +258,16 @@ def test_higher_savings_are_drawn_higher_and_later_rounds_further_right() -> Non
 def test_what_a_failure_took_does_not_stretch_the_axis() -> None:
     known = [Bounds(lo=60.0 + n, hi=60.0 + n) for n in range(5)]
 
-    root = drawn(settling(course([*known, Bounds(lo=-inf, hi=-9e3)]), 720.0, "here"))
+    root = drawn(
+        settling(settling_of([*known, Bounds(lo=-inf, hi=-9e3)]), 720.0, "here")
+    )
 
     values = [float(t) for t in texts(root) if re.fullmatch(r"-?[\d.]+", t)]
     assert min(values) > -100
 
 
 def test_one_round_is_never_called_a_saving() -> None:
-    one = course([Bounds(lo=60.0, hi=60.0)])
+    one = settling_of([Bounds(lo=60.0, hi=60.0)])
 
     assert said(one) == "No saving can be stated from 1 round. The target is 50 ms."
 
@@ -278,6 +282,6 @@ def test_a_control_that_always_failed_still_has_a_picture() -> None:
 
 
 def test_without_a_round_there_is_no_picture() -> None:
-    assert settling(course([]), 720.0, "here") is None
-    assert said(course([])) == "There is no round."
-    assert settling(course([Bounds(lo=-inf, hi=inf)]), 720.0, "here") is None
+    assert settling(settling_of([]), 720.0, "here") is None
+    assert said(settling_of([])) == "There is no round."
+    assert settling(settling_of([Bounds(lo=-inf, hi=inf)]), 720.0, "here") is None

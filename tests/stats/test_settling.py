@@ -40,27 +40,27 @@ def concluded(run: Run) -> Sequence[MedianSummary | None]:
 
 
 @pytest.mark.parametrize("name", RUNS)
-def test_a_course_ends_with_what_the_report_says(name: str) -> None:
+def test_a_settling_ends_with_what_the_report_says(name: str) -> None:
     run = RUNS[name]()
 
-    for course, said in zip(settlings_of(run), concluded(run), strict=True):
-        if not course.steps or said is None:
+    for settling, said in zip(settlings_of(run), concluded(run), strict=True):
+        if not settling.steps or said is None:
             assert said is None or math.isinf(said.median_lo)
             continue
-        found = course.steps[-1].found
+        found = settling.steps[-1].found
         assert (found.median_lo, found.median_hi) == (said.median_lo, said.median_hi)
         assert found.interval == said.interval
 
 
 @pytest.mark.parametrize("run", [bench_run(pooled()), warmed_run(), passing_run()])
 def test_the_interval_after_each_round_is_of_the_rounds_until_then(run: Run) -> None:
-    (course,) = settlings_of(run)
+    (settling,) = settlings_of(run)
 
-    assert len(course.steps) >= 12
-    for count in range(1, len(course.steps) + 1):
-        bounds = [step.bounds for step in course.steps[:count]]
-        expected = summarise(bounds, target=course.target, min_rounds=12)
-        found = course.steps[count - 1].found
+    assert len(settling.steps) >= 12
+    for count in range(1, len(settling.steps) + 1):
+        bounds = [step.bounds for step in settling.steps[:count]]
+        expected = summarise(bounds, target=settling.target, min_rounds=12)
+        found = settling.steps[count - 1].found
         assert found.interval == expected.interval
         assert found.median_lo == expected.median_lo
 
@@ -68,9 +68,11 @@ def test_the_interval_after_each_round_is_of_the_rounds_until_then(run: Run) -> 
 def test_a_course_stops_where_the_verdict_was_given() -> None:
     run = compare_run(rounds(count=30))
 
-    (course,) = settlings_of(run)
+    (settling,) = settlings_of(run)
 
-    assert summarise_compare(compare_of(run)).pairs[0].rounds == len(course.steps) == 12
+    assert (
+        summarise_compare(compare_of(run)).pairs[0].rounds == len(settling.steps) == 12
+    )
 
 
 def test_a_course_is_in_the_unit_of_its_target() -> None:
@@ -82,11 +84,11 @@ def test_a_course_is_in_the_unit_of_its_target() -> None:
 
 
 def test_a_failure_leaves_a_saving_open_at_one_end() -> None:
-    (course,) = settlings_of(failing_run())
+    (settling,) = settlings_of(failing_run())
 
-    lost = [step.bounds for step in course.steps if math.isinf(step.bounds.lo)]
+    lost = [step.bounds for step in settling.steps if math.isinf(step.bounds.lo)]
     assert len(lost) == 5  # every failure of the candidate
-    assert any(math.isinf(step.bounds.hi) for step in course.steps)
+    assert any(math.isinf(step.bounds.hi) for step in settling.steps)
 
 
 def test_every_request_of_a_bench_run_is_in_one_group() -> None:
