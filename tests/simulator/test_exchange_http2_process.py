@@ -23,8 +23,8 @@ import pytest
 from tests.support.command import vestbench
 from tests.support.http2_talk import PREFACE, SETTINGS
 from vestbench.errors import UsageError
+from vestbench.model.run import Exchange
 from vestbench.model.simulated import ExchangeSpec
-from vestbench.running.facts import exchange_facts
 from vestbench.simulator import exchange_process
 from vestbench.simulator.exchange_process import ExchangeProcess
 from vestbench.simulator.http.behaviour import Behaviour
@@ -246,9 +246,9 @@ def test_serve_offers_http_2() -> None:
 
 
 def test_stored_facts_tell_exchanges_apart_and_fit_older_runs() -> None:
-    plain = exchange_facts(ExchangeSpec()).stored()
+    plain = Exchange.like(ExchangeSpec()).stored()
 
     assert set(plain) == {"tls", "processing_ms", "idle_timeout_s", "max_requests"}
-    assert exchange_facts(ExchangeSpec(http2=True)).stored() == {**plain, "http2": True}
-    without = exchange_facts(ExchangeSpec(tickets=False)).stored()
+    assert Exchange.like(ExchangeSpec(http2=True)).stored() == {**plain, "http2": True}
+    without = Exchange.like(ExchangeSpec(tickets=False)).stored()
     assert without == {**plain, "tickets": False}

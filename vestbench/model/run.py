@@ -48,6 +48,12 @@ class Stored(
 ):
     """A record that stands in a result file."""
 
+    @classmethod
+    def like(cls, source: object, **others: Any) -> Self:
+        """Return a record of `others`, and of what `source` has by the same names."""
+        names = [name for name in cls.__struct_fields__ if name not in others]
+        return cls(**{name: getattr(source, name) for name in names}, **others)
+
     def changed(self, **fields: Any) -> Self:
         """Return it with some fields changed."""
         return replace(self, **fields)

@@ -1,25 +1,16 @@
-"""How settings, links and exchanges are stored among the conditions of a run."""
+"""How links, stacks and the machine are stored with a run."""
 
 from __future__ import annotations
 
 import os
 import platform
 from collections.abc import Sequence
-from dataclasses import asdict
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any
 
-from vestbench.model.client import PoolSettings, StackFacts
+from vestbench.model.client import StackFacts
 from vestbench.model.request import NS_PER_MS
-from vestbench.model.run import (
-    Client,
-    Engine,
-    Exchange,
-    Link,
-    LinkEnd,
-    Pool,
-    TlsVersion,
-)
-from vestbench.model.simulated import ExchangeSpec, LinkReport, LinkSpec
+from vestbench.model.run import Client, Exchange, Link, LinkEnd, Pool
+from vestbench.model.simulated import LinkReport, LinkSpec
 from vestbench.running.destination import Destination
 from vestbench.running.job import Job, Measurement, now_ms
 from vestbench.stacks.registry import find_stack
@@ -28,32 +19,10 @@ if TYPE_CHECKING:
     from vestbench.simulator.venue import SimulatedVenue
 
 
-def pool_facts(pool: PoolSettings) -> Pool:
-    """Return pool settings as they are stored."""
-    return Pool(**asdict(pool))
-
-
 def link_facts(link: LinkSpec) -> dict[str, float]:
     """Return what an emulated link is like, without its seed and its engine."""
-    return {
-        "rtt_ms": link.rtt_ms,
-        "jitter_ms": link.jitter_ms,
-        "loss": link.loss,
-        "drift_ms_per_s": link.drift_ms_per_s,
-    }
-
-
-def exchange_facts(exchange: ExchangeSpec) -> Exchange:
-    """Return what the simulated exchange is like as it is stored."""
-    return Exchange(
-        tls=cast(TlsVersion, exchange.tls),
-        processing_ms=exchange.processing_ms,
-        idle_timeout_s=exchange.idle_timeout_s,
-        max_requests=exchange.max_requests,
-        http2=exchange.http2,
-        tickets=exchange.tickets,
-        order_processing_ms=exchange.order_processing_ms,
-    )
+    names = ("rtt_ms", "jitter_ms", "loss", "drift_ms_per_s")
+    return {name: getattr(link, name) for name in names}
 
 
 def client_facts(stack: StackFacts) -> Client:
@@ -104,7 +73,7 @@ def conditions_of(
         "method": spec.method,
         "url": venue.shown(spec.url),
         **job.facts,
-        "pool": pool_facts(destination.pool),
+        "pool": Pool.like(destination.pool),
         **stack_facts(facts),
         **_machine(),
     }
@@ -112,12 +81,11 @@ def conditions_of(
         on_path = destination.access.on_path
         found["signing"] = "on the path" if on_path else "before the clock"
     if sim is not None:
-        found["exchange"] = exchange_facts(destination.exchange)
+        found["exchange"] = Exchange.like(destination.exchange)
     if sim is not None and link is not None:
-        found["link"] = Link(
-            engine=cast(Engine, sim.engine),
-            **link_facts(link),
-            seed=link.seed,
+        found["link"] = Link.like(
+            link,
+            engine=sim.engine,
             refusals=tuple(
                 f"{refusal.engine}: {refusal.step}: {refusal.code}"
                 for refusal in sim.refusals
@@ -140,17 +108,10 @@ def _machine() -> dict[str, Any]:
 def link_end(report: LinkReport, origin_ns: int) -> LinkEnd:
     """Return the link's own account as it is stored: times from the run's origin."""
     events = report.late_events
-    return LinkEnd(
+    return LinkEnd.like(
+        report,
         kernel_rtt_before_ms=tuple(report.kernel_rtt_before_ms),
         kernel_rtt_after_ms=tuple(report.kernel_rtt_after_ms),
-        compensation_us=report.compensation_us,
-        packets=report.packets,
-        dropped=report.dropped,
-        overflow=report.overflow,
-        congestion_control=report.congestion_control,
-        mtu=report.mtu,
-        disturbed=report.disturbed,
         late_at_ms=tuple(round((at - origin_ns) / NS_PER_MS, 3) for at, _ in events),
         late_by_ms=tuple(round(late / NS_PER_MS, 3) for _, late in events),
-        late_us=report.late_us,
     )

@@ -11,10 +11,11 @@ from typing import Any, cast
 from vestbench import defaults
 from vestbench.errors import UsageError, VenueError
 from vestbench.model.request import Outcome, Sample
+from vestbench.model.run import Exchange, Pool
 from vestbench.model.verdict import Reason, Verdict
 from vestbench.report.units import interval, median_of
 from vestbench.running.destination import Destination
-from vestbench.running.facts import exchange_facts, link_facts, pool_facts
+from vestbench.running.facts import link_facts
 from vestbench.running.job import Measurement
 from vestbench.running.pace import Pace
 from vestbench.stats.evidence import MAX_ROUNDS, MIN_ROUNDS
@@ -220,7 +221,7 @@ def _identity(plan: ComparePlan, destination: Destination) -> dict[str, Any]:
         "arms": [arm.stored() for arm in plan.arms],
         "venue": venue.name,
         "endpoint": venue.endpoint(destination.endpoint).name,
-        "pool": pool_facts(destination.pool).stored(),
+        "pool": Pool.like(destination.pool).stored(),
         "sign_on_path": destination.access.on_path,
     }
     if venue.private_query:  # its name says nothing of the query
@@ -229,7 +230,7 @@ def _identity(plan: ComparePlan, destination: Destination) -> dict[str, Any]:
         identity["link"] = (
             {} if destination.link is None else link_facts(destination.link)
         )
-        identity["exchange"] = exchange_facts(destination.exchange).stored()
+        identity["exchange"] = Exchange.like(destination.exchange).stored()
     return identity
 
 
