@@ -1,4 +1,4 @@
-"""The account that a run uses, and what it may do with it."""
+"""The keys that a run uses, and what it is allowed to do with them."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ from vestbench.venues.base import Endpoint, Venue
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Access:
-    """Keys, and permissions.
+    """Keys and permissions.
 
-    On the simulated venue nothing is needed: throw-away keys are made for the run, and
-    orders move nobody's money.
+    The simulated venue needs neither: throw-away keys are made for each run, and orders
+    move nobody's money.
     """
 
     credentials: Any = None  # of the venue's kind; None: nobody has given any
@@ -33,18 +33,18 @@ def check_access(
     concurrency: int,
     requests: int,
 ) -> None:
-    """Refuse, before anything is started, what must not or cannot be done.
+    """Refuse a run, before anything is started, for which keys or permissions lack.
 
     Args:
-        access: What is given and allowed.
-        venue: What is measured.
-        endpoint: Of the request that is measured.
+        access: The keys that are given, and what is allowed.
+        venue: The venue that is measured.
+        endpoint: The endpoint of the requests that are measured.
         simulated: Whether no request leaves this machine.
-        concurrency: Requests at the same time.
+        concurrency: How many requests are sent at the same time.
         requests: How many there may be, the unmeasured ones included.
 
     Raises:
-        UsageError: It must not, or cannot.
+        UsageError: A key or a permission is missing, or the options contradict.
     """
     if access.on_path and not endpoint.signed:
         raise UsageError(

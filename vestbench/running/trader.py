@@ -21,15 +21,16 @@ from vestbench.workers.remote import RemoteStacks
 
 
 class Trader:
-    """Stands between an experiment and an account.
+    """Sends the requests of an experiment in the name of an account.
 
-    It registers when the first request is built, outside every measured time, over a
-    connection of its own. After each order it looks up what became of it, over another.
+    What the account has to know is asked for when the first request is built, outside
+    every measured time, over a connection of its own. After each order, a second
+    connection is used to look up what became of the order.
 
     Args:
         remote: What sends.
         venue: Where the account is.
-        endpoint: Of the requests that are measured.
+        endpoint: The endpoint of the requests that are measured.
         access: The keys, and what may be done with them.
         pool: Settings of the clients.
         say: Shows what is being done.
@@ -77,10 +78,10 @@ class Trader:
         self.stack: Stack = JudgingStack(remote, self.account.judged, self._after)
 
     def request(self) -> RequestSpec:
-        """Build the next request, having asked for what has to be known for it.
+        """Build the next request; before it, ask for what it depends on.
 
         Raises:
-            VenueError: The venue did not answer that as it should.
+            VenueError: The venue did not answer a question as it should.
         """
         if not self._ready or self.account.outdated(self._endpoint):
             self._ask()
@@ -107,7 +108,7 @@ class Trader:
         self._pause()
 
     def _pause(self) -> None:
-        """Leave a real venue in peace: these requests are beside those of the pace."""
+        """Wait on a real venue, because the pace does not count these requests."""
         if not self._simulated:
             self._sleep(1 / POLITE_RATE)
 

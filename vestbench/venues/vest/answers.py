@@ -1,4 +1,4 @@
-"""What Vest answers, as far as the next request depends on it.
+"""The parts of Vest's answers that later requests or verdicts depend on.
 
 No message repeats an answer: it may hold a key.
 """
@@ -40,18 +40,18 @@ MEANINGS = {
     3015: "duplicate",
     ORDER_NOT_FOUND: "order not found",
 }
-# More than any answer has: of `/exchangeInfo`, one for each symbol.
+# No answer has more; `/exchangeInfo` has one for each symbol.
 _MOST_BRACKETS = 100_000
 _DEEPEST = 32
 _MARKS = re.compile(rb'"(?:[^"\\]|\\.)*"|[\[\]{}]', re.DOTALL)
 
 
 def judged(spec: RequestSpec, outcome: Outcome, body: bytes) -> Outcome:
-    """Return `outcome` in the light of what the answer says.
+    """Return `outcome`, or a failure where the body says that the request failed.
 
-    The safe cancel is answered as wanted by "order not found" alone, and an order by
-    its id; everything else is a failure, whatever its status. A failure that came with
-    an error code gets it into its detail.
+    A cancel has succeeded if the answer is "order not found", and an order if the
+    answer holds its id; any other answer is a failure, whatever its status. The detail
+    of a failure names the exchange's error code, where there is one.
     """
     if isinstance(outcome, Failure):
         code = error_code(body)

@@ -1,7 +1,6 @@
-"""The keys of a Vest account: where they come from, and how they stay unseen.
+"""The keys of a Vest account, and how they are read from texts.
 
-No message of this module repeats a value that it was given. The environment and the
-venue are arguments; only `cli` knows the real ones.
+No message of this module repeats a value that it was given.
 """
 
 from __future__ import annotations
@@ -16,8 +15,8 @@ from vestbench.venues.secret import Secret
 from vestbench.venues.vest import signing
 from vestbench.venues.vest.signing import DEVELOPMENT_CONTRACT, PRODUCTION_CONTRACT
 
-# A proof made for the simulator must not be worth anything in production, not even
-# when somebody makes it with a real key.
+# The simulator has the development contract, so that a registration proof made for
+# it is not valid in production, even if it was made with a real key.
 CONTRACTS = {
     "sim": DEVELOPMENT_CONTRACT,
     "vest": PRODUCTION_CONTRACT,
@@ -29,7 +28,7 @@ _LONGEST_API_KEY = 1024
 
 @dataclass(frozen=True, slots=True, kw_only=True, repr=False)
 class Credentials:
-    """What is known of an account; `None` is what nobody has said.
+    """What is known of an account; a field is `None` where nothing is known.
 
     Its secrets do not leave the process, for they cannot be pickled: they go into
     headers and bodies of a `RequestSpec` only.
@@ -38,7 +37,7 @@ class Credentials:
     primary_key: Secret | None = None  # owns the account; needed to register only
     signing_key: Secret | None = None  # signs orders on its behalf
     api_key: Secret | None = None  # what `/register` answered
-    account_group: int | None = None  # likewise; 0 to 9
+    account_group: int | None = None  # what `/register` answered; 0 to 9
     primary_address: str | None = None  # lower case
     contract: str | None = None  # of the environment that the keys are for
 
@@ -49,7 +48,7 @@ class Credentials:
         return f"Credentials({', '.join(known) or 'nothing'} given)"
 
     def over(self, other: Credentials) -> Credentials:
-        """Return these, and what only `other` has."""
+        """Return these credentials; what they lack is taken from `other`."""
         given = {
             each.name: value
             for each in fields(self)
@@ -58,10 +57,11 @@ class Credentials:
         return replace(other, **given)
 
     def for_venue(self, venue: str) -> Credentials:
-        """Return these made out to a venue, checked against what they say.
+        """Return these credentials with the venue's contract, after two checks.
 
-        Where both the primary key and its address are given, they must belong together
-        (the first such check imports `eth_account`).
+        They must not be for another environment; and where both the primary key and
+        its address are given, these must belong together (the first check of this sort
+        imports `eth_account`).
 
         Raises:
             UsageError: The venue has no account here, the keys are for another
@@ -174,8 +174,8 @@ def parse(texts: Mapping[str, str], sources: Mapping[str, str]) -> Credentials:
     return Credentials(**values)
 
 
-# Each returns the value, or why there is none: a message is put together where the
-# text is no local variable.
+# Each parser returns the value, or what is wrong with the text. The error is raised by
+# the caller, where no local variable holds the text: a traceback may show variables.
 _Parsed = tuple[Any, str]
 
 
@@ -219,7 +219,7 @@ def _parse_production(text: str) -> _Parsed:
 
 
 def _bad_characters(text: str) -> str:
-    # They would end up in a header, and the error of the HTTP library shows the value.
+    # In a header they make an HTTP library raise an error that shows the value.
     if not text.isascii():
         return "holds a character beyond ASCII"
     if not text.isprintable():

@@ -11,7 +11,7 @@ Source: Vest API, sections "Authentication", "POST /register", "POST /orders" an
 from __future__ import annotations
 
 import re
-from decimal import Decimal
+from decimal import Context, Decimal, Inexact, InvalidOperation
 from typing import TYPE_CHECKING
 
 from vestbench.venues.secret import Secret
@@ -41,6 +41,8 @@ _DECIMAL = re.compile(r"\d+(\.\d+)?", re.ASCII)
 _KEYS = 0xFFFFFFFF_FFFFFFFF_FFFFFFFF_FFFFFFFE_BAAEDCE6_AF48A03B_BFD25E8C_D0364141
 # More digits than any price or size has; beyond it, a slip of the pen.
 _MOST_DIGITS = 40
+# A context of our own, because the caller's could round or have less precision.
+_EXACTLY = Context(prec=_MOST_DIGITS, traps=[Inexact, InvalidOperation])
 
 
 def prepare() -> None:
@@ -190,19 +192,15 @@ def decimal_text(value: Decimal | int | str, decimals: int) -> str:
         raise ValueError(f"{number} is not a finite number")
     if number < 0:
         raise ValueError("a price or a size cannot be negative")
-    # Integers instead of `Decimal.quantize`, whose result depends on the context.
-    _, digits, power = number.as_tuple()
-    coefficient = "".join(map(str, digits)).lstrip("0")
-    exponent = int(power) if coefficient else -decimals
-    if max(len(coefficient) + exponent, decimals, len(coefficient)) > _MOST_DIGITS:
-        raise ValueError(f"a number of more than {_MOST_DIGITS} digits is no price")
-    units = coefficient + "0" * (exponent + decimals)
-    if (lost := -(exponent + decimals)) > 0:
-        if coefficient[-lost:].strip("0"):
-            raise ValueError(f"{number} has more than {decimals} decimals")
-        units = coefficient[:-lost]
-    units = units.rjust(decimals + 1, "0")
-    return f"{units[:-decimals]}.{units[-decimals:]}" if decimals else units
+    try:
+        fixed = number.quantize(Decimal((0, (1,), -decimals)), context=_EXACTLY)
+    except Inexact:
+        raise ValueError(f"{number} has more than {decimals} decimals") from None
+    except InvalidOperation:
+        raise ValueError(
+            f"a number of more than {_MOST_DIGITS} digits is no price"
+        ) from None
+    return f"{fixed.copy_abs():f}"  # without the sign of -0
 
 
 def _hash_signature(key: Secret, types: Sequence[str], values: Sequence[object]) -> str:
