@@ -7,8 +7,8 @@
     ├── LabError          the simulated venue or its link did not start       exit 4
     └── FilledOrderError  an order that must not be filled was                exit 6
 
-A failed request is none of these: it is data (`models.Failure`). Anything else that
-escapes is a bug: it shows its traceback and exits with 70.
+A failed request is none of these: it is data (`model.request.Failure`). Anything else
+that escapes is a bug: it shows its traceback and exits with 70.
 """
 
 from enum import IntEnum

@@ -6,6 +6,7 @@ import os
 import subprocess
 import sys
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 import pytest
@@ -15,6 +16,8 @@ from tests.support.command import vestbench
 from tests.support.paths import RESULTS
 from vestbench.cli import app
 from vestbench.cli.commands import COMMANDS, LateCommands
+from vestbench.cli.option_records import option
+from vestbench.cli.options import AssertOptions
 
 REPORTING = ("rich", "numpy", "vestbench.stats", "vestbench.report")
 SIGNING = ("eth_account", "eth_abi", "eth_utils", "eth_keys")
@@ -166,6 +169,30 @@ def test_a_command_that_is_there_already_stays_what_it_is() -> None:
     assert list(commands) == [*COMMANDS, "own"]
     assert commands["own"] is there
     assert len(commands) == len(COMMANDS) + 1
+
+
+def head_count(
+    people: int = option("Who is there.", "N", default=3), *, asserting: AssertOptions
+) -> None:
+    """Count people."""
+    asserting.check(decides=False)
+    typer.echo(f"{people} people")
+
+
+def test_a_new_command_is_a_module_and_a_line(monkeypatch: pytest.MonkeyPatch) -> None:
+    module: Any = ModuleType("vestbench.cli.head_count")
+    module.head_count = head_count
+    monkeypatch.setitem(sys.modules, module.__name__, module)
+    monkeypatch.setitem(COMMANDS, "head-count", "Count people.")
+
+    assert "head-count  Count people." in vestbench("--help").output
+    assert "--people N " in vestbench("head-count", "--help").output
+    assert vestbench("head-count", "--people", "5").output == "5 people\n"
+    refused = vestbench("head-count", "--on-inconclusive", "fail")
+    assert refused.exit_code == 2
+    assert refused.stderr == (
+        "error: --on-inconclusive: nothing is asserted of this run\n"
+    )
 
 
 def test_a_misspelt_command_is_answered_with_the_right_one() -> None:

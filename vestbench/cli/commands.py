@@ -12,8 +12,8 @@ from typing import Any
 
 import typer
 
-# What `vestbench --help` says of a command: the first line of its own help. It is in
-# the module of its name, unless another one is given.
+# What `vestbench --help` says of each command: the first line of its own help. The
+# function of a command is in the module of its name, or in that of `_MODULES`.
 COMMANDS = {
     "bench": "Time cold against subsequent requests, by phase, with proof of reuse.",
     "compare": "Decide how much one way of connecting saves against another.",
@@ -51,8 +51,9 @@ PLAIN: dict[str, Any] = {
 
 def load(name: str) -> Any:
     """Import a command and return it as Typer runs it."""
-    module = import_module(f"vestbench.cli.{_MODULES.get(name, name)}")
-    found = getattr(module, name.replace("-", "_"))
+    function = name.replace("-", "_")
+    module = import_module(f"vestbench.cli.{_MODULES.get(name, function)}")
+    found = getattr(module, function)
     if not isinstance(found, typer.Typer):  # a group brings its own
         from vestbench.cli.option_records import takes_options
 

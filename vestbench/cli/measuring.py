@@ -18,7 +18,7 @@ from vestbench.cli.ahead import Given
 from vestbench.cli.console import Progress, show, stderr
 from vestbench.cli.exports import Exports
 from vestbench.cli.option_records import given_in, option_of, refuse
-from vestbench.cli.settings import exchange_spec, is_real, kind_of, link_spec
+from vestbench.cli.settings import exchange_spec, is_real, link_spec
 from vestbench.errors import ExitCode
 from vestbench.model.run import Run
 from vestbench.model.verdict import Verdict
@@ -59,7 +59,7 @@ def aimed(given: Given, strategies: Sequence[str] = ()) -> tuple[Destination, Pa
         access=access_of(given.account, venue, venue.endpoint(endpoint)),
     ).through(given.stack.stack, strategies, http2=given.stack.http2)
     if not destination.is_simulated:
-        simulated = (kind_of(options), o.ExchangeOptions)
+        simulated = (o.DriftingLinkOptions, o.ExchangeOptions)
         found = [name for kind in simulated for name in given_in(options, kind)]
         refuse(found, f"only for --venue sim, not for {venue.name}")
     return destination, pace

@@ -1,7 +1,7 @@
 """Options as fields of records: how one is declared, and how a command takes them.
 
-A command that is decorated with `takes_options` may have parameters of such records:
-each is replaced by the options in it, and the command gets the record.
+Each command goes through `takes_options` when it is loaded. It may have parameters of
+such records: each is replaced by the options in it, and the command gets the record.
 """
 
 from __future__ import annotations
@@ -129,11 +129,12 @@ def given_in(record: Any, kind: Any) -> list[str]:
 
     Args:
         record: As it was given, with options of several kinds; None is not given.
-        kind: The record whose options are meant.
+        kind: The record whose options are meant; those that `record` does not have
+            were not given.
     """
     found: dict[str, Any] = {}
     for each in fields(kind):
-        value = getattr(record, each.name)
+        value: Any = getattr(record, each.name, None)
         found |= value if _MANY in each.metadata else {each.name: value}
     return [option_of(name) for name, value in found.items() if value is not None]
 

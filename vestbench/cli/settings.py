@@ -44,9 +44,8 @@ def link_spec(options: LinkOptions, seed: int) -> LinkSpec | None:
     engine = chosen("--link", options.link or defaults.ENGINE, _ENGINES)
     jitter_s = duration("--jitter", options.jitter)
     if rtt_s == 0:
-        others = [
-            name for name in given_in(options, kind_of(options)) if name != "--rtt"
-        ]
+        given = given_in(options, DriftingLinkOptions)
+        others = [name for name in given if name != "--rtt"]
         refuse(others, "without a link (--rtt 0ms) there is nothing to set")
         return None
     if rtt_s > 5:
@@ -62,12 +61,6 @@ def link_spec(options: LinkOptions, seed: int) -> LinkSpec | None:
         drift_ms_per_s=1e3 * drift_s,
         engine=engine,
     )
-
-
-def kind_of(options: LinkOptions) -> type[LinkOptions]:
-    """Return which options of a link there are: a drifting one has one more."""
-    drifts = isinstance(options, DriftingLinkOptions)
-    return DriftingLinkOptions if drifts else LinkOptions
 
 
 def exchange_spec(options: ExchangeOptions) -> ExchangeSpec:
