@@ -62,7 +62,11 @@ def test_an_assertion_is_read_as_it_is_meant(
 ) -> None:
     found = parse_assertion(text, BENCH)
 
-    assert (found.group, found.metric, found.quantity) == (group, metric, quantity)
+    assert (found.term.group, found.term.metric, found.term.about.name) == (
+        group,
+        metric,
+        quantity,
+    )
     assert (found.operator, found.limit, found.unit) == (sign, limit, unit)
 
 
@@ -82,7 +86,7 @@ def test_a_quantity_may_be_held_against_another(
     found = parse_assertion(text, BENCH)
 
     assert found.other is not None
-    assert (found.name, found.other.name, found.unit) == (name, other, unit)
+    assert (found.term.name, found.other.name, found.unit) == (name, other, unit)
     assert parse_assertion(found.text, BENCH) == found
 
 
@@ -95,11 +99,11 @@ TRAFFIC = Vocabulary(
 def test_a_quantity_may_be_of_one_thing_by_its_name() -> None:
     found = parse_assertion('hosts["api.x"].connections <= 2', (), TRAFFIC)
 
-    assert (found.group, found.term.key, found.quantity) == (
+    assert (found.term.group, found.term.key, found.term.about.name) == (
         *("hosts", "api.x"),
         "connections",
     )
-    assert found.name == 'hosts["api.x"].connections'
+    assert found.term.name == 'hosts["api.x"].connections'
     assert parse_assertion(found.text, (), TRAFFIC) == found
 
 
@@ -114,7 +118,7 @@ def test_a_quantity_may_be_of_one_thing_by_its_name() -> None:
     ],
 )
 def test_a_study_has_the_quantities_that_it_declares(text: str, hint: str) -> None:
-    assert parse_assertion("needless == 0", (), TRAFFIC).quantity == "needless"
+    assert parse_assertion("needless == 0", (), TRAFFIC).term.about.name == "needless"
     with pytest.raises(ValueError, match=r"^'") as refused:
         parse_assertion(text, (), TRAFFIC)
 
@@ -126,7 +130,11 @@ def test_labels_of_arms_may_hold_what_they_like() -> None:
 
     found = parse_assertion(f"{label}.tls.p90 <= 5ms", [label])
 
-    assert (found.group, found.metric, found.quantity) == (label, "tls", "p90")
+    assert (found.term.group, found.term.metric, found.term.about.name) == (
+        label,
+        "tls",
+        "p90",
+    )
 
 
 @pytest.mark.parametrize(

@@ -86,7 +86,7 @@ class _Census(Study[CensusPlan]):
         self, run: CensusRun, assertion: Asserted
     ) -> Iterator[tuple[str, Estimate]]:
         if assertion.term.about is NEIGHBOURS:
-            yield assertion.name, counted(len(run.samples) - 1, len(run.samples))
+            yield assertion.term.name, counted(len(run.samples) - 1, len(run.samples))
         else:
             yield from super().estimates(run, assertion)
 

@@ -69,21 +69,13 @@ _UNITS = {
 
 
 class Quantity(Record, frozen=True, kw_only=True):
-    """Something that can be asserted of a run.
-
-    Attributes:
-        name: As it is written.
-        units: What its value may be in; the first is that of two that are compared.
-        taken: These units in words.
-        signed: It may be below nothing.
-        of_a_group: It is of a group of requests, never of the whole run.
-    """
+    """Something that can be asserted of a run."""
 
     name: str
-    units: tuple[Unit, ...]
-    taken: str
-    signed: bool = False
-    of_a_group: bool = False
+    units: tuple[Unit, ...]  # of its value; the first is that of two that are compared
+    taken: str  # these units in words
+    signed: bool = False  # it may be negative
+    of_a_group: bool = False  # of a group of requests, never of the whole run
 
 
 _COUNT = ((Unit.COUNT,), "a whole number")
@@ -108,19 +100,13 @@ _TIMES = tuple(
 
 
 class Vocabulary(Record, frozen=True, kw_only=True):
-    """What can be asserted of the runs of a plan.
+    """What can be asserted of the runs of a plan."""
 
-    Attributes:
-        quantities: Those that have a name; latencies have quantiles besides.
-        groups: The names of groups of requests; None takes any.
-        collections: What has quantities by name, such as `hosts`.
-        kind: The command, for messages.
-    """
-
+    # Latencies have quantiles besides.
     quantities: tuple[Quantity, ...] = (SAVING, REUSED, *OF_REQUESTS)
-    groups: Collection[str] | None = None
-    collections: Collection[str] = ()
-    kind: str = ""
+    groups: Collection[str] | None = None  # of requests, by name; None takes any
+    collections: Collection[str] = ()  # what has quantities by name, such as `hosts`
+    kind: str = ""  # the command, for messages
 
     def find(self, text: str, name: str) -> Quantity:
         """Return the quantity called `name`, or raise ValueError."""
@@ -188,26 +174,6 @@ class Assertion(Record, frozen=True, kw_only=True):
     limit: Fraction  # in `unit`; nothing where it is held against another quantity
     unit: Unit
     other: Term | None = None
-
-    @property
-    def group(self) -> str:
-        """The group of the quantity; empty for the whole run."""
-        return self.term.group
-
-    @property
-    def metric(self) -> str:
-        """The metric; empty where the quantity is no quantile."""
-        return self.term.metric
-
-    @property
-    def quantity(self) -> str:
-        """The name of the quantity."""
-        return self.term.about.name
-
-    @property
-    def name(self) -> str:
-        """The quantity with its group, as it is written."""
-        return self.term.name
 
     @property
     def is_share(self) -> bool:
@@ -318,7 +284,7 @@ def _term(text: str, known: Vocabulary) -> Term:
 
 
 def _check_unit(found: Assertion) -> None:
-    about, name, unit = found.term.about, found.name, found.unit
+    about, name, unit = found.term.about, found.term.name, found.unit
     if unit not in about.units:
         raise ValueError(f"{found.text!r}: {name} takes {about.taken}")
     if unit is Unit.COUNT and found.limit.denominator != 1:
@@ -344,9 +310,9 @@ def _check_group(found: Assertion, known: Vocabulary) -> None:
         raise ValueError(f"{found.text!r}: there is no {term.group}, only {names}")
     if term.about not in (*known.quantities, *_TIMES):
         raise ValueError(
-            f"{found.text!r}: a run of {known.kind} has no {found.quantity}"
+            f"{found.text!r}: a run of {known.kind} has no {term.about.name}"
         )
     if term.about.of_a_group and not term.group:
         first = next(iter(groups), "")
-        example = f", such as {first}.{found.name}" if first else ""
+        example = f", such as {first}.{term.name}" if first else ""
         raise ValueError(f"{found.text!r}: say of what{example}; known are {names}")

@@ -140,16 +140,16 @@ class Study(Protocol[P_contra]):
         """Yield what is known of the quantity that is asserted of, by its full name."""
         confidence = run.plan.confidence
         if assertion.term.about is SHARE:
-            count, _ = counted_requests(self.requests(run, assertion.group))
+            count, _ = counted_requests(self.requests(run, assertion.term.group))
             total = len(run.samples) + len(run.failures)
-            yield assertion.name, of_count((count, total), assertion, confidence)
+            yield assertion.term.name, of_count((count, total), assertion, confidence)
         else:
             meant = self.meant(run, assertion)
-            yield assertion.name, group_estimate(meant, assertion, confidence)
+            yield assertion.term.name, group_estimate(meant, assertion, confidence)
 
     def meant(self, run: RunOf[P_contra], assertion: Assertion) -> Iterable[Outcome]:
         """Return the requests that an assertion is about."""
-        return self.requests(run, assertion.group)
+        return self.requests(run, assertion.term.group)
 
     def accepted(self, run: RunOf[P_contra]) -> tuple[AssertionResult, ...]:
         """Return what the run itself was to reach, judged; empty if that is nothing."""
@@ -172,7 +172,7 @@ def all_outcomes(run: RunOf[Any]) -> Iterator[Outcome]:
 
 def check_whole(assertion: Assertion) -> None:
     """Raise ValueError for a group's saving or reuse where only the run has them."""
-    if assertion.group and assertion.quantity == "saving":
-        raise ValueError(f"{assertion.text!r}: {assertion.group} is no candidate")
-    if assertion.group and assertion.quantity == "reused":
+    if assertion.term.group and assertion.term.about.name == "saving":
+        raise ValueError(f"{assertion.text!r}: {assertion.term.group} is no candidate")
+    if assertion.term.group and assertion.term.about.name == "reused":
         raise ValueError(f"{assertion.text!r}: reused is of the whole run")

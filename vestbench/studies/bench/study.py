@@ -93,18 +93,18 @@ class _Bench(Study[BenchPlan]):
 
     def check_assertion(self, assertion: Assertion, plan: BenchPlan) -> None:
         check_whole(assertion)
-        if assertion.quantity == "saving" and find_strategy(plan.strategy).opens:
+        if assertion.term.about.name == "saving" and find_strategy(plan.strategy).opens:
             raise ValueError(f"{assertion.text!r}: nothing is saved with --unpooled")
 
     def estimates(
         self, run: BenchRun, assertion: Assertion
     ) -> Iterator[tuple[str, Estimate]]:
-        if assertion.quantity == "saving":
+        if assertion.term.about.name == "saving":
             yield "saving", self._saving(run, assertion.unit)
-        elif assertion.quantity == "reused":
+        elif assertion.term.about.name == "reused":
             reuse = summarise_bench(run).reuse
             found = reuse.reused, reuse.expected
-            yield assertion.name, of_count(found, assertion, run.plan.confidence)
+            yield assertion.term.name, of_count(found, assertion, run.plan.confidence)
         else:
             yield from super().estimates(run, assertion)
 

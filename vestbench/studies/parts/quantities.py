@@ -51,9 +51,9 @@ def group_estimate(
     meant: Iterable[Outcome], assertion: Assertion, confidence: float
 ) -> Estimate:
     """Return what the requests of a group say of a latency, a count or a share."""
-    if assertion.metric:
+    if assertion.term.metric:
         return _latency(meant, assertion, confidence)
-    found = COUNTED[assertion.quantity](meant)
+    found = COUNTED[assertion.term.about.name](meant)
     return of_count(found, assertion, confidence)
 
 
@@ -74,11 +74,11 @@ def _latency(
     for outcome in outcomes:
         requests += 1
         tally.add(outcome)
-    found = tally.group(assertion.group, confidence).metric(assertion.metric)
+    found = tally.group(assertion.term.group, confidence).metric(assertion.term.metric)
     if found is None:
-        phase = f" with a {assertion.metric} phase" if requests else ""
-        return invalid(f"there was no {assertion.group} request{phase}")
-    quantity = assertion.quantity
+        phase = f" with a {assertion.term.metric} phase" if requests else ""
+        return invalid(f"there was no {assertion.term.group} request{phase}")
+    quantity = assertion.term.about.name
     if quantity == "max":
         return Estimate(value=found.high, low=found.high, high=found.high, n=found.n)
     estimate = {"p50": found.p50, "p90": found.p90, "p99": found.p99}[quantity]

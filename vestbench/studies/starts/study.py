@@ -90,14 +90,16 @@ class _WarmUp(Study[WarmUpPlan]):
     def estimates(
         self, run: WarmUpRun, assertion: Assertion
     ) -> Iterator[tuple[str, Estimate]]:
-        if assertion.quantity == "saving":
+        if assertion.term.about.name == "saving":
             yield "saving", self._saving(run, assertion.unit)
         else:
             yield from super().estimates(run, assertion)
 
     def meant(self, run: WarmUpRun, assertion: Assertion) -> Iterator[Outcome]:
         # Of the whole run, those that should have reused a connection.
-        group = "warmed" if assertion.quantity == "reused" else assertion.group
+        group = (
+            "warmed" if assertion.term.about.name == "reused" else assertion.term.group
+        )
         return self.requests(run, group)
 
     def _saving(self, run: WarmUpRun, unit: Unit) -> Estimate:
