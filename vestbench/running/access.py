@@ -70,9 +70,12 @@ def _check_orders(
     access: Access, venue: Venue, endpoint: Endpoint, requests: int
 ) -> None:
     if not access.allow_orders:
+        endpoints = venue.endpoints.values()
+        safe = [each.name for each in endpoints if each.signed and not each.moves_money]
+        instead = "; --endpoint {} takes the same signed path and has no effect"
         raise UsageError(
             f"{endpoint.name} on {venue.name} is not read-only: --allow-orders allows "
-            "it; --endpoint cancel takes the same signed path and has no effect"
+            "it" + (instead.format(safe[0]) if safe else "")
         )
     if requests > access.max_orders:
         raise UsageError(

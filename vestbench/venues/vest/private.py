@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
 from threading import Lock
+from typing import Any
 
 from vestbench.model.request import RequestSpec
 from vestbench.venues.base import Endpoint, Venue, by_name
@@ -28,49 +29,27 @@ _ETHEREUM = 0  # `networkType`
 _JSON = ("content-type", "application/json")
 _ROUTING = "xrestservermm"
 
-REGISTER = Endpoint(
-    name="register", method="POST", path="/register", private=True, signed=True
-)
-ACCOUNT = Endpoint(
-    name="account", method="GET", path="/account", stamped=True, private=True
-)
-NONCE = Endpoint(
-    name="nonce", method="GET", path="/account/nonce", stamped=True, private=True
-)
-LISTEN_KEY = Endpoint(
-    name="listen-key", method="POST", path="/account/listenKey", private=True
-)
+
+def _private(name: str, method: str, path: str, **more: Any) -> Endpoint:
+    return Endpoint(name=name, method=method, path=path, private=True, **more)
+
+
+REGISTER = _private("register", "POST", "/register", signed=True)
+ACCOUNT = _private("account", "GET", "/account", stamped=True)
+NONCE = _private("nonce", "GET", "/account/nonce", stamped=True)
+LISTEN_KEY = _private("listen-key", "POST", "/account/listenKey")
 # Moves no balance, but changes margins and what is liquidated when: not read-only.
-LEVERAGE = Endpoint(
-    name="leverage",
-    method="POST",
-    path="/account/leverage",
-    private=True,
-    moves_money=True,
+LEVERAGE = _private("leverage", "POST", "/account/leverage", moves_money=True)
+ORDER = _private(
+    "order", "POST", "/orders", signed=True, moves_money=True, looked_up=True
 )
-ORDER = Endpoint(
-    name="order",
-    method="POST",
-    path="/orders",
-    private=True,
-    signed=True,
-    moves_money=True,
-    looked_up=True,
+# The order to cancel does not exist, so "not found" is the answer wanted. With which
+# status it comes is not documented. A refused key (401, 403) or too many requests (429)
+# are failures here as everywhere.
+CANCEL = _private(
+    "cancel", "POST", "/orders/cancel", signed=True, accept=(200, 400, 404)
 )
-# By default of an order that does not exist; "not found" is the answer wanted. With
-# which status it comes is not documented. A refused key (401, 403) or too many
-# requests (429) are failures here as everywhere.
-CANCEL = Endpoint(
-    name="cancel",
-    method="POST",
-    path="/orders/cancel",
-    private=True,
-    signed=True,
-    accept=(200, 400, 404),
-)
-ORDERS = Endpoint(
-    name="orders", method="GET", path="/orders", stamped=True, private=True
-)
+ORDERS = _private("orders", "GET", "/orders", stamped=True)
 
 # What `--endpoint` may name where there are keys. `account` needs no key to be a
 # warm-up (`vest.py`); here it does, and only success counts.
