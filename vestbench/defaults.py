@@ -1,4 +1,4 @@
-"""What holds where nothing is said: for commands, settings and functions alike."""
+"""The default of all that can be left out, in commands, settings and functions."""
 
 from __future__ import annotations
 

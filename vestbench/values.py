@@ -1,6 +1,7 @@
-"""What a text means that somebody wrote: in an option, an argument or a setting.
+"""Values from texts that people write: options, arguments and settings.
 
-Each function takes the name of what the text was given for, as its writer knows it.
+Most functions take the name of the option, argument or setting, as the person who
+wrote the text knows it: a refusal begins with that name.
 """
 
 from __future__ import annotations

@@ -21,7 +21,7 @@ from vestbench._version import __version__
 from vestbench.cli.commands import PLAIN, LateCommands
 from vestbench.errors import ExitCode, VestbenchError
 
-# What a machine can run out of anywhere, and what to do about it.
+# What a machine can run out of at any moment, and what to do about it.
 _EXHAUSTED = {
     errno.EMFILE: "allow more of them with ulimit -n",
     errno.ENFILE: "close other programs",
@@ -30,7 +30,7 @@ _EXHAUSTED = {
 }
 
 
-# What Typer raises for all that is typed wrong; only a subclass has a public name.
+# The base class of what Typer raises for anything typed wrong: it has no public name.
 _Mistyped: Any = typer.BadParameter.__bases__[0]
 
 
@@ -156,7 +156,7 @@ def main() -> None:
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, TextIOWrapper):  # what it cannot encode is spelled out
             stream.reconfigure(errors="backslashreplace")
-    # Imports leave no garbage: to look for it is a twentieth of what they take.
+    # Imports leave no garbage, and looking for it takes a twentieth of their time.
     gc.set_threshold(100_000)
     # A closed pipe, as in `vestbench report FILE | head`, is not worth a traceback.
     try:
@@ -175,6 +175,6 @@ def main() -> None:
         _tell_bug()
     finally:
         interruption.over = True
-        # What is left is Python's own end, which a signal would turn into another one.
+        # Python only cleans up from here on, and a signal would change the exit code.
         for number in (signal.SIGINT, signal.SIGTERM):
             signal.signal(number, signal.SIG_IGN)

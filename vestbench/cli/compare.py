@@ -146,7 +146,7 @@ def compare(
 
 
 def _is_file(word: str) -> bool:
-    # Not Path's, which raises where a name is too long.
+    # os.path has this, because Path.is_file raises if a name is too long.
     return word.endswith((".toml", ".partial")) or "/" in word or os.path.isfile(word)
 
 

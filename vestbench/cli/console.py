@@ -1,4 +1,4 @@
-"""The two streams, and the progress line: created here, and for each command anew."""
+"""The two output streams and the progress line, made anew for each command."""
 
 from __future__ import annotations
 
@@ -64,7 +64,7 @@ def say_aside(text: str) -> None:
 
 @contextmanager
 def busy(text: str) -> Iterator[None]:
-    """Show on a terminal what is being done until it is: a long run takes a minute."""
+    """Show on a terminal what is being done meanwhile: a long run takes a minute."""
     with Progress(0, shown=True) as progress:
         progress.say(text)
         yield

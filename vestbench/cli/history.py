@@ -72,13 +72,13 @@ def _folder(given: str | None) -> Path:
 
     settings = settings_here(PoolOptions(), results=given)
     folder = Path(settings["results"])
-    if not os.path.isdir(folder):  # not Path's, which raises at too long a name
+    if not os.path.isdir(folder):  # Path.is_dir raises if a name is too long
         raise UsageError(f"{folder} is no folder: name the one that holds the results")
     return folder
 
 
 def _entries(folder: Path) -> tuple[dict[str, Entry], dict[str, str]]:
-    """Return the runs in `folder` by their file, oldest first, and what is none."""
+    """Return the runs in `folder`, oldest first, and why other files are unreadable."""
     from vestbench.cli.console import busy
     from vestbench.history.series import entry_of
     from vestbench.studies.registry import load_run

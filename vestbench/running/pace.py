@@ -48,7 +48,7 @@ def pace_of(
     """Return the pace that is asked for in words.
 
     Args:
-        named: Gives the name that whoever asks knows an argument by.
+        named: Returns what the person who asks calls an argument of this name.
         interval: Mean pause between requests, a duration.
         rate: Requests a second at most; None is a real venue's own limit, or none.
         seed: For the pauses; None draws one.

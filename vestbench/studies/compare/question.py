@@ -11,9 +11,8 @@ from msgspec.structs import replace
 from vestbench import defaults
 from vestbench.errors import UsageError
 from vestbench.model.strategy import STRATEGIES, Strategy, find_strategy
-from vestbench.stats.evidence import MIN_ROUNDS
 from vestbench.studies.compare.plan import Arm
-from vestbench.values import chosen, duration, parse_percent, parsed
+from vestbench.values import chosen, duration, parse_duration, parse_percent, parsed
 
 _MOST_ARMS = 6
 _MOST_ARMS_IN_ALL = 12
@@ -60,8 +59,10 @@ class Question:
     confidence: float = defaults.CONFIDENCE / 100
     question: str = defaults.QUESTION  # "all" candidates have to pass, or "any"
     vote: str = defaults.VOTE  # what has a vote: a "round" or a "pair" of rounds
-    idle_s: float = 1.0  # pause of a warmed client before its request
-    min_rounds: int = MIN_ROUNDS
+    idle_s: float = parse_duration(
+        defaults.IDLE
+    )  # pause of a warmed client before its request
+    min_rounds: int = defaults.MIN_ROUNDS
     max_rounds: int | None = None  # in all; None is 200 more
     min_duration_s: float = 0.0
     assertions: Sequence[str] = ()  # what else has to be so
