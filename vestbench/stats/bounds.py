@@ -10,9 +10,6 @@ class Bounds(Record, frozen=True, kw_only=True):
     """What is known of one saving: it lies between `lo` and `hi`, both included.
 
     They are equal when both requests succeeded; infinite where nothing is known.
-
-    Raises:
-        ValueError: A bound is NaN, or `lo` is above `hi`, or no number lies between.
     """
 
     lo: float
@@ -29,10 +26,8 @@ def saving_bounds(
     """Return what one round says about the saving, control minus candidate, in ms.
 
     A request that failed after some time would have succeeded at some unknown later
-    time, so a failure opens the interval on one side and never drops the round.
-
-    Raises:
-        ValueError: A time is negative, infinite or NaN.
+    time, so a failure opens the interval on one side and never drops the round. As in
+    the two functions below, `ValueError` says that a time is not finite or negative.
     """
     saved = _elapsed(control) - _elapsed(candidate)
     return Bounds(lo=saved if candidate_ok else -inf, hi=saved if control_ok else inf)
@@ -45,9 +40,6 @@ def percent_bounds(
 
     It is 100 at most, because the candidate takes some time. A control of 0 ms has no
     percentage and says nothing.
-
-    Raises:
-        ValueError: A time is negative, infinite or NaN.
     """
     a, b = _elapsed(control), _elapsed(candidate)
     if a == 0:
@@ -63,17 +55,8 @@ def session_bounds(
     """Return the saving of one session: its cold request minus the median of the rest.
 
     The median is taken once with failures at the time they took, and once at infinity.
-
-    Args:
-        cold: Milliseconds that the cold request took, or took to fail.
-        cold_ok: Whether it succeeded.
-        subsequent: The same two values for each later request of the session.
-
-    Returns:
-        `None` when there is no subsequent request.
-
-    Raises:
-        ValueError: A time is negative, infinite or NaN.
+    `None` when there is no subsequent request. A time is in ms, until the response or
+    the failure.
     """
     if not subsequent:
         return None
@@ -92,11 +75,7 @@ def middle(ranked: Sequence[float]) -> float:
 
 
 def finite(values: Iterable[float]) -> list[float]:
-    """Return values as plain floats.
-
-    Raises:
-        ValueError: One is not finite.
-    """
+    """Return values as plain floats; `ValueError` if one is not finite."""
     plain = [float(value) for value in values]
     if not all(map(isfinite, plain)):
         raise ValueError("a value is not finite; leave out rounds with a failure")

@@ -1,12 +1,11 @@
-"""What the votes of a set of rounds decide about a target, and the median between them.
-
-The threshold that they have to reach is that of `evidence`.
-"""
+"""What the votes of rounds decide about a target, by the thresholds of `evidence`."""
 
 from bisect import bisect_left, bisect_right, insort
 from collections.abc import Iterable
 from fractions import Fraction
 from math import inf, isfinite, isnan
+
+from msgspec.structs import asdict
 
 from vestbench.model.record import Record
 from vestbench.model.verdict import Decision
@@ -73,15 +72,12 @@ def summarise(
         close: Half the width of the range around the target that an interval must lie
             in to be CLOSE; `None` for never. `close_margin` is the usual one.
         min_rounds: Below this number of rounds the decision is UNDECIDED; at least 12.
-
-    Raises:
-        ValueError: An argument is out of its range, or there are over 1000 rounds.
     """
     check_arguments(target, close, min_rounds)
     threshold = threshold_of(confidence)
     ranked = Ranked(bounds)
     looked_at = len(ranked) >= min_rounds
-    return ranked_summary(ranked, float(target), threshold, close, looked_at=looked_at)
+    return ranked.summary(float(target), threshold, close, looked_at=looked_at)
 
 
 def median_saving(bounds: Iterable[Bounds], confidence: float) -> MedianSummary:
@@ -137,39 +133,30 @@ class Ranked:
             interval=interval,
         )
 
-
-def ranked_summary(
-    ranked: Ranked,
-    target: float,
-    threshold: int,
-    close: float | None,
-    *,
-    looked_at: bool,
-) -> SavingSummary:
-    """Return what votes in order say; undecided while nothing may be looked at."""
-    rounds = len(ranked)
-    needed = votes_needed(rounds, threshold)
-    votes_pass, votes_fail = ranked.votes(target)
-    decision = Decision.UNDECIDED
-    if looked_at and needed is not None:
-        if votes_pass >= needed:
-            decision = Decision.PASS
-        elif votes_fail >= needed:
-            decision = Decision.FAIL
-        elif ranked.is_close(needed, target, close):
-            decision = Decision.CLOSE
-    median = ranked.median(needed)
-    return SavingSummary(
-        median_lo=median.median_lo,
-        median_hi=median.median_hi,
-        interval=median.interval,
-        rounds=rounds,
-        needed=needed,
-        votes_pass=votes_pass,
-        votes_fail=votes_fail,
-        evidence=evidence(max(votes_pass, votes_fail), rounds),
-        decision=decision,
-    )
+    def summary(
+        self, target: float, threshold: int, close: float | None, *, looked_at: bool
+    ) -> SavingSummary:
+        """Return what the votes say; undecided while nothing may be looked at."""
+        rounds = len(self)
+        needed = votes_needed(rounds, threshold)
+        votes_pass, votes_fail = self.votes(target)
+        decision = Decision.UNDECIDED
+        if looked_at and needed is not None:
+            if votes_pass >= needed:
+                decision = Decision.PASS
+            elif votes_fail >= needed:
+                decision = Decision.FAIL
+            elif self.is_close(needed, target, close):
+                decision = Decision.CLOSE
+        return SavingSummary(
+            **asdict(self.median(needed)),
+            rounds=rounds,
+            needed=needed,
+            votes_pass=votes_pass,
+            votes_fail=votes_fail,
+            evidence=evidence(max(votes_pass, votes_fail), rounds),
+            decision=decision,
+        )
 
 
 def check_arguments(target: float, close: float | None, min_rounds: int) -> None:
@@ -179,6 +166,5 @@ def check_arguments(target: float, close: float | None, min_rounds: int) -> None
     if close is not None and (isnan(close) or close < 0):
         raise ValueError(f"{close} is not a margin around the target")
     if min_rounds < MIN_ROUNDS:
-        raise ValueError(
-            f"no look is allowed after {min_rounds} rounds, only from {MIN_ROUNDS}"
-        )
+        allowed = f"only from {MIN_ROUNDS}"
+        raise ValueError(f"no look is allowed after {min_rounds} rounds, {allowed}")

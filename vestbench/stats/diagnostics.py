@@ -1,7 +1,7 @@
 """Signs that a measurement is not what it seems. Warnings only: no verdict uses them.
 
-Each check returns its numbers; wording them is the report's task. Times are
-milliseconds.
+Each check returns its numbers, in ms; the sheets put them into words. A value that is
+not finite where it has to be, NaN or negative where none can be, is a `ValueError`.
 """
 
 from collections.abc import Iterable, Sequence
@@ -89,18 +89,12 @@ def order_effect(
     """Return half the difference of the median savings of the two orders.
 
     The limit is 2 ms or half the distance of the median saving from the target,
-    whichever is more.
+    whichever is more. `None` unless both orders occurred.
 
     Args:
         savings: Of the rounds in which both requests succeeded, in ms, each with
             whether the control was sent first.
         target: The saving to reach, in ms.
-
-    Returns:
-        `None` unless both orders occurred.
-
-    Raises:
-        ValueError: A saving is not finite.
     """
     by_order: dict[bool, list[float]] = {True: [], False: []}
     for saving, control_first in savings:
@@ -120,16 +114,8 @@ def lag1_sign_agreement(savings: Sequence[float]) -> SignAgreement | None:
     """Return the mean product of the signs of successive savings about their median.
 
     The limit is 2 / sqrt(n). In simulation it caught 40 % of the runs that keep a slow
-    or fast connection for 5 to 20 rounds, and none that keeps one throughout.
-
-    Args:
-        savings: Of the rounds in which both requests succeeded, in the order measured.
-
-    Returns:
-        `None` for fewer than two rounds.
-
-    Raises:
-        ValueError: A saving is not finite.
+    or fast connection for 5 to 20 rounds, and none that keeps one throughout. `None`
+    for fewer than two savings, given in the order in which they were measured.
     """
     plain = finite(savings)
     n = len(plain)
@@ -147,18 +133,13 @@ def median_mismatch(
     """Compare the difference of the medians of both arms with the median saving.
 
     They are different quantities. The limit, 10 % of the width of the interval of the
-    saving plus 1 ms, is where a reader would take one of them for an error.
+    saving plus 1 ms, is where a reader would take one of them for an error. `None`
+    without rounds.
 
     Args:
         latencies: Of the control and the candidate, in ms, for each round in which
             both requests succeeded.
         interval_width: Of the interval of the median saving; may be infinite.
-
-    Returns:
-        `None` without rounds.
-
-    Raises:
-        ValueError: A latency is not finite.
     """
     rounds = [finite(pair) for pair in latencies]
     if not rounds:
@@ -185,9 +166,6 @@ def plateau(
         floor_ms: What a request takes without a stall, where it is known from another
             arm. Without it the median of those within 19 ms of the fastest, which is
             blind if every single request is stalled.
-
-    Raises:
-        ValueError: A value is NaN or negative.
     """
     plain = _durations(values)
     if not plain:
@@ -201,9 +179,8 @@ def plateau(
     width = high - low
     beside = sum(low - width <= e < low or high < e <= high + width for e in excess)
     share = len(stalled) / len(plain)
-    if len(stalled) < STALL_MIN_COUNT or share < STALL_MIN_SHARE:
-        return None
-    if 2 * beside >= len(stalled):
+    rare = len(stalled) < STALL_MIN_COUNT or share < STALL_MIN_SHARE
+    if rare or 2 * beside >= len(stalled):
         return None
     return Plateau(
         floor_ms=float(floor_ms),
@@ -226,18 +203,15 @@ def syn_retransmissions(
         values: Latencies of an arm that opens connections, or better their connect
             phases. Failures may be there as `inf`.
         rtt_ms: Round-trip time of the route.
-
-    Raises:
-        ValueError: A value is NaN or negative, or `rtt_ms` is.
     """
     *plain, route = _durations([*values, rtt_ms])
     if not plain or not isfinite(centre := median(plain)):
         return ()
     return tuple(
         SynRetransmission(
-            index=place, value_ms=value, excess_ms=value - centre, wait_s=wait
+            index=at, value_ms=value, excess_ms=value - centre, wait_s=wait
         )
-        for place, value in enumerate(plain)
+        for at, value in enumerate(plain)
         for wait in SYN_WAITS_S
         if abs(value - centre - 1000 * wait) <= 50 + 20 * wait + route
     )

@@ -22,9 +22,7 @@ _BITS = 12
 class Distribution:
     """Durations, failures among them as `inf`, in any number and order.
 
-    Args:
-        values: The first ones.
-        exact: Up to how many are kept as they are.
+    Up to `exact` of them are kept as they are.
     """
 
     def __init__(self, values: Iterable[float] = (), *, exact: int = EXACT) -> None:
@@ -41,11 +39,7 @@ class Distribution:
         return self._n
 
     def add(self, value: float) -> None:
-        """Take a value.
-
-        Raises:
-            ValueError: It is NaN or `-inf`: no duration.
-        """
+        """Take a value; `ValueError` if it is NaN or `-inf`, and so no duration."""
         value = float(value)
         if isnan(value) or value == -inf:
             raise ValueError(f"{value} is not a latency")

@@ -38,9 +38,6 @@ def evidence(votes: int, rounds: int) -> Fraction:
 
     With `s` votes in `n` rounds: sum of C(n+1, j) over j = 0..s, divided by
     (n+1) C(n, s), the closed form of the mixture named in the head of this module.
-
-    Raises:
-        ValueError: `votes` is not between 0 and `rounds`.
     """
     # Plain integers: a NumPy one would overflow without a word.
     s, n = index(votes), index(rounds)
@@ -61,17 +58,12 @@ def _evidence(s: int, n: int) -> Fraction:
 def votes_needed(rounds: int, threshold: int = 24) -> int | None:
     """Return the fewest equal votes whose evidence decides after `rounds` rounds.
 
-    Returns:
-        `None` if the evidence of no number of votes reaches `threshold`.
-
-    Raises:
-        ValueError: `rounds` is not between 0 and 1000, the range in which the
-            thresholds keep their promise, or `threshold` is not above 1.
+    `None` if the evidence of no number of votes reaches `threshold`, which is above 1.
+    The thresholds keep their promise for 0 to 1000 rounds only.
     """
     if not 0 <= rounds <= MAX_ROUNDS:
-        raise ValueError(
-            f"no threshold holds for {rounds} rounds, only for 0 to {MAX_ROUNDS}"
-        )
+        held = f"only for 0 to {MAX_ROUNDS}"
+        raise ValueError(f"no threshold holds for {rounds} rounds, {held}")
     return _votes_table(index(threshold))[rounds]
 
 
@@ -92,9 +84,8 @@ def _votes_table(threshold: int) -> tuple[int | None, ...]:
     # `term` is C(n+1, k), and `partial` the sum of C(n+1, j) over j <= k.
     k, term, partial = n, n + 1, 2 ** (n + 1) - 1
     while n <= MAX_ROUNDS:
-        if (
-            partial < threshold * (n + 1 - k) * term
-        ):  # (n+1) C(n, k) = (n+1-k) C(n+1, k)
+        # The evidence times (n+1) C(n, k), which is (n+1-k) C(n+1, k).
+        if partial < threshold * (n + 1 - k) * term:
             k += 1
             term = term * (n + 2 - k) // k
             partial += term
@@ -108,13 +99,8 @@ def _votes_table(threshold: int) -> tuple[int | None, ...]:
 def projected_rounds(votes: int, rounds: int, threshold: int = 24) -> int | None:
     """Return at how many rounds in total the present share of votes would decide.
 
-    Args:
-        votes: The larger count of votes so far.
-        rounds: The rounds (with pairs: the pairs) so far.
-        threshold: The evidence at which to stop.
-
-    Returns:
-        `None` if that is beyond 1000 rounds, or without rounds.
+    `None` if that is beyond 1000 rounds, or without rounds. With pairs, `rounds` are
+    pairs; `votes` is the larger count of votes so far.
     """
     s, total = index(votes), index(rounds)
     if total == 0:
@@ -128,10 +114,7 @@ def projected_rounds(votes: int, rounds: int, threshold: int = 24) -> int | None
 
 def threshold_of(confidence: float) -> int:
     """Return the evidence that a verdict of this confidence needs."""
-    try:
-        return CONFIDENCE_THRESHOLDS[confidence]
-    except KeyError:
-        known = ", ".join(map(str, CONFIDENCE_THRESHOLDS))
-        raise ValueError(
-            f"no threshold for a confidence of {confidence}, only for {known}"
-        ) from None
+    if (found := CONFIDENCE_THRESHOLDS.get(confidence)) is None:
+        known = f"only for {', '.join(map(str, CONFIDENCE_THRESHOLDS))}"
+        raise ValueError(f"no threshold for a confidence of {confidence}, {known}")
+    return found

@@ -41,11 +41,7 @@ class Group(Record, frozen=True, kw_only=True):
 def metric(
     name: str, values: Iterable[float] | Distribution, confidence: float
 ) -> Metric:
-    """Return the distribution of `values`, in ms; failures are infinite.
-
-    Raises:
-        ValueError: There are no values.
-    """
+    """Return the distribution of one value or more, in ms; failures are infinite."""
     if not isinstance(values, Distribution):
         values = Distribution(values)
     if not len(values):

@@ -20,14 +20,9 @@ def rarity(values: Sequence[float]) -> float:
     """Return how rare it is that two sides of a series differ so much.
 
     The difference of a split is that of the rank sums of its sides, standardised (the
-    statistic of Wilcoxon). That of a series is the largest of all splits.
-
-    Args:
-        values: At least two, not all equal.
-
-    Returns:
-        The share of all orders of the values in which the difference is as large or
-        larger: exact up to 8 values, of drawn orders beyond.
+    statistic of Wilcoxon). That of a series is the largest of all splits. Returned is
+    the share of all orders of the values, two at least and not all equal, in which it
+    is as large or larger: exact up to 8 values, of drawn orders beyond.
     """
     ranks = _midranks(values)
     found = _differences(np.array([ranks])).max()

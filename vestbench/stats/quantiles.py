@@ -37,14 +37,8 @@ def quantile(values: Sequence[float] | Distribution, q: float) -> float:
     """Return the `q`-quantile, linearly interpolated at rank 1 + (n-1) q.
 
     Method 7 of Hyndman and Fan (1996), "Sample quantiles in statistical packages", and
-    the default of NumPy. Between a finite value and `inf` the result is `inf`.
-
-    Args:
-        values: In any order.
-        q: Between 0 and 1, both included; 0.5 is the median.
-
-    Raises:
-        ValueError: `values` is empty or holds NaN or `-inf`, or `q` is out of range.
+    the default of NumPy. Between a finite value and `inf` the result is `inf`. There
+    must be a value, in any order; `q` is from 0 to 1.
     """
     if not 0 <= q <= 1:
         raise ValueError(f"{q} is not between 0 and 1")
@@ -60,20 +54,13 @@ def quantile_ranks(
 
     With K binomial(n, q) and a = (1 - confidence) / 2, the lower rank is the largest l
     with P(K <= l-1) <= a and the upper one the smallest u with P(K <= u-1) >= 1 - a
-    (David and Nagaraja, "Order Statistics", 3rd edition, section 7.1).
-
-    Returns:
-        Both ranks counted from 1. `None` for an end that is open, because even the
-        smallest or the largest of the `n` samples does not bound the quantile.
-
-    Raises:
-        ValueError: `n` is negative, or `q` or `confidence` is not strictly between 0
-            and 1.
+    (David and Nagaraja, "Order Statistics", 3rd edition, section 7.1). Counted from 1;
+    `None` for an end that is open, because even the smallest or the largest of the `n`
+    samples does not bound the quantile.
     """
-    count, share, tail = index(n), _rational(q), _tail(confidence)
-    if count < 0:
-        raise ValueError(f"{count} is not a number of samples")
-    return _ranks(count, share, tail)
+    if index(n) < 0:
+        raise ValueError(f"{n} is not a number of samples")
+    return _ranks(index(n), _rational(q), _tail(confidence))
 
 
 def samples_needed(q: float, confidence: float = 0.95) -> int:
@@ -81,9 +68,6 @@ def samples_needed(q: float, confidence: float = 0.95) -> int:
 
     The smallest n with max(q, 1-q)^n <= (1 - confidence) / 2: 6 for the median, 36, 72
     and 368 for p90, p95 and p99 at 95 %.
-
-    Raises:
-        ValueError: `q` or `confidence` is not strictly between 0 and 1.
     """
     share, tail = _rational(q), _tail(confidence)
     outer = max(share, 1 - share)
@@ -105,11 +89,8 @@ def estimate(
 
     Args:
         values: One per request, failures as `inf`, in any order; may be empty.
-        q: Strictly between 0 and 1.
+        q: Strictly between 0 and 1, as `confidence` is.
         confidence: Of the interval.
-
-    Raises:
-        ValueError: As for `quantile` and `quantile_ranks`.
     """
     ranked = _ranked(values)
     n = len(ranked)
@@ -146,8 +127,8 @@ def _quantile(ranked: Sequence[float], q: float) -> float:
 
 @lru_cache(maxsize=1024)
 def _ranks(n: int, share: Fraction, tail: Fraction) -> tuple[int | None, int | None]:
-    tails = _exact_ranks if n <= EXACT_LIMIT else _approximate_ranks
-    low, high = tails(n, share, tail)
+    ranks = _exact_ranks if n <= EXACT_LIMIT else _approximate_ranks
+    low, high = ranks(n, share, tail)
     return low or None, high if high <= n else None
 
 
@@ -209,9 +190,6 @@ def histogram(values: Sequence[float], low: float, high: float, bins: int) -> li
 
     A value on the edge of two bins is in the upper one. Values outside, infinite ones
     among them, are not counted.
-
-    Raises:
-        ValueError: `low` is not below `high`, or there is no bin.
     """
     if not low < high or bins < 1:
         raise ValueError(f"no histogram of {bins} bins from {low} to {high}")

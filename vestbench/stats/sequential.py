@@ -10,7 +10,6 @@ from vestbench.stats.decision import (
     Ranked,
     SavingSummary,
     check_arguments,
-    ranked_summary,
 )
 from vestbench.stats.evidence import MAX_ROUNDS, MIN_ROUNDS, threshold_of, votes_needed
 
@@ -51,12 +50,19 @@ class SequentialVerdict:
     12 votes need 24 rounds. `min_rounds` and `max_rounds` count rounds all the same; an
     unpaired last round is counted, but does not vote.
 
-    With `percent=True` the target, `close` and the votes are percent of the control.
-
     Failures have two rules of their own. PASS is withheld while the candidate failed in
     more than 5 % of the rounds (and more than once) and more often than the control.
     FAIL for reliability uses the same table on the rounds in which exactly one arm
     failed; with pairs, on the pairs in which one arm failed more often.
+
+    Args:
+        target: The saving to reach, in ms.
+        confidence: 0.90, 0.95 or 0.99.
+        min_rounds: No verdict before this many rounds; at least 12.
+        max_rounds: INCONCLUSIVE after this many; at most 1000.
+        close: As for `summarise`; `None` never stops for closeness.
+        vote: What has one vote, each round or each pair of them.
+        percent: Whether target, `close` and votes are percent of the control.
     """
 
     def __init__(
@@ -70,29 +76,14 @@ class SequentialVerdict:
         vote: Literal["round", "pair"] = "round",
         percent: bool = False,
     ) -> None:
-        """Prepare for the first round.
-
-        Args:
-            target: The saving to reach, in ms, or in percent with `percent`.
-            confidence: 0.90, 0.95 or 0.99.
-            min_rounds: No verdict before this many rounds; at least 12.
-            max_rounds: INCONCLUSIVE after this many; at most 1000.
-            close: As for `summarise`; `None` never stops for closeness.
-            vote: What has one vote, each round or each pair of them.
-            percent: Whether target and votes are percent of the control.
-
-        Raises:
-            ValueError: An argument is out of its range.
-        """
         check_arguments(target, close, min_rounds)
         if vote not in {"round", "pair"}:
             raise ValueError(f"a vote is of a round or of a pair, not of {vote!r}")
         self._per_vote = 2 if vote == "pair" else 1
         least = max(min_rounds, MIN_ROUNDS * self._per_vote)
         if not least <= max_rounds <= MAX_ROUNDS:
-            raise ValueError(
-                f"at most {max_rounds} rounds, not within {least} to {MAX_ROUNDS}"
-            )
+            allowed = f"{least} to {MAX_ROUNDS}"
+            raise ValueError(f"at most {max_rounds} rounds, not within {allowed}")
         self._target, self._close = float(target), close
         self._threshold = threshold_of(confidence)
         self._min_rounds, self._max_rounds = least, max_rounds
@@ -172,12 +163,10 @@ class SequentialVerdict:
         """
         worst = max(self._failures_control, self._failures_candidate)
         unreliable = worst > 1 and 5 * worst > self._rounds
-        if self._rounds >= self._min_rounds:
-            withheld = self._votes_suffice() and not self._reliable_enough()
-            unreliable = unreliable or withheld
-        return self._stop(
-            Verdict.INCONCLUSIVE, Reason.UNRELIABLE if unreliable else Reason.NOISY
-        )
+        if self._rounds >= self._min_rounds and self._votes_suffice():
+            unreliable |= not self._reliable_enough()
+        reason = Reason.UNRELIABLE if unreliable else Reason.NOISY
+        return self._stop(Verdict.INCONCLUSIVE, reason)
 
     def _whole(self, this: "_Half") -> "_Half | None":
         """Return what votes now: the round, or the mean of it and its other half."""
@@ -199,7 +188,7 @@ class SequentialVerdict:
 
     def _look(self) -> None:
         """Stop if the rules say so, in their order."""
-        needed = votes_needed(len(self._ranked), self._threshold)
+        needed = self._needed
         if self._rounds < self._min_rounds or needed is None:
             return
         _, votes_fail = self._ranked.votes(self._target)
@@ -215,11 +204,14 @@ class SequentialVerdict:
         elif self._rounds >= RELIABILITY_FLOOR and 5 * worst > self._rounds:
             self._stop(Verdict.INCONCLUSIVE, Reason.UNRELIABLE)
 
+    @property
+    def _needed(self) -> int | None:
+        return votes_needed(len(self._ranked), self._threshold)
+
     def _votes_suffice(self) -> bool:
         """Say whether the votes alone ask for PASS."""
-        needed = votes_needed(len(self._ranked), self._threshold)
         votes_pass, _ = self._ranked.votes(self._target)
-        return needed is not None and votes_pass >= needed
+        return self._needed is not None and votes_pass >= self._needed
 
     def _reliable_enough(self) -> bool:
         """Say whether the failures of the candidate allow PASS."""
@@ -239,17 +231,12 @@ class SequentialVerdict:
         return self._latched
 
     def _state(self, verdict: Verdict | None, reason: Reason) -> State:
-        needed = votes_needed(len(self._ranked), self._threshold)
-        looked_at = self._rounds >= self._min_rounds
+        needed, looked_at = self._needed, self._rounds >= self._min_rounds
         return State(
             verdict=verdict,
             reason=reason,
-            summary=ranked_summary(
-                self._ranked,
-                self._target,
-                self._threshold,
-                self._close,
-                looked_at=looked_at,
+            summary=self._ranked.summary(
+                self._target, self._threshold, self._close, looked_at=looked_at
             ),
             saving=self._saving.median(needed),
             percent=self._percent.median(needed),

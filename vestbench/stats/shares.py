@@ -13,15 +13,10 @@ def share_interval(
     Its ends are the shares under which so many, or so few, are as rare as half of what
     the confidence leaves (Clopper and Pearson, "The use of confidence or fiducial
     limits", Biometrika 26, 1934). It is never too narrow, whatever the share.
-
-    Raises:
-        ValueError: `count` is not between 0 and `total`, `total` is 0, or `confidence`
-            is not strictly between 0 and 1.
     """
     if not 0 <= count <= total or total < 1 or not 0 < confidence < 1:
-        raise ValueError(
-            f"no interval for {count} of {total} at a confidence of {confidence}"
-        )
+        what = f"{count} of {total} at a confidence of {confidence}"
+        raise ValueError(f"no interval for {what}")
     if 2 * count > total:  # the same of those that are not counted: fewer terms
         low, high = share_interval(total - count, total, confidence)
         return 1 - high, 1 - low
@@ -42,14 +37,10 @@ def _share(count: int, total: int, probability: float) -> float:
 
 
 def _at_most(count: int, total: int, share: float) -> float:
-    whole = lgamma(total + 1)
-    return sum(
-        exp(
-            whole
-            - lgamma(k + 1)
-            - lgamma(total - k + 1)
-            + k * log(share)
-            + (total - k) * log1p(-share)
-        )
-        for k in range(count + 1)
-    )
+    whole, counted, other = lgamma(total + 1), log(share), log1p(-share)
+
+    def weight(k: int) -> float:
+        ways = whole - lgamma(k + 1) - lgamma(total - k + 1)
+        return exp(ways + k * counted + (total - k) * other)
+
+    return sum(map(weight, range(count + 1)))

@@ -55,16 +55,8 @@ def shift(
     interval inverts the Mann-Whitney test: its ends are the c-th smallest and largest
     difference, with c the number of values u for which P(U <= u) is at most
     (1 - confidence) / 2. That distribution is exact up to 10,000 differences and normal
-    beyond. Ties make the interval wider than asked for, never narrower.
-
-    Args:
-        baseline: Savings then, of independent rounds.
-        candidate: Savings now, in the same unit.
-        confidence: Strictly between 0 and 1.
-
-    Raises:
-        ValueError: A side is empty or holds a value that is not finite, or
-            `confidence` is out of range.
+    beyond. Ties make the interval wider than asked for, never narrower. Neither side
+    may be empty or hold a value that is not finite.
     """
     x, y = _finite(baseline), _finite(candidate)
     if not 0 < confidence < 1:
@@ -103,9 +95,6 @@ def compare_with_baseline(
     Returns:
         REGRESSED if the whole interval lies below `-margin`, IMPROVED if above
         `margin`. NO_CHANGE_SHOWN is not proof of equality.
-
-    Raises:
-        ValueError: As for `shift`, or `margin` is negative or not finite.
     """
     moved = shift(baseline, candidate, confidence)
     if margin is None:
@@ -125,19 +114,14 @@ def prediction_interval(
 ) -> PredictionInterval:
     """Return where the median of one more run is expected if nothing has changed.
 
-    mean +- t(r-1) s sqrt(1 + 1/r) over the medians of r runs. Unlike `shift` it knows
-    how much runs differ among themselves.
-
-    Raises:
-        ValueError: There are fewer than 6 runs, a median is not finite, or
-            `confidence` is out of range.
+    mean +- t(r-1) s sqrt(1 + 1/r) over the medians of r runs, 6 at least. Unlike
+    `shift` it knows how much runs differ among themselves.
     """
     medians = _finite(run_medians)
     runs = len(medians)
     if runs < MIN_RUNS:
-        raise ValueError(
-            f"{runs} runs are too few to predict another, {MIN_RUNS} are needed"
-        )
+        few = f"{runs} runs are too few to predict another"
+        raise ValueError(f"{few}, {MIN_RUNS} are needed")
     mean, deviation = fmean(medians), stdev(medians)
     t = student_t_quantile((1 + confidence) / 2, runs - 1)
     reach = t * deviation * sqrt(1 + 1 / runs)
@@ -147,16 +131,10 @@ def prediction_interval(
 
 
 def student_t_quantile(probability: float, degrees: int) -> float:
-    """Return the quantile of Student's t distribution, by bisection to full precision.
-
-    Raises:
-        ValueError: `probability` is not strictly between 0 and 1, or `degrees` is not
-            a positive whole number.
-    """
+    """Return the quantile of Student's t, by bisection to full precision."""
     if not 0 < probability < 1 or degrees < 1 or degrees != int(degrees):
-        raise ValueError(
-            f"no t quantile for {probability} and {degrees} degrees of freedom"
-        )
+        given = f"{probability} and {degrees} degrees of freedom"
+        raise ValueError(f"no t quantile for {given}")
     if probability < 0.5:
         return -student_t_quantile(1 - probability, degrees)
     central = 2 * probability - 1  # P(|T| <= t)

@@ -48,17 +48,14 @@ class Newest(Record, frozen=True, kw_only=True):
 def change_points(
     values: Sequence[float], margin: float = MARGIN
 ) -> tuple[ChangePoint, ...]:
-    """Return where a series changes its level, in its order.
+    """Return where a series of finite values, one a run in order, changes its level.
 
-    Binary segmentation: ranks decide whether a series is split, values decide where. It
-    is split if `rarity` is small, at the place where all values lie nearest to the
-    medians of the two sides; then both sides are searched. A split is shown if the
-    Hodges-Lehmann shift from one segment to the next clears the margin with its whole
-    interval; others are taken back, the smallest first.
-
-    Args:
-        values: One a run, in the order of the runs; all finite.
-        margin: As a share of the median of the segment before.
+    Binary segmentation: the ranks of the values decide whether a series is split, the
+    values themselves decide where. It is split if `rarity` is small, at the place where
+    all values lie nearest to the medians of both sides; then both sides are searched.
+    A split is shown if the Hodges-Lehmann shift from one segment to the next clears the
+    margin, a share of the median of the segment before, with its whole interval. Other
+    splits are taken back, the smallest first.
     """
     if not values:
         return ()
@@ -81,10 +78,8 @@ def newest_run(values: Sequence[float], margin: float = MARGIN) -> Newest | None
     It has changed if it lies outside their prediction interval and farther from their
     mean than the margin. Of the stable series above this was said of 0.1 to 3.8 % where
     runs vary by 3 %, and of 3.5 to 7.5 % where they vary by 10 %: a single run is
-    easily an outlier, while a change point needs several runs.
-
-    Returns:
-        None with fewer than 6 values before it.
+    easily an outlier, while a change point needs several runs. `None` with fewer than 6
+    values before it.
     """
     changes = change_points(values, margin)
     before = values[changes[-1].at if changes else 0 : -1]
