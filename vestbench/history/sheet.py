@@ -15,11 +15,22 @@ from vestbench.report.sheet import (
     Text,
     numbers,
 )
-from vestbench.report.units import ABSENT, fixed, interval, median_of, plural
+from vestbench.report.units import (
+    ABSENT,
+    fixed,
+    plural,
+    with_interval,
+)
 from vestbench.stats.trend import FEWEST_RUNS, MARGIN
 
 _BARS = "▁▂▃▄▅▆▇█"
 _MOST_BARS = 80  # the newest ones; older runs are in the table
+_RULE = (
+    f"A change is marked where the whole interval of its shift is beyond "
+    f"{100 * MARGIN:g} % of the saving before, and so sharp a split is rare among "
+    f"all orders of the runs; that takes {FEWEST_RUNS} runs at least. Runs of "
+    "different things are never in one row, and latencies are never compared."
+)
 _CHANGES = {Change.REGRESSED: ("▼", "bold red"), Change.IMPROVED: ("▲", "bold green")}
 
 
@@ -55,9 +66,7 @@ def _what(entry: Entry) -> Text:
 
 
 def _saving(entry: Entry) -> str:
-    if entry.saving is None:
-        return ABSENT
-    return f"{median_of(entry.saving)} {interval(entry.saving.interval)}"
+    return ABSENT if entry.saving is None else with_interval(entry.saving)
 
 
 def _verdict(entry: Entry) -> Text:
@@ -83,19 +92,10 @@ def trend_report(
     for series in found:
         yield from (*_series(series, last), GAP)
     if found:
-        yield Text(_rule(), "dim")
+        yield Text(_RULE, "dim")
     else:
         yield from (Text("No results here."), GAP)
     yield from _left_out(unreadable)
-
-
-def _rule() -> str:
-    return (
-        f"A change is marked where the whole interval of its shift is beyond "
-        f"{100 * MARGIN:g} % of the saving before, and so sharp a split is rare among "
-        f"all orders of the runs; that takes {FEWEST_RUNS} runs at least. Runs of "
-        "different things are never in one row, and latencies are never compared."
-    )
 
 
 def _series(series: Series, last: int) -> Iterator[Part]:
@@ -108,18 +108,14 @@ def _series(series: Series, last: int) -> Iterator[Part]:
         count = plural(len(series.entries), "run")
         yield Text(f"No saving to compare in {count}: too few rounds, or invalid.")
         return
-    places = {change.at for change in series.changes}
-    yield sparkline(levels[-_MOST_BARS:], _shifted(places, len(levels))).append(
+    left_out = max(0, len(levels) - _MOST_BARS)  # of the picture
+    places = {change.at - left_out for change in series.changes}
+    yield sparkline(levels[-_MOST_BARS:], places).append(
         f"  {plural(len(levels), 'run')}, {fixed(min(levels), 2)} to "
         f"{fixed(max(levels), 2)} {first.unit}"
     )
     yield from _findings(series)
     yield _trend_table(series, last)
-
-
-def _shifted(places: set[int], runs: int) -> set[int]:
-    """Return the places of changes among the runs that the picture shows."""
-    return {place - max(0, runs - _MOST_BARS) for place in places}
 
 
 def sparkline(levels: Sequence[float], changes: set[int]) -> Text:

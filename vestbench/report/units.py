@@ -54,6 +54,12 @@ def median_of(found: MedianSummary, decimals: int = 1) -> str:
     return low if low == high else f"{low} to {high}"
 
 
+def with_interval(found: MedianSummary, unit: str = "", decimals: int = 1) -> str:
+    """Return the median, its unit if that is said, and its interval."""
+    parts = median_of(found, decimals), unit, interval(found.interval, decimals)
+    return " ".join(filter(None, parts))
+
+
 def quantile_cell(found: QuantileEstimate) -> str:
     """Return a quantile with its interval, or `n/a` if there are too few requests."""
     if found.point is None:

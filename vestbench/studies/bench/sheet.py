@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Any
 
 from vestbench.model.columns import COLUMNS
 from vestbench.model.strategy import find_strategy
@@ -24,14 +23,14 @@ from vestbench.report.units import (
     fixed,
     interval,
     is_far,
-    median_of,
     ms,
     odds,
     percent,
     plural,
+    with_interval,
 )
 from vestbench.report.waterfall import Waterfall
-from vestbench.stats.decision import MedianSummary
+from vestbench.stats.decision import SavingSummary
 from vestbench.stats.evidence import CONFIDENCE_THRESHOLDS, projected_rounds
 from vestbench.stats.metrics import Metric
 from vestbench.studies.base import Findings
@@ -42,6 +41,7 @@ from vestbench.studies.parts.breakdown import Breakdown
 from vestbench.studies.parts.kernel import kernel_lines
 from vestbench.studies.parts.lines import (
     build_line,
+    counted_by_server,
     dim,
     failures_parts,
     no_phases_note,
@@ -93,18 +93,15 @@ def _headline(run: BenchRun, summary: BenchSummary) -> Iterator[Text]:
             per=" per request",
         )
         if saving.rounds > 1 and summary.percent is not None:
-            yield _share_line(summary, summary.percent)
+            said = f"  or {with_interval(summary.percent, '%')} of a cold request"
+            trips = summary.round_trips
+            if trips is not None and is_far(summary.rtt_ms):
+                said += f", {with_interval(trips, decimals=2)} round trips"
+            yield Text(said, "dim")
     if summary.acceptance is not None:
-        yield _acceptance_line(run, summary)
-
-
-def _share_line(summary: BenchSummary, share: MedianSummary) -> Text:
-    trips = summary.round_trips
-    said = f"  or {median_of(share)} % {interval(share.interval)} of a cold request"
-    if trips is not None and is_far(summary.rtt_ms):
-        ends = interval(trips.interval, 2)
-        said += f", {median_of(trips, 2)} {ends} round trips"
-    return Text(said, "dim")
+        line = Text(f"saving ≥ {run.plan.min_saving_ms:g} ms: ")
+        line.append(str(summary.acceptance), ACCEPTANCE_STYLES[summary.acceptance])
+        yield line.append(f"  {_because(run, summary)}")
 
 
 def _no_saving(run: BenchRun, summary: BenchSummary) -> str:
@@ -117,18 +114,8 @@ def _no_saving(run: BenchRun, summary: BenchSummary) -> str:
     return "no session has both a cold and a subsequent request."
 
 
-def _acceptance_line(run: BenchRun, summary: BenchSummary) -> Text:
-    """Return `saving ≥ 50 ms: PASS` with the evidence, or the reason."""
-    acceptance = summary.acceptance
-    if acceptance is None:
-        return Text("saving: not asked for")
-    line = Text(f"saving ≥ {run.plan.min_saving_ms:g} ms: ")
-    line.append(str(acceptance), ACCEPTANCE_STYLES[acceptance])
-    detail = _because(run, summary)
-    return line.append(f"  {detail}") if detail else line
-
-
 def _because(run: BenchRun, summary: BenchSummary) -> str:
+    """Return the evidence for the verdict, or the reason why there is none."""
     saving, breakdown, reuse = summary.saving, summary.breakdown, summary.reuse
     target = run.plan.min_saving_ms
     if summary.why is Reason.NOT_REUSED:
@@ -165,7 +152,7 @@ def _because(run: BenchRun, summary: BenchSummary) -> str:
     return f"{votes} of {sessions}, evidence {odds(saving.evidence)}"
 
 
-def _projection(run: BenchRun, saving: Any) -> str:
+def _projection(run: BenchRun, saving: SavingSummary) -> str:
     rounds = projected_rounds(
         max(saving.votes_pass, saving.votes_fail),
         saving.rounds,
@@ -183,31 +170,19 @@ def _reuse_line(run: BenchRun, summary: BenchSummary) -> Text:
     if not reuse.expected:
         total = len(run.samples) + len(run.failures)
         return Text(f"0 requests reused a connection, {opened}, {total} requests")
-    all_reused = reuse.reused == reuse.expected
+    what = "subsequent requests reused their connection"
     line = Text()
     bursts = reuse.bursts
     if bursts is not None:
+        what = "requests that could reuse a connection did"
         line.append(
             f"{bursts.size} requests at once on a pool that keeps {bursts.kept}: "
             f"{bursts.opened:g} opened a connection (median of "
             f"{plural(bursts.bursts, 'burst')}); "
         )
-    what = "subsequent requests reused their connection"
-    if bursts is not None:
-        what = "requests that could reuse a connection did"
-    line.append(
-        f"{reuse.reused} of {reuse.expected} {what}",
-        "green" if all_reused else "bold red",
-    )
-    line.append(f", {opened}")
-    counted = run.conclusion.server
-    if counted is not None:
-        line.append(
-            f"; the exchange counted {counted.connections} connections and "
-            f"{counted.requests} requests, burn-in included",
-            "dim",
-        )
-    return line
+    style = "green" if reuse.reused == reuse.expected else "bold red"
+    line.append(f"{reuse.reused} of {reuse.expected} {what}", style)
+    return counted_by_server(run, line.append(f", {opened}"), "burn-in")
 
 
 def _groups_table(run: BenchRun, summary: BenchSummary) -> Table:

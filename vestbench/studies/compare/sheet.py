@@ -30,6 +30,7 @@ from vestbench.report.units import (
     ms,
     odds,
     plural,
+    with_interval,
 )
 from vestbench.studies.base import Findings
 from vestbench.studies.compare.plan import CompareRun
@@ -85,7 +86,11 @@ def _parts(run: CompareRun, summary: CompareSummary) -> Iterator[Part]:
             yield from (GAP, _phases_table(run, summary, pair))
     yield from failures_parts(run, by_arm=True)
     if answered and not is_several(run):
-        yield from (GAP, Figure("Latency, one axis", _picture(run, summary)))
+        took: dict[str, list[float]] = {arm.label: [] for arm in summary.arms}
+        for found in rounds_of(run):
+            for label, values in took.items():
+                values.append(found.outcomes[label].latency_ms)
+        yield from (GAP, Figure("Latency, one axis", Distributions(took)))
     yield from (GAP, build_line(run))
 
 
@@ -129,10 +134,9 @@ def _sentence(
         yield Text(f"  {reason}")
     if not stated:
         return
-    detail = f"  {median_of(pair.percent)} % {interval(pair.percent.interval)} saved"
+    detail = f"  {with_interval(pair.percent, '%')} saved"
     if pair.round_trips is not None and is_far(summary.rtt_ms):
-        trips = pair.round_trips
-        detail += f", {median_of(trips, 2)} {interval(trips.interval, 2)} round trips"
+        detail += f", {with_interval(pair.round_trips, decimals=2)} round trips"
     detail += (
         f"; {pair.measured} measured requests in {summary.span_s:.0f} s, "
         f"evidence {odds(pair.summary.evidence)}"
@@ -249,16 +253,6 @@ def _physical_limit(breakdown: Breakdown, control: str, candidate: str) -> str:
     if find_strategy(control).resumes:
         return f"{trips} (TCP, resumed TLS)"
     return _PHYSICAL[breakdown.tls_round_trips]
-
-
-def _picture(run: CompareRun, summary: CompareSummary) -> Distributions:
-    rounds = rounds_of(run)
-    return Distributions(
-        {
-            arm.label: [found.outcomes[arm.label].latency_ms for found in rounds]
-            for arm in summary.arms
-        }
-    )
 
 
 def progress_text(

@@ -9,11 +9,10 @@ from vestbench.report.sheet import GAP, Part, Table, Text, numbers
 from vestbench.report.stacks import unhonoured_table
 from vestbench.report.units import (
     ABSENT,
-    interval,
     level,
-    median_of,
     ms,
     quantile_cell,
+    with_interval,
 )
 from vestbench.studies.compare.plan import CompareRun
 from vestbench.studies.compare.summary import ArmSummary, CompareSummary
@@ -62,7 +61,7 @@ def _strategies_table(run: CompareRun, summary: CompareSummary) -> Table:
         elif pair.acceptance is Verdict.INVALID or pair.rounds < 2:
             saved = Text(str(Verdict.INVALID), "bold red")
         else:
-            saved = Text(f"{median_of(pair.saving)} {interval(pair.saving.interval)}")
+            saved = Text(with_interval(pair.saving))
         name = arm.stack if arm.stack != before else ""
         table.add_row(name, arm.strategy, *_parts(arm), saved)
         before = arm.stack

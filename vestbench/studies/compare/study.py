@@ -60,7 +60,7 @@ class _Compare(Study[ComparePlan]):
         )
 
     def settlings(self, run: CompareRun) -> tuple[Settling, ...]:
-        return settlings_of(run)
+        return tuple(settlings_of(run))
 
     def check_assertion(self, assertion: Assertion, plan: ComparePlan) -> None:
         term = assertion.term

@@ -6,7 +6,7 @@ rounds are played through the same sequential verdict that stopped the run.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from math import isfinite
 from statistics import median
 
@@ -14,7 +14,7 @@ from vestbench.model.columns import network_ns
 from vestbench.model.record import Record, replace
 from vestbench.model.request import NS_PER_MS, Failure, Sample
 from vestbench.model.strategy import find_strategy
-from vestbench.model.verdict import Reason, Verdict
+from vestbench.model.verdict import Reason, Verdict, worst
 from vestbench.stats.bounds import percent_bounds, saving_bounds
 from vestbench.stats.decision import MedianSummary, SavingSummary
 from vestbench.stats.diagnostics import (
@@ -290,39 +290,29 @@ def _accept(
     return state.verdict, state.reason
 
 
-def settlings_of(run: CompareRun) -> tuple[Settling, ...]:
-    """Return how the saving of each candidate settled."""
-    controls = controls_of(run.plan).items()
-    return tuple(_settling(run, control, label) for label, control in controls)
-
-
-def _settling(run: CompareRun, control: str, candidate: str) -> Settling:
+def settlings_of(run: CompareRun) -> Iterator[Settling]:
+    """Yield how the saving of each candidate settled."""
     target, percent = target_of(run)
-    replay = Replay(run, control, candidate)
     says = percent_bounds if percent else saving_bounds
-    steps = []
-    for pairing in replay:
-        state = replay.verdict.state
-        found = state.percent if percent else state.saving
-        steps.append(Step(bounds=says(*pairing.times), found=found))
-    return Settling(
-        candidate=candidate,
-        each="round",
-        unit="%" if percent else "ms",
-        target=target,
-        confidence=pair_confidence(run.plan),
-        steps=tuple(steps),
-    )
+    for label, control in controls_of(run.plan).items():
+        replay, steps = Replay(run, control, label), []
+        for pairing in replay:
+            state = replay.verdict.state
+            found = state.percent if percent else state.saving
+            steps.append(Step(bounds=says(*pairing.times), found=found))
+        yield Settling(
+            candidate=label,
+            each="round",
+            unit="%" if percent else "ms",
+            target=target,
+            confidence=pair_confidence(run.plan),
+            steps=tuple(steps),
+        )
 
 
 def overall(found: Sequence[Verdict], question: str) -> Verdict:
     """Answer the question for all pairs; a run that is invalid answers nothing."""
-    if Verdict.INVALID in found:
-        return Verdict.INVALID
-    if question == "any" and Verdict.PASS in found:
-        return Verdict.PASS
-    if question != "any" and Verdict.FAIL in found:
-        return Verdict.FAIL
-    if Verdict.INCONCLUSIVE in found:
-        return Verdict.INCONCLUSIVE
-    return Verdict.FAIL if Verdict.FAIL in found else Verdict.PASS
+    if question != "any" or Verdict.INVALID in found:
+        return worst(found)
+    from_best = (Verdict.PASS, Verdict.INCONCLUSIVE, Verdict.FAIL)
+    return min(found, key=from_best.index, default=Verdict.PASS)

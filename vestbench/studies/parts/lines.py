@@ -34,6 +34,18 @@ def saving_line(
     return line.append(f"median of {plural(count, unit)})")
 
 
+def counted_by_server(run: Run, line: Text, besides: str) -> Text:
+    """Return `line` with what the simulated exchange counted, `besides` included."""
+    counted = run.conclusion.server
+    if counted is None:
+        return line
+    return line.append(
+        f"; the exchange counted {counted.connections} connections and "
+        f"{counted.requests} requests, {besides} included",
+        "dim",
+    )
+
+
 def dim(notes: Iterable[str]) -> Iterator[Text]:
     """Yield notes as they stand below a table."""
     return (Text(note, "dim") for note in notes)

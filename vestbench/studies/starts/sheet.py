@@ -12,20 +12,19 @@ from vestbench.report.sheet import GAP, Part, Table, Text, numbers
 from vestbench.report.units import (
     ABSENT,
     fixed,
-    interval,
     is_far,
     level,
-    median_of,
     percent,
     plural,
     quantile_cell,
+    with_interval,
 )
-from vestbench.stats.decision import MedianSummary
 from vestbench.stats.metrics import Metric
 from vestbench.studies.base import Findings
 from vestbench.studies.parts.groups import disturbed_samples
 from vestbench.studies.parts.lines import (
     build_line,
+    counted_by_server,
     dim,
     failures_parts,
     quantile_notes,
@@ -72,9 +71,14 @@ def warm_up_findings(run: WarmUpRun) -> Findings:
         "after a warm-up": summary.warmed,
         "the warm-up itself": summary.warm_up,
     }
-    found = {name: metric for name, metric in rows.items() if metric is not None}
-    p90s = [metric.p90 for metric in found.values()]
-    table = _requests_table(found, run.plan.confidence)
+    names = ("n", "p50", "p90", "min", "max")
+    figures = figure_columns(run.plan.confidence, *names)
+    about = "The first request, with and without a warm-up"
+    table = Table(about, ["first request, ms", *figures])
+    for name, found in rows.items():
+        if found is not None:
+            table.add_row(name, *figure_cells(found, *names))
+    p90s = [found.p90 for found in rows.values() if found is not None]
     notes = quantile_notes(p90s, run.plan.confidence)
     return _findings(run, headline, _reuse_line(summary), table, notes)
 
@@ -95,16 +99,6 @@ def _reuse_line(summary: WarmUpSummary) -> Text:
     )
 
 
-def _requests_table(rows: dict[str, Metric], confidence: float) -> Table:
-    names = ("n", "p50", "p90", "min", "max")
-    figures = figure_columns(confidence, *names)
-    about = "The first request, with and without a warm-up"
-    table = Table(about, ["first request, ms", *figures])
-    for name, found in rows.items():
-        table.add_row(name, *figure_cells(found, *names))
-    return table
-
-
 # --- connect -------------------------------------------------------------------------
 
 
@@ -116,9 +110,8 @@ def connect_findings(run: ConnectRun) -> Findings:
     if first is not None and first.saving is not None:
         subject = Text("Warming up saves the first request of the start, ")
         subject.append(f"{first.name}, ")
-        headline = saving_line(
-            run, subject, first.saving, count=first.rounds, unit="round"
-        )
+        n = first.rounds
+        headline = saving_line(run, subject, first.saving, count=n, unit="round")
     table = _steps_table(summary, run.plan.confidence)
     notes = _connect_notes(run, summary)
     return _findings(run, headline, _completed_line(run, summary), table, notes)
@@ -129,21 +122,11 @@ def _completed_line(run: ConnectRun, summary: ConnectSummary) -> Text:
     begun = sum(each.n for each in (whole.not_warmed, whole.warmed) if each)
     done = sum(summary.completed)
     tried = sum(step.tries for step in summary.steps)
-    line = Text()
-    line.append(
-        f"{done} of {begun} starts got through to their last step",
-        "green" if done == begun else "bold red",
-    )
+    said = f"{done} of {begun} starts got through to their last step"
+    line = Text().append(said, "green" if done == begun else "bold red")
     if tried:
         line.append(f"; {plural(tried, 'step')} had to be tried again")
-    counted = run.conclusion.server
-    if counted is not None:
-        line.append(
-            f"; the exchange counted {counted.connections} connections and "
-            f"{counted.requests} requests, the discarded starts included",
-            "dim",
-        )
-    return line
+    return counted_by_server(run, line, "the discarded starts")
 
 
 def _steps_table(summary: ConnectSummary, confidence: float) -> Table:
@@ -169,14 +152,10 @@ def _cells(step: StepSummary, rtt_ms: float | None) -> list[str]:
     saving = step.saving
     saved = trips = ABSENT
     if saving is not None and step.rounds > 1:
-        saved = _saved(saving)
+        saved = with_interval(saving)
         if rtt_ms and is_far(rtt_ms) and isfinite(saving.median_lo):
             trips = fixed(saving.median_lo / rtt_ms, 2)
     return [_cell(step.not_warmed), _cell(step.warmed), saved, trips]
-
-
-def _saved(saving: MedianSummary) -> str:
-    return f"{median_of(saving)} {interval(saving.interval)}"
 
 
 def _cell(found: Metric | None) -> str:
