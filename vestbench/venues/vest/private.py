@@ -52,7 +52,7 @@ CANCEL = _private(
 ORDERS = _private("orders", "GET", "/orders", stamped=True)
 
 # What `--endpoint` may name where there are keys. `account` needs no key to be a
-# warm-up (`vest.py`); here it does, and only success counts.
+# warm-up (`public.py`); here it does, and only success counts.
 PRIVATE_ENDPOINTS = by_name(ACCOUNT, NONCE, LISTEN_KEY, LEVERAGE, ORDER, CANCEL, ORDERS)
 
 
