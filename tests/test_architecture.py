@@ -28,6 +28,7 @@ ALLOWED = {
     "toml_file": set(),
     "values": {"errors", "defaults"},
     "ipc": LOWEST,
+    "children": {"ipc"},
     "model": LOWEST,
     "config": {*LOWEST, "model", "toml_file", "values"},
     "spool": {*LOWEST, "model"},
@@ -35,8 +36,8 @@ ALLOWED = {
     "stacks": STACKS,
     "venues": RECORDS,
     "stats": {*LOWEST, "model"},
-    "simulator": {*STACKS, "stacks"},
-    "workers": {*STACKS, "stacks", "simulator"},
+    "simulator": {*STACKS, "stacks", "children"},
+    "workers": {*STACKS, "stacks", "simulator", "children"},
     "assertions": {*RECORDS, "stats"},
     "report": {*RECORDS, "stats", "assertions"},
     "results": RECORDS,
@@ -79,9 +80,8 @@ _FORK = "a child that has nothing left to clean up, or not the parent's things"
 EXCEPTIONS = {
     ("vestbench.workers.worker", "sys.argv"): _MAIN,
     ("vestbench.workers.worker", "sys.exit"): _MAIN,
-    ("vestbench.simulator.http.server", "sys.argv"): _MAIN,
-    ("vestbench.simulator.http.server", "sys.exit"): _MAIN,
-    ("vestbench.simulator.http.server", "os._exit"): "its parent is gone",
+    ("vestbench.simulator.exchange", "sys.argv"): _MAIN,
+    ("vestbench.simulator.exchange", "os._exit"): "its parent is gone",
     ("vestbench.simulator.lab", "sys.argv"): _MAIN,
     ("vestbench.simulator.lab", "os._exit"): _FORK,
     ("vestbench.simulator.link.lab_link", "os._exit"): _FORK,
@@ -114,6 +114,20 @@ def test_imports_point_down(module: str) -> None:
             continue
         there = part_of(name)
         assert there == here or there in ALLOWED[here], f"{module} imports {name}"
+
+
+@pytest.mark.parametrize(
+    ("folder", "others"), [("http", ("link", "vest")), ("link", ("http", "vest"))]
+)
+def test_server_and_link_of_the_simulator_know_no_exchange(
+    folder: str, others: tuple[str, ...]
+) -> None:
+    inside = [m for m in MODULES if is_within(m, (f"vestbench.simulator.{folder}",))]
+    homes = tuple(f"vestbench.simulator.{other}" for other in others)
+
+    assert inside
+    found = {name for module in inside for name in all_imports(module)}
+    assert not [name for name in found if is_within(name, homes)]
 
 
 @pytest.mark.parametrize("module", MODULES)

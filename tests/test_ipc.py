@@ -74,12 +74,21 @@ def test_another_class_than_expected_is_a_bug(ends: tuple[Channel, Channel]) -> 
         there.receive(Ask)
 
 
-def test_a_question_without_an_answer_is_a_bug(ends: tuple[Channel, Channel]) -> None:
-    here, there = ends
-    here.send(Done())
+def test_an_unknown_question_is_a_bug_where_it_was_asked_and_not_the_end() -> None:
+    here, there = pair()
+    pid = os.fork()
+    if pid == 0:
+        for _ in range(2):
+            there.reply({Ask: lambda _: Done()})
+        os._exit(0)
 
-    with pytest.raises(DialectError, match="no answer"):
-        there.reply({Ask: lambda _: Done()})
+    with pytest.raises(DialectError, match=r"Record.* has no answer"):
+        here.ask(Record(()), Done)
+    here.ask(Ask(what="", n=1), Done)
+
+    os.waitpid(pid, 0)
+    here.close()
+    there.close()
 
 
 @pytest.mark.parametrize("data", [b"nonsense", b"cnowhere\nnothing\n."])

@@ -39,9 +39,9 @@ MEASURING = "error: the measuring process ended by itself"
     ("whom", "rtt", "code", "why"),
     [
         ("", "2ms", -signal.SIGKILL, ""),
-        ("clients.worker", "0ms", 1, MEASURING),
+        ("workers.worker", "0ms", 1, MEASURING),
         ("simulator.exchange", "0ms", 4, "error: the simulated exchange ended"),
-        ("simulator.exchange", "2ms", 4, "error: vestbench.simulator.http (proc"),
+        ("simulator.exchange", "2ms", 4, "error: vestbench.simulator.exchange (proc"),
         (LINK, "2ms", 4, "error: the forwarder was killed|error: the relay was killed"),
         # The lab takes the worker along: whichever is seen first is said.
         (

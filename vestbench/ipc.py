@@ -44,7 +44,7 @@ class ChannelClosedError(Exception):
 
 
 class DialectError(Exception):
-    """A message is none that this process knows here: a bug of ours."""
+    """A message is none that the process knows which received it: a bug of ours."""
 
 
 class FailedError(Exception):
@@ -147,7 +147,7 @@ class Channel:
 
         Raises:
             ChannelClosedError: The other end is gone, or does not read.
-            DialectError: The answer is of another class.
+            DialectError: The answer is of another class, or the question was unknown.
             FailedError: The other end says that it failed.
             TimeoutError: No answer came in time.
         """
@@ -185,6 +185,8 @@ class Channel:
     def reply(self, answers: Answers, timeout_s: float | None = None) -> None:
         """Receive one question, and send its answer.
 
+        To a question that `answers` does not have, the answer is a `DialectError`.
+
         Args:
             answers: By class of the question, what is called with it: it returns the
                 answer, or raises `FailedError` or `OSError`, which is then the answer.
@@ -192,19 +194,17 @@ class Channel:
 
         Raises:
             ChannelClosedError: The other end is gone.
-            DialectError: There is no answer to this question.
             TimeoutError: No whole question came in time.
         """
         question = self.receive(object, timeout_s)
         number = self._question
-        if type(question) not in answers:
-            raise DialectError(f"{question!r} came where it has no answer")
+        answer: object
         try:
-            answer = answers[type(question)](question)
-        except (FailedError, OSError) as error:
-            # A system error's own text has its number in front.
-            why = getattr(error, "strerror", None) or error
-            answer = error if isinstance(error, FailedError) else FailedError(str(why))
+            answer = _answering(question, answers)(question)
+        except (FailedError, DialectError) as error:
+            answer = error
+        except OSError as error:  # its own text has the number in front
+            answer = FailedError(str(error.strerror or error))
         self._send(-number, answer, (), None)
 
     def reply_to_all(self, answers: Answers) -> None:
@@ -212,7 +212,6 @@ class Channel:
 
         Raises:
             ChannelClosedError: The other end is gone.
-            DialectError: There is no answer to a question.
         """
         with suppress(TimeoutError):
             while True:
@@ -288,8 +287,14 @@ def _end(timeout_s: float | None) -> float | None:
     return None if timeout_s is None else time.monotonic() + timeout_s
 
 
+def _answering(question: object, answers: Answers) -> Callable[[Any], object]:
+    if type(question) not in answers:
+        raise DialectError(f"{question!r} came where it has no answer")
+    return answers[type(question)]
+
+
 def _checked(message: object, kind: type[M]) -> M:
-    if isinstance(message, FailedError):
+    if isinstance(message, FailedError | DialectError):
         raise message
     if not isinstance(message, kind):
         raise DialectError(f"{message!r} came where {kind.__name__} was expected")

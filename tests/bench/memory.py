@@ -44,7 +44,7 @@ EXCHANGE = "exchange"
 # What a process is, by what its command line names.
 _MODULES = {
     "vestbench.workers.worker": SENDING,
-    "vestbench.simulator.http": EXCHANGE,
+    "vestbench.simulator.exchange": EXCHANGE,
 }
 
 

@@ -130,7 +130,7 @@ def test_bench_imports_no_statistics_before_its_first_request() -> None:
 
 
 @pytest.mark.parametrize(
-    "module", ["vestbench.simulator.http.server", "vestbench.workers.worker"]
+    "module", ["vestbench.simulator.exchange", "vestbench.workers.worker"]
 )
 def test_no_process_imports_what_signs_as_it_starts(module: str) -> None:
     assert imported(f"import {module}", SIGNING) == []

@@ -8,7 +8,8 @@ import pytest
 
 from tests.support.exchange_client import Client
 from tests.support.exchange_sockets import FAST
-from vestbench.simulator.exchange_process import Behaviour, ExchangeProcess
+from vestbench.simulator.exchange_process import ExchangeProcess
+from vestbench.simulator.http.behaviour import Behaviour
 
 
 @pytest.fixture

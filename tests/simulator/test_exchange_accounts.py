@@ -18,7 +18,7 @@ from tests.support.exchange_client import (
     lower,
     sign_proof,
 )
-from vestbench.simulator.http.messages import ApiError, Request
+from vestbench.simulator.http.messages import Request
 from vestbench.simulator.vest.accounts import (
     LISTEN_KEY_MS,
     MAX_ACCOUNTS,
@@ -26,6 +26,7 @@ from vestbench.simulator.vest.accounts import (
     Accounts,
     NonceWindow,
 )
+from vestbench.simulator.vest.answers import ApiError
 from vestbench.simulator.vest.portfolio import Portfolio
 
 HOUR_MS = 3_600_000

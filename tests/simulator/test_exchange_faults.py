@@ -16,9 +16,9 @@ from vestbench.simulator.http.behaviour import (
     Fault,
     parse_faults,
 )
-from vestbench.simulator.http.limits import MAX_CLIENTS, RateLimit
 from vestbench.simulator.http.messages import Request
 from vestbench.simulator.http.service import Chance
+from vestbench.simulator.vest.limits import MAX_CLIENTS, RateLimit
 
 # What users write.
 

@@ -21,8 +21,9 @@ from hypothesis import strategies as st
 from tests.support.exchange_client import NOW_MS, Client, code
 from tests.support.paths import ROOT
 from vestbench.model.simulated import ExchangeSpec
-from vestbench.simulator.exchange_process import Behaviour, ExchangeProcess
-from vestbench.simulator.http.messages import ErrorCode
+from vestbench.simulator.exchange_process import ExchangeProcess
+from vestbench.simulator.http.behaviour import Behaviour
+from vestbench.simulator.vest.answers import ErrorCode
 
 MANY = settings(
     max_examples=150,
@@ -315,7 +316,8 @@ def test_signed_requests_through_the_process_and_nothing_is_said() -> None:
         "from tests.support.exchange_client import Client\n"
         "from tests.simulator.test_exchange_fuzz import connect, post\n"
         "from vestbench.model.simulated import ExchangeSpec\n"
-        "from vestbench.simulator.exchange_process import *\n"
+        "from vestbench.simulator.exchange_process import ExchangeProcess\n"
+        "from vestbench.simulator.http.behaviour import Behaviour\n"
         "client = Client()\n"
         "client.now_ms = time.time_ns() // 1_000_000\n"
         "with ExchangeProcess(ExchangeSpec()) as exchange:\n"

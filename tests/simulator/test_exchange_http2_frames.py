@@ -10,7 +10,7 @@ from h2.errors import ErrorCodes
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tests.support.exchange_talk import Later
+from tests.support.exchange_talk import Answering, Later
 from tests.support.http2_talk import PREFACE, SETTINGS, Got, Talk2, frame, goaway
 from vestbench.simulator.http.http2 import MAX_STREAMS, Http2Connection
 from vestbench.simulator.http.http2_reader import FrameLengths
@@ -25,7 +25,7 @@ def deferring() -> tuple[Talk2, Later, list[int]]:
         return Response(200, b"{}")
 
     talk = Talk2(background=later)
-    talk.service.respond = lambda _: Deferred(lambda: 42, finish)
+    talk.service.application = Answering(lambda _: Deferred(lambda: 42, finish))
     return talk, later, effects
 
 

@@ -11,6 +11,7 @@ import pytest
 
 from tests.support.exchange_talk import (
     GET,
+    Answering,
     RecordedStream,
     Talk,
     parse_answers,
@@ -190,7 +191,7 @@ async def _lateness_ms(processing_ms: float, count: int) -> list[float]:
 
     stream = Stamping()
     service = Service(
-        respond=lambda _: Response(200, b"{}"),
+        application=Answering(lambda _: Response(200, b"{}")),
         timers=asyncio.get_running_loop(),
         processing_s=processing_ms / 1000,
     )

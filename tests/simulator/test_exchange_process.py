@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import os
 import signal
 import socket
@@ -20,10 +19,11 @@ from tests.support.exchange_client import Client
 from tests.support.exchange_sockets import FAST, ask, client_context, connect
 from tests.support.machine import demand
 from tests.support.paths import ROOT
+from vestbench.children import Spawner
 from vestbench.errors import LabError
+from vestbench.ipc import DialectError, Done
 from vestbench.model.simulated import ExchangeSpec
-from vestbench.simulator.exchange_process import Behaviour, ExchangeProcess, Spawner
-from vestbench.simulator.http.server import Exchange
+from vestbench.simulator.exchange_process import ExchangeProcess
 
 
 def start_and_note(pids: list[int]) -> Spawner:
@@ -31,7 +31,7 @@ def start_and_note(pids: list[int]) -> Spawner:
 
     def spawn(argv: Sequence[str], fds: Mapping[int, int]) -> Any:
         ((child, parent),) = fds.items()
-        assert argv[-2:] == ["--control-fd", str(child)]
+        assert argv[-1] == str(child)
         become = "import os, sys; os.dup2(int(sys.argv[1]), int(sys.argv[2])); "
         become += "os.execv(sys.argv[3], sys.argv[3:])"
         process = subprocess.Popen(
@@ -47,6 +47,8 @@ def start_and_note(pids: list[int]) -> Spawner:
 class _Started:
     def __init__(self, process: subprocess.Popen[bytes]) -> None:
         self._process = process
+        self.pid = process.pid
+        self.poll = process.poll
         self.kill = process.kill
 
     def wait(self, timeout_s: float) -> int | None:
@@ -253,9 +255,9 @@ def test_ipv6_address_is_bracketed_in_the_url() -> None:
     assert url.startswith("https://[::1]:")
 
 
-def test_unknown_command_is_an_error_and_not_the_end() -> None:
-    async def answer() -> dict[str, Any]:
-        exchange = Exchange(ExchangeSpec(), Behaviour())
-        return exchange.answer({"do": "dance"})
+def test_unknown_question_is_an_error_and_not_the_end() -> None:
+    with ExchangeProcess(FAST) as exchange:
+        with pytest.raises(DialectError, match="Done"):
+            exchange._channel.ask(Done(), Done)
 
-    assert asyncio.run(answer()) == {"error": "unknown command dance"}
+        assert exchange.counters().requests == 0

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from tests.support.exchange_client import Client
-from tests.support.exchange_talk import GET, Later, Talk
+from tests.support.exchange_talk import GET, Answering, Later, Talk
 from tests.support.machine import demand
 from vestbench.simulator.http.http11 import Http11Connection
 from vestbench.simulator.http.loop import Worker, precise_loop
@@ -66,7 +66,7 @@ def deferring(**options: Any) -> tuple[Talk, Later, list[int]]:
         return Response(200, b"{}")
 
     conversation = Talk(background=later, **options)
-    conversation.service.respond = lambda _: Deferred(lambda: 42, finish)
+    conversation.service.application = Answering(lambda _: Deferred(lambda: 42, finish))
     return conversation, later, effects
 
 
@@ -192,7 +192,7 @@ def test_connection_knows_its_peer() -> None:
         seen.append(request)
         return Response(200, b"{}")
 
-    conversation.service.respond = respond
+    conversation.service.application = Answering(respond)
     connection = Http11Connection(
         conversation.service, conversation.stream, resumed=False, peer="127.0.0.9"
     )

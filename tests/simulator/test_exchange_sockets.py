@@ -18,8 +18,10 @@ import httpx
 import pytest
 
 from tests.support.exchange_sockets import GET, ask, client_context, connect
+from tests.support.exchange_talk import Answering
 from vestbench.model.simulated import ExchangeSpec
-from vestbench.simulator.exchange_process import Behaviour, ExchangeProcess
+from vestbench.simulator.exchange_process import ExchangeProcess
+from vestbench.simulator.http.behaviour import Behaviour
 from vestbench.simulator.http.certificates import Contexts, ServerTls
 from vestbench.simulator.http.service import Service
 from vestbench.simulator.http.tls import TlsProtocol
@@ -307,7 +309,7 @@ def test_nagle_is_off_on_accepted_sockets_even_if_asyncio_did_not_make_them() ->
 
     async def nodelay() -> list[int]:
         loop = asyncio.get_running_loop()
-        service = Service(respond=_never, timers=loop)
+        service = Service(application=Answering(_never), timers=loop)
 
         def accept() -> TlsProtocol:
             accepted.append(TlsProtocol(service, contexts.take()))

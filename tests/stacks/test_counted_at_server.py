@@ -8,14 +8,11 @@ import pytest
 
 from vestbench.model.client import PoolSettings, SessionPlan
 from vestbench.model.request import Failure, Outcome, Role, Sample, Slot
-from vestbench.model.simulated import ExchangeSpec
+from vestbench.model.simulated import ExchangeCounters, ExchangeSpec
 from vestbench.model.strategy import POOLED, UNPOOLED, Strategy
 from vestbench.running.ports import Pacer
-from vestbench.simulator.exchange_process import (
-    Behaviour,
-    ExchangeCounters,
-    ExchangeProcess,
-)
+from vestbench.simulator.exchange_process import ExchangeProcess
+from vestbench.simulator.http.behaviour import Behaviour
 from vestbench.stacks.httpx_stack import HttpxStack
 from vestbench.studies.bench.experiment import (
     BURN_IN,

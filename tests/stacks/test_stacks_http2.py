@@ -14,13 +14,10 @@ from tests.support.servers import SLOT, plan
 from tests.support.studies import bench_of, compare_of
 from vestbench.model.columns import client_ns, network_ns
 from vestbench.model.request import Sample
-from vestbench.model.simulated import ExchangeSpec
+from vestbench.model.simulated import ExchangeCounters, ExchangeSpec
 from vestbench.model.strategy import HTTP2, POOLED, RESUMED, UNPOOLED, WARMED, Strategy
-from vestbench.simulator.exchange_process import (
-    Behaviour,
-    ExchangeCounters,
-    ExchangeProcess,
-)
+from vestbench.simulator.exchange_process import ExchangeProcess
+from vestbench.simulator.http.behaviour import Behaviour
 from vestbench.stacks.registry import STACKS, load_stack
 from vestbench.studies.compare.summary import summarise_compare
 from vestbench.studies.registry import load_run

@@ -9,13 +9,25 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from vestbench.simulator.http.http11 import Http11Connection
-from vestbench.simulator.http.messages import Request, Response
+from vestbench.simulator.http.messages import Deferred, Request, Response
 from vestbench.simulator.http.request_reader import (
     MAX_BODY_BYTES,
     MAX_HEAD_BYTES,
     MAX_HEADERS,
 )
 from vestbench.simulator.http.service import Service
+from vestbench.simulator.vest.application import Application
+
+
+class Answering(Application):
+    """Answers as a test says, and has the exchange's words for all else."""
+
+    def __init__(self, respond: Callable[[Request], Response | Deferred]) -> None:
+        self._respond = respond
+
+    def begin(self, request: Request) -> Response | Deferred:
+        return self._respond(request)
+
 
 GET = b"GET /v2/x HTTP/1.1\r\nHost: h\r\n\r\n"
 
@@ -131,7 +143,7 @@ class Talk:
         self.timers = ScriptedTimers()
         self.requests: list[Request] = []
         self.service = service or Service(
-            respond=self.respond, timers=self.timers, **options
+            application=Answering(self.respond), timers=self.timers, **options
         )
         self.stream = RecordedStream()
         self.connection = Http11Connection(self.service, self.stream, resumed=False)

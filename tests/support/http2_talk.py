@@ -9,7 +9,7 @@ from h2 import events
 from h2.config import H2Configuration
 from h2.connection import H2Connection
 
-from tests.support.exchange_talk import RecordedStream, ScriptedTimers
+from tests.support.exchange_talk import Answering, RecordedStream, ScriptedTimers
 from vestbench.simulator.http.http2 import Http2Connection
 from vestbench.simulator.http.messages import Request, Response
 from vestbench.simulator.http.service import Service
@@ -39,7 +39,7 @@ class Talk2:
         self.requests: list[Request] = []
         self.body = b'{"n":1}'
         self.service = service or Service(
-            respond=self.respond, timers=self.timers, **options
+            application=Answering(self.respond), timers=self.timers, **options
         )
         self.stream = RecordedStream()
         self.connection = Http2Connection(self.service, self.stream, resumed=False)

@@ -27,7 +27,7 @@ LISTENING = "0A"  # the state of a socket in /proc/net/tcp
 
 # What a child process is called in its command line, or calls itself.
 LINK = "vestbench-link|vestbench-relay"  # the forwarder, or what stands in for it
-CHILDREN = ("clients.worker", "simulator.exchange", "vestbench-lab", LINK)
+CHILDREN = ("workers.worker", "simulator.exchange", "vestbench-lab", LINK)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

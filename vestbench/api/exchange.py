@@ -8,8 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from vestbench.model.simulated import ExchangeSpec, LinkSpec
-from vestbench.simulator.exchange_process import ExchangeCounters
+from vestbench.model.simulated import ExchangeCounters, ExchangeSpec, LinkSpec
 from vestbench.simulator.venue import ServedExchange
 from vestbench.values import duration
 

@@ -14,7 +14,7 @@ from vestbench.errors import UsageError, reason_of
 from vestbench.values import chosen, parsed
 
 if TYPE_CHECKING:
-    from vestbench.simulator.exchange_process import ExchangeCounters
+    from vestbench.model.simulated import ExchangeCounters
     from vestbench.simulator.venue import ServedExchange
 
 _LOOK_EVERY_S = 0.25

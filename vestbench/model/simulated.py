@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from vestbench import defaults
@@ -102,3 +103,18 @@ class MachineReport:
     timer_slack_ns: int | None
     sleep_overshoot_us: float  # median excess of a sleep of 1 ms
     clock_resolution_ns: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ExchangeCounters:
+    """What the exchange has counted since its start."""
+
+    connections: int  # accepted, whether or not the TLS handshake succeeded
+    handshakes: int  # completed
+    resumed: int  # of these, the ones that resumed a TLS session
+    requests: int  # taken up, the malformed ones included
+    requests_per_connection: tuple[int, ...]  # by serial, for completed handshakes
+    open_connections: int  # as the exchange sees it now
+    # Why it or the client ended connections: idle, max_requests, asked (by the
+    # client's Connection: close), client, behaviour, error (malformed), stop.
+    closes: Mapping[str, int]

@@ -12,13 +12,15 @@ from types import TracebackType
 from typing import Any, Self
 
 from vestbench.errors import LabError
-from vestbench.model.simulated import ExchangeSpec, LinkReport, LinkSpec, Refusal
-from vestbench.simulator.exchange_process import (
-    Behaviour,
+from vestbench.model.simulated import (
     ExchangeCounters,
-    ExchangeProcess,
-    check_extras,
+    ExchangeSpec,
+    LinkReport,
+    LinkSpec,
+    Refusal,
 )
+from vestbench.simulator.exchange_process import ExchangeProcess, check_extras
+from vestbench.simulator.http.behaviour import Behaviour
 from vestbench.simulator.lab_client import Lab
 
 _SELF_CHECKS = 5  # connects, before and after

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from http import HTTPStatus
 
 from vestbench.simulator.http.behaviour import Ending, Fault
-from vestbench.simulator.http.messages import Response, error_response
+from vestbench.simulator.http.messages import Response
 from vestbench.simulator.http.request_reader import (
     MAX_BODY_BYTES,
     Head,
@@ -219,7 +219,7 @@ class Http11Connection(ServedConnection):
         """Answer a request that cannot be served, and end the connection."""
         self._count()
         self._deaf = self._refused = True
-        response = error_response(error.status, error.status, str(error))
+        response = self._service.application.refusal(error.status, str(error))
         self._stream.write(
             b"".join(encode_response(response, self._head_fields("close")))
         )

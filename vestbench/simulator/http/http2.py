@@ -27,7 +27,7 @@ from vestbench.simulator.http.http2_reader import (
     FrameLengths,
     read_head,
 )
-from vestbench.simulator.http.messages import Response, error_response
+from vestbench.simulator.http.messages import Response
 from vestbench.simulator.http.request_reader import (
     MAX_BODY_BYTES,
     MAX_HEAD_BYTES,
@@ -188,7 +188,7 @@ class Http2Connection(ServedConnection):
         self._drop(number)
         self._count()
         self._last = max(self._last, number)
-        response = error_response(error.status, error.status, str(error))
+        response = self._service.application.refusal(error.status, str(error))
         head = self._answer_head(response, self._uses)
         if self._h2.local_flow_control_window(number) < len(response.body):
             self._h2.reset_stream(number, ErrorCodes.REFUSED_STREAM)

@@ -11,13 +11,7 @@ from collections.abc import Callable
 from typing import Any
 
 from vestbench.simulator.http.behaviour import Ending, Fault
-from vestbench.simulator.http.messages import (
-    Deferred,
-    ErrorCode,
-    Request,
-    Response,
-    error_response,
-)
+from vestbench.simulator.http.messages import Deferred, Request, Response
 from vestbench.simulator.http.service import Service, Stream, Timer
 
 # How long a refused body may go on being sent before that is ended. A close with unread
@@ -127,7 +121,7 @@ class ServedConnection(ABC):
 
         A request that has arrived has its effect even if its client is gone.
         """
-        answer = self._override(fault) or self._service.respond(request)
+        answer = self._override(fault) or self._service.application.begin(request)
         if isinstance(answer, Deferred):
             finish = answer.finish
             self._service.background(answer.work, lambda found: done(finish(found)))
@@ -144,9 +138,9 @@ class ServedConnection(ABC):
             status, after = 429, 1 if after is None else after
         elif not status or self._service.tally.requests % behaviour.status_every:
             return None
-        code = int(ErrorCode.TOO_MANY_REQUESTS) if status == 429 else status
         fields = () if after is None else (("Retry-After", str(after)),)
-        return error_response(status, code, f"Simulated status {status}", fields)
+        word = self._service.application.refusal
+        return word(status, f"Simulated status {status}", fields)
 
     def _fields(self, use: int) -> list[tuple[str, str]]:
         """Return the headers of every answer; `use` is the number of its request."""

@@ -9,13 +9,10 @@ import random
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import Any, Protocol
 
 from vestbench.simulator.http.behaviour import SERVER_ERRORS, Behaviour, Fault
-from vestbench.simulator.http.messages import ORDER_PATHS, Deferred, Request, Response
-
-if TYPE_CHECKING:
-    from vestbench.simulator.http.served import ServedConnection
+from vestbench.simulator.http.messages import Application, Request
 
 # Does the work, perhaps in another thread, and calls back with what it returned.
 Background = Callable[[Callable[[], Any], Callable[[Any], None]], None]
@@ -43,7 +40,7 @@ class Timer(Protocol):
     """What `call_at` returns."""
 
     def cancel(self) -> None:
-        """Make it never happen."""
+        """Cancel the call."""
 
 
 class Timers(Protocol):
@@ -79,6 +76,13 @@ class Stream(Protocol):
         """Deliver again."""
 
 
+class Connection(Protocol):
+    """What the server needs of a connection."""
+
+    def shut_down(self) -> None:
+        """End it because the server ends."""
+
+
 class Chance:
     """Decides what happens to each request; the same seed decides the same.
 
@@ -111,7 +115,7 @@ class Chance:
 class Service:
     """What all connections of one exchange share."""
 
-    respond: Callable[[Request], Response | Deferred]
+    application: Application
     timers: Timers
     idle_timeout_s: float = 75.0
     max_requests: int = 0  # of one connection; 0 is no limit
@@ -120,15 +124,15 @@ class Service:
     background: Background = at_once  # where what takes time is computed
     behaviour: Behaviour = field(default_factory=Behaviour)
     tally: Tally = field(default_factory=Tally)
-    connections: set[ServedConnection] = field(default_factory=set)
+    connections: set[Connection] = field(default_factory=set)
     _date: tuple[int, str] = (0, "")
     _chance: Chance | None = None
 
     def service_time_s(self, request: Request) -> float:
         """Return how long after its arrival a request is answered."""
-        ordering = request.method == "POST" and request.path in ORDER_PATHS
-        if ordering and self.order_processing_s is not None:
-            return self.order_processing_s
+        ordering_s = self.order_processing_s
+        if ordering_s is not None and self.application.is_order(request):
+            return ordering_s
         return self.processing_s
 
     def chance(self) -> Chance:

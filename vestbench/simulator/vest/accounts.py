@@ -11,7 +11,7 @@ from collections import OrderedDict
 from dataclasses import dataclass, field
 from heapq import heappop, heappush
 
-from vestbench.simulator.http.messages import ErrorCode, invalid, refusal
+from vestbench.simulator.vest.answers import ErrorCode, invalid, refusal
 from vestbench.simulator.vest.portfolio import Portfolio
 
 MAX_ACCOUNTS = 256

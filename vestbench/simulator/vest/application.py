@@ -12,21 +12,23 @@ import time
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from vestbench.simulator.http.limits import RateLimit
-from vestbench.simulator.http.messages import (
+from vestbench.simulator.http.messages import Deferred, Headers, Request, Response
+from vestbench.simulator.vest import signatures
+from vestbench.simulator.vest.answers import (
     ApiError,
-    Deferred,
     ErrorCode,
-    Request,
-    Response,
     encode,
+    error_response,
     invalid,
     refusal,
     too_many_requests,
 )
+from vestbench.simulator.vest.limits import RateLimit
 from vestbench.simulator.vest.market import INTERVALS, Market
 from vestbench.simulator.vest.parameters import query_integer, query_time
 from vestbench.simulator.vest.private import Handler, PrivateApi, SignatureCheck
+
+ORDER_PATHS = frozenset({"/v2/orders", "/v2/orders/cancel"})
 
 
 def wall_clock_ms() -> int:
@@ -88,6 +90,22 @@ class Application:
         if isinstance(answer, SignatureCheck):
             return Deferred(answer.recover, lambda signer: _finish(answer, signer))
         return Response(200, encode(answer))
+
+    @staticmethod
+    def refusal(status: int, message: str, headers: Headers = ()) -> Response:
+        """Word an error that HTTP found, in the documented form."""
+        code = int(ErrorCode.TOO_MANY_REQUESTS) if status == 429 else status
+        return error_response(status, code, message, headers)
+
+    @staticmethod
+    def is_order(request: Request) -> bool:
+        """Say whether a request places or cancels an order."""
+        return request.method == "POST" and request.path in ORDER_PATHS
+
+    @staticmethod
+    def prepare() -> None:
+        """Make what the first signature would have to wait for."""
+        signatures.prepare()
 
     def _answer(self, request: Request) -> Any:
         now_ms = self._clock_ms()

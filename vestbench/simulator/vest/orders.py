@@ -11,8 +11,8 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
 
-from vestbench.simulator.http.messages import ErrorCode, invalid, refusal
 from vestbench.simulator.vest import signatures
+from vestbench.simulator.vest.answers import ErrorCode, invalid, refusal
 from vestbench.simulator.vest.instruments import Instrument, decimal, money
 from vestbench.simulator.vest.market import Market
 from vestbench.simulator.vest.parameters import (

@@ -11,7 +11,8 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
-from vestbench.simulator.http.messages import Request, invalid
+from vestbench.simulator.http.messages import Request
+from vestbench.simulator.vest.answers import invalid
 
 END_OF_TIME_MS = 253_402_300_799_999  # the last millisecond of the year 9999
 _MAX_BRACKETS = 64  # no documented body has more than 2

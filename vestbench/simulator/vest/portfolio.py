@@ -11,7 +11,7 @@ import os
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-from vestbench.simulator.http.messages import ErrorCode, refusal
+from vestbench.simulator.vest.answers import ErrorCode, refusal
 from vestbench.simulator.vest.instruments import money, notional
 from vestbench.simulator.vest.market import Market
 from vestbench.simulator.vest.orders import Order, OrderRequest, Status, TimeInForce

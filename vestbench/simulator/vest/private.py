@@ -12,7 +12,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
-from vestbench.simulator.http.messages import ErrorCode, Request, invalid, refusal
+from vestbench.simulator.http.messages import Request
 from vestbench.simulator.vest import signatures
 from vestbench.simulator.vest.accounts import (
     NO_ADDRESS,
@@ -20,6 +20,7 @@ from vestbench.simulator.vest.accounts import (
     Credential,
     check_approval,
 )
+from vestbench.simulator.vest.answers import ErrorCode, invalid, refusal
 from vestbench.simulator.vest.market import Market
 from vestbench.simulator.vest.orders import (
     Order,

@@ -1,0 +1,122 @@
+"""The process of the simulated exchange: `python -m vestbench.simulator.exchange FD`.
+
+It is told what to be on the channel that the descriptor is one end of, and serves until
+it is told to stop or the channel closes, which is how it learns that its parent is
+gone, however that ended.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+import os
+import signal
+import sys
+from contextlib import suppress
+from typing import TYPE_CHECKING
+
+from vestbench.ipc import Channel, ChannelClosedError, Done, FailedError
+from vestbench.simulator.exchange_messages import (
+    Behave,
+    Count,
+    ExchangeStarted,
+    OwnFile,
+    StartExchange,
+    StopExchange,
+)
+from vestbench.simulator.http.loop import precise_loop
+from vestbench.simulator.http.server import Server
+from vestbench.simulator.vest.application import Application
+from vestbench.simulator.vest.market import Market
+
+if TYPE_CHECKING:
+    from vestbench.ipc import Answers
+
+
+class Exchange:
+    """The exchange that the parent at the other end of a channel wants."""
+
+    def __init__(self, control: Channel, loop: asyncio.AbstractEventLoop) -> None:
+        self._control = control
+        self._loop = loop
+        self._server: Server | None = None
+        self._files: list[str] = []  # to be removed at the end
+
+    def serve(self) -> None:
+        """Be started, and serve until that is the end."""
+        try:
+            self._control.reply({StartExchange: self._start})
+        except ChannelClosedError:
+            return  # the parent has changed its mind
+        if self._server is None:
+            return
+        self._server.prepare()
+        self._loop.add_reader(self._control.fileno(), self._obey, self._server)
+        self._loop.run_forever()
+        self._clear_away()
+
+    def _start(self, wanted: StartExchange) -> ExchangeStarted:
+        spec = wanted.spec
+        try:
+            application = Application(
+                Market(), contract=spec.contract, rate_limit=spec.rate_limit
+            )
+            server = Server(spec, wanted.behaviour, application, self._loop)
+        except ValueError as error:
+            raise FailedError(f"cannot be such an exchange: {error}") from error
+        try:
+            port = self._loop.run_until_complete(server.listen())
+        except OSError as error:
+            where = f"port {spec.port} of {spec.host}"
+            reason = os.strerror(error.errno).lower() if error.errno else str(error)
+            raise FailedError(f"cannot listen on {where}: {reason}") from error
+        # What exists now stays, so no collection ever has to look at it again. Cycles
+        # come from closed connections only, and are collected when one closes.
+        gc.collect()
+        gc.freeze()
+        gc.disable()
+        self._server = server
+        return ExchangeStarted(port=port, ca_pem=server.ca_pem)
+
+    def _obey(self, server: Server) -> None:
+        answers: Answers = {
+            Count: lambda _: server.counters(),
+            Behave: lambda wanted: _done(server.behave(wanted.behaviour)),
+            OwnFile: lambda wanted: _done(self._files.append(wanted.file)),
+            StopExchange: lambda _: _done(self._stop(server)),
+        }
+        try:
+            self._control.reply_to_all(answers)
+        except ChannelClosedError:
+            # The parent is gone, or does not want to know. No time is lost on manners:
+            # the kernel closes what is open.
+            self._clear_away()
+            os._exit(0)
+
+    def _stop(self, server: Server) -> None:
+        self._loop.call_later(server.stop(), self._loop.stop)
+
+    def _clear_away(self) -> None:
+        for file in self._files:
+            with suppress(OSError):  # whoever wanted it gone was faster
+                os.unlink(file)
+
+
+def _done(nothing: None) -> Done:
+    del nothing  # it was called for what it does
+    return Done()
+
+
+def main(argv: list[str]) -> None:
+    """Be the exchange that is asked for on the channel that `argv` names."""
+    # Ctrl-C goes to every process of the terminal; the parent decides what it ends.
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    loop = precise_loop()
+    asyncio.set_event_loop(loop)
+    Exchange(Channel.inherited(argv[1]), loop).serve()
+    # Nothing is left to do that the kernel does not do faster.
+    os._exit(0)
+
+
+if __name__ == "__main__":
+    main(sys.argv)
