@@ -7,10 +7,11 @@ here, because they are read by those who made the file, too.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
-from typing import Any, Protocol, TypeVar
+from typing import Any, TypeVar
 
 from msgspec import ValidationError, convert
 
@@ -26,14 +27,12 @@ _MAX_OUTCOMES = 2_000_000  # in a file
 _MAX_BYTES = 256 * 2**20  # of such a file
 
 
-class Decoder(Protocol):
+@dataclass(frozen=True, slots=True)
+class Decoder:
     """What has to be known of studies to read a run of one."""
 
-    def plan(self, command: str) -> type[Plan]:
-        """Return the type of the plans of a command, or raise InvalidRunError."""
-
-    def check(self, run: Run) -> None:
-        """Raise ValueError for a run whose parts do not fit together."""
+    plan: Callable[[str], type[Plan]]  # of a command; InvalidRunError if there is none
+    check: Callable[[Run], None]  # ValueError if its parts do not fit together
 
 
 def load(path: Path, decoder: Decoder) -> Run:

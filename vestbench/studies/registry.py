@@ -12,7 +12,7 @@ from typing import Any
 from vestbench.assertions.grammar import Assertion, Vocabulary, parse_assertion
 from vestbench.errors import InvalidRunError
 from vestbench.model.run import Plan, Run
-from vestbench.results.reading import load
+from vestbench.results.reading import Decoder, load
 from vestbench.studies.base import Study
 
 _PLACES = {
@@ -60,22 +60,16 @@ def parsed(text: str, study: Study[Any], plan: Plan) -> Assertion:
     return found
 
 
-class _Decoder:
-    """What `results` needs to know of studies to read a run."""
-
-    def plan(self, command: str) -> type[Plan]:
-        return find_study(command).plan
-
-    def check(self, run: Run) -> None:
-        study = study_of(run)
-        for text in run.plan.assertions:
-            try:
-                parsed(text, study, run.plan)
-            except ValueError as error:
-                raise ValueError(f"plan.assertions: {error}") from error
-        study.check(run)
+def _check(run: Run) -> None:
+    study = study_of(run)
+    for text in run.plan.assertions:
+        try:
+            parsed(text, study, run.plan)
+        except ValueError as error:
+            raise ValueError(f"plan.assertions: {error}") from error
+    study.check(run)
 
 
 def load_run(path: Path) -> Run:
     """Read a run of any study, finished or not; errors are those of `load`."""
-    return load(path, _Decoder())
+    return load(path, Decoder(lambda name: find_study(name).plan, _check))

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Sequence
 
 from vestbench.defaults import STACK
 from vestbench.errors import UsageError
@@ -49,30 +48,28 @@ class BenchJob(StudyJob):
         assertions: Sequence[str],
     ) -> None:
         way = POOLED if pooled else UNPOOLED
-        plan = BenchSchedule(
-            session=SessionPlan(
-                pool=destination.pool,
-                strategy=way,
-                concurrency=concurrency,
-                http2=destination.http2,
-                stack=destination.stacks[0],
-                kernel_timestamps=kernel_timestamps,
-            ),
-            requests=requests,
-            sessions=sessions or sessions_for(requests, concurrency, way),
+        session = SessionPlan(
+            pool=destination.pool,
+            strategy=way,
+            concurrency=concurrency,
+            http2=destination.http2,
+            stack=destination.stacks[0],
+            kernel_timestamps=kernel_timestamps,
         )
-        _check_kernel_timestamps(plan.session)
-        _check_http2_burst(plan.session)
-        self._plan = plan
+        spread = sessions or sessions_for(requests, concurrency, way)
+        self._schedule = BenchSchedule(
+            session=session, requests=requests, sessions=spread
+        )
+        _check_kernel_timestamps(session)
+        _check_http2_burst(session)
         self._pace = pace
-        session, width = plan.session, plan.session.concurrency
-        strategy = session.strategy.name
-        self.label = strategy
-        asked = BenchPlan(
-            requests=plan.requests,
-            sessions=plan.sessions,
-            concurrency=width,
-            strategy=strategy,
+        self.label = way.name
+        self.facts = {"strategy": way.name, "concurrency": concurrency}
+        plan = BenchPlan(
+            requests=requests,
+            sessions=spread,
+            concurrency=concurrency,
+            strategy=way.name,
             kept_idle=_kept(session),
             burn_in=BURN_IN,
             min_saving_ms=1e3 * min_saving_s,
@@ -80,28 +77,24 @@ class BenchJob(StudyJob):
             gate=gate,
             **pace.stored(),
             http2=session.http2,
-            kernel_timestamps=session.kernel_timestamps,
+            kernel_timestamps=kernel_timestamps,
         )
-        self.plan = with_assertions(asked, self.command, assertions)
-        self.facts: Mapping[str, Any] = {
-            "strategy": strategy,
-            "concurrency": width,
-        }
+        self.plan = with_assertions(plan, self.command, assertions)
 
     @property
     def recorded(self) -> int:
         """How many requests are measured."""
-        return self._plan.requests
+        return self._schedule.requests
 
     @property
     def most_requests(self) -> int:
         """How many requests it sends, the burn-in included."""
-        return self._plan.requests + BURN_IN
+        return self._schedule.requests + BURN_IN
 
     def measure(self, measurement: Measurement) -> None:
         """Send all requests of the plan."""
         end = run_bench(
-            self._plan,
+            self._schedule,
             measurement.stack,
             measurement.request,
             pacer=self._pace.pacer(),

@@ -201,23 +201,21 @@ class _Tally:
         expected = self._expected
         if self._bursts:
             expected = sum(min(n, self._kept) for n, _ in self._bursts.values())
+        whole = [cold for n, cold in self._bursts.values() if n == self._size]
+        bursts = None
+        if whole:
+            bursts = BurstReuse(
+                size=self._size,
+                kept=self._kept,
+                bursts=len(whole),
+                opened=float(median(whole)),
+            )
         return Reuse(
             sessions=len(self._sessions),
             connections=self._connections,
             expected=expected,
             reused=min(self._reused, expected),
-            bursts=self._burst_reuse(),
-        )
-
-    def _burst_reuse(self) -> BurstReuse | None:
-        whole = [cold for n, cold in self._bursts.values() if n == self._size]
-        if not whole:
-            return None
-        return BurstReuse(
-            size=self._size,
-            kept=self._kept,
-            bursts=len(whole),
-            opened=float(median(whole)),
+            bursts=bursts,
         )
 
     def votes(self) -> list[tuple[float, Bounds]]:

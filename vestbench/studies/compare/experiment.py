@@ -12,7 +12,7 @@ import random
 import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass, replace
+from dataclasses import KW_ONLY, dataclass, replace
 from operator import attrgetter
 
 from vestbench.errors import UsageError
@@ -59,32 +59,28 @@ class CompareSchedule:
 Judge = Callable[[int, Mapping[str, Outcome]], bool]
 
 
+@dataclass
 class Comparison:
     """Carries out the rounds of a schedule; `sleep` is the pause after a warm-up."""
 
-    def __init__(
-        self,
-        plan: CompareSchedule,
-        stack: Stack,
-        make_request: MakeRequest,
-        make_warm_up: MakeRequest,
-        *,
-        pacer: Pacer,
-        sleep: Callable[[float], None] = time.sleep,
-    ) -> None:
-        self._plan = plan
-        self._clients = Clients(stack)
-        self._make_request = make_request
-        self._make_warm_up = make_warm_up
-        self._pacer = pacer
-        self._sleep = sleep
+    plan: CompareSchedule
+    stack: Stack
+    make_request: MakeRequest
+    make_warm_up: MakeRequest
+    _: KW_ONLY
+    pacer: Pacer
+    sleep: Callable[[float], None] = time.sleep
+
+    def __post_init__(self) -> None:
+        """Begin without any client."""
+        self._clients = Clients(self.stack)
         self._stop = self._clients.stop
         self._sent_unmeasured = 0
 
     def set_up(self) -> list[Outcome]:
         """Carry out the discarded rounds and return what they saw."""
         outcomes: list[Outcome] = []
-        labels = tuple(arm.label for arm in self._plan.arms)
+        labels = tuple(arm.label for arm in self.plan.arms)
         for _ in range(SETUP_ROUNDS):
             if not self._stop.over():
                 outcomes += self._round(-1, labels).values()
@@ -94,17 +90,18 @@ class Comparison:
 
     def run(self, record: Callable[[Outcome], None], judge: Judge) -> RunEnd:
         """Carry out rounds until the judge, the plan or the venue ends them."""
-        rng = self._plan.orders()
-        labels = [arm.label for arm in self._plan.arms]
-        half: tuple[str, ...] = self._plan.half
-        for number in range(self._plan.first_round, self._plan.max_rounds):
+        rng = self.plan.orders()
+        labels = [arm.label for arm in self.plan.arms]
+        half = self.plan.half
+        for number in range(self.plan.first_round, self.plan.max_rounds):
             if self._stop.over():
                 break
             if half:
                 order, half = half[::-1], ()
             else:
-                order = _draw(rng, labels)
-                half = order if self._plan.paired else ()
+                # For two arms a fair coin, for more a uniform permutation.
+                order = tuple(rng.sample(labels, len(labels)))
+                half = order if self.plan.paired else ()
             outcomes = self._round(number, order)
             for label in order:
                 if label in outcomes:
@@ -116,65 +113,52 @@ class Comparison:
     def _round(self, number: int, order: Sequence[str]) -> dict[str, Outcome]:
         """Prepare every arm, then send one request on each in the order given."""
         outcomes: dict[str, Outcome] = {}
+        sessions, roles = {}, {}
         with ExitStack() as cleanup:
-            sessions = {}
             # The longest preparation first, so that a primed connection is not left
             # waiting for another arm's warm-up.
-            for arm in sorted(self._plan.arms, key=attrgetter("way.preparation")):
+            for arm in sorted(self.plan.arms, key=attrgetter("way.preparation")):
                 session = cleanup.enter_context(self._clients.open(self._plan_of(arm)))
                 sessions[arm.label] = session
+                roles[arm.label] = Role.COLD if arm.way.opens else Role.SUBSEQUENT
                 if not self._stop.over():
                     self._prepare(arm, session, number)
             for index, label in enumerate(order):
                 if self._stop.over():
                     break
-                self._pacer.wait()
-                slot = Slot(
-                    session=number, index=index, role=self._role(label), arm=label
-                )
-                outcome = sessions[label].send(self._make_request(), slot)
+                self.pacer.wait()
+                role = roles[label]
+                slot = Slot(session=number, index=index, role=role, arm=label)
+                outcome = sessions[label].send(self.make_request(), slot)
                 self._stop.notice(outcome)
                 outcomes[label] = outcome
         return outcomes
 
     def _plan_of(self, arm: Arm) -> SessionPlan:
         return SessionPlan(
-            pool=self._plan.pool,
+            pool=self.plan.pool,
             strategy=arm.way,
-            concurrency=self._plan.warm_connections if arm.way.warms else 1,
-            http2=self._plan.http2 or arm.way.http2,
+            concurrency=self.plan.warm_connections if arm.way.warms else 1,
+            http2=self.plan.http2 or arm.way.http2,
             stack=arm.stack,
         )
 
     def _prepare(self, arm: Arm, session: Session, number: int) -> None:
         strategy = arm.way
-        role, make = Role.PRIMER, self._make_request
+        role, make = Role.PRIMER, self.make_request
         if strategy.warms:
-            role, make = Role.WARM_UP, self._make_warm_up
+            role, make = Role.WARM_UP, self.make_warm_up
         slots = [
             Slot(session=number, index=index, role=role, arm=arm.label)
-            for index in range(strategy.unmeasured(self._plan.warm_connections))
+            for index in range(strategy.unmeasured(self.plan.warm_connections))
         ]
         # A warm-up is all its requests at the same moment; primers follow each other.
         for burst in [slots] if strategy.warms else [[slot] for slot in slots]:
-            if not self._stop.over():
-                self._unmeasured(session, make, burst)
+            if self._stop.over():
+                return
+            self.pacer.wait(len(burst))
+            for outcome in session.burst([make() for _ in burst], burst):
+                self._stop.notice(outcome)
+            self._sent_unmeasured += len(burst)
         if strategy.warms and not self._stop.over():
-            self._sleep(self._plan.idle_s)
-
-    def _unmeasured(
-        self, session: Session, make: MakeRequest, slots: Sequence[Slot]
-    ) -> None:
-        self._pacer.wait(len(slots))
-        for outcome in session.burst([make() for _ in slots], slots):
-            self._stop.notice(outcome)
-        self._sent_unmeasured += len(slots)
-
-    def _role(self, label: str) -> Role:
-        strategy = next(a.way for a in self._plan.arms if a.label == label)
-        return Role.COLD if strategy.opens else Role.SUBSEQUENT
-
-
-def _draw(rng: random.Random, labels: Sequence[str]) -> tuple[str, ...]:
-    """Draw an order: for two arms a fair coin, for more a uniform permutation."""
-    return tuple(rng.sample(list(labels), len(labels)))
+            self.sleep(self.plan.idle_s)

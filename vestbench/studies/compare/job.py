@@ -61,10 +61,8 @@ class CompareJob(StudyJob):
         *,
         resume: Path | None = None,
     ) -> None:
-        self._arms = question.arms
         self._pool = destination.pool
         self._pace = pace
-        self._http2 = destination.http2
         several = len(destination.stacks) > 1
         first = [arm for arm in question.arms if arm.stack == question.arms[0].stack]
         words = [arm.label.removeprefix(f"{arm.stack}/") for arm in first]
@@ -106,7 +104,7 @@ class CompareJob(StudyJob):
     def most_requests(self) -> int:
         """How many requests it may send, the unmeasured ones included."""
         width = self.plan.warm_connections
-        each = sum(1 + arm.way.unmeasured(width) for arm in self._arms)
+        each = sum(1 + arm.way.unmeasured(width) for arm in self.plan.arms)
         rounds = self.plan.max_rounds - len(self._done)
         return each * (rounds + SETUP_ROUNDS)
 
@@ -150,14 +148,14 @@ class CompareJob(StudyJob):
         old = self.earlier.outcomes if self.earlier is not None else ()
         first = 1 + max((outcome.slot.session for outcome in old), default=-1)
         return CompareSchedule(
-            arms=self._arms,
+            arms=self.plan.arms,
             pool=self._pool,
             max_rounds=first + self.plan.max_rounds - len(self._done),
             seed=self._pace.seed,
             paired=self.plan.vote == "pair",
             idle_s=self.plan.idle_s,
             warm_connections=self.plan.warm_connections,
-            http2=self._http2,
+            http2=self.plan.http2,
             first_round=first,
             half=half,
         )

@@ -94,10 +94,11 @@ class Question:
 def arms_of(
     names: Sequence[str], control: str = "", stacks: Sequence[str] = (defaults.STACK,)
 ) -> tuple[tuple[Arm, ...], str]:
-    """Return the arms that `names` mean, and the label of the control.
+    """Return the arms that `names` mean, and the label of the first stack's control.
 
-    UsageError if a name is no strategy, if there are too few or too many, or if the
-    control is none of them.
+    On several stacks each arm is compared with the control of its own: libraries stop
+    their clocks in different places. UsageError if a name is no strategy, if there are
+    too few or too many, or if the control is none of them.
     """
     strategies = [find_strategy(name) for name in names]
     if len(names) < 2:
@@ -110,7 +111,20 @@ def arms_of(
             f"long to be comparable: {_MOST_ARMS_IN_ALL} arms are the most"
         )
     arms = name_arms(strategies)
-    return on_stacks(arms, control_of(arms, control), stacks)
+    control = control_of(arms, control)
+    if len(stacks) == 1:
+        return tuple(replace(arm, stack=stacks[0]) for arm in arms), control
+    found = tuple(
+        Arm(
+            label=f"{stack}/{arm.label}",
+            strategy=arm.strategy,
+            stack=stack,
+            against=f"{stack}/{control}",
+        )
+        for stack in stacks
+        for arm in arms
+    )
+    return found, f"{stacks[0]}/{control}"
 
 
 def name_arms(strategies: Sequence[Strategy]) -> tuple[Arm, ...]:
@@ -133,26 +147,3 @@ def control_of(arms: Sequence[Arm], named: str = "") -> str:
         return named
     usual = (arm.label for arm in arms if arm.way.is_control)
     return next(usual, labels[-1])
-
-
-def on_stacks(
-    arms: Sequence[Arm], control: str, stacks: Sequence[str]
-) -> tuple[tuple[Arm, ...], str]:
-    """Return `arms` on each stack, and the label of the first stack's control.
-
-    Each arm is compared with the control of its own stack: libraries stop their clocks
-    in different places.
-    """
-    if len(stacks) == 1:
-        return tuple(replace(arm, stack=stacks[0]) for arm in arms), control
-    found = tuple(
-        Arm(
-            label=f"{stack}/{arm.label}",
-            strategy=arm.strategy,
-            stack=stack,
-            against=f"{stack}/{control}",
-        )
-        for stack in stacks
-        for arm in arms
-    )
-    return found, f"{stacks[0]}/{control}"

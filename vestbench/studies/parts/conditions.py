@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from itertools import chain
 from statistics import median
 
-from vestbench.model.run import Conditions, Link, LinkEnd, Orders, Pool, Run
+from vestbench.model.run import Conditions, Link, LinkEnd, Pool, Run
 from vestbench.report.sheet import Cell, Table, Text, facts_table
 from vestbench.report.units import ABSENT, ms, plural, quantile_cell
 from vestbench.stats.quantiles import estimate
@@ -67,12 +68,15 @@ def _rows(run: Run) -> Iterator[tuple[str, Cell]]:
     if conditions.signing is not None:
         yield "signing", _signing(run)
     if run.conclusion.orders is not None:
-        yield "orders", _orders(run.conclusion.orders)
+        orders = run.conclusion.orders
+        became = ", ".join(f"{n} {state}" for state, n in orders.states.items())
+        yield "orders", f"{orders.sent} sent: {orders.what}; looked up: {became}"
     yield "connection", _connection(run)
     yield "pool", _pool(conditions.pool)
     yield "round trip", _round_trip(run)
     if conditions.link is not None:
-        yield "link", _link(conditions.link, run.conclusion.link)
+        parts = link_parts(conditions.link), _link_end(run.conclusion.link)
+        yield "link", ", ".join([f"engine {conditions.link.engine}", *chain(*parts)])
     yield "host", _host(conditions)
     yield "run", _when(run)
 
@@ -98,11 +102,6 @@ def _signing(run: Run) -> str:
     found = estimate(costs, 0.5, run.plan.confidence)
     times = "time" if len(costs) == 1 else "times"
     return f"{where}: {quantile_cell(found)} ms, {len(costs)} {times}, in no figure"
-
-
-def _orders(orders: Orders) -> str:
-    became = ", ".join(f"{count} {state}" for state, count in orders.states.items())
-    return f"{orders.sent} sent: {orders.what}; looked up: {became}"
 
 
 def _connection(run: Run) -> str:
@@ -136,10 +135,6 @@ def _round_trip(run: Run) -> str:
     kernel = any(sample.syn_rtt_us is not None for sample in run.samples)
     source = "by the kernel (TCP_INFO)" if kernel else "by the connect phase"
     return f"{ms(rtt)} ms {source}, median of {plural(opened, 'handshake')}"
-
-
-def _link(link: Link, end: LinkEnd | None) -> str:
-    return ", ".join([f"engine {link.engine}", *link_parts(link), *_link_end(end)])
 
 
 def _link_end(end: LinkEnd | None) -> Iterator[str]:
