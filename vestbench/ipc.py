@@ -189,7 +189,8 @@ class Channel:
 
         Args:
             answers: By class of the question, what is called with it: it returns the
-                answer, or raises `FailedError` or `OSError`, which is then the answer.
+                answer (None stands for `Done`), or raises `FailedError` or `OSError`,
+                which is then the answer.
             timeout_s: How long the question may take to come; None is for ever.
 
         Raises:
@@ -201,6 +202,7 @@ class Channel:
         answer: object
         try:
             answer = _answering(question, answers)(question)
+            answer = Done() if answer is None else answer
         except (FailedError, DialectError) as error:
             answer = error
         except OSError as error:  # its own text has the number in front

@@ -15,7 +15,7 @@ import sys
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
-from vestbench.ipc import Channel, ChannelClosedError, Done, FailedError
+from vestbench.ipc import Channel, ChannelClosedError, FailedError
 from vestbench.simulator.exchange_messages import (
     Behave,
     Count,
@@ -81,9 +81,9 @@ class Exchange:
     def _obey(self, server: Server) -> None:
         answers: Answers = {
             Count: lambda _: server.counters(),
-            Behave: lambda wanted: _done(server.behave(wanted.behaviour)),
-            OwnFile: lambda wanted: _done(self._files.append(wanted.file)),
-            StopExchange: lambda _: _done(self._stop(server)),
+            Behave: lambda wanted: server.behave(wanted.behaviour),
+            OwnFile: lambda wanted: self._files.append(wanted.file),
+            StopExchange: lambda _: self._stop(server),
         }
         try:
             self._control.reply_to_all(answers)
@@ -100,11 +100,6 @@ class Exchange:
         for file in self._files:
             with suppress(OSError):  # whoever wanted it gone was faster
                 os.unlink(file)
-
-
-def _done(nothing: None) -> Done:
-    del nothing  # it was called for what it does
-    return Done()
 
 
 def main(argv: list[str]) -> None:

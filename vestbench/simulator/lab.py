@@ -18,7 +18,7 @@ import sys
 import time
 from contextlib import suppress
 
-from vestbench.ipc import Channel, ChannelClosedError, Done, FailedError
+from vestbench.ipc import Channel, ChannelClosedError, FailedError
 from vestbench.simulator.link import netns
 from vestbench.simulator.link.lab_link import (
     LinkProcess,
@@ -110,11 +110,10 @@ class Supervisor:
         self._alive.add(pid)
         return Spawned(pid=pid)
 
-    def _kill(self, wanted: Kill) -> Done:
+    def _kill(self, wanted: Kill) -> None:
         # Only a child that was not reaped: its number cannot be another's.
         if wanted.pid in self._alive:
             os.kill(wanted.pid, wanted.signal)
-        return Done()
 
     def _end(self, link: LinkProcess) -> LabEnded:
         account = None

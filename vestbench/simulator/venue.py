@@ -3,30 +3,80 @@
 from __future__ import annotations
 
 import platform
-from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import replace
 from ipaddress import ip_address
-from pathlib import Path
-from types import TracebackType
-from typing import Any, Self
+from typing import TYPE_CHECKING, Self
 
 from vestbench.errors import LabError
-from vestbench.model.simulated import (
-    ExchangeCounters,
-    ExchangeSpec,
-    LinkReport,
-    LinkSpec,
-    Refusal,
-)
+from vestbench.model.simulated import ExchangeCounters, ExchangeSpec, LinkReport
 from vestbench.simulator.exchange_process import ExchangeProcess, check_extras
-from vestbench.simulator.http.behaviour import Behaviour
 from vestbench.simulator.lab_client import Lab
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+    from pathlib import Path
+
+    from vestbench.model.simulated import LinkSpec, Refusal
+    from vestbench.simulator.http.behaviour import Behaviour
+    from vestbench.simulator.lab_client import LabProcess
 
 _SELF_CHECKS = 5  # connects, before and after
 
 
-class SimulatedVenue:
+class _Simulated:
+    """A running exchange, inside a lab where there is a link."""
+
+    def __init__(
+        self, exchange: ExchangeSpec, link: LinkSpec | None, behaviour: Behaviour | None
+    ) -> None:
+        check_extras(exchange)  # before anything is started
+        self._lab: Lab | None = None
+        if link is None:
+            self.exchange = ExchangeProcess(exchange, behaviour=behaviour)
+            self._port = self.exchange.port
+            return
+        self._lab = lab = Lab(link)
+        names = (*exchange.names, *lab.names)
+        placed = replace(exchange, host=lab.server_host, names=names)
+        try:
+            self.exchange = ExchangeProcess(
+                placed, behaviour=behaviour, spawn=self.spawn
+            )
+            self._pass_through(lab)
+        except BaseException:
+            lab.stop()
+            raise
+
+    def _pass_through(self, lab: Lab) -> None:
+        """Find out where clients connect."""
+        raise NotImplementedError
+
+    @property
+    def ca_pem(self) -> str:
+        """The certificate that a client has to trust."""
+        return self.exchange.ca_pem
+
+    def spawn(self, argv: Sequence[str], fds: Mapping[int, int]) -> LabProcess:
+        """Start a program at the client's end of the link."""
+        if self._lab is None:
+            raise RuntimeError("without a link, programs are started anywhere")
+        return self._lab.spawn(argv, fds=fds)
+
+    def counters(self) -> ExchangeCounters:
+        """Return what the exchange has counted so far."""
+        return self.exchange.counters()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.exchange.stop()
+        if self._lab is not None:
+            self._lab.stop()
+
+
+class SimulatedVenue(_Simulated):
     """A running exchange; a client started with `spawn` reaches it over the link.
 
     Args:
@@ -45,27 +95,12 @@ class SimulatedVenue:
         *,
         behaviour: Behaviour | None = None,
     ) -> None:
-        check_extras(exchange)  # before anything is started
-        self._lab: Lab | None = None
-        if link is None:
-            self.exchange = ExchangeProcess(exchange, behaviour=behaviour)
-            self._host, self._port = self.exchange.host, self.exchange.port
-            return
-        self._lab = lab = Lab(link)
-        try:
-            self.exchange = ExchangeProcess(
-                _placed(exchange, lab), behaviour=behaviour, spawn=self.spawn
-            )
-            self._host, self._port = lab.connect_address(self.exchange.port)
-            lab.measure_rtt(n=_SELF_CHECKS)
-        except BaseException:
-            lab.stop()
-            raise
+        self._host = exchange.host
+        super().__init__(exchange, link, behaviour)
 
-    @property
-    def ca_pem(self) -> str:
-        """The certificate that a client has to trust."""
-        return self.exchange.ca_pem
+    def _pass_through(self, lab: Lab) -> None:
+        self._host, self._port = lab.connect_address(self.exchange.port)
+        lab.measure_rtt(n=_SELF_CHECKS)
 
     @property
     def engine(self) -> str:
@@ -77,31 +112,18 @@ class SimulatedVenue:
         """Why each better engine does not work here."""
         return self._lab.refusals if self._lab else ()
 
-    def base_url(self, path: str = "/v2") -> str:
-        """Return the URL that reaches the exchange through the link."""
-        return f"https://{self._host}:{self._port}{path}"
-
-    def spawn(self, argv: Sequence[str], fds: Mapping[int, int]) -> Any:
-        """Start a program at the client's end of the link."""
-        if self._lab is None:
-            raise RuntimeError("without a link, programs are started anywhere")
-        return self._lab.spawn(argv, fds=fds)
-
     @property
     def has_link(self) -> bool:
         """True where a client must be started with `spawn`."""
         return self._lab is not None
 
-    def counters(self) -> ExchangeCounters:
-        """Return what the exchange has counted so far."""
-        return self.exchange.counters()
+    def base_url(self, path: str = "/v2") -> str:
+        """Return the URL that reaches the exchange through the link."""
+        return f"https://{self._host}:{self._port}{path}"
 
     def check(self) -> None:
         """Raise `LabError` if the exchange or the link has ended by itself."""
-        if self._lab is not None:
-            self._lab.check()
-        else:
-            self.exchange.check()
+        (self._lab or self.exchange).check()
 
     def stop(self) -> LinkReport | None:
         """End both and return the link's own account, if there is a link."""
@@ -113,26 +135,8 @@ class SimulatedVenue:
         self.exchange.stop()
         return self._lab.stop()
 
-    def __enter__(self) -> Self:
-        return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self.exchange.stop()
-        if self._lab is not None:
-            self._lab.stop()
-
-
-def _placed(exchange: ExchangeSpec, lab: Lab) -> ExchangeSpec:
-    names = (*exchange.names, *lab.names)
-    return replace(exchange, host=lab.server_host, names=names)
-
-
-class ServedExchange:
+class ServedExchange(_Simulated):
     """An exchange for clients outside: on loopback, with a relay where there is a link.
 
     Args:
@@ -156,43 +160,26 @@ class ServedExchange:
         host: str = "127.0.0.1",
         behaviour: Behaviour | None = None,
     ) -> None:
-        check_extras(exchange)  # before anything is started
-        self._lab: Lab | None = None
+        self._listens = host, port
         self._address = address = ip_address(host)
         # Nobody can connect to "any address": where it listens on all, it goes by name.
         self._host = platform.node() if address.is_unspecified else host
         exchange = replace(exchange, names=(*exchange.names, self._host))
-        where = "on loopback" if self.is_private else f"on {host}"
         if link is None:
+            where = "on loopback" if self.is_private else f"on {host}"
             self.label = f"{where}, no link"
-            self._exchange = ExchangeProcess(
-                replace(exchange, host=host, port=port), behaviour=behaviour
+            exchange = replace(exchange, host=host, port=port)
+        else:
+            link = replace(link, engine="relay")
+            self.label = (
+                f"simulated in user space, RTT {link.rtt_ms:g} ms: "
+                "the TCP handshake is charged to TLS"
             )
-            self._port = self._exchange.port
-            return
-        self.label = (
-            f"simulated in user space, RTT {link.rtt_ms:g} ms: "
-            "the TCP handshake is charged to TLS"
-        )
-        self._lab = lab = Lab(replace(link, engine="relay"))
-        try:
-            self._exchange = ExchangeProcess(
-                _placed(exchange, lab), behaviour=behaviour, spawn=self._spawn
-            )
-            _, self._port = lab.connect_address(self._exchange.port, at=port, host=host)
-        except BaseException:
-            lab.stop()
-            raise
+        super().__init__(exchange, link, behaviour)
 
-    def _spawn(self, argv: Sequence[str], fds: Mapping[int, int]) -> Any:
-        if self._lab is None:
-            raise RuntimeError("without a link the exchange is started as a child")
-        return self._lab.spawn(argv, fds=fds)
-
-    @property
-    def ca_pem(self) -> str:
-        """The certificate that a client has to trust."""
-        return self._exchange.ca_pem
+    def _pass_through(self, lab: Lab) -> None:
+        host, port = self._listens
+        _, self._port = lab.connect_address(self.exchange.port, at=port, host=host)
 
     def base_url(self) -> str:
         """Return the URL that clients use."""
@@ -206,27 +193,10 @@ class ServedExchange:
 
     def own(self, file: Path) -> None:
         """Hand over a temporary file: it is removed when the exchange ends, however."""
-        self._exchange.own(file)
-
-    def counters(self) -> ExchangeCounters:
-        """Return what the exchange has counted so far."""
-        return self._exchange.counters()
+        self.exchange.own(file)
 
     def check(self) -> None:
         """Raise `LabError` if the exchange or its relay has ended by itself."""
         if self._lab is not None:
             self._lab.check()
-        self._exchange.check()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self._exchange.stop()
-        if self._lab is not None:
-            self._lab.stop()
+        self.exchange.check()

@@ -17,7 +17,7 @@ import struct
 import time
 from collections import deque
 
-from vestbench.ipc import Done, FailedError
+from vestbench.ipc import FailedError
 from vestbench.simulator.link.forwarder import SPIN_NS, Account, Line, obey
 from vestbench.simulator.link.messages import (
     AreYouThere,
@@ -114,7 +114,7 @@ class Relay:
         gc.disable()
         control = self._control
         answers: Answers = {
-            AreYouThere: lambda _: Done(),
+            AreYouThere: lambda _: None,
             Listen: self._listen,
             EndLink: self._end,
         }
