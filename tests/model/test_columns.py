@@ -36,7 +36,7 @@ from vestbench.studies.bench.summary import summarise_bench
 from vestbench.studies.compare.summary import summarise_compare
 from vestbench.studies.document import schema
 from vestbench.studies.judging import judge
-from vestbench.studies.parts.waterfall import phase_rows
+from vestbench.studies.parts.breakdown import phase_rows
 from vestbench.studies.registry import load_run
 
 # A phase that opens a connection, one that does not, a duration, and a count.

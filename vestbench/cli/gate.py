@@ -12,7 +12,7 @@ from vestbench.cli.options import JSON, QUIET, AssertOptions, ExportOptions
 from vestbench.errors import UsageError
 
 if TYPE_CHECKING:
-    from vestbench.history.gate_sheet import Judged
+    from vestbench.history.sheet import Judged
     from vestbench.model.run import Run
 
 
@@ -37,7 +37,7 @@ def gate(
     from vestbench.cli.console import busy, show, show_json
     from vestbench.cli.exports import Exports
     from vestbench.cli.measuring import exit_code
-    from vestbench.history.gate_sheet import gate_brief, gate_report
+    from vestbench.history.sheet import gate_brief, gate_report
     from vestbench.model.verdict import worst
     from vestbench.studies.registry import load_run
 
@@ -70,7 +70,7 @@ def gate(
 
 
 def _judge(file: str, run: Run, texts: list[str]) -> Judged:
-    from vestbench.history.gate_sheet import Judged
+    from vestbench.history.sheet import Judged
     from vestbench.studies.judging import (
         assertions_of,
         check_assertions,

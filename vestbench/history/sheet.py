@@ -1,11 +1,15 @@
-"""Tables of stored runs, and of their saving over time."""
+"""Stored runs in a row as tables, their saving over time, and their verdicts."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 
+from vestbench.assertions.judge import AssertionResult
 from vestbench.history.series import Entry, Series
-from vestbench.model.verdict import Change
+from vestbench.model.record import Record
+from vestbench.model.run import Run
+from vestbench.model.verdict import Change, Verdict, worst
+from vestbench.report.asserted import assertions_table
 from vestbench.report.sheet import (
     ACCEPTANCE_STYLES,
     GAP,
@@ -22,6 +26,7 @@ from vestbench.report.units import (
     with_interval,
 )
 from vestbench.stats.trend import FEWEST_RUNS, MARGIN
+from vestbench.studies.parts.conditions import ending_lines, label
 
 _BARS = "▁▂▃▄▅▆▇█"
 _MOST_BARS = 80  # the newest ones; older runs are in the table
@@ -180,3 +185,35 @@ def _trend_table(series: Series, last: int) -> Table:
     for cells in rows[-last:]:
         table.add_row(*cells)
     return table
+
+
+class Judged(Record, frozen=True, kw_only=True):
+    """A stored run with what was asserted of it."""
+
+    file: str
+    run: Run
+    results: tuple[AssertionResult, ...]
+    verdict: Verdict  # on all results
+
+
+def gate_report(judged: Sequence[Judged]) -> Iterator[Part]:
+    """Yield what was asserted of each stored run, and what that makes in all."""
+    for found in judged:
+        head = Text(found.file, "bold")
+        head.append(f"  {found.run.command} {found.run.label}, ")
+        yield head.append(label(found.run), "magenta")
+        yield from ending_lines(found.run)
+        yield from (assertions_table(found.results), GAP)
+    yield from gate_brief(judged)[-1:]
+
+
+def gate_brief(judged: Sequence[Judged]) -> list[Part]:
+    """Return the verdict on each stored run, and on all of several."""
+    lines = [(found.file, found.verdict) for found in judged]
+    if len(judged) > 1:
+        everything = worst([found.verdict for found in judged])
+        lines.append((plural(len(judged), "result"), everything))
+    return [
+        Text(f"{what}: ").append(str(verdict), ACCEPTANCE_STYLES[verdict])
+        for what, verdict in lines
+    ]

@@ -15,9 +15,9 @@ from vestbench.report.prometheus import prometheus_of
 from vestbench.report.requests import rows_as_csv
 from vestbench.studies.document import document
 from vestbench.studies.judging import assertions_of, verdict_of
+from vestbench.studies.parts.breakdown import phase_rows
 from vestbench.studies.parts.conditions import label
 from vestbench.studies.parts.route import is_relayed, round_trip_ms
-from vestbench.studies.parts.waterfall import phase_rows
 from vestbench.studies.registry import study_of
 from vestbench.studies.shown import show_run
 

@@ -29,7 +29,7 @@ from vestbench.model.request import Outcome, Role
 from vestbench.report.waterfall import Waterfall
 from vestbench.stats.metrics import Group, metric
 from vestbench.studies.document import document, summary_of
-from vestbench.studies.parts.waterfall import phase_rows
+from vestbench.studies.parts.breakdown import phase_rows
 from vestbench.studies.registry import load_run
 from vestbench.studies.shown import show_brief, show_run
 

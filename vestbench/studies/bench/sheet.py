@@ -1,4 +1,4 @@
-"""A bench run as tables, one picture and a verdict."""
+"""A bench run as tables, one picture, a verdict and what is unusual about it."""
 
 from __future__ import annotations
 
@@ -36,8 +36,7 @@ from vestbench.stats.metrics import Metric
 from vestbench.studies.base import Findings
 from vestbench.studies.bench.plan import BenchRun
 from vestbench.studies.bench.summary import BenchSummary, summarise_bench
-from vestbench.studies.bench.warnings import bench_warnings
-from vestbench.studies.parts.breakdown import Breakdown
+from vestbench.studies.parts.breakdown import Breakdown, phase_rows
 from vestbench.studies.parts.kernel import kernel_lines
 from vestbench.studies.parts.lines import (
     build_line,
@@ -49,7 +48,12 @@ from vestbench.studies.parts.lines import (
     saving_line,
 )
 from vestbench.studies.parts.route import is_relayed
-from vestbench.studies.parts.waterfall import phase_rows
+from vestbench.studies.parts.warnings import (
+    link_warnings,
+    notes_of,
+    resent_warnings,
+    residual_warning,
+)
 
 _FIGURES = ("n", "p50", "p90", "p99", "min", "max")
 
@@ -268,3 +272,44 @@ def _saving_table(run: BenchRun, summary: BenchSummary) -> Iterator[Table]:
         row("  handshake CPU on top", breakdown.handshake_cpu)
         row("  computing on top, not separable", breakdown.beyond_round_trips)
     yield table
+
+
+def bench_warnings(run: BenchRun, summary: BenchSummary) -> Iterator[str]:
+    """Word what is unusual about a bench run."""
+    reuse = summary.reuse
+    missed = reuse.expected - reuse.reused
+    if missed:
+        yield (
+            f"{missed} of {reuse.expected} requests that should have reused a "
+            f"connection did not: {_why_not_reused(run)}"
+        )
+    yield from notes_of(run)
+    if summary.plateau is not None:
+        found = summary.plateau
+        yield (
+            f"{plural(found.count, 'reused request')} waited {ms(found.excess_ms)} ms "
+            "longer than the others: a delayed acknowledgement; the server should set "
+            "TCP_NODELAY and send header and body in one write"
+        )
+    connects = len(summary.syn_retransmissions)
+    longer = "1, 3 or 7 s more"
+    yield from resent_warnings(run, connects, longer, summary.retransmits)
+    if summary.resumed:
+        yield (
+            f"{plural(summary.resumed, 'connection')} resumed a TLS session: their "
+            "handshake was cheaper than a full one"
+        )
+    yield from residual_warning(summary.breakdown)
+    yield from link_warnings(run, summary.disturbed)
+
+
+def _why_not_reused(run: BenchRun) -> str:
+    pool = run.conditions.pool
+    if pool is not None and pool.max_idle == 0:
+        return "the pool keeps no idle connection (--pool-max-idle 0)"
+    if pool is not None and run.plan.interval_s > pool.idle_timeout_s:
+        return (
+            f"the interval of {run.plan.interval_s:g} s is beyond the pool's idle "
+            f"timeout of {pool.idle_timeout_s:g} s"
+        )
+    return "the server closed it, or its idle time had passed"

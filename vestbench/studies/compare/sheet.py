@@ -34,8 +34,8 @@ from vestbench.report.units import (
 )
 from vestbench.studies.base import Findings
 from vestbench.studies.compare.plan import CompareRun
-from vestbench.studies.compare.reasons import explanation
 from vestbench.studies.compare.rounds import rounds_of
+from vestbench.studies.compare.sentences import compare_warnings, explanation
 from vestbench.studies.compare.stacks_sheet import is_several, stacks_parts
 from vestbench.studies.compare.summary import (
     ArmSummary,
@@ -43,7 +43,6 @@ from vestbench.studies.compare.summary import (
     PairSummary,
     summarise_compare,
 )
-from vestbench.studies.compare.warnings import compare_warnings
 from vestbench.studies.parts.breakdown import Breakdown
 from vestbench.studies.parts.lines import (
     build_line,
