@@ -64,16 +64,7 @@ def test_signer_of_an_order_is_recovered_whatever_it_says(
     order = dict(zip(ORDER_FIELDS, values, strict=True))
     signature = sign_values(account(key), ORDER_FIELDS, order)
 
-    digest = signatures.order_digest(
-        time_ms=numbers[0],
-        nonce=numbers[1],
-        order_type=texts[0],
-        symbol=texts[1],
-        is_buy=truths[0],
-        size=texts[2],
-        limit_price=texts[3],
-        reduce_only=truths[1],
-    )
+    digest = signatures.message_digest(*values)
 
     assert signatures.signer(digest, signature) == lower(account(key))
 
@@ -86,7 +77,7 @@ def test_signer_of_a_cancellation_is_recovered(
     given = {"time": time_ms, "nonce": nonce, "id": order_id}
     signature = sign_values(account(key), CANCEL_FIELDS, given)
 
-    digest = signatures.cancel_digest(time_ms=time_ms, nonce=nonce, order_id=order_id)
+    digest = signatures.message_digest(time_ms, nonce, order_id)
 
     assert signatures.signer(digest, signature) == lower(account(key))
 

@@ -11,15 +11,13 @@ from collections import OrderedDict
 from dataclasses import dataclass, field
 from heapq import heappop, heappush
 
-from vestbench.simulator.vest.answers import ErrorCode, invalid, refusal
+from vestbench.simulator.vest.answers import ErrorCode, refusal
 from vestbench.simulator.vest.portfolio import Portfolio
 
 MAX_ACCOUNTS = 256
 MAX_SIGNERS = 16  # of one account
 NONCES = 4_096  # remembered of one account
-NO_ADDRESS = "0x" + 40 * "0"
 LISTEN_KEY_MS = 60 * 60_000
-MAX_APPROVAL_MS = 365 * 24 * 3_600_000
 _GROUPS = 10
 
 
@@ -38,11 +36,7 @@ class NonceWindow:
         self.last = 0  # the highest
 
     def use(self, nonce: int) -> None:
-        """Take a nonce, once.
-
-        Raises:
-            ApiError: It was used before, or is too old to tell.
-        """
+        """Take a nonce, once; an `ApiError` if it was used or is too old to tell."""
         if nonce in self._known:
             raise refusal(ErrorCode.DUPLICATE, "the nonce was used before")
         if nonce <= self._forgotten:
@@ -75,27 +69,11 @@ class Account:
         self._listen_end_ms = now_ms + LISTEN_KEY_MS
         return self._listen_key
 
-    def extend_listen_key(self, now_ms: int) -> None:
-        """Let the listen key live for another hour from now.
-
-        Raises:
-            ApiError: There is none, or it has expired.
-        """
-        self._need_listen_key(now_ms)
-        self._listen_end_ms = now_ms + LISTEN_KEY_MS
-
-    def close_listen_key(self, now_ms: int) -> None:
-        """End the life of the listen key.
-
-        Raises:
-            ApiError: There is none, or it has expired.
-        """
-        self._need_listen_key(now_ms)
-        self._listen_key, self._listen_end_ms = "", 0
-
-    def _need_listen_key(self, now_ms: int) -> None:
+    def limit_listen_key(self, now_ms: int, life_ms: int) -> None:
+        """Let the listen key live that long from now; an `ApiError` if none lives."""
         if now_ms >= self._listen_end_ms:
             raise refusal(ErrorCode.INVALID_LISTEN_KEY)
+        self._listen_end_ms = now_ms + life_ms
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,10 +110,9 @@ class Accounts:
         Returns:
             The API key, and the account group.
         """
-        account = self._accounts.get(address)
-        if account is None:
-            group = int(address, 16) % _GROUPS
-            account = self._accounts[address] = Account(address, group, portfolio)
+        group = int(address, 16) % _GROUPS
+        new = Account(address, group, portfolio)
+        account = self._accounts.setdefault(address, new)
         self._accounts.move_to_end(address)
         if old := account.keys.pop(signer, ""):
             del self._credentials[old]
@@ -148,7 +125,7 @@ class Accounts:
             _, unused = self._accounts.popitem(last=False)
             for each in unused.keys.values():
                 del self._credentials[each]
-        return api_key, account.group
+        return api_key, group
 
     def credential(self, api_key: str, now_ms: int) -> Credential | None:
         """Return what an API key stands for; None if it is void or never was."""
@@ -157,14 +134,6 @@ class Accounts:
             return None
         self._accounts.move_to_end(found.account.address)
         return found
-
-
-def check_approval(end_ms: int, now_ms: int) -> None:
-    """Refuse an approval of a signing key that is over, or would last too long."""
-    if end_ms <= now_ms:
-        raise invalid("expiryTime is in the past")
-    if end_ms - now_ms > MAX_APPROVAL_MS:
-        raise invalid("expiryTime is more than 365 days away")
 
 
 def _token() -> str:

@@ -1,8 +1,7 @@
 """The simulated exchange as an application: a request in, a response out.
 
 No sockets and no clock of its own; what HTTP needs is in `request_reader` and `http11`,
-what the public data says in `market`, who may ask for more in `private`. A route is one
-line in `Application.__init__` and one method.
+what the public data says in `market`, who may ask for more in `private`.
 """
 
 from __future__ import annotations
@@ -25,8 +24,8 @@ from vestbench.simulator.vest.answers import (
 )
 from vestbench.simulator.vest.limits import RateLimit
 from vestbench.simulator.vest.market import INTERVALS, Market
-from vestbench.simulator.vest.parameters import query_integer, query_time
-from vestbench.simulator.vest.private import Handler, PrivateApi, SignatureCheck
+from vestbench.simulator.vest.parameters import query_integer, query_stretch
+from vestbench.simulator.vest.private import Handler, PrivateApi
 
 ORDER_PATHS = frozenset({"/v2/orders", "/v2/orders/cancel"})
 
@@ -45,9 +44,6 @@ class Application:
             request, so that all figures of a response are of the same instant.
         contract: Whose registrations are accepted: production or development.
         rate_limit: Requests per second of an account or an address; 0 is no limit.
-
-    Raises:
-        ValueError: There is no such contract, or the limit is negative.
     """
 
     def __init__(
@@ -64,13 +60,14 @@ class Application:
         self._private = PrivateApi(market, contract)
         self._routes: dict[str, dict[str, Handler]] = {
             "/v2/exchangeInfo": {"GET": self._exchange_info},
-            "/v2/ticker/latest": {"GET": self._ticker_latest},
-            "/v2/ticker/24hr": {"GET": self._ticker_day},
-            "/v2/funding/history": {"GET": self._funding_history},
-            "/v2/klines": {"GET": self._klines},
+            "/v2/ticker/latest": {"GET": self._tickers(market.latest)},
+            "/v2/ticker/24hr": {"GET": self._tickers(market.day)},
+            "/v2/funding/history": {"GET": self._history(market.funding)},
+            "/v2/klines": {"GET": self._history(market.klines)},
             "/v2/trades": {"GET": self._trades},
             "/v2/depth": {"GET": self._depth},
-            "/v1/system/time": {"GET": self._system_time},
+            # As Paradex answers, the venue of the precedent: a string.
+            "/v1/system/time": {"GET": lambda _, now: {"server_time": str(now)}},
             **self._private.routes,
         }
 
@@ -87,9 +84,7 @@ class Application:
             answer = self._answer(request)
         except ApiError as error:
             return error.response
-        if isinstance(answer, SignatureCheck):
-            return Deferred(answer.recover, lambda signer: _finish(answer, signer))
-        return Response(200, encode(answer))
+        return answer if isinstance(answer, Deferred) else Response(200, encode(answer))
 
     @staticmethod
     def refusal(status: int, message: str, headers: Headers = ()) -> Response:
@@ -125,25 +120,22 @@ class Application:
             raise ApiError(405, 405, "Method not allowed", allow)
         return handler(request, now_ms)
 
-    def _exchange_info(self, request: Request, now_ms: int) -> Any:
-        del now_ms  # the listing never changes
+    def _exchange_info(self, request: Request, _: int) -> Any:
         return self._market.exchange_info(self._symbols(request))
 
-    def _ticker_latest(self, request: Request, now_ms: int) -> Any:
-        symbols = self._symbols(request)
-        return {"tickers": [self._market.latest(each, now_ms) for each in symbols]}
+    def _tickers(self, ticker: Callable[[str, int], Any]) -> Handler:
+        def answer(request: Request, now_ms: int) -> Any:
+            symbols = self._symbols(request)
+            return {"tickers": [ticker(each, now_ms) for each in symbols]}
 
-    def _ticker_day(self, request: Request, now_ms: int) -> Any:
-        symbols = self._symbols(request)
-        return {"tickers": [self._market.day(each, now_ms) for each in symbols]}
+        return answer
 
-    def _funding_history(self, request: Request, now_ms: int) -> Any:
-        symbol, interval = self._symbol(request), _interval(request)
-        return self._market.funding(symbol, interval, *_stretch(request, now_ms))
+    def _history(self, of: Callable[[str, str, int, int, int], Any]) -> Handler:
+        def answer(request: Request, now_ms: int) -> Any:
+            symbol, interval = self._symbol(request), _interval(request)
+            return of(symbol, interval, *_stretch(request, now_ms))
 
-    def _klines(self, request: Request, now_ms: int) -> Any:
-        symbol, interval = self._symbol(request), _interval(request)
-        return self._market.klines(symbol, interval, *_stretch(request, now_ms))
+        return answer
 
     def _trades(self, request: Request, now_ms: int) -> Any:
         return self._market.trades(self._symbol(request), *_stretch(request, now_ms))
@@ -152,11 +144,6 @@ class Application:
         symbol = self._symbol(request)
         limit = query_integer(request, "limit", default=20, low=1, high=100)
         return self._market.depth(symbol, limit, now_ms)
-
-    def _system_time(self, request: Request, now_ms: int) -> Any:
-        """Answer as Paradex does, the venue of the precedent: a string."""
-        del request
-        return {"server_time": str(now_ms)}
 
     def _symbols(self, request: Request) -> Sequence[str]:
         given = request.query.get("symbols")
@@ -192,17 +179,6 @@ def _interval(request: Request) -> str:
 
 
 def _stretch(request: Request, now_ms: int) -> tuple[int, int, int]:
-    """Return start and end, which is never in the future, and how many at most."""
-    start_ms = query_time(request, "startTime", 0)
-    end_ms = query_time(request, "endTime", now_ms)
-    if start_ms > end_ms:
-        raise invalid("startTime must not be after endTime")
-    limit = query_integer(request, "limit", default=1000, low=1, high=1000)
+    """Return what `query_stretch` does, but the end is never in the future."""
+    start_ms, end_ms, limit = query_stretch(request, now_ms)
     return start_ms, min(end_ms, now_ms), limit
-
-
-def _finish(check: SignatureCheck, signer: str | None) -> Response:
-    try:
-        return Response(200, encode(check.finish(signer)))
-    except ApiError as error:
-        return error.response

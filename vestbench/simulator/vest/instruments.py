@@ -8,73 +8,40 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True)
 class Instrument:
     """One perpetual future, as `/exchangeInfo` describes it."""
 
     symbol: str
-    base: str
     price_decimals: int
     size_decimals: int
     price: int  # ticks, at the start of the tape's week
     step: int  # ticks; about what the price moves by from trade to trade
     gap: int  # ticks between two levels of the depth
     lot: int  # lots; sizes are small multiples of it
-    init_margin: str
-    maint_margin: str
+    init_margin: int  # millionths of the value, as the next
+    maint_margin: int
     isolated: bool = False
+
+    def written_price(self, ticks: int) -> str:
+        """Write a price as the API does."""
+        return decimal(ticks, self.price_decimals)
+
+    def written_size(self, lots: int) -> str:
+        """Write a size as the API does."""
+        return decimal(lots, self.size_decimals)
+
+    def worth(self, lots: int, price: int) -> int:
+        """Return what lots are worth at a price, in millionths of the collateral."""
+        surplus = 6 - self.price_decimals - self.size_decimals
+        return int(lots * price * 10**surplus)
 
 
 INSTRUMENTS = (
-    Instrument(
-        symbol="BTC-PERP",
-        base="BTC",
-        price_decimals=2,
-        size_decimals=4,
-        price=9_512_340,
-        step=950,
-        gap=150,
-        lot=37,
-        init_margin="0.020000",
-        maint_margin="0.010000",
-    ),
-    Instrument(
-        symbol="ETH-PERP",
-        base="ETH",
-        price_decimals=2,
-        size_decimals=3,
-        price=334_510,
-        step=32,
-        gap=6,
-        lot=53,
-        init_margin="0.020000",
-        maint_margin="0.010000",
-    ),
-    Instrument(
-        symbol="SOL-PERP",
-        base="SOL",
-        price_decimals=3,
-        size_decimals=2,
-        price=187_420,
-        step=20,
-        gap=4,
-        lot=71,
-        init_margin="0.050000",
-        maint_margin="0.025000",
-    ),
-    Instrument(
-        symbol="AAPL-USD-PERP",
-        base="AAPL-USD",
-        price_decimals=2,
-        size_decimals=3,
-        price=22_731,
-        step=3,
-        gap=1,
-        lot=41,
-        init_margin="0.040000",
-        maint_margin="0.020000",
-        isolated=True,
-    ),
+    Instrument("BTC-PERP", 2, 4, 9_512_340, 950, 150, 37, 20_000, 10_000),
+    Instrument("ETH-PERP", 2, 3, 334_510, 32, 6, 53, 20_000, 10_000),
+    Instrument("SOL-PERP", 3, 2, 187_420, 20, 4, 71, 50_000, 25_000),
+    Instrument("AAPL-USD-PERP", 2, 3, 22_731, 3, 1, 41, 40_000, 20_000, isolated=True),
 )
 
 
@@ -87,9 +54,3 @@ def decimal(units: int, decimals: int) -> str:
 def money(millionths: int) -> str:
     """Write an amount of the collateral, which has 6 decimals."""
     return decimal(millionths, 6)
-
-
-def notional(instrument: Instrument, lots: int, price: int) -> int:
-    """Return what lots are worth at a price, in millionths of the collateral."""
-    surplus = 6 - instrument.price_decimals - instrument.size_decimals
-    return int(lots * price * 10**surplus)

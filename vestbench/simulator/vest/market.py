@@ -5,23 +5,16 @@ ever. All other figures are computed from the tape, so that a kline's high is th
 highest of its trades, the ticker's price lies within the spread of the depth, and a
 client that checks one endpoint against another finds no contradiction. The tape comes
 from the seed; what is seen of it depends on the time given and on nothing else.
-
-Prices are whole ticks and sizes whole lots until they are written as decimals.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime, timedelta
+from itertools import count, islice, takewhile
 from typing import Any
 
-from vestbench.simulator.vest.instruments import (
-    INSTRUMENTS,
-    Instrument,
-    decimal,
-    money,
-    notional,
-)
+from vestbench.simulator.vest.instruments import INSTRUMENTS, Instrument, decimal, money
 from vestbench.simulator.vest.tape import (
     DAY_MS,
     HOUR_MS,
@@ -51,11 +44,7 @@ Levels = list[tuple[int, int]]  # prices in ticks, sizes in lots
 
 
 class Market:
-    """All instruments, and what the public endpoints say of them.
-
-    Args:
-        seed: Decides all prices, sizes and rates.
-    """
+    """All instruments, whose prices, sizes and rates the seed decides."""
 
     def __init__(self, seed: int = 1) -> None:
         self._instruments = {each.symbol: each for each in INSTRUMENTS}
@@ -84,19 +73,16 @@ class Market:
         the funding rate answers to, and the imbalance is bids minus asks of the depth.
         """
         instrument, tape = self._instruments[symbol], self._tapes[symbol]
-        mark = tape.price(now_ms // TRADE_MS)
-        hour = now_ms // HOUR_MS
+        mark, hour = tape.price(now_ms // TRADE_MS), now_ms // HOUR_MS
         rate = tape.rates[hour % WEEK_HOURS]
         bids, asks = self.levels(symbol, now_ms, _IMBALANCE_LEVELS)
         imbalance = sum(lots for _, lots in bids) - sum(lots for _, lots in asks)
         paid = tape.funding(LISTED_MS // HOUR_MS, hour + 1)
         return {
             "symbol": symbol,
-            "markPrice": decimal(mark, instrument.price_decimals),
-            "indexPrice": decimal(
-                mark - mark * rate * 8 // 10**8, instrument.price_decimals
-            ),
-            "imbalance": decimal(imbalance, instrument.size_decimals),
+            "markPrice": instrument.written_price(mark),
+            "indexPrice": instrument.written_price(mark - mark * rate * 8 // 10**8),
+            "imbalance": instrument.written_size(imbalance),
             "oneHrFundingRate": decimal(rate, 8),
             "cumFunding": decimal(paid, 8),
             "status": "TRADING",
@@ -107,17 +93,16 @@ class Market:
         instrument = self._instruments[symbol]
         end = now_ms // TRADE_MS + 1
         day = self._tapes[symbol].summary(end - DAY_MS // TRADE_MS, end)
-        change = day.close - day.open
-        places = instrument.price_decimals
+        change, price = day.close - day.open, instrument.written_price
         return {
             "symbol": symbol,
-            "openPrice": decimal(day.open, places),
-            "highPrice": decimal(day.high, places),
-            "lowPrice": decimal(day.low, places),
-            "closePrice": decimal(day.close, places),
-            "volume": decimal(day.volume, instrument.size_decimals),
-            "quoteVolume": money(notional(instrument, 1, day.turnover)),
-            "priceChange": decimal(change, places),
+            "openPrice": price(day.open),
+            "highPrice": price(day.high),
+            "lowPrice": price(day.low),
+            "closePrice": price(day.close),
+            "volume": instrument.written_size(day.volume),
+            "quoteVolume": money(instrument.worth(1, day.turnover)),
+            "priceChange": price(change),
             "priceChangePercent": decimal(round(change * 10_000 / day.open), 2),
             "openTime": (end - day.trades) * TRADE_MS,
             "closeTime": now_ms,
@@ -127,15 +112,10 @@ class Market:
         """Return the best bids and asks, the best ones first."""
         bids, asks = self.levels(symbol, now_ms, limit)
         instrument = self._instruments[symbol]
+        price, size = instrument.written_price, instrument.written_size
         return {
-            side: [
-                [
-                    decimal(price, instrument.price_decimals),
-                    decimal(lots, instrument.size_decimals),
-                ]
-                for price, lots in levels
-            ]
-            for side, levels in (("bids", bids), ("asks", asks))
+            "bids": [[price(ticks), size(lots)] for ticks, lots in bids],
+            "asks": [[price(ticks), size(lots)] for ticks, lots in asks],
         }
 
     def trades(
@@ -154,9 +134,9 @@ class Market:
             found.append(
                 {
                     "id": f"0x{number:016x}",
-                    "price": decimal(price, instrument.price_decimals),
-                    "qty": decimal(lots, instrument.size_decimals),
-                    "quoteQty": money(notional(instrument, lots, price)),
+                    "price": instrument.written_price(price),
+                    "qty": instrument.written_size(lots),
+                    "quoteQty": money(instrument.worth(lots, price)),
                     "time": number * TRADE_MS,
                 }
             )
@@ -174,22 +154,20 @@ class Market:
         instrument, tape = self._instruments[symbol], self._tapes[symbol]
         found: list[Any] = []
         now = end_ms // TRADE_MS + 1
-        for opens_ms, closes_ms in _spans_back(interval, end_ms):
-            if opens_ms < max(start_ms, LISTED_MS) or len(found) == limit:
-                break
+        for opens_ms, closes_ms in _spans(interval, start_ms, end_ms, limit):
             traded = tape.summary(opens_ms // TRADE_MS, min(now, closes_ms // TRADE_MS))
             prices = (traded.open, traded.high, traded.low, traded.close)
             found.append(
                 [
                     opens_ms,
-                    *(decimal(price, instrument.price_decimals) for price in prices),
+                    *map(instrument.written_price, prices),
                     closes_ms - 1,
-                    decimal(traded.volume, instrument.size_decimals),
-                    money(notional(instrument, 1, traded.turnover)),
+                    instrument.written_size(traded.volume),
+                    money(instrument.worth(1, traded.turnover)),
                     traded.trades,
                 ]
             )
-        return found[::-1]
+        return found
 
     def funding(
         self, symbol: str, interval: str, start_ms: int, end_ms: int, limit: int
@@ -197,12 +175,10 @@ class Market:
         """Return the last funding rates of a stretch of time, the oldest first."""
         rates = self._tapes[symbol].rates
         found: list[dict[str, Any]] = []
-        for time_ms, _ in _spans_back(interval, end_ms):
-            if time_ms < max(start_ms, LISTED_MS) or len(found) == limit:
-                break
+        for time_ms, _ in _spans(interval, start_ms, end_ms, limit):
             rate = decimal(rates[time_ms // HOUR_MS % WEEK_HOURS], 8)
             found.append({"symbol": symbol, "time": time_ms, "oneHrFundingRate": rate})
-        return found[::-1]
+        return found
 
     def instrument(self, symbol: str) -> Instrument:
         """Return what `/exchangeInfo` describes."""
@@ -214,13 +190,12 @@ class Market:
 
     def levels(self, symbol: str, now_ms: int, limit: int) -> tuple[Levels, Levels]:
         """Return bids and asks around the last trade's price, the best ones first."""
-        instrument, tape = self._instruments[symbol], self._tapes[symbol]
+        gap, tape = self._instruments[symbol].gap, self._tapes[symbol]
         trade = now_ms // TRADE_MS
         mark = tape.price(trade)
         # Sizes are borrowed from elsewhere on the tape; they change with each trade.
         sizes = cut(tape.lots, trade * 101, trade * 101 + 2 * limit)
         levels = range(1, limit + 1)
-        gap = instrument.gap
         bids = [(mark - gap * i, abs(sizes[2 * i - 2]) * i) for i in levels]
         asks = [(mark + gap * i, abs(sizes[2 * i - 1]) * i) for i in levels]
         return bids, asks
@@ -230,15 +205,24 @@ def _listing(instrument: Instrument) -> dict[str, Any]:
     return {
         "symbol": instrument.symbol,
         "displayName": instrument.symbol,
-        "base": instrument.base,
+        "base": instrument.symbol.removesuffix("-PERP"),
         "quote": "USDC",
         "sizeDecimals": instrument.size_decimals,
         "priceDecimals": instrument.price_decimals,
-        "initMarginRatio": instrument.init_margin,
-        "maintMarginRatio": instrument.maint_margin,
+        "initMarginRatio": money(instrument.init_margin),
+        "maintMarginRatio": money(instrument.maint_margin),
         "takerFee": "0.000100",
         "isolated": instrument.isolated,
     }
+
+
+def _spans(
+    interval: str, start_ms: int, end_ms: int, limit: int
+) -> list[tuple[int, int]]:
+    """Return start and end of the last intervals that began in a stretch of time."""
+    first_ms = max(start_ms, LISTED_MS)
+    found = takewhile(lambda span: span[0] >= first_ms, _spans_back(interval, end_ms))
+    return list(islice(found, limit))[::-1]
 
 
 def _spans_back(interval: str, time_ms: int) -> Iterator[tuple[int, int]]:
@@ -249,9 +233,8 @@ def _spans_back(interval: str, time_ms: int) -> Iterator[tuple[int, int]]:
     length = INTERVALS_MS[interval]
     offset = _MONDAY_MS if length == WEEK_MS else 0
     start = (time_ms - offset) // length * length + offset
-    while True:
-        yield start, start + length
-        start -= length
+    for opens in count(start, -length):
+        yield opens, opens + length
 
 
 def _months_back(time_ms: int) -> Iterator[tuple[int, int]]:

@@ -13,7 +13,7 @@ from typing import Any
 
 from vestbench.simulator.vest import signatures
 from vestbench.simulator.vest.answers import ErrorCode, invalid, refusal
-from vestbench.simulator.vest.instruments import Instrument, decimal, money
+from vestbench.simulator.vest.instruments import Instrument, money
 from vestbench.simulator.vest.market import Market
 from vestbench.simulator.vest.parameters import (
     as_object,
@@ -82,15 +82,15 @@ class OrderRequest:
 
     def digest(self) -> bytes:
         """Return what the signing key has to have signed."""
-        return signatures.order_digest(
-            time_ms=self.time_ms,
-            nonce=self.nonce,
-            order_type=self.type.value,
-            symbol=self.instrument.symbol,
-            is_buy=self.is_buy,
-            size=self.size,
-            limit_price=self.limit_price,
-            reduce_only=self.reduce_only,
+        return signatures.message_digest(
+            self.time_ms,
+            self.nonce,
+            self.type.value,
+            self.instrument.symbol,
+            self.is_buy,
+            self.size,
+            self.limit_price,
+            self.reduce_only,
         )
 
 
@@ -104,9 +104,7 @@ class CancelRequest:
 
     def digest(self) -> bytes:
         """Return what the signing key has to have signed."""
-        return signatures.cancel_digest(
-            time_ms=self.time_ms, nonce=self.nonce, order_id=self.order_id
-        )
+        return signatures.message_digest(self.time_ms, self.nonce, self.order_id)
 
 
 @dataclass(slots=True)
@@ -140,7 +138,7 @@ class Order:
     def view(self) -> dict[str, Any]:
         """Return it as `GET /orders` shows it."""
         request, instrument = self.request, self.request.instrument
-        prices, sizes = instrument.price_decimals, instrument.size_decimals
+        price, size = instrument.written_price, instrument.written_size
         shown: dict[str, Any] = {
             "id": self.id,
             "nonce": request.nonce,
@@ -151,19 +149,20 @@ class Order:
             "limitPrice": request.limit_price,
             "reduceOnly": request.reduce_only,
             "status": self.status.value,
-            "filledSize": decimal(self.filled, sizes),
-            "lastFilledSize": decimal(self.last_lots, sizes) if self.filled else None,
-            "lastFilledPrice": decimal(self.last_price, prices)
-            if self.filled
-            else None,
-            "lastFilledTime": self.last_ms if self.filled else None,
-            "avgFilledPrice": decimal(round(self.turnover / self.filled), prices)
-            if self.filled
-            else None,
+            "filledSize": size(self.filled),
+            "lastFilledSize": None,
+            "lastFilledPrice": None,
+            "lastFilledTime": None,
+            "avgFilledPrice": None,
             "fees": money(self.fees),
             "realizedPnl": money(self.realized),
             "postTime": self.posted_ms,
         }
+        if self.filled:
+            shown["lastFilledSize"] = size(self.last_lots)
+            shown["lastFilledPrice"] = price(self.last_price)
+            shown["lastFilledTime"] = self.last_ms
+            shown["avgFilledPrice"] = price(round(self.turnover / self.filled))
         if request.time_in_force is not None:
             shown["timeInForce"] = request.time_in_force.value
         return shown
@@ -172,8 +171,7 @@ class Order:
 def read_order(body: Mapping[str, Any], market: Market, now_ms: int) -> OrderRequest:
     """Check the body of `POST /orders`, all but its signature and its nonce's past.
 
-    Raises:
-        ApiError: With the documented code.
+    An `ApiError` with the documented code says what is wrong.
     """
     order = as_object(body.get("order"), "order")
     time_ms, nonce = _stamps(order, body, now_ms)
@@ -181,8 +179,10 @@ def read_order(body: Mapping[str, Any], market: Market, now_ms: int) -> OrderReq
     if not isinstance(symbol, str) or symbol not in market.symbols:
         raise refusal(ErrorCode.BAD_SYMBOL)
     instrument = market.instrument(symbol)
-    kind = _order_type(order.get("orderType"))
-    time_in_force = _time_in_force(order.get("timeInForce"), kind)
+    kind = order.get("orderType")
+    if not isinstance(kind, str) or kind not in set(OrderType):
+        raise refusal(ErrorCode.INVALID_ORDER_TYPE)
+    time_in_force = _time_in_force(order.get("timeInForce"), OrderType(kind))
     is_buy = body_boolean(order, "isBuy")
     reduce_only = body_boolean(order, "reduceOnly")
     lots = _units(order, "size", instrument.size_decimals)
@@ -198,7 +198,7 @@ def read_order(body: Mapping[str, Any], market: Market, now_ms: int) -> OrderReq
         nonce=nonce,
         instrument=instrument,
         is_buy=is_buy,
-        type=kind,
+        type=OrderType(kind),
         time_in_force=time_in_force,
         lots=lots,
         price=price,
@@ -221,9 +221,8 @@ def _stamps(
     """Return the time and the nonce of a request that is not too old."""
     window_ms = body.get("recvWindow", RECV_WINDOW_MS)
     if type(window_ms) is not int or not 0 < window_ms <= MAX_RECV_WINDOW_MS:
-        raise refusal(
-            ErrorCode.BAD_RECV_WINDOW, f"it is 1 to {MAX_RECV_WINDOW_MS} milliseconds"
-        )
+        allowed = f"it is 1 to {MAX_RECV_WINDOW_MS} milliseconds"
+        raise refusal(ErrorCode.BAD_RECV_WINDOW, allowed)
     time_ms = body_integer(order, "time")
     nonce = order.get("nonce")
     if type(nonce) is not int or not 0 < nonce < _NONCE_END:
@@ -233,12 +232,6 @@ def _stamps(
     if now_ms > time_ms + window_ms:
         raise refusal(ErrorCode.ORDER_EXPIRED)
     return time_ms, nonce
-
-
-def _order_type(given: Any) -> OrderType:
-    if not isinstance(given, str) or given not in set(OrderType):
-        raise refusal(ErrorCode.INVALID_ORDER_TYPE)
-    return OrderType(given)
 
 
 def _time_in_force(given: Any, kind: OrderType) -> TimeInForce | None:
@@ -261,4 +254,4 @@ def _units(order: Mapping[str, Any], name: str, places: int) -> int:
     match = _DECIMAL.fullmatch(given)
     if match is None or len(match[2] or "") != places:
         raise refusal(ErrorCode.BAD_DECIMALS, f"{name} has {places} decimals")
-    return int(match[1] + (match[2] or ""))
+    return int(given.replace(".", ""))

@@ -25,20 +25,16 @@ def query_integer(
 ) -> int:
     """Return an integer of the query.
 
-    Raises:
-        ApiError: It is absent and has no default, or is no integer in the range.
+    An `ApiError` says that it is absent and has no default, or is no integer in range;
+    so do the others below of what they read.
     """
     given = request.query.get(name)
     if given is None:
         if default is None:
             raise invalid(f"{name} is required")
         return default
-    if not _INTEGER.fullmatch(given):
-        raise invalid(f"{name} must be an integer")
-    value = int(given)
-    if not low <= value <= high:
-        raise invalid(f"{name} must be between {low} and {high}")
-    return value
+    value = int(given) if _INTEGER.fullmatch(given) else None
+    return _within(value, name, low, high)
 
 
 def query_time(request: Request, name: str, default: int | None = None) -> int:
@@ -46,12 +42,18 @@ def query_time(request: Request, name: str, default: int | None = None) -> int:
     return query_integer(request, name, default=default, low=0, high=END_OF_TIME_MS)
 
 
-def body_object(request: Request) -> Mapping[str, Any]:
-    """Return the JSON object that the body of a request is.
+def query_stretch(request: Request, end_ms: int) -> tuple[int, int, int]:
+    """Return the start, the end (by default `end_ms`) and the most that is wanted."""
+    start_ms = query_time(request, "startTime", 0)
+    end_ms = query_time(request, "endTime", end_ms)
+    if start_ms > end_ms:
+        raise invalid("startTime must not be after endTime")
+    limit = query_integer(request, "limit", default=1000, low=1, high=1000)
+    return start_ms, end_ms, limit
 
-    Raises:
-        ApiError: It is something else, or is said to be.
-    """
+
+def body_object(request: Request) -> Mapping[str, Any]:
+    """Return the JSON object that the body of a request is."""
     kind = request.headers.get("content-type")
     if kind is not None and not _JSON_TYPES.fullmatch(kind.strip()):
         raise invalid("Content-Type must be application/json")
@@ -78,7 +80,10 @@ def body_integer(
     body: Mapping[str, Any], name: str, *, low: int = 0, high: int = END_OF_TIME_MS
 ) -> int:
     """Return an integer of a body."""
-    value = body.get(name)
+    return _within(body.get(name), name, low, high)
+
+
+def _within(value: Any, name: str, low: int, high: int) -> int:
     if type(value) is not int:
         raise invalid(f"{name} must be an integer")
     if not low <= value <= high:

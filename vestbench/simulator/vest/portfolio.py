@@ -1,8 +1,8 @@
 """What one account owns and has ordered, and what its orders do to that.
 
 Orders meet the depth that the public endpoints show. What they take from it is there
-again for the next one: the tape is not changed by anybody. A resting order is filled
-at its limit once the depth has moved across it.
+again for the next one: no order changes the tape. A resting order is filled at its
+limit once the depth has moved across it.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 from vestbench.simulator.vest.answers import ErrorCode, refusal
-from vestbench.simulator.vest.instruments import money, notional
+from vestbench.simulator.vest.instruments import money
 from vestbench.simulator.vest.market import Market
 from vestbench.simulator.vest.orders import Order, OrderRequest, Status, TimeInForce
 from vestbench.simulator.vest.positions import FEE_PER_MILLION, Position
@@ -27,17 +27,16 @@ _LEVELS = 100
 
 
 class Portfolio:
-    """Balance, positions, leverages and orders of one account.
-
-    Args:
-        market: Where its orders are filled.
-    """
+    """Balance, positions, leverages and orders of one account."""
 
     def __init__(self, market: Market) -> None:
         self._market = market
         self._balance = OPENING_BALANCE
         self._positions: dict[str, Position] = {}
-        self._leverages = {each: self._default_leverage(each) for each in self._symbols}
+        self._leverages = {
+            each: min(DEFAULT_LEVERAGE, self.max_leverage(each))
+            for each in market.symbols
+        }
         self._orders: dict[str, Order] = {}  # by id, the latest at the end
         self._open: dict[str, Order] = {}
         self._matched = 0  # number of the trade up to which resting orders are matched
@@ -58,14 +57,9 @@ class Portfolio:
         return order
 
     def cancel(self, order_id: str, now_ms: int) -> Order:
-        """Take an open order out of the book.
-
-        Raises:
-            ApiError: There is no such open order.
-        """
+        """Take an open order out of the book; an `ApiError` if there is none."""
         self._match(now_ms)
-        order = self._open.pop(order_id, None)
-        if order is None:
+        if (order := self._open.pop(order_id, None)) is None:
             raise refusal(ErrorCode.ORDER_NOT_FOUND)
         order.status = Status.CANCELLED
         return order
@@ -83,8 +77,7 @@ class Portfolio:
 
     def max_leverage(self, symbol: str) -> int:
         """Return the highest leverage of an instrument."""
-        ratio = int(self._market.instrument(symbol).init_margin.replace(".", ""))
-        return 1_000_000 // ratio
+        return 1_000_000 // self._market.instrument(symbol).init_margin
 
     def view(self, now_ms: int) -> dict[str, Any]:
         """Return the part of `GET /account` that money decides."""
@@ -92,24 +85,19 @@ class Portfolio:
         held = [each for each in self._positions.values() if each.lots]
         value, margin = self._value(now_ms), self._margin(now_ms)
         ordered = self._open_order_margin()
+        total, locked = money(self._balance), money(margin + ordered)
         maintenance = sum(each.maintenance(self._mark(each, now_ms)) for each in held)
         return {
-            "balances": [
-                {
-                    "asset": COLLATERAL,
-                    "total": money(self._balance),
-                    "locked": money(margin + ordered),
-                }
-            ],
-            "collateral": money(self._balance),
+            "balances": [{"asset": COLLATERAL, "total": total, "locked": locked}],
+            "collateral": total,
             "withdrawable": money(max(0, min(value, self._balance) - margin - ordered)),
             "totalAccountValue": money(value),
             "openOrderMargin": money(ordered),
             "totalMaintMargin": money(maintenance),
             "positions": [self._shown(each, now_ms) for each in held],
             "leverages": [
-                {"symbol": symbol, "value": value}
-                for symbol, value in self._leverages.items()
+                {"symbol": each, "value": times}
+                for each, times in self._leverages.items()
             ],
         }
 
@@ -119,10 +107,10 @@ class Portfolio:
         self, request: OrderRequest, now_ms: int
     ) -> Iterator[tuple[int, int]]:
         """Yield lots and prices of the depth that an order may take, the best first."""
-        wanted = request.lots
-        symbol = request.instrument.symbol
-        if request.reduce_only:
-            wanted = min(wanted, self._position(symbol).closable(is_buy=request.is_buy))
+        symbol, wanted = (
+            request.instrument.symbol,
+            self._fillable(request.lots, request),
+        )
         bids, asks = self._market.levels(symbol, now_ms, _LEVELS)
         for price, lots in asks if request.is_buy else bids:
             if not wanted or not request.accepts(price):
@@ -135,8 +123,8 @@ class Portfolio:
         self, request: OrderRequest, fills: Sequence[tuple[int, int]], now_ms: int
     ) -> bool:
         """Say whether an order has no effect at all."""
-        symbol = request.instrument.symbol
-        position = self._position(symbol)
+        instrument = request.instrument
+        position = self._position(instrument.symbol)
         rests = request.time_in_force is TimeInForce.GTC
         found = sum(lots for lots, _ in fills)
         if rests and len(self._open) >= MAX_OPEN_ORDERS:
@@ -147,23 +135,21 @@ class Portfolio:
             return True
         if request.reduce_only:
             return not position.closable(is_buy=request.is_buy)
-        lots = request.lots if rests else found
-        opened = position.opened_by(request.sign * lots)
+        opened = position.opened_by(request.sign * (request.lots if rests else found))
         if rests:
-            worth = notional(request.instrument, opened, request.price)
+            worth = instrument.worth(opened, request.price)
         else:  # the limit bounds the price, but it is the depth that is paid
-            paid = sum(notional(request.instrument, *each) for each in fills)
-            worth = paid * opened // found
+            worth = sum(instrument.worth(*each) for each in fills) * opened // found
         free = self._value(now_ms) - self._margin(now_ms) - self._open_order_margin()
-        return worth // self._leverages[symbol] > free
+        return worth // self._leverages[instrument.symbol] > free
 
     def _fill(
         self, order: Order, lots: int, price: int, now_ms: int, *, fee_per_million: int
     ) -> None:
-        request = order.request
-        position = self._position(request.instrument.symbol)
+        request, instrument = order.request, order.request.instrument
+        position = self._position(instrument.symbol)
         realized = position.fill(request.sign * lots, price)
-        fee = notional(request.instrument, lots, price) * fee_per_million // 1_000_000
+        fee = instrument.worth(lots, price) * fee_per_million // 1_000_000
         self._balance += realized - fee
         order.realized += realized
         order.fees += fee
@@ -183,29 +169,30 @@ class Portfolio:
 
     def _match(self, now_ms: int) -> None:
         """Fill the resting orders that the depth has moved across since last time."""
-        trade = now_ms // TRADE_MS
-        if trade == self._matched:
+        before, self._matched = self._matched, now_ms // TRADE_MS
+        if before == self._matched:
             return
-        self._matched = trade
         best = {
             symbol: self._market.levels(symbol, now_ms, 1)
             for symbol in {each.request.instrument.symbol for each in self.resting}
         }
         for order in self.resting:
             request = order.request
-            symbol = request.instrument.symbol
-            bids, asks = best[symbol]
+            bids, asks = best[request.instrument.symbol]
             if not request.accepts((asks if request.is_buy else bids)[0][0]):
                 continue
-            lots = order.remaining
-            if request.reduce_only:
-                position = self._position(symbol)
-                lots = min(lots, position.closable(is_buy=request.is_buy))
-            if lots:
+            if lots := self._fillable(order.remaining, request):
                 self._fill(order, lots, request.price, now_ms, fee_per_million=0)
             if order.remaining:
                 order.status = Status.CANCELLED  # nothing is left to reduce
             del self._open[order.id]
+
+    def _fillable(self, lots: int, request: OrderRequest) -> int:
+        """Return how many of `lots` an order may fill, if it can only reduce."""
+        if not request.reduce_only:
+            return lots
+        position = self._position(request.instrument.symbol)
+        return min(lots, position.closable(is_buy=request.is_buy))
 
     # Sums.
 
@@ -214,30 +201,20 @@ class Portfolio:
         """The open orders, the oldest first."""
         return tuple(self._open.values())
 
-    @property
-    def _symbols(self) -> tuple[str, ...]:
-        return self._market.symbols
-
-    def _default_leverage(self, symbol: str) -> int:
-        return min(DEFAULT_LEVERAGE, self.max_leverage(symbol))
-
     def _position(self, symbol: str) -> Position:
-        position = self._positions.get(symbol)
-        if position is None:
-            position = Position(self._market.instrument(symbol))
-            self._positions[symbol] = position
-        return position
+        if symbol not in self._positions:
+            self._positions[symbol] = Position(self._market.instrument(symbol))
+        return self._positions[symbol]
 
     def _mark(self, position: Position, now_ms: int) -> int:
         return self._market.mark(position.instrument.symbol, now_ms)
 
     def _value(self, now_ms: int) -> int:
         """Return the balance and what the positions would add to it."""
-        profits = (
-            each.unrealized(self._mark(each, now_ms))
-            for each in self._positions.values()
+        held = self._positions.values()
+        return self._balance + sum(
+            each.unrealized(self._mark(each, now_ms)) for each in held
         )
-        return self._balance + sum(profits)
 
     def _margin(self, now_ms: int) -> int:
         return sum(
@@ -248,10 +225,10 @@ class Portfolio:
 
     def _open_order_margin(self) -> int:
         return sum(
-            notional(each.request.instrument, each.remaining, each.request.price)
-            // self._leverages[each.request.instrument.symbol]
+            asked.instrument.worth(each.remaining, asked.price)
+            // self._leverages[asked.instrument.symbol]
             for each in self._open.values()
-            if not each.request.reduce_only
+            if not (asked := each.request).reduce_only
         )
 
     def _shown(self, position: Position, now_ms: int) -> dict[str, Any]:

@@ -1,7 +1,7 @@
 """One position: what was bought or sold of an instrument, and what it is worth.
 
-Sizes are lots, negative where sold. Money is in millionths of the collateral, which
-has 6 decimals, so nothing is ever lost to rounding but in the average entry price.
+Sizes are lots, negative where sold. Money is in millionths of the collateral, so
+nothing is ever lost to rounding but in the average entry price.
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from vestbench.simulator.vest.instruments import Instrument, decimal, money, notional
+from vestbench.simulator.vest.instruments import Instrument, money
 
 FEE_PER_MILLION = 100  # the taker's: 0.000100
 
@@ -30,9 +30,9 @@ class Position:
         realized = 0
         if closing:
             share = -closing * self.cost // self.lots
-            realized = -notional(self.instrument, closing, price) - share
+            realized = -self.instrument.worth(closing, price) - share
             self.cost -= share
-        self.cost += notional(self.instrument, lots - closing, price)
+        self.cost += self.instrument.worth(lots - closing, price)
         self.lots += lots
         return realized
 
@@ -46,37 +46,32 @@ class Position:
 
     def unrealized(self, mark: int) -> int:
         """Return the profit that closing it at the mark price would make."""
-        return notional(self.instrument, self.lots, mark) - self.cost
+        return self.instrument.worth(self.lots, mark) - self.cost
 
     def value(self, mark: int) -> int:
         """Return what it is worth at the mark price, whatever its side."""
-        return abs(notional(self.instrument, self.lots, mark))
+        return abs(self.instrument.worth(self.lots, mark))
 
     def maintenance(self, mark: int) -> int:
         """Return the margin below which it would be liquidated."""
-        ratio = self.instrument.maint_margin.replace(".", "")
-        return self.value(mark) * int(ratio) // 1_000_000
+        return self.value(mark) * self.instrument.maint_margin // 1_000_000
 
     def view(self, mark: int, index: str, leverage: int) -> dict[str, Any]:
         """Return it as `GET /account` shows it."""
-        instrument = self.instrument
-        places = instrument.price_decimals
-        unit = notional(instrument, abs(self.lots), 1)
+        instrument, size = self.instrument, abs(self.lots)
+        unit = instrument.worth(size, 1)
+        entry = (abs(self.cost) + unit // 2) // unit
         return {
             "symbol": instrument.symbol,
             "isLong": self.lots > 0,
-            "size": decimal(abs(self.lots), instrument.size_decimals),
-            "entryPrice": decimal(_nearest(abs(self.cost), unit), places),
+            "size": instrument.written_size(size),
+            "entryPrice": instrument.written_price(entry),
             "entryFunding": "0.000000",
             "unrealizedPnl": money(self.unrealized(mark)),
             "settledFunding": "0.000000",
-            "markPrice": decimal(mark, places),
+            "markPrice": instrument.written_price(mark),
             "indexPrice": index,
             "initMargin": money(self.value(mark) // leverage),
             "maintMargin": money(self.maintenance(mark)),
             "initMarginRatio": money(1_000_000 // leverage),
         }
-
-
-def _nearest(number: int, divisor: int) -> int:
-    return (number + divisor // 2) // divisor

@@ -1,85 +1,64 @@
 """The endpoints that need a key, and the registration that gives one.
 
 Keys and groups are checked first, then what the request says, then who has signed it,
-and at last what the account is: so a wrong signature never learns anything of it, and
-a refused request changes nothing.
+and at last what the account is. So the sender of a wrong signature learns nothing of
+the account, and a refused request changes nothing.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
-from dataclasses import dataclass, field
+from collections.abc import Callable, Mapping
+from itertools import islice
 from typing import Any
 
-from vestbench.simulator.http.messages import Request
+from vestbench.simulator.http.messages import Deferred, Request, Response
 from vestbench.simulator.vest import signatures
-from vestbench.simulator.vest.accounts import (
-    NO_ADDRESS,
-    Accounts,
-    Credential,
-    check_approval,
+from vestbench.simulator.vest.accounts import LISTEN_KEY_MS, Accounts, Credential
+from vestbench.simulator.vest.answers import (
+    ApiError,
+    ErrorCode,
+    encode,
+    invalid,
+    refusal,
 )
-from vestbench.simulator.vest.answers import ErrorCode, invalid, refusal
 from vestbench.simulator.vest.market import Market
 from vestbench.simulator.vest.orders import (
+    CancelRequest,
     Order,
+    OrderRequest,
     OrderType,
     Status,
     read_cancel,
     read_order,
 )
 from vestbench.simulator.vest.parameters import (
+    END_OF_TIME_MS,
     body_integer,
     body_object,
     body_text,
     query_integer,
+    query_stretch,
     query_time,
 )
 from vestbench.simulator.vest.portfolio import Portfolio
 
-MAX_LISTED = 1_000
+_NO_ADDRESS = "0x" + 40 * "0"
+_MAX_APPROVAL_MS = 365 * 24 * 3_600_000
 _ADDRESS = re.compile(r"0x[0-9a-f]{40}")
 _ROUTE = "restserver"
-
-
-@dataclass(frozen=True, slots=True)
-class SignatureCheck:
-    """An answer that depends on who has signed."""
-
-    digest: Callable[[], bytes] = field(repr=False)
-    signature: str = field(repr=False)
-    signer: str  # who must have signed: an address in lower case
-    answer: Callable[[], Any] = field(repr=False)
-
-    def recover(self) -> str | None:
-        """Return who has signed; takes milliseconds, and may run in any thread."""
-        return signatures.signer(self.digest(), self.signature)
-
-    def finish(self, signer: str | None) -> Any:
-        """Return the answer, given who has signed.
-
-        Raises:
-            ApiError: It is somebody else, or the answer is an error in any case.
-        """
-        if signer != self.signer:
-            raise refusal(ErrorCode.INVALID_SIGNATURE)
-        return self.answer()
 
 
 Handler = Callable[[Request, int], Any]
 
 
 class PrivateApi:
-    """Accounts and orders.
+    """Accounts, and orders that are filled in `market`.
 
-    Args:
-        market: Where orders are filled.
-        contract: The environment whose registrations are accepted: production or
-            development.
+    Registrations are those of `contract`, an environment: production or development.
     """
 
-    def __init__(self, market: Market, contract: str = "development") -> None:
+    def __init__(self, market: Market, contract: str) -> None:
         if contract not in signatures.CONTRACTS:
             known = ", ".join(sorted(signatures.CONTRACTS))
             raise ValueError(f"contract {contract} is not one of {known}")
@@ -107,19 +86,19 @@ class PrivateApi:
 
     def _register(self, request: Request, now_ms: int) -> Any:
         body = body_object(request)
-        signer, primary = (
-            _address(body_text(body, name, most=42), name)
-            for name in ("signingAddr", "primaryAddr")
-        )
+        signer, primary = _address(body, "signingAddr"), _address(body, "primaryAddr")
         end_ms = body_integer(body, "expiryTime")
         network = body.get("networkType")
         if type(network) is not int or network != 0:
             raise refusal(ErrorCode.INVALID_NETWORK_TYPE)
-        if primary == NO_ADDRESS:
+        if primary == _NO_ADDRESS:
             raise refusal(ErrorCode.ACCOUNT_NOT_FOUND)
-        if signer == NO_ADDRESS:
+        if signer == _NO_ADDRESS:
             raise invalid("signingAddr is nobody's")
-        check_approval(end_ms, now_ms)
+        if end_ms <= now_ms:
+            raise invalid("expiryTime is in the past")
+        if end_ms - now_ms > _MAX_APPROVAL_MS:
+            raise invalid("expiryTime is more than 365 days away")
 
         def digest() -> bytes:
             return signatures.proof_digest(signer, end_ms, self._contract)
@@ -129,7 +108,7 @@ class PrivateApi:
             key, group = self.accounts.register(primary, signer, end_ms, portfolio)
             return {"apiKey": key, "accGroup": group}
 
-        return SignatureCheck(digest, _signature(body), primary, answer)
+        return _signed(body, digest, primary, answer)
 
     def _account(self, request: Request, now_ms: int) -> Any:
         account = self._credential(request, now_ms).account
@@ -137,8 +116,7 @@ class PrivateApi:
         return {
             "address": account.address,
             **account.portfolio.view(now_ms),
-            "lp": {"balance": "0.000000", "shares": "0.000000"}
-            | {"unrealizedPnl": "0.000000"},
+            "lp": dict.fromkeys(("balance", "shares", "unrealizedPnl"), "0.000000"),
             "time": now_ms,
             "twitterUsername": "",
             "discordUsername": "",
@@ -163,42 +141,30 @@ class PrivateApi:
         return {"listenKey": account.open_listen_key(now_ms)}
 
     def _extend_listen_key(self, request: Request, now_ms: int) -> Any:
-        self._credential(request, now_ms).account.extend_listen_key(now_ms)
+        account = self._credential(request, now_ms).account
+        account.limit_listen_key(now_ms, LISTEN_KEY_MS)
         return {}
 
     def _close_listen_key(self, request: Request, now_ms: int) -> Any:
-        self._credential(request, now_ms).account.close_listen_key(now_ms)
+        self._credential(request, now_ms).account.limit_listen_key(now_ms, 0)
         return {}
 
     def _place(self, request: Request, now_ms: int) -> Any:
-        credential = self._credential(request, now_ms)
-        account, body = credential.account, body_object(request)
+        credential, body = self._credential(request, now_ms), body_object(request)
+        place = credential.account.portfolio.place
         order = read_order(body, self._market, now_ms)
-
-        def answer() -> Any:
-            account.nonces.use(order.nonce)
-            return {"id": account.portfolio.place(order, now_ms).id}
-
-        return SignatureCheck(order.digest, _signature(body), credential.signer, answer)
+        return _ordered(credential, body, order, lambda: place(order, now_ms))
 
     def _cancel(self, request: Request, now_ms: int) -> Any:
-        credential = self._credential(request, now_ms)
-        account, body = credential.account, body_object(request)
-        wanted = read_cancel(body, now_ms)
-
-        def answer() -> Any:
-            account.nonces.use(wanted.nonce)
-            return {"id": account.portfolio.cancel(wanted.order_id, now_ms).id}
-
-        return SignatureCheck(
-            wanted.digest, _signature(body), credential.signer, answer
-        )
+        credential, body = self._credential(request, now_ms), body_object(request)
+        cancel = credential.account.portfolio.cancel
+        asked = read_cancel(body, now_ms)
+        return _ordered(credential, body, asked, lambda: cancel(asked.order_id, now_ms))
 
     def _orders(self, request: Request, now_ms: int) -> Any:
         portfolio = self._credential(request, now_ms).account.portfolio
         query_time(request, "time")
-        query = request.query
-        nonce = None
+        query, nonce = request.query, None
         if "nonce" in query:
             nonce = query_integer(request, "nonce", low=0, high=2**64 - 1)
         if "symbol" in query:
@@ -207,35 +173,29 @@ class PrivateApi:
             raise refusal(ErrorCode.INVALID_ORDER_TYPE)
         if query.get("status", Status.NEW) not in set(Status):
             raise invalid(f"status must be one of {', '.join(Status)}")
-        start_ms = query_time(request, "startTime", 0)
-        end_ms = query_time(request, "endTime", max(start_ms, now_ms))
-        if start_ms > end_ms:
-            raise invalid("startTime must not be after endTime")
-        limit = query_integer(
-            request, "limit", default=MAX_LISTED, low=1, high=MAX_LISTED
-        )
+        start_ms, end_ms, limit = query_stretch(request, END_OF_TIME_MS)
 
         def wanted(order: Order) -> bool:
             asked = order.request
+            known = {
+                "id": order.id,
+                "symbol": asked.instrument.symbol,
+                "orderType": asked.type,
+                "status": order.status,
+            }
             return (
-                query.get("id", order.id) == order.id
-                and nonce in (None, asked.nonce)
-                and query.get("symbol", asked.instrument.symbol)
-                == asked.instrument.symbol
-                and query.get("orderType", asked.type) == asked.type
-                and query.get("status", order.status) == order.status
+                nonce in (None, asked.nonce)
+                and all(
+                    query.get(name, value) == value for name, value in known.items()
+                )
                 and start_ms <= order.posted_ms <= end_ms
             )
 
         found = filter(wanted, portfolio.orders(now_ms))
-        return [order.view() for order, _ in zip(found, range(limit), strict=False)]
+        return [order.view() for order in islice(found, limit)]
 
     def _credential(self, request: Request, now_ms: int) -> Credential:
-        """Return whose key a request carries.
-
-        Raises:
-            ApiError: Nobody's, or it was routed to another group's server.
-        """
+        """Return whose key a request carries, if it came to the server of its group."""
         found = self.accounts.credential(_api_key(request), now_ms)
         if found is None:
             raise refusal(ErrorCode.UNAUTHORIZED)
@@ -253,14 +213,43 @@ def _api_key(request: Request) -> str:
     return request.headers.get("x-api-key", "")
 
 
-def _address(text: str, name: str) -> str:
+def _address(body: Mapping[str, Any], name: str) -> str:
+    text = body_text(body, name, most=42)
     if not _ADDRESS.fullmatch(text):
         raise invalid(f"{name} must be 0x and 40 hexadecimal digits in lower case")
     return text
 
 
-def _signature(body: Any) -> str:
-    given = body.get("signature")
-    if not isinstance(given, str):
+def _ordered(
+    credential: Credential,
+    body: Mapping[str, Any],
+    asked: OrderRequest | CancelRequest,
+    act: Callable[[], Order],
+) -> Deferred:
+    def answer() -> Any:
+        credential.account.nonces.use(asked.nonce)
+        return {"id": act().id}
+
+    return _signed(body, asked.digest, credential.signer, answer)
+
+
+def _signed(
+    body: Mapping[str, Any],
+    digest: Callable[[], bytes],
+    signer: str,
+    answer: Callable[[], Any],
+) -> Deferred:
+    """Return an answer for whoever can sign as `signer`, an address in lower case."""
+    signature = body.get("signature")
+    if not isinstance(signature, str):
         raise invalid("signature is required")
-    return given
+
+    def finish(found: str | None) -> Response:
+        try:
+            if found != signer:
+                raise refusal(ErrorCode.INVALID_SIGNATURE)
+            return Response(200, encode(answer()))
+        except ApiError as error:
+            return error.response
+
+    return Deferred(lambda: signatures.signer(digest(), signature), finish)

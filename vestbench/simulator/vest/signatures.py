@@ -1,4 +1,4 @@
-"""What a Vest client signs, hashed as it hashes it, and whose signature that is.
+"""The hashes that a Vest client signs, and the address that made a signature.
 
 Three structures have a fixed layout each (EIP-712 for the registration, the Solidity
 ABI and EIP-191 for orders and cancels), so they are written out here; a general
@@ -44,42 +44,23 @@ def prepare() -> None:
 def proof_digest(signing_address: str, expiry_ms: int, contract: str) -> bytes:
     """Return what the primary key signs to approve a signing key (EIP-712).
 
-    Args:
-        signing_address: The address of the signing key.
-        expiry_ms: When the approval ends, in milliseconds since the epoch.
-        contract: The verifying contract of the environment.
+    The contract is the verifying one of the environment; the approval ends at
+    `expiry_ms`, in milliseconds since the epoch.
     """
     struct = keccak256(keccak256(_PROOF) + _address(signing_address) + _uint(expiry_ms))
     return keccak256(b"\x19\x01" + _domain(contract) + struct)
 
 
-def order_digest(
-    *,
-    time_ms: int,
-    nonce: int,
-    order_type: str,
-    symbol: str,
-    is_buy: bool,
-    size: str,
-    limit_price: str,
-    reduce_only: bool,
-) -> bytes:
-    """Return what the signing key signs to place an order (EIP-191)."""
-    return _personal(
-        _abi(time_ms, nonce, order_type, symbol, is_buy, size, limit_price, reduce_only)
-    )
-
-
-def cancel_digest(*, time_ms: int, nonce: int, order_id: str) -> bytes:
-    """Return what the signing key signs to cancel an order (EIP-191)."""
-    return _personal(_abi(time_ms, nonce, order_id))
+def message_digest(*values: int | bool | str) -> bytes:
+    """Return what the signing key signs to place or cancel an order (EIP-191)."""
+    return keccak256(_PERSONAL + keccak256(_abi(*values)))
 
 
 def signer(digest: bytes, signature: str) -> str | None:
     """Return the address, in lower case, that has signed a digest.
 
-    None stands for a signature that nobody can have made. Every well-formed one else
-    is somebody's: a wrong one is recognised by whose it is.
+    None stands for a signature that nobody can have made. Every other well-formed one
+    belongs to some address, so a wrong one gives another address than is expected.
     """
     if not _SIGNATURE.fullmatch(signature):
         return None
@@ -99,10 +80,6 @@ def _domain(contract: str) -> bytes:
     return keccak256(keccak256(_DOMAIN) + name + version + _address(contract))
 
 
-def _personal(encoded: bytes) -> bytes:
-    return keccak256(_PERSONAL + keccak256(encoded))
-
-
 def _address(text: str) -> bytes:
     return bytes(12) + bytes.fromhex(text.removeprefix("0x"))
 
@@ -114,8 +91,8 @@ def _uint(number: int) -> bytes:
 def _abi(*values: int | bool | str) -> bytes:
     """Encode `uint256`, `bool` and `string` as `abi.encode` of Solidity does.
 
-    A string is in the tail, as its length and its bytes, padded to 32; in the head
-    stands where.
+    A string is in the tail, as its length and its bytes, padded to 32. The head holds
+    the place where that begins.
     """
     head, tail = b"", b""
     for value in values:

@@ -76,20 +76,16 @@ class Tape:
         """Sum up the trades from number `first` up to, not including, `end`."""
         # Whole hours are known; only what is left of the first and last is looked at.
         first_hour, end_hour = -(-first // _HOUR_TRADES), end // _HOUR_TRADES
+        end_hour = max(first_hour, end_hour)
         if first_hour < end_hour:
-            rest = (
-                *cut(self.prices, first, first_hour * _HOUR_TRADES),
-                *cut(self.prices, end_hour * _HOUR_TRADES, end),
-            )
-            high = max((*cut(self._highs, first_hour, end_hour), *rest))
-            low = min((*cut(self._lows, first_hour, end_hour), *rest))
+            before = cut(self.prices, first, first_hour * _HOUR_TRADES)
+            rest = before + cut(self.prices, end_hour * _HOUR_TRADES, end)
         else:
-            traded = cut(self.prices, first, end)
-            high, low = max(traded), min(traded)
+            rest = cut(self.prices, first, end)
         return Summary(
             open=self.price(first),
-            high=high,
-            low=low,
+            high=max(cut(self._highs, first_hour, end_hour) + rest),
+            low=min(cut(self._lows, first_hour, end_hour) + rest),
             close=self.price(end - 1),
             volume=_between(self._volume, first, end),
             turnover=_between(self._turnover, first, end),
