@@ -184,15 +184,7 @@ def _file_order(column: Column) -> tuple[bool, bool, bool]:
 
 
 class Columns:
-    """The registry: all columns, in the order of a table that shows all.
-
-    Attributes:
-        metrics: The durations whose distributions groups show.
-        parts: The phases in the order in which they happen, and the client's own time,
-            which is what is left of the latency.
-        opening: The titles and words of the phases that an open connection saves.
-        shaken: The titles of the phases of handshakes.
-    """
+    """The registry: all columns, in the order of a table that shows all."""
 
     def __init__(self, *columns: Column) -> None:
         self.change(columns)
@@ -200,9 +192,12 @@ class Columns:
     def change(self, columns: Sequence[Column]) -> None:
         """Hold these columns instead."""
         self.all = tuple(columns)
+        # The durations whose distributions groups show.
         self.metrics = tuple(c for c in columns if c.metric or c.phase is not None)
+        # The phases in their order, and what is left of the latency: the client's time.
         self.parts = tuple(c for c in columns if c.phase or (c.metric and c.derived))
         phases = [(column, column.phase) for column in columns if column.phase]
+        # Titles and words of what an open connection saves; titles of handshakes.
         self.opening = {c.title: p.words or c.title for c, p in phases if p.opens}
         self.shaken = tuple(column.title for column, phase in phases if phase.shakes)
         self._phases = tuple((c.getter(Sample), phase) for c, phase in phases)
@@ -259,6 +254,7 @@ _DNS = Phase(opens=True, words="name resolution")
 _TCP = Phase(opens=True, shakes=True, words="TCP connect")
 _TLS = Phase(opens=True, shakes=True, words="TLS handshake")
 _EXCHANGE = Phase(always=True)
+_REST = "the latency minus the phases"
 _PHASE = "phase; empty where it did not happen"
 _SIGNED = "phase; empty where it was signed before, or not at all"
 _DRAINED = "from the call to the body drained; empty for a failure"
@@ -286,15 +282,7 @@ COLUMNS = Columns(
     Column("send_ms", "phase", TIME_OR_NONE, 2, phase=_EXCHANGE),
     Column("wait_ms", "phase", TIME_OR_NONE, 2, phase=_EXCHANGE),
     Column("receive_ms", "phase", TIME_OR_NONE, 2, phase=_EXCHANGE),
-    Column(
-        "client_ms",
-        "the latency minus the phases",
-        TIME,
-        2,
-        (),
-        derived=client_ns,
-        metric=True,
-    ),
+    Column("client_ms", _REST, TIME, 2, (), derived=client_ns, metric=True),
     Column("reused", "proved: `true` or `false`", FLAG, 2, _BOTH, FLAG_OR_NONE),
     Column("connection", "serial of the connection", INTEGER, 2),
     Column("use", "which request on its connection, from 1", INTEGER),

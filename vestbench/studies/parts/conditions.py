@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from itertools import chain
 from statistics import median
 
@@ -157,18 +157,13 @@ def _host(conditions: Conditions) -> str:
         return ABSENT
     versions = conditions.versions
     cpus = "?" if conditions.cpus is None else conditions.cpus
+    rustls = [f"rustls {versions['rustls']}"] if "rustls" in versions else []
+    openssl = [versions["openssl"]] if "openssl" in versions else []
     return (
         f"{conditions.host}, {conditions.kernel}, "
         f"{cpus} CPUs, Python {versions.get('python', '?')}, "
-        f"{', '.join(_tls_libraries(versions))}"
+        f"{', '.join([*openssl, *rustls])}"
     )
-
-
-def _tls_libraries(versions: Mapping[str, str]) -> Iterator[str]:
-    if "openssl" in versions or "rustls" not in versions:
-        yield versions.get("openssl", "")
-    if "rustls" in versions:
-        yield f"rustls {versions['rustls']}"
 
 
 def _when(run: Run) -> str:

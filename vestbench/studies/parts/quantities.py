@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from array import array
 from collections.abc import Callable, Iterable, Mapping
 from math import inf
 
@@ -17,26 +18,27 @@ Counted = Callable[[Iterable[Outcome]], tuple[int, int]]
 
 def connections(requests: Iterable[Outcome]) -> tuple[int, int]:
     """Return how many requests opened a connection, of those with a response."""
-    opened = [o.reused for o in requests if isinstance(o, Sample)]
-    return opened.count(False), len(opened)
+    return _counted(not o.reused for o in requests if isinstance(o, Sample))
 
 
 def failures(requests: Iterable[Outcome]) -> tuple[int, int]:
     """Return how many requests failed, of all."""
-    failed = [not isinstance(outcome, Sample) for outcome in requests]
-    return failed.count(True), len(failed)
+    return _counted(not isinstance(outcome, Sample) for outcome in requests)
 
 
 def reused(requests: Iterable[Outcome]) -> tuple[int, int]:
     """Return how many requests reused a connection, of all."""
-    found = [bool(outcome.reused) for outcome in requests]
-    return found.count(True), len(found)
+    return _counted(bool(outcome.reused) for outcome in requests)
 
 
 def requests(outcomes: Iterable[Outcome]) -> tuple[int, int]:
     """Return how many requests there are, of as many."""
-    count = sum(1 for _ in outcomes)
-    return count, count
+    return _counted(True for _ in outcomes)
+
+
+def _counted(found: Iterable[bool]) -> tuple[int, int]:
+    each = array("b", found)
+    return sum(each), len(each)
 
 
 COUNTED: Mapping[str, Counted] = {

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
+from itertools import chain
 from math import inf
 from typing import NamedTuple, TypeVar
 
@@ -94,7 +95,7 @@ def summarise_warm_up(run: WarmUpRun) -> WarmUpSummary:
     """Derive the summary of a warm-up run."""
     confidence = run.plan.confidence
     requests = _by_round(run, lambda slot: slot.role)
-    warm_ups = [o for burst in requests[Role.WARM_UP].values() for o in burst]
+    warm_ups = list(chain(*requests[Role.WARM_UP].values()))
     warmed, cold = _times(requests[Role.SUBSEQUENT]), _times(requests[Role.COLD])
     pairs = _pairs(cold, warmed)
     bounds = _saved(pairs)
@@ -114,11 +115,7 @@ def summarise_warm_up(run: WarmUpRun) -> WarmUpSummary:
             {o.connection for o in warm_ups if isinstance(o, Sample) and not o.reused}
         ),
         warm_up_requests=len(warm_ups),
-        reused=sum(
-            bool(outcome.reused)
-            for found in requests[Role.SUBSEQUENT].values()
-            for outcome in found
-        ),
+        reused=sum(bool(o.reused) for o in chain(*requests[Role.SUBSEQUENT].values())),
         saving=saving,
         percent=percent,
         round_trips=trips,
@@ -128,9 +125,8 @@ def summarise_warm_up(run: WarmUpRun) -> WarmUpSummary:
 def round_savings(run: WarmUpRun) -> list[Bounds]:
     """Return, for each round with both starts, what the warm-up saved, in ms."""
     requests = _by_round(run, lambda slot: slot.role)
-    return _saved(
-        _pairs(_times(requests[Role.COLD]), _times(requests[Role.SUBSEQUENT]))
-    )
+    cold, warmed = requests[Role.COLD], requests[Role.SUBSEQUENT]
+    return _saved(_pairs(_times(cold), _times(warmed)))
 
 
 @once_for_each_run
@@ -144,6 +140,7 @@ def summarise_connect(run: ConnectRun) -> ConnectSummary:
         for arm in (NOT_WARMED, WARMED)
     )
     warm_ups = _times(requests[WARMED, 0])
+    in_all = _sum([warm_ups, after])
     completed = [
         {number for number, took in found.items() if took.done}
         for found in (without, after)
@@ -157,9 +154,7 @@ def summarise_connect(run: ConnectRun) -> ConnectSummary:
             for place, name in named
         ),
         whole=_compared("whole start", without, after, confidence),
-        with_warm_up=_metric(
-            "with the warm-up", _sum([warm_ups, after]).values(), confidence
-        ),
+        with_warm_up=_metric("with the warm-up", in_all.values(), confidence),
         rounds=len(completed[0] & completed[1]),
         completed=(len(completed[0]), len(completed[1])),
         rtt_ms=round_trip_ms(run),
@@ -178,7 +173,7 @@ def _step(
 
 
 def _opened(requests: _Requests) -> int:
-    found = (outcome for tries in requests.values() for outcome in tries)
+    found = chain(*requests.values())
     return sum(isinstance(each, Sample) and not each.reused for each in found)
 
 
