@@ -78,8 +78,11 @@ class Done(Message):
 class Channel:
     """One end of a channel: messages both ways, with file descriptors.
 
-    A channel belongs to one thread at a time. The transport is a pair of connected
-    sockets; nothing outside this class and `pair` depends on that.
+    It belongs to one thread at a time. The transport is a pair of connected sockets;
+    nothing outside this class and `pair` depends on that.
+
+    Times are in seconds; None is for ever. Every method that sends or receives raises
+    `ChannelClosedError` where the other end is gone, or does not read in time.
 
     Attributes:
         descriptors: Those that came with the message received last. They are the
@@ -115,13 +118,7 @@ class Channel:
     ) -> None:
         """Send an event: a message that is neither a question nor an answer.
 
-        Args:
-            message: What to send.
-            fds: Descriptors of this process to send along; they stay open here.
-            timeout_s: How long the other end may take to read; None is for ever.
-
-        Raises:
-            ChannelClosedError: The other end is gone, or does not read.
+        The descriptors in `fds` are sent along; they stay open here.
         """
         self._send(0, message, fds, timeout_s)
 
@@ -133,20 +130,12 @@ class Channel:
         fds: Sequence[int] = (),
         timeout_s: float | None = None,
     ) -> M:
-        """Send a question and return its answer.
+        """Send a question and return its answer, an object of class `kind`.
 
         Events that come before the answer are kept for `receive`; the answer to an
         earlier question, whose asker was interrupted, is dropped.
 
-        Args:
-            question: What to send.
-            kind: The class of the answer.
-            fds: Descriptors of this process to send along; they stay open here.
-            timeout_s: How long sending, and then the answer, may take; None is for
-                ever.
-
         Raises:
-            ChannelClosedError: The other end is gone, or does not read.
             DialectError: The answer is of another class, or the question was unknown.
             FailedError: The other end says that it failed.
             TimeoutError: No answer came in time.
@@ -164,14 +153,8 @@ class Channel:
     def receive(self, kind: type[M], timeout_s: float | None = None) -> M:
         """Return the next message that is not an answer.
 
-        Args:
-            kind: Its class, or what all classes that may come are derived from.
-            timeout_s: How long it may take; None is for ever.
-
         Raises:
-            ChannelClosedError: The other end is gone, and all it sent was received.
-            DialectError: The message is of another class.
-            FailedError: The other end says that it failed.
+            DialectError: The message is not of class `kind`.
             TimeoutError: No whole message came in time.
         """
         if self._events:
@@ -191,10 +174,9 @@ class Channel:
             answers: By class of the question, what is called with it: it returns the
                 answer (None stands for `Done`), or raises `FailedError` or `OSError`,
                 which is then the answer.
-            timeout_s: How long the question may take to come; None is for ever.
+            timeout_s: How long the question may take to come.
 
         Raises:
-            ChannelClosedError: The other end is gone.
             TimeoutError: No whole question came in time.
         """
         question = self.receive(object, timeout_s)
@@ -210,11 +192,7 @@ class Channel:
         self._send(-number, answer, (), None)
 
     def reply_to_all(self, answers: Answers) -> None:
-        """Answer every question that has come, without waiting for more.
-
-        Raises:
-            ChannelClosedError: The other end is gone.
-        """
+        """Answer every question that has come, without waiting for more."""
         with suppress(TimeoutError):
             while True:
                 self.reply(answers, 0.0)

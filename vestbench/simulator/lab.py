@@ -19,28 +19,12 @@ import time
 from contextlib import suppress
 
 from vestbench.ipc import Channel, ChannelClosedError, FailedError
-from vestbench.simulator.link import netns
+from vestbench.simulator.link import messages, netns
 from vestbench.simulator.link.lab_link import (
     LinkProcess,
     kernel_rtts_ms,
     own_listener,
     start_link,
-)
-from vestbench.simulator.link.messages import (
-    Ended,
-    EndLab,
-    EndLink,
-    Kill,
-    LabEnded,
-    LinkAccount,
-    LinkStarted,
-    Listen,
-    Listening,
-    MeasureRtt,
-    RoundTrips,
-    Spawn,
-    Spawned,
-    StartLink,
 )
 
 TYPE_CHECKING = False  # as mypy knows it; importing typing takes 4 ms of the start
@@ -63,11 +47,11 @@ class Supervisor:
         That is when the parent says `EndLab`, or is gone. Every child ends with it.
         """
         with suppress(ChannelClosedError, TimeoutError):
-            self._control.reply({StartLink: self._start}, timeout_s=10.0)
+            self._control.reply({messages.StartLink: self._start}, timeout_s=10.0)
         if self._link is not None:
             self._run(self._link)
 
-    def _start(self, wanted: StartLink) -> LinkStarted:
+    def _start(self, wanted: messages.StartLink) -> messages.LinkStarted:
         netns.adopt_orphans()
         self._link, started = start_link(wanted)
         self._alive.add(self._link.pid)
@@ -81,11 +65,11 @@ class Supervisor:
         signal.signal(signal.SIGCHLD, lambda *_: None)
         signal.set_wakeup_fd(waker.fileno(), warn_on_full_buffer=False)
         answers: Answers = {
-            Spawn: self._spawn,
-            Kill: self._kill,
-            MeasureRtt: _measure,
-            Listen: lambda wanted: link.ask(wanted, Listening),
-            EndLab: lambda _: self._end(link),
+            messages.Spawn: self._spawn,
+            messages.Kill: self._kill,
+            messages.MeasureRtt: _measure,
+            messages.Listen: lambda wanted: link.ask(wanted, messages.Listening),
+            messages.EndLab: lambda _: self._end(link),
         }
         told = self._control.fileno()
         self._reap()  # what ended before SIGCHLD was listened to
@@ -100,7 +84,7 @@ class Supervisor:
         finally:
             self._end_children()
 
-    def _spawn(self, wanted: Spawn) -> Spawned:
+    def _spawn(self, wanted: messages.Spawn) -> messages.Spawned:
         fds = self._control.descriptors
         try:
             pid = spawn(wanted, fds)
@@ -108,20 +92,20 @@ class Supervisor:
             for fd in fds:
                 os.close(fd)
         self._alive.add(pid)
-        return Spawned(pid=pid)
+        return messages.Spawned(pid=pid)
 
-    def _kill(self, wanted: Kill) -> None:
+    def _kill(self, wanted: messages.Kill) -> None:
         # Only a child that was not reaped: its number cannot be another's.
         if wanted.pid in self._alive:
             os.kill(wanted.pid, wanted.signal)
 
-    def _end(self, link: LinkProcess) -> LabEnded:
+    def _end(self, link: LinkProcess) -> messages.LabEnded:
         account = None
         with suppress(FailedError):
-            account = link.ask(EndLink(), LinkAccount)
+            account = link.ask(messages.EndLink(), messages.LinkAccount)
         self._end_children()
         self._ended = True
-        return LabEnded(account=account)
+        return messages.LabEnded(account=account)
 
     def _reap(self) -> None:
         try:
@@ -140,7 +124,7 @@ class Supervisor:
             # Anything else is an orphan that this process has adopted.
             if pid in self._alive:
                 self._alive.discard(pid)
-                self._control.send(Ended(pid=pid, status=code))
+                self._control.send(messages.Ended(pid=pid, status=code))
 
     def _end_children(self) -> None:
         """Kill and reap everything that descends from this process."""
@@ -162,7 +146,7 @@ def _children() -> set[int]:
     return set(map(int, netns.read_text(f"/proc/{me}/task/{me}/children").split()))
 
 
-def _measure(wanted: MeasureRtt) -> RoundTrips:
+def _measure(wanted: messages.MeasureRtt) -> messages.RoundTrips:
     from vestbench.simulator.link.forwarder import virtual_address
 
     host = virtual_address()
@@ -174,10 +158,10 @@ def _measure(wanted: MeasureRtt) -> RoundTrips:
         except OSError as error:
             why = f"no connection through the link to {host}:{port}: {error}"
             raise FailedError(why) from error
-    return RoundTrips(rtts_ms=tuple(rtts))
+    return messages.RoundTrips(rtts_ms=tuple(rtts))
 
 
-def spawn(wanted: Spawn, fds: list[int]) -> int:
+def spawn(wanted: messages.Spawn, fds: list[int]) -> int:
     """Start a program that sees only the given descriptors, and dies with the lab.
 
     Args:
@@ -202,7 +186,7 @@ def spawn(wanted: Spawn, fds: list[int]) -> int:
     return pid
 
 
-def _become(wanted: Spawn, fds: list[int], lab: int, report: int) -> None:
+def _become(wanted: messages.Spawn, fds: list[int], lab: int, report: int) -> None:
     """Turn the forked child into the program; report the error number if that fails."""
     import fcntl
 

@@ -7,36 +7,19 @@ from __future__ import annotations
 
 import os
 import signal
-import subprocess
-import sys
 import threading
 import time
-from contextlib import closing, suppress
-from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from vestbench.errors import LabError
-from vestbench.ipc import ChannelClosedError, Done, FailedError, Message, pair
+from vestbench.ipc import ChannelClosedError, Done, FailedError, Message
 from vestbench.model.simulated import LinkReport, LinkSpec, Refusal
+from vestbench.simulator.lab_start import SIGKILL, start_lab
+from vestbench.simulator.link import messages
 from vestbench.simulator.link.devices import LOCAL
 from vestbench.simulator.link.forwarder import virtual_address
 from vestbench.simulator.link.lab_link import ANSWER_S
-from vestbench.simulator.link.messages import (
-    Ended,
-    EndLab,
-    Kill,
-    LabEnded,
-    LinkStarted,
-    Listen,
-    Listening,
-    MeasureRtt,
-    RoundTrips,
-    Spawn,
-    Spawned,
-    StartLink,
-)
-from vestbench.simulator.link.netns import LinkRefusedError
 from vestbench.simulator.link.relay import LOOPBACK
 from vestbench.simulator.link.report import (
     ENGINES,
@@ -52,20 +35,10 @@ if TYPE_CHECKING:
 
     from vestbench.ipc import M
 
-READY_S = 15.0
 ANSWER_SLACK_S = 10.0
-# By name, because this must import on Windows too.
 _ENDING = ("SIGTERM", "SIGKILL", "SIGINT", "SIGQUIT", "SIGHUP")
 ENDING = {int(getattr(signal, name, 0)) for name in _ENDING}
-SIGKILL = int(getattr(signal, "SIGKILL", 9))
 PROXIES = ("http_proxy", "https_proxy", "all_proxy", "ftp_proxy", "no_proxy")
-
-# Isolated and without `site`: faster, and nothing in the user's environment or working
-# directory can stand in for a module of the standard library.
-_START = (
-    "import sys; sys.path.append(sys.argv.pop(1)); "
-    "from vestbench.simulator.lab import main; main(sys.argv[1:])"
-)
 
 
 class LabProcess:
@@ -97,7 +70,7 @@ class LabProcess:
         """Send a signal. An end that follows an ending signal is not unexpected."""
         if self.poll() is None:
             self._asked = self._asked or signal in ENDING
-            self._lab._ask(Kill(pid=self.pid, signal=int(signal)), Done)
+            self._lab._ask(messages.Kill(pid=self.pid, signal=int(signal)), Done)
 
     def _ended(self, status: int) -> str:
         """Take in how it ended; return what is wrong with that, if anything."""
@@ -142,12 +115,14 @@ class Lab:
         self._report: LinkReport | None = None
         refusals: list[Refusal] = []
         for engine in ENGINES if spec.engine == "auto" else (spec.engine,):
-            refusal = unfit(engine, spec) or self._start(engine)
-            if refusal is None:
+            found = unfit(engine, spec) or start_lab(spec, engine)
+            if not isinstance(found, Refusal):
                 break
-            refusals.append(refusal)
+            refusals.append(found)
         else:
             raise NoLinkError(spec, refusals)
+        self._process = found
+        self.pid, self.forwarder_pid = found.pid, found.link.pid
         self.engine = engine
         self.refusals = tuple(refusals)
         packet = engine != "relay"
@@ -159,53 +134,6 @@ class Lab:
 
     def __exit__(self, *_: object) -> None:
         self.stop()
-
-    def _start(self, engine: str) -> Refusal | None:
-        """Start a lab process with one engine; a refused one is gone afterwards."""
-        self._channel, there = pair()
-        self._gone = ""
-        root = str(Path(__file__).resolve().parents[2])
-        number = str(there.fileno())
-        with closing(there):
-            try:
-                self._process = subprocess.Popen(
-                    [sys.executable, "-I", "-S", "-c", _START, root, number],
-                    stdin=subprocess.DEVNULL,
-                    stdout=2,
-                    pass_fds=(there.fileno(),),
-                    start_new_session=True,
-                )
-            except OSError as error:
-                self._channel.close()
-                hint = f"cannot start {sys.executable}: {error}"
-                return Refusal(engine=engine, step="lab", code="no-process", hint=hint)
-        self.pid = self._process.pid
-        refusal = None
-        ready = False
-        try:
-            refusal = self._handshake(engine)
-            ready = refusal is None
-        finally:
-            if not ready:
-                self.kill()
-        return refusal
-
-    def _handshake(self, engine: str) -> Refusal | None:
-        """Tell the lab what is wanted, and take in what it is or why it is not."""
-        wanted = StartLink(**{**asdict(self._spec), "engine": engine})
-        try:
-            started = self._channel.ask(wanted, LinkStarted, timeout_s=READY_S)
-        except LinkRefusedError as refused:
-            return Refusal(engine=engine, **vars(refused))
-        except ChannelClosedError:
-            hint = f"the lab process {ending(_wait(self._process, 1.0))}"
-            return Refusal(engine=engine, step="lab", code="lab-died", hint=hint)
-        except TimeoutError:
-            hint = f"the lab process was not ready after {READY_S:g} s"
-            return Refusal(engine=engine, step="lab", code="lab-hung", hint=hint)
-        self.forwarder_pid = started.pid
-        self._started = started
-        return None
 
     def spawn(
         self,
@@ -231,13 +159,13 @@ class Lab:
         """
         fds = fds or {}
         with self._lock:
-            wanted = Spawn(
+            wanted = messages.Spawn(
                 argv=list(argv),
                 fds=list(fds),
                 env=_environment() if env is None else dict(env),
                 cwd=None if cwd is None else os.fspath(cwd),
             )
-            pid = self._ask(wanted, Spawned, fds=tuple(fds.values())).pid
+            pid = self._ask(wanted, messages.Spawned, fds=tuple(fds.values())).pid
             program = LabProcess(self, pid, _name_of(argv))
             self._programs[program.pid] = program
             return program
@@ -263,8 +191,8 @@ class Lab:
             return virtual_address(), port
         with self._lock:
             if port not in self._relayed:
-                wanted = Listen(port=port, at=at, host=host)
-                self._relayed[port] = self._ask(wanted, Listening).port
+                wanted = messages.Listen(port=port, at=at, host=host)
+                self._relayed[port] = self._ask(wanted, messages.Listening).port
             return host, self._relayed[port]
 
     def check(self) -> None:
@@ -297,8 +225,8 @@ class Lab:
         if self.engine == "relay":
             return ()
         wait = 8.0 * n + ANSWER_SLACK_S
-        wanted = MeasureRtt(port=port, n=n)
-        rtts = self._ask(wanted, RoundTrips, timeout_s=wait).rtts_ms
+        wanted = messages.MeasureRtt(port=port, n=n)
+        rtts = self._ask(wanted, messages.RoundTrips, timeout_s=wait).rtts_ms
         with self._lock:
             if self._before:
                 self._after = rtts
@@ -318,8 +246,10 @@ class Lab:
                 try:
                     self._pump()
                     wait = ANSWER_S + ANSWER_SLACK_S
-                    account = self._ask(EndLab(), LabEnded, timeout_s=wait).account
-                    _wait(self._process, 2.0)
+                    account = self._ask(
+                        messages.EndLab(), messages.LabEnded, timeout_s=wait
+                    ).account
+                    self._process.status(2.0)
                 except LabError:
                     pass  # what ended early is said in the report
                 self.kill()
@@ -329,8 +259,8 @@ class Lab:
                     "refusals": self.refusals,
                     "kernel_rtt_before_ms": self._before,
                     "kernel_rtt_after_ms": self._after,
-                    "congestion_control": self._started.congestion_control,
-                    "mtu": self._started.mtu,
+                    "congestion_control": self._process.link.congestion_control,
+                    "mtu": self._process.link.mtu,
                 }
                 self._report = report_link(account, self._link_failure, known)
             return self._report
@@ -338,17 +268,8 @@ class Lab:
     def kill(self) -> None:
         """End the lab and everything in it at once; `stop` then reports no account."""
         with self._lock:
-            if self._process.returncode is None:
-                # It leads the group of all it started. Its number cannot have been
-                # given to another: it is not reaped before this.
-                for end in (os.killpg, os.kill):
-                    # A group that consists of zombies cannot be signalled.
-                    with suppress(ProcessLookupError, PermissionError):
-                        end(self.pid, SIGKILL)
-                with suppress(subprocess.TimeoutExpired):
-                    self._process.wait(5.0)
+            self._process.kill()
             self._gone = self._gone or "the lab was ended"
-            self._channel.close()
             for program in self._programs.values():
                 if program._status is None:
                     program._status = -SIGKILL
@@ -370,7 +291,9 @@ class Lab:
             if self._gone:
                 raise LabError(self._gone)
             try:
-                return self._channel.ask(question, kind, fds=fds, timeout_s=timeout_s)
+                return self._process.channel.ask(
+                    question, kind, fds=fds, timeout_s=timeout_s
+                )
             except ChannelClosedError:
                 self._lost()
                 raise LabError(self._gone) from None
@@ -390,13 +313,13 @@ class Lab:
             while not self._gone and not until():
                 left = max(0.0, end - time.monotonic())
                 try:
-                    self._note(self._channel.receive(Ended, left))
+                    self._note(self._process.channel.receive(messages.Ended, left))
                 except ChannelClosedError:
                     self._lost()
                 except TimeoutError:
                     return
 
-    def _note(self, ended: Ended) -> None:
+    def _note(self, ended: messages.Ended) -> None:
         pid, status = ended.pid, ended.status
         failure = ""
         if pid == self.forwarder_pid:
@@ -408,7 +331,7 @@ class Lab:
             self._failures.append(failure)
 
     def _lost(self) -> None:
-        self._gone = f"the lab process {ending(_wait(self._process, 1.0))}"
+        self._gone = self._process.said()
         self._link_failure = self._link_failure or self._gone
         self._failures.append(self._gone)
         self.kill()
@@ -418,25 +341,6 @@ def _name_of(argv: Sequence[str]) -> str:
     """Return what a program is called; a module of Python's by its own name."""
     is_module = len(argv) > 2 and argv[1] == "-m"
     return argv[2] if is_module else Path(argv[0]).name
-
-
-def _wait(process: subprocess.Popen[bytes], timeout_s: float) -> int | None:
-    """Return the status of a process without reaping it; None when it still runs.
-
-    It is reaped by `Lab.kill` alone, so that its group cannot be another's by then.
-    """
-    if process.returncode is not None or not hasattr(os, "waitid"):
-        return process.returncode
-    end = time.monotonic() + timeout_s
-    flags = os.WEXITED | os.WNOHANG | os.WNOWAIT
-    while True:
-        found = os.waitid(os.P_PID, process.pid, flags)
-        if found is not None:
-            exited = found.si_code == os.CLD_EXITED
-            return found.si_status if exited else -found.si_status
-        if time.monotonic() >= end:
-            return None
-        time.sleep(0.002)
 
 
 def _environment() -> dict[str, str]:
