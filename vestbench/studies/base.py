@@ -131,8 +131,16 @@ class Study(Protocol[P_contra]):
         return ()
 
     def check_assertion(self, assertion: Assertion, plan: P_contra) -> None:
-        """Raise ValueError for an assertion of what no run of this plan has."""
-        del assertion, plan
+        """Raise ValueError for an assertion of what no run of this plan has.
+
+        A saving, and what should have been reused, is of the whole run.
+        """
+        del plan
+        group, quantity = assertion.term.group, assertion.term.about
+        if group and quantity is SAVING:
+            raise ValueError(f"{assertion.text!r}: {group} is no candidate")
+        if group and quantity is REUSED:
+            raise ValueError(f"{assertion.text!r}: reused is of the whole run")
 
     def estimates(
         self, run: RunOf[P_contra], assertion: Assertion
@@ -168,11 +176,3 @@ class Study(Protocol[P_contra]):
 def all_outcomes(run: RunOf[Any]) -> Iterator[Outcome]:
     """Yield the samples of a run, then its failures, without holding them."""
     return chain(run.samples, run.failures)
-
-
-def check_whole(assertion: Assertion) -> None:
-    """Raise ValueError for a group's saving or reuse where only the run has them."""
-    if assertion.term.group and assertion.term.about.name == "saving":
-        raise ValueError(f"{assertion.text!r}: {assertion.term.group} is no candidate")
-    if assertion.term.group and assertion.term.about.name == "reused":
-        raise ValueError(f"{assertion.text!r}: reused is of the whole run")

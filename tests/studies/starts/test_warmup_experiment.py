@@ -35,7 +35,6 @@ def plan(rounds: int = 3, connections: int = 2, seed: int = 5) -> StartSchedule:
     session = SessionPlan(pool=PoolSettings(), concurrency=connections)
     return StartSchedule(
         session=session,
-        connections=connections,
         rounds=rounds,
         seed=seed,
         title=TITLE,

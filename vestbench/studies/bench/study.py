@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator
 from statistics import median
 
 from vestbench.assertions.estimates import Estimate, in_unit, invalid, of_median
-from vestbench.assertions.grammar import Assertion, Unit
+from vestbench.assertions.grammar import REUSED, SAVING, Assertion, Unit
 from vestbench.assertions.judge import AssertionResult, accepted
 from vestbench.model.request import Outcome, Sample
 from vestbench.model.run import Run
@@ -20,7 +20,6 @@ from vestbench.studies.base import (
     Sides,
     Study,
     all_outcomes,
-    check_whole,
 )
 from vestbench.studies.bench.plan import BenchPlan, BenchRun
 from vestbench.studies.bench.summary import (
@@ -92,16 +91,16 @@ class _Bench(Study[BenchPlan]):
         return (settled("session", votes, plan.min_saving_ms, plan.confidence),)
 
     def check_assertion(self, assertion: Assertion, plan: BenchPlan) -> None:
-        check_whole(assertion)
-        if assertion.term.about.name == "saving" and find_strategy(plan.strategy).opens:
+        super().check_assertion(assertion, plan)
+        if assertion.term.about is SAVING and find_strategy(plan.strategy).opens:
             raise ValueError(f"{assertion.text!r}: nothing is saved with --unpooled")
 
     def estimates(
         self, run: BenchRun, assertion: Assertion
     ) -> Iterator[tuple[str, Estimate]]:
-        if assertion.term.about.name == "saving":
+        if assertion.term.about is SAVING:
             yield "saving", self._saving(run, assertion.unit)
-        elif assertion.term.about.name == "reused":
+        elif assertion.term.about is REUSED:
             reuse = summarise_bench(run).reuse
             found = reuse.reused, reuse.expected
             yield assertion.term.name, of_count(found, assertion, run.plan.confidence)

@@ -45,9 +45,8 @@ class Step:
 class StartSchedule:
     """How many starts, and how each is warmed up."""
 
-    session: SessionPlan
+    session: SessionPlan  # its concurrency is how many connections are warmed up
     rounds: int  # each is one warmed start and one that is not
-    connections: int = 1  # as many warm-up requests are sent at the same moment
     seed: int
     title: str  # what log lines call the pool
     # Whether the first step has the same index in both sorts of start: the one after
@@ -143,7 +142,7 @@ class Starter:
     def _start(self, number: int, arm: str, level: int) -> None:
         if self.clients.stop.over():
             return
-        first = self.schedule.connections
+        first = self.schedule.session.concurrency
         with self.clients.open(self.schedule.session) as session:
             if arm == WARMED:
                 self._warm_up(session, number, level)
@@ -159,7 +158,7 @@ class Starter:
                     break
 
     def _warm_up(self, session: Session, number: int, level: int) -> None:
-        width, title = self.schedule.connections, self.schedule.title
+        width, title = self.schedule.session.concurrency, self.schedule.title
         slots = [
             Slot(session=number, index=index, role=Role.WARM_UP, arm=WARMED)
             for index in range(width)

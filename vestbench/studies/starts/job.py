@@ -46,13 +46,13 @@ class StartsJob(StudyJob):
     @property
     def recorded(self) -> int:
         """How many requests are measured if none has to be tried again."""
-        each = 2 * self.steps + self.schedule.connections
+        each = 2 * self.steps + self.schedule.session.concurrency
         return self.schedule.rounds * each
 
     @property
     def most_requests(self) -> int:
         """How many it may send, discarded starts and further tries included."""
-        each = 2 * (self.steps + self.more_tries) + self.schedule.connections
+        each = 2 * (self.steps + self.more_tries) + self.schedule.session.concurrency
         return (self.schedule.rounds + 1) * each
 
     def measure(self, measurement: Measurement) -> None:
@@ -96,7 +96,6 @@ def warm_up_job(
             http2=destination.http2,
             stack=destination.stacks[0],
         ),
-        connections=width,
         rounds=rounds,
         seed=pace.seed,
         title=find_venue(destination.venue).title,

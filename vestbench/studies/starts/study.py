@@ -15,7 +15,6 @@ from vestbench.studies.base import (
     Sides,
     Study,
     all_outcomes,
-    check_whole,
 )
 from vestbench.studies.bench.study import savings_by_proof, sides_by_proof
 from vestbench.studies.parts.groups import MAX_NOT_REUSED, fails_too_often
@@ -82,10 +81,6 @@ class _WarmUp(Study[WarmUpPlan]):
     def settlings(self, run: WarmUpRun) -> tuple[Settling, ...]:
         target, confidence = run.plan.min_saving_ms, run.plan.confidence
         return (settled("round", round_savings(run), target, confidence),)
-
-    def check_assertion(self, assertion: Assertion, plan: WarmUpPlan) -> None:
-        del plan
-        check_whole(assertion)
 
     def estimates(
         self, run: WarmUpRun, assertion: Assertion
