@@ -1,4 +1,4 @@
-"""What is known of a quantity, with its interval: what an assertion is decided on."""
+"""What is known of a quantity, with the interval that an assertion is decided on."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def in_unit(summary: Any, unit: Unit) -> MedianSummary | None:
 
 
 def invalid(why: str) -> Estimate:
-    """Return what is known where nothing can be: no figure, only why."""
+    """Return an estimate without a figure: only why there is none."""
     return Estimate(settled=(Verdict.INVALID, why))
 
 

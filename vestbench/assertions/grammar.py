@@ -190,7 +190,7 @@ class Assertion(Record, frozen=True, kw_only=True):
         return self.other is None and self.limit in (0, 100)
 
     def opposite(self) -> Assertion | None:
-        """Return the same of the other quantity, where there are two."""
+        """Return it with its two quantities exchanged; None if it has one."""
         if self.other is None:
             return None
         return replace(self, term=self.other, other=self.term)
@@ -267,7 +267,7 @@ def _against_quantity(
 
 
 def _term(text: str, known: Vocabulary) -> Term:
-    """Return the quantity and what it is of: what is left of the name, read from it."""
+    """Read a quantity, and what it is of, from its text."""
     keyed = _KEYED.fullmatch(text)
     rest, _, name = (text if keyed is None else keyed["rest"]).rpartition(".")
     about = known.find(text, name)

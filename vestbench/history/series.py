@@ -54,12 +54,12 @@ class Series(Record, frozen=True, kw_only=True):
 
     @property
     def first(self) -> Entry:
-        """The first run; what they all have in common can be read off it."""
+        """The first run; it tells what all have in common."""
         return self.entries[0]
 
     @property
     def levels(self) -> tuple[float, ...]:
-        """The savings of those runs that have one, in the unit."""
+        """The savings, in the unit, of the runs that have one."""
         return tuple(e.level for e in self.entries if e.level is not None)
 
 

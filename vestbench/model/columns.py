@@ -30,7 +30,7 @@ _LONGEST_MS = 9e9  # over three months; up to here six decimals are exact in a f
 
 
 def same(value: Any) -> Any:
-    """Return what is given: a value that stands in files as it is in a record."""
+    """Return the value as it is: files and records have it alike."""
     return value
 
 
@@ -50,7 +50,7 @@ class Codec:
 
 
 def or_none(codec: Codec, absent: object) -> Codec:
-    """Return a codec of what may be absent: TOML has no null, so a value means it."""
+    """Return a codec that writes `absent` for None, which TOML does not have."""
 
     def write(value: Any) -> Any:
         return absent if value is None else codec.write(value)
@@ -190,7 +190,7 @@ class Columns:
         self.change(columns)
 
     def change(self, columns: Sequence[Column]) -> None:
-        """Hold these columns instead."""
+        """Replace all columns."""
         self.all = tuple(columns)
         # The durations whose distributions groups show.
         self.metrics = tuple(c for c in columns if c.metric or c.phase is not None)

@@ -1,7 +1,6 @@
-"""A run read from its file, which may be a stranger's.
+"""A run read from its file, which anybody may have made.
 
-msgspec says what it expected of which type at which place; its words become plainer
-here, because they are read by those who made the file, too.
+Messages of msgspec are reworded, because whoever made the file reads them.
 """
 
 from __future__ import annotations
@@ -89,7 +88,7 @@ def _pieces(data: bytearray) -> Iterator[dict[str, Any]]:
 
 
 def _piece(text: bytearray, kind: str | None) -> dict[str, Any]:
-    """Parse one block of a kind, or, without a kind, a part that holds no block."""
+    """Parse one block of `kind`, or without a kind a part that holds no block."""
     try:
         piece = parse(text)
     except ValueError as error:

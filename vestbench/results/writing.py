@@ -110,7 +110,7 @@ class RunWriter:
         self._write("")
 
     def finish(self, conclusion: Conclusion, summary: Mapping[str, Any]) -> Path:
-        """Write the end, and give the file its name; again, after an interruption."""
+        """Write the end, and give the file its name; may be repeated if interrupted."""
         if not self._file.closed:
             self._write(_end(conclusion, summary))
         try:
@@ -127,13 +127,13 @@ class RunWriter:
         self.partial.unlink(missing_ok=True)
 
     def close(self) -> None:
-        """Let go of the file, leaving what is in it under its unfinished name."""
+        """Close the file, and leave it under its unfinished name."""
         # What a full disk has refused, closing would try to write once more.
         with suppress(OSError):
             self._file.close()
 
     def _write(self, text: str) -> None:
-        """Write what is waiting, then `text`, all of it or nothing that counts."""
+        """Write what is waiting, then `text`: all of it, or nothing that counts."""
         waiting = self._waiting
         samples = [outcome for outcome in waiting if isinstance(outcome, Sample)]
         failures = [outcome for outcome in waiting if isinstance(outcome, Failure)]

@@ -1,7 +1,6 @@
-"""What a study is: one kind of question, its plan, what is concluded, how it is shown.
+"""One kind of question: its plan, what is concluded, and how it is shown.
 
-Whoever has a run asks the study of its command, which `registry` finds; nobody else
-knows which studies there are.
+Only `registry` knows which studies there are; all others ask the study of a run.
 """
 
 from __future__ import annotations
@@ -77,7 +76,7 @@ class Sides(Record, frozen=True, kw_only=True):
 
 
 class Findings(Record, frozen=True, kw_only=True):
-    """What a study says of a run; each may be made while it is read, once."""
+    """What a study says of a run. A generator among these is read once."""
 
     headline: Iterable[Text]  # the verdict in a few lines
     parts: Iterable[Part]  # tables, notes and pictures
@@ -105,7 +104,7 @@ class Study(Protocol[P_contra]):
         """Return the names of the groups of requests that can be asserted of."""
 
     def belongs(self, run: RunOf[P_contra]) -> Callable[[Outcome], Collection[str]]:
-        """Return what tells to which groups a request of `run` belongs."""
+        """Return a function that gives the groups of a request of `run`."""
         del run
         return lambda outcome: (outcome.slot.arm,)
 
@@ -145,7 +144,7 @@ class Study(Protocol[P_contra]):
     def estimates(
         self, run: RunOf[P_contra], assertion: Assertion
     ) -> Iterator[tuple[str, Estimate]]:
-        """Yield what is known of the quantity that is asserted of, by its full name."""
+        """Yield what is known of the asserted quantity, each with its full name."""
         confidence = run.plan.confidence
         if assertion.term.about is SHARE:
             count, _ = counted_requests(self.requests(run, assertion.term.group))
@@ -160,7 +159,7 @@ class Study(Protocol[P_contra]):
         return self.requests(run, assertion.term.group)
 
     def accepted(self, run: RunOf[P_contra]) -> tuple[AssertionResult, ...]:
-        """Return what the run itself was to reach, judged; empty if that is nothing."""
+        """Return the judged acceptance of the run; empty if it was to reach nothing."""
         del run
         return ()
 
@@ -170,7 +169,7 @@ class Study(Protocol[P_contra]):
         return worst(outcomes)
 
     def findings(self, run: RunOf[P_contra]) -> Findings:
-        """Return what the report of a run says that not every report says."""
+        """Return what only the report of this study says of a run."""
 
 
 def all_outcomes(run: RunOf[Any]) -> Iterator[Outcome]:

@@ -1,4 +1,4 @@
-"""The documents of a run, each drawn from what its study says of it."""
+"""The documents of a run, each made from what its study says."""
 
 from __future__ import annotations
 

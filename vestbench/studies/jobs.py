@@ -16,7 +16,7 @@ class StudyJob:
 
     @property
     def recorded(self) -> int:
-        """How many requests are measured; 0 where that is to be found out."""
+        """How many requests are measured; 0 if that is not known beforehand."""
         return 0
 
     def set_up(self, measurement: Measurement) -> Mapping[str, Any]:  # noqa: ARG002
@@ -24,7 +24,7 @@ class StudyJob:
         return {}
 
     def summary(self, run: Run) -> Mapping[str, Any]:
-        """Return what the run found, as plain values, for whoever reads its file."""
+        """Return what the run found, as plain values, for readers of its file."""
         # Its import would keep the first request waiting.
         from vestbench.studies.document import summary_of
 

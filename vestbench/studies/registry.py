@@ -24,7 +24,7 @@ _PLACES = {
 
 
 def register(name: str, place: str) -> None:
-    """Add a study, which is at `place`: the name of a module, a colon, its own."""
+    """Add a study; `place` is the name of its module, a colon, its own name."""
     _PLACES[name] = place
 
 

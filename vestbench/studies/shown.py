@@ -1,4 +1,4 @@
-"""Any run as it is shown: what its study says, with what every report has."""
+"""The report of any run: what its study says, and what every report has."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def show_run(run: Run) -> Sheet:
 
 
 def show_brief(run: Run) -> list[Part]:
-    """Return the verdict of any run, for which no table is made."""
+    """Return the verdict of any run, without its tables."""
     parts: list[Part] = [*study_of(run).findings(run).headline, *ending_lines(run)]
     if asserted := asserted_of(run):
         parts += [GAP, assertions_table(asserted)]

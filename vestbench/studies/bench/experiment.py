@@ -22,14 +22,14 @@ BURN_IN = BURN_IN_SESSIONS * BURN_IN_REQUESTS
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BenchSchedule:
-    """How many requests, spread how."""
+    """How many requests are sent, over how many sessions."""
 
     session: SessionPlan
     requests: int
     sessions: int
 
     def __post_init__(self) -> None:
-        """Refuse a plan that could not show what it is for."""
+        """Refuse too few requests to show a saving."""
         if self.requests < 1 or self.sessions < 1:
             raise UsageError("--requests and --sessions must be at least 1")
         width = self.session.concurrency

@@ -28,7 +28,7 @@ class BenchPlan(Plan, frozen=True, kw_only=True):
     assertions: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
-        """Refuse a strategy that there is not."""
+        """Refuse an unknown strategy."""
         super().__post_init__()
         check_strategy(self.strategy)
 

@@ -275,7 +275,7 @@ def _saving_table(run: BenchRun, summary: BenchSummary) -> Iterator[Table]:
 
 
 def bench_warnings(run: BenchRun, summary: BenchSummary) -> Iterator[str]:
-    """Word what is unusual about a bench run."""
+    """Say what is unusual about a bench run."""
     reuse = summary.reuse
     missed = reuse.expected - reuse.reused
     if missed:

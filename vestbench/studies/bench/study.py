@@ -34,7 +34,7 @@ _GROUPS = ("cold", "subsequent")
 
 
 def _group(outcome: Outcome) -> str:
-    """Return the group of a request: what it was, or was to be if it failed."""
+    """Return the group that a request proved to be in, or by plan if it failed."""
     reused = outcome.reused if isinstance(outcome, Sample) else side_of(outcome)
     return _GROUPS[bool(reused)]
 

@@ -1,9 +1,8 @@
-"""Arms against each other: one request of each per round, in an order drawn by lot.
+"""Arms against each other: one request of each per round, in random order.
 
 A candidate that keeps connections open gets a fresh pool in each round, opened by a
-request that is not measured (the primer). One connection kept for the whole run would
-make its own luck part of the result: noise that belongs to an arm and not to a moment
-breaks every statistic there is.
+request that is not measured (the primer). With one connection for the whole run, its
+luck would be in every round, but the statistics need rounds that are independent.
 """
 
 from __future__ import annotations

@@ -233,7 +233,7 @@ def _identity(plan: ComparePlan, destination: Destination) -> dict[str, Any]:
 
 
 def _earlier(path: Path, identity: Mapping[str, Any]) -> CompareRun:
-    """Load the run to go on with, having checked that it is the same and undecided."""
+    """Load the undecided run of the same experiment that is to go on."""
     # It knows all studies; only a run that is continued needs it.
     from vestbench.studies.registry import load_run
 

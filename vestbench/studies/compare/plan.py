@@ -31,12 +31,12 @@ class Arm(Stored, frozen=True, kw_only=True):
     against: str = ""  # label of its control, where there are several
 
     def __post_init__(self) -> None:
-        """Refuse a strategy that there is not."""
+        """Refuse an unknown strategy."""
         check_strategy(self.strategy)
 
     @property
     def way(self) -> Strategy:
-        """What is known of the strategy."""
+        """The record of the strategy."""
         return find_strategy(self.strategy)
 
 

@@ -101,7 +101,7 @@ def pair_confidence(plan: ComparePlan) -> float:
 
 
 def too_many(contradictions: int, answered: int) -> bool:
-    """Say whether an arm contradicted its name too often to be called by it."""
+    """Say whether an arm contradicted its strategy too often."""
     return contradictions > max(_FEW_ENOUGH, MAX_NOT_REUSED * answered)
 
 
@@ -185,7 +185,7 @@ class Judgement:
         return self.decided()
 
     def decided(self) -> bool:
-        """Say whether the question is answered, or cannot be."""
+        """Say whether the question is answered, or cannot be answered."""
         if self.rounds >= GIVE_UP_AFTER and any(
             too_many(self._wrong[label], self._answered[label])
             for label in self._strategies

@@ -107,7 +107,7 @@ def _contradiction(run: CompareRun, summary: CompareSummary, pair: PairSummary) 
 
 
 def compare_warnings(run: CompareRun, summary: CompareSummary) -> Iterator[str]:
-    """Word what is unusual about a comparison."""
+    """Say what is unusual about a comparison."""
     for pair in summary.pairs:
         yield from _pair_warnings(run, summary, pair)
     yield from notes_of(run)

@@ -1,4 +1,4 @@
-"""Groups of requests by phase, and the words for what a run says of its saving."""
+"""Groups of requests, and the limits beyond which no saving is stated."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ class GroupTally:
 def groups_of(
     names: Iterable[str], outcomes: Iterable[tuple[str, Outcome]], confidence: float
 ) -> tuple[Group, ...]:
-    """Return the groups called `names`, of requests that come with their group's."""
+    """Return the groups called `names`, of pairs of a group's name and a request."""
     tallies = {name: GroupTally() for name in names}
     for name, outcome in outcomes:
         if name in tallies:
@@ -94,5 +94,5 @@ def disturbed_samples(run: Run) -> int:
 
 
 def fails_too_often(failed: int, requests: int, failed_control: int) -> bool:
-    """Say whether a candidate fails too often for its saving to be worth anything."""
+    """Say whether a candidate fails too often for a PASS."""
     return failed > max(1, ceil(MAX_FAILED * requests), failed_control)

@@ -1,7 +1,7 @@
-"""What is derived from a run is derived once.
+"""Deriving something from a run once.
 
 The result file, the tables, each assertion and each export ask for the summary of the
-same run, and to go through a million requests takes seconds.
+same run, and reading a million requests takes seconds.
 """
 
 from __future__ import annotations

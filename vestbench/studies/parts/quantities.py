@@ -32,7 +32,7 @@ def reused(requests: Iterable[Outcome]) -> tuple[int, int]:
 
 
 def requests(outcomes: Iterable[Outcome]) -> tuple[int, int]:
-    """Return how many requests there are, of as many."""
+    """Return how many requests there are, twice."""
     return _counted(True for _ in outcomes)
 
 
@@ -62,7 +62,7 @@ def group_estimate(
 def of_count(
     found: tuple[int, int], assertion: Assertion, confidence: float
 ) -> Estimate:
-    """Return how many requests there are of how many, in the unit that is asked for."""
+    """Return a count and its total, in the unit that is asked for."""
     if assertion.unit is Unit.COUNT:
         return counted(*found)
     return share(*found, confidence, exact=assertion.about_all())

@@ -76,7 +76,7 @@ def residual_warning(breakdown: Breakdown | None) -> Iterator[str]:
 
 
 def link_warnings(run: Run, disturbed: int) -> Iterator[str]:
-    """Word what went wrong with the emulated link."""
+    """Say what went wrong with the emulated link."""
     end = run.conclusion.link
     if end is not None and end.disturbed:
         yield f"the emulated link was disturbed: {end.disturbed}"

@@ -82,7 +82,7 @@ class _Took(NamedTuple):
 
     @property
     def counted(self) -> float:
-        """A failed request took longer than anything."""
+        """The time in ms; infinite for what failed."""
         return self.ms if self.done else inf
 
 
@@ -206,7 +206,7 @@ def _times(requests: _Requests) -> _Times:
 
 
 def _took(tries: Sequence[Outcome]) -> _Took:
-    """Return the time from the first try of a request to the end of its last."""
+    """Return the time from the beginning of the first try to the end of the last."""
     ordered = sorted(tries, key=lambda outcome: outcome.start_ns)
     first, last = ordered[0], ordered[-1]
     done = isinstance(last, Sample)
