@@ -22,7 +22,7 @@ from tests.support.exchange_talk import Answering
 from vestbench.model.simulated import ExchangeSpec
 from vestbench.simulator.exchange_process import ExchangeProcess
 from vestbench.simulator.http.behaviour import Behaviour
-from vestbench.simulator.http.certificates import Contexts, ServerTls
+from vestbench.simulator.http.certificates import Contexts
 from vestbench.simulator.http.service import Service
 from vestbench.simulator.http.tls import TlsProtocol
 
@@ -303,7 +303,7 @@ def test_garbage_before_the_handshake_harms_nobody(exchange: ExchangeProcess) ->
 
 
 def test_nagle_is_off_on_accepted_sockets_even_if_asyncio_did_not_make_them() -> None:
-    contexts = Contexts(ServerTls(version="1.3"))
+    contexts = Contexts(ExchangeSpec(tls="1.3"))
     trusting = ssl.create_default_context(cadata=contexts.ca_pem)
     accepted: list[TlsProtocol] = []
 

@@ -8,6 +8,7 @@ it would cost its start-up 90 ms. What draws by chance is in `service`.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Literal
 
@@ -65,19 +66,15 @@ class Behaviour:
             raise ValueError("a time must not be negative")
         if self.status and not 200 <= self.status <= 599:
             raise ValueError("status must be between 200 and 599")
-        chances = self.chances
-        if not all(0 <= chance <= 1 for chance in chances.values()):
+        if not all(0 <= chance <= 1 for chance in self.chances.values()):
             raise ValueError("the probability of a fault must be between 0 and 1")
-        if sum(chances.values()) > 1 + 1e-9:
-            raise ValueError("the probabilities of all faults add up to more than 1")
+        _check_sum(self.chances.values())
 
     @property
     def ending(self) -> Ending | None:
         """How a connection ends after a response; None where it does not."""
-        match self.after_response:
-            case "fin" | "bare-fin" | "rst" as how:
-                return how
-        return None
+        how = self.after_response
+        return None if how == "keep" or how == "close-unanswered" else how
 
     @property
     def chances(self) -> dict[Fault, float]:
@@ -86,20 +83,15 @@ class Behaviour:
 
 
 def parse_faults(text: str) -> dict[str, float]:
-    """Read faults as users write them: `5xx=0.05,reset=0.01`.
+    """Read faults as users write them, `5xx=0.05,reset=0.01`, as fields of `Behaviour`.
 
-    Returns:
-        The fields of `Behaviour` that they are.
-
-    Raises:
-        ValueError: In one line, for whoever wrote the text.
+    A `ValueError` says in one line what whoever wrote the text has to change.
     """
-    known = ", ".join(FAULTS)
     found: dict[str, float] = {}
     for part in text.split(","):
         name, equals, value = (piece.strip() for piece in part.partition("="))
         if name not in FAULTS:
-            raise ValueError(f"unknown fault {name!r}: use {known}")
+            raise ValueError(f"unknown fault {name!r}: use {', '.join(FAULTS)}")
         if f"fault_{name}" in found:
             raise ValueError(f"fault {name} is given twice")
         try:
@@ -111,6 +103,10 @@ def parse_faults(text: str) -> dict[str, float]:
                 f"fault {name} needs a probability between 0 and 1, as in {name}=0.05"
             )
         found[f"fault_{name}"] = chance
-    if sum(found.values()) > 1 + 1e-9:
-        raise ValueError("the probabilities of all faults add up to more than 1")
+    _check_sum(found.values())
     return found
+
+
+def _check_sum(chances: Iterable[float]) -> None:
+    if sum(chances) > 1 + 1e-9:
+        raise ValueError("the probabilities of all faults add up to more than 1")

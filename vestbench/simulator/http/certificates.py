@@ -8,10 +8,9 @@ from __future__ import annotations
 
 import os
 import ssl
-from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from vestbench.model.simulated import ExchangeSpec
 from vestbench.simulator.http.service import Background, at_once
 
 if TYPE_CHECKING:
@@ -22,27 +21,13 @@ LOOPBACK = ("127.0.0.1", "::1", "localhost")
 _VERSIONS = {"1.2": ssl.TLSVersion.TLSv1_2, "1.3": ssl.TLSVersion.TLSv1_3}
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ServerTls:
-    """The TLS of the server: what is the same for all of its connections."""
-
-    version: str  # 1.2 or 1.3, the only one that is spoken
-    names: Sequence[str] = ()  # valid for these besides loopback
-    http2: bool = False  # offered before HTTP/1.1
-    tickets: bool = True  # sessions can be resumed
-
-
 class Contexts:
     """Gives each connection its TLS context: all the same one, if they may resume.
 
     The cache of sessions that TLS 1.2 has besides tickets cannot be turned off from
     Python; but it lives in the context, and so do the keys of tickets. A context for
     each connection resumes nothing. One takes 1.3 ms to make, which would be in the
-    handshake, so the next is made beforehand.
-
-    Args:
-        tls: What the contexts are like.
-        background: Where the next one is made.
+    handshake, so the next is made beforehand, in `background`.
 
     Raises:
         ValueError: The version is not known, or a name cannot be in a certificate.
@@ -51,21 +36,21 @@ class Contexts:
         ca_pem: The certificate to trust, as PEM.
     """
 
-    def __init__(self, tls: ServerTls, background: Background = at_once) -> None:
-        if tls.version not in _VERSIONS:
-            raise ValueError(f"tls {tls.version} is not one of {', '.join(_VERSIONS)}")
+    def __init__(self, spec: ExchangeSpec, background: Background = at_once) -> None:
+        if spec.tls not in _VERSIONS:
+            raise ValueError(f"tls {spec.tls} is not one of {', '.join(_VERSIONS)}")
         import trustme
 
         # Elliptic curves: an RSA key takes 50 to 500 ms to find, and its signature
         # makes the handshake 1 ms slower than that of the servers that are simulated.
         kind = trustme.KeyType.ECDSA
         authority = trustme.CA(key_type=kind)
-        every_name = dict.fromkeys((*LOOPBACK, *tls.names))
+        every_name = dict.fromkeys((*LOOPBACK, *spec.names))
         self._leaf = authority.issue_cert(*every_name, key_type=kind)
         self.ca_pem = authority.cert_pem.bytes().decode()
-        self._tls = tls
+        self._spec = spec
         self._background = background
-        self._shared = tls.tickets or tls.version == "1.3"
+        self._shared = spec.tickets or spec.tls == "1.3"
         self._ready = [self._make()]
 
     def take(self) -> ssl.SSLContext:
@@ -78,10 +63,10 @@ class Contexts:
 
     def _make(self) -> ssl.SSLContext:
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-        context.minimum_version = context.maximum_version = _VERSIONS[self._tls.version]
-        context.set_alpn_protocols(["h2"] * self._tls.http2 + ["http/1.1"])
+        context.minimum_version = context.maximum_version = _VERSIONS[self._spec.tls]
+        context.set_alpn_protocols(["h2"] * self._spec.http2 + ["http/1.1"])
         context.options |= ssl.OP_NO_RENEGOTIATION
-        if not self._tls.tickets:
+        if not self._spec.tickets:
             context.options |= ssl.OP_NO_TICKET
             context.num_tickets = 0  # what TLS 1.3 goes by
         _load(context, self._leaf)

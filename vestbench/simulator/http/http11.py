@@ -6,10 +6,9 @@ only ways in which writing leaves the standard. asyncio runs it, but is not impo
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from http import HTTPStatus
 
-from vestbench.simulator.http.behaviour import Ending, Fault
+from vestbench.simulator.http.behaviour import Fault
 from vestbench.simulator.http.messages import Response
 from vestbench.simulator.http.request_reader import (
     MAX_BODY_BYTES,
@@ -17,7 +16,7 @@ from vestbench.simulator.http.request_reader import (
     RefusedError,
     RequestReader,
 )
-from vestbench.simulator.http.served import LINGER_S, ServedConnection
+from vestbench.simulator.http.served import LINGER_S, End, ServedConnection
 from vestbench.simulator.http.service import Service, Stream
 
 _GARBAGE = b"\x00\x1f this is not HTTP \xff\xfe\r\n\r\n"
@@ -42,16 +41,6 @@ def encode_response(
     lines = [f"HTTP/1.1 {response.status} {reason}"]
     lines += [f"{name}: {value}" for name, value in (*fields, *response.headers)]
     return "\r\n".join((*lines, "\r\n")).encode("latin-1"), body
-
-
-@dataclass(frozen=True, slots=True)
-class _Answer:
-    """An answer as it will be written, and what follows it."""
-
-    at_once: bytes
-    slowly: bytes  # byte by byte
-    reason: str  # why the connection ends with it; empty if it does not
-    how: Ending
 
 
 class Http11Connection(ServedConnection):
@@ -124,51 +113,46 @@ class Http11Connection(ServedConnection):
 
     def _serve(self, head: Head, body: bytes) -> None:
         """Take a whole request up, and answer it when the service time is over."""
-        service, behaviour = self._service, self._service.behaviour
+        service = self._service
         arrived = service.timers.time()
         self._clear_timer()
         self._busy, self._told_to_continue = True, False
         self._count()
         fault = service.chance().fault()
-        if behaviour.after_response == "close-unanswered" and self._is_nth(self._uses):
-            self._end("behaviour")
-            return
-        if behaviour.stall or fault == "stall":
+        if self._is_ignored(self._uses, fault):
             return
         request = head.request(body, self._peer)
         due = arrived + service.service_time_s(request)
         # All that can be done before is: what comes after a pause runs on cold caches,
         # at 0.1 ms, and would be added to the service time.
-        if behaviour.garbage:
-            self._answer_at(due, _Answer(_GARBAGE, b"", "behaviour", "fin"))
+        if service.behaviour.garbage:
+            self._answer_at(due, _GARBAGE, b"", End("behaviour"))
         elif fault == "reset":
-            self._answer_at(due, _Answer(b"", b"", "behaviour", "rst"))
+            self._answer_at(due, b"", b"", End("behaviour", "rst"))
         else:
 
             def done(response: Response) -> None:
                 if not self._ended:
-                    self._answer_at(due, self._prepare(head, response, fault))
-                    self._advance()
+                    self._answer_at(due, *self._prepare(head, response, fault))
 
             self._respond(request, fault, done)
 
-    def _answer_at(self, due: float, answer: _Answer) -> None:
+    def _answer_at(
+        self, due: float, data: bytes, slowly: bytes, end: End | None
+    ) -> None:
         if due > self._service.timers.time():
-            self._set_timer(due, self._due, answer)
+            self._set_timer(due, self._deliver, data, slowly, end)
         else:
-            self._deliver(answer)
+            self._deliver(data, slowly, end)
 
-    def _prepare(self, head: Head, response: Response, fault: Fault | None) -> _Answer:
+    def _prepare(
+        self, head: Head, response: Response, fault: Fault | None
+    ) -> tuple[bytes, bytes, End | None]:
+        """Return what is written at once, what byte by byte, and the end after it."""
         behaviour = self._service.behaviour
-        reason, how = self._closing(self._uses)
-        if reason != "behaviour" and not head.keeps_alive:
-            reason, how = "asked", "fin"
-        expected = reason != "behaviour" or behaviour.announce
-        told = bool(reason) and how == "fin" and expected
-        if fault == "close" and not reason:
-            reason, how = "behaviour", "fin"  # not told: that is the fault
-        connection = "close" if told else ""
-        if not reason and head.minor == 0:
+        end = self._ending(self._uses, fault, asked=not head.keeps_alive)
+        connection = "close" if end and end.told else ""
+        if end is None and head.minor == 0:
             connection = "keep-alive"  # an HTTP/1.0 client has to be told
         start, content = encode_response(
             response,
@@ -178,53 +162,38 @@ class Http11Connection(ServedConnection):
         if head.method == "HEAD":
             content = b""
         if behaviour.trickle_ms > 0:
-            return _Answer(start, content, reason, how)
-        return _Answer(start + content, b"", reason, how)
+            return start, content, end
+        return start + content, b"", end
 
-    def _due(self, answer: _Answer) -> None:
+    def _deliver(self, data: bytes, slowly: bytes, end: End | None) -> None:
+        """Write `data`, then the rest byte by byte, then be ready for the next."""
         self._timer = None
-        self._deliver(answer)
+        if data:
+            self._stream.write(data)
+        if slowly:
+            when = self._after(self._service.behaviour.trickle_ms / 1000)
+            self._set_timer(when, self._deliver, slowly[:1], slowly[1:], end)
+        else:
+            self._busy = False
+            if end is not None:
+                self._end_after_answer(end)
+            else:
+                self._wait()
+                self._stream.resume_reading()
         self._advance()
-
-    def _deliver(self, answer: _Answer) -> None:
-        if answer.at_once:
-            self._stream.write(answer.at_once)
-        self._trickle(answer, 0)
 
     def _head_fields(self, connection: str) -> list[tuple[str, str]]:
         fields = self._fields(self._uses)
         return [*fields, ("Connection", connection)] if connection else fields
-
-    def _trickle(self, answer: _Answer, sent: int) -> None:
-        """Write the rest of an answer byte by byte, then be ready for the next."""
-        self._timer = None
-        if sent < len(answer.slowly):
-            timers, behaviour = self._service.timers, self._service.behaviour
-            when = timers.time() + behaviour.trickle_ms / 1000
-            self._set_timer(when, self._trickle_on, answer, sent)
-            return
-        self._busy = False
-        if answer.reason:
-            self._end_after_answer(answer.reason, answer.how)
-        else:
-            self._wait()
-            self._stream.resume_reading()
-
-    def _trickle_on(self, answer: _Answer, sent: int) -> None:
-        self._stream.write(answer.slowly[sent : sent + 1])
-        self._trickle(answer, sent + 1)
-        self._advance()
 
     def _refuse(self, error: RefusedError) -> None:
         """Answer a request that cannot be served, and end the connection."""
         self._count()
         self._deaf = self._refused = True
         response = self._service.application.refusal(error.status, str(error))
-        self._stream.write(
-            b"".join(encode_response(response, self._head_fields("close")))
-        )
+        head, body = encode_response(response, self._head_fields("close"))
+        self._stream.write(head + body)
         if error.status == 413:
-            until = self._service.timers.time() + LINGER_S
-            self._set_timer(until, self._end, "error")
+            self._set_timer(self._after(LINGER_S), self._end, "error")
         else:
             self._end("error")

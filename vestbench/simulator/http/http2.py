@@ -21,7 +21,7 @@ from h2.errors import ErrorCodes
 from h2.exceptions import NoSuchStreamError, ProtocolError
 from h2.settings import SettingCodes, Settings
 
-from vestbench.simulator.http.behaviour import Ending, Fault
+from vestbench.simulator.http.behaviour import Ending
 from vestbench.simulator.http.http2_reader import (
     MAX_FRAME_BYTES,
     FrameLengths,
@@ -34,7 +34,7 @@ from vestbench.simulator.http.request_reader import (
     Head,
     RefusedError,
 )
-from vestbench.simulator.http.served import LINGER_S, ServedConnection
+from vestbench.simulator.http.served import LINGER_S, End, ServedConnection
 from vestbench.simulator.http.service import Service, Stream, Timer
 
 MAX_STREAMS = 100  # at once, as nginx and many others have it
@@ -54,9 +54,7 @@ class _Exchange:
     content: bytes | None = None  # the answer's body; None before its head is sent
     sent: int = 0  # bytes of `content`
     allowed: int = 0  # up to where `content` may be sent by now
-    reason: str = ""  # why the connection ends with the answer; empty if it does not
-    how: Ending = "fin"
-    announced: bool = False  # whether a GOAWAY says so
+    end: End | None = None  # of the connection, after the answer
     timer: Timer | None = None
 
 
@@ -83,7 +81,7 @@ class Http2Connection(ServedConnection):
         self._exchanges: dict[int, _Exchange] = {}
         self._computing = 0  # answers, those to requests since cancelled included
         self._last = 0  # the highest stream of which a request was taken up
-        self._leaving: tuple[str, Ending] | None = None  # once the rest is answered
+        self._leaving: End | None = None  # once the rest is answered
         self._said_goodbye = False
         self._h2.initiate_connection()
         self._flush()
@@ -180,10 +178,7 @@ class Http2Connection(ServedConnection):
     def _decline(self, number: int, error: RefusedError, *, whole: bool) -> None:
         """Answer a request that cannot be served; the others go on.
 
-        Args:
-            number: Of its stream.
-            error: Why it cannot.
-            whole: Whether all of it has come.
+        `whole` says that all of it has come.
         """
         self._drop(number)
         self._count()
@@ -198,8 +193,8 @@ class Http2Connection(ServedConnection):
         if not whole:
             # What it still sends is thrown away; not for long (RFC 9113, 8.1), but some
             # clients, httpcore among them, read no answer before they have sent all.
-            timers = self._service.timers
-            timers.call_at(timers.time() + LINGER_S, self._cut_off, number)
+            until = self._after(LINGER_S)
+            self._service.timers.call_at(until, self._cut_off, number)
 
     def _cut_off(self, number: int) -> None:
         if self._is_over():
@@ -221,7 +216,7 @@ class Http2Connection(ServedConnection):
 
     def _serve(self, number: int, found: _Exchange) -> None:
         """Take a whole request up, and answer it when the service time is over."""
-        service, behaviour = self._service, self._service.behaviour
+        service = self._service
         arrived = service.timers.time()
         if self._computing >= MAX_STREAMS:
             # It cancels and asks again, faster than answers are computed.
@@ -233,13 +228,10 @@ class Http2Connection(ServedConnection):
         request = found.head.request(bytes(found.body), self._peer)
         found.body.clear()
         fault = service.chance().fault()
-        if behaviour.after_response == "close-unanswered" and self._is_nth(found.use):
-            self._end("behaviour")
-            return
-        if behaviour.stall or fault == "stall":
+        if self._is_ignored(found.use, fault):
             return
         due = arrived + service.service_time_s(request)
-        if behaviour.garbage or fault == "reset":
+        if service.behaviour.garbage or fault == "reset":
             how: Ending = "rst" if fault == "reset" else "fin"
             self._at(due, found, self._spoil, how)
             return
@@ -248,26 +240,15 @@ class Http2Connection(ServedConnection):
         def done(response: Response) -> None:
             self._computing -= 1
             if self._exchanges.get(number) is found:
-                self._answer_at(due, number, response, fault)
+                found.end = self._ending(found.use, fault)
+                self._at(due, found, self._due, number, response)
 
         self._respond(request, fault, done)
 
     def _spoil(self, how: Ending) -> None:
         if how == "fin":
             self._stream.write(_GARBAGE)
-        self._end_after_answer("behaviour", how)
-
-    def _answer_at(
-        self, due: float, number: int, response: Response, fault: Fault | None
-    ) -> None:
-        found = self._exchanges[number]
-        found.reason, found.how = self._closing(found.use)
-        expected = found.reason != "behaviour" or self._service.behaviour.announce
-        found.announced = found.how == "fin" and expected
-        if fault == "close" and not found.reason:
-            # Not announced: that is the fault.
-            found.reason, found.how, found.announced = "behaviour", "fin", False
-        self._at(due, found, self._due, number, response)
+        self._end_after_answer(End("behaviour", how))
 
     def _at(
         self, due: float, found: _Exchange, action: Callable[..., None], *args: Any
@@ -289,7 +270,7 @@ class Http2Connection(ServedConnection):
             self._trickle(found)
         else:
             found.allowed = len(body)
-        self._pump()
+            self._pump()
 
     def _answer_head(self, response: Response, use: int) -> list[tuple[str, str]]:
         fields = [*self._fields(use), *response.headers]
@@ -302,12 +283,8 @@ class Http2Connection(ServedConnection):
         found.timer = None
         if found.allowed < len(found.content or b""):
             found.allowed += 1
-            timers, behaviour = self._service.timers, self._service.behaviour
-            when = timers.time() + behaviour.trickle_ms / 1000
-            found.timer = timers.call_at(when, self._trickle_on, found)
-
-    def _trickle_on(self, found: _Exchange) -> None:
-        self._trickle(found)
+            when = self._after(self._service.behaviour.trickle_ms / 1000)
+            found.timer = self._service.timers.call_at(when, self._trickle, found)
         self._pump()
 
     # Writing.
@@ -323,7 +300,7 @@ class Http2Connection(ServedConnection):
                     return True
         self._flush()
         if self._leaving is not None and not self._exchanges:
-            self._end_after_answer(*self._leaving)
+            self._end_after_answer(self._leaving)
         elif sent:
             self._watch()
         return sent
@@ -352,15 +329,15 @@ class Http2Connection(ServedConnection):
     def _finish(self, number: int, found: _Exchange) -> None:
         """Let the end of an answer out, and with it the word that it is the last."""
         self._drop(number)
-        if not found.reason:
+        if found.end is None:
             return
-        if found.announced:
+        if found.end.told:
             # What has come meanwhile is still answered; the client asks no more.
-            self._leaving = (found.reason, found.how)
+            self._leaving = found.end
             self._flush(self._goodbye())
         else:
             self._flush()
-            self._end_after_answer(found.reason, found.how)
+            self._end_after_answer(found.end)
 
     def _flush(self, more: bytes = b"") -> None:
         data = self._h2.data_to_send() + more
@@ -383,8 +360,7 @@ class Http2Connection(ServedConnection):
         """Let the idle timer run while nothing is being done for the client."""
         if self._is_over():
             return
-        busy = (each.serving or each.timer for each in self._exchanges.values())
-        if any(busy):
+        if any(each.serving or each.timer for each in self._exchanges.values()):
             self._clear_timer()
         else:
             self._wait()

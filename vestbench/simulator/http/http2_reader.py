@@ -47,20 +47,17 @@ class FrameLengths:
 def read_head(headers: Iterable[tuple[bytes, bytes]]) -> Head:
     """Return the fields of a request as those of HTTP/1.1.
 
-    Raises:
-        RefusedError: It cannot be served. What breaks the protocol, h2 has found.
+    A `RefusedError` says that it cannot be served. h2 checks the protocol before.
     """
     fields: dict[str, str] = {}
-    count = 0
-    for raw_name, raw_value in headers:
-        count += 1
+    for count, (raw_name, raw_value) in enumerate(headers, 1):
+        if count > MAX_HEADERS:
+            raise RefusedError(431, "Too many header fields")
         name, value = raw_name.decode("latin-1"), raw_value.decode("latin-1")
         if name in fields:
             # RFC 9113, 8.2.3: only cookies are joined with a semicolon.
             value = ("; " if name == "cookie" else ", ").join((fields[name], value))
         fields[name] = value
-    if count > MAX_HEADERS:
-        raise RefusedError(431, "Too many header fields")
     method, target = fields.pop(":method", ""), fields.pop(":path", "")
     fields.setdefault("host", fields.get(":authority", ""))
     if not _METHOD.fullmatch(method) or not _TARGET.fullmatch(target):

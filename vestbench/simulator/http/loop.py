@@ -54,12 +54,9 @@ def precise_loop() -> asyncio.AbstractEventLoop:
 
 
 class Worker:
-    """A thread that computes while the loop goes on serving.
+    """A thread that computes while the loop, which gets the results, goes on serving.
 
     One is enough: only one can hold the interpreter. It ends with the process.
-
-    Args:
-        loop: Where results are given back.
     """
 
     def __init__(self, loop: asyncio.AbstractEventLoop) -> None:

@@ -89,18 +89,15 @@ class RequestReader:
     def next(self) -> tuple[Head, bytes] | None:
         """Return the next whole request as head and body, or None if there is none.
 
-        Raises:
-            RefusedError: What has arrived is not a request that can be served.
+        A `RefusedError` says that what has arrived cannot be served.
         """
         if self.head is None:
             self.head = self._read_head()
             if self.head is None:
                 return None
             self._begin_body(self.head)
-        if self._chunks is not None:
-            body = self._read_chunks(self._chunks)
-        else:
-            body = self._take(self._length)
+        chunks = self._chunks
+        body = self._take(self._length) if chunks is None else self._read_chunks(chunks)
         if body is None:
             return None
         head, self.head = self.head, None
@@ -169,12 +166,7 @@ class RequestReader:
             chunks += chunk[end + 2 : -2]
 
     def _end_chunks(self, chunks: bytearray, line: int) -> bytes | None:
-        """Take the last chunk, the trailer fields after it and the empty line.
-
-        Args:
-            chunks: The body.
-            line: Where the line with the size of the last chunk ends.
-        """
+        """Take the last chunk, whose first line ends at `line`, and the trailer."""
         end = self._buffer.find(b"\r\n\r\n", line)
         if (len(self._buffer) if end < 0 else end) > line + MAX_HEAD_BYTES:
             raise RefusedError(431, "Trailer fields too large")

@@ -1,4 +1,4 @@
-"""What a connection of either HTTP version has: a number, a count, a clock, an end.
+"""What connections of both HTTP versions have: a number, a count, a clock, an end.
 
 How bytes become requests, and answers bytes, is in `http11` and `http2`. asyncio runs
 both, but is not imported.
@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable
-from typing import Any
+from typing import Any, NamedTuple
 
 from vestbench.simulator.http.behaviour import Ending, Fault
 from vestbench.simulator.http.messages import Deferred, Request, Response
@@ -19,17 +19,20 @@ from vestbench.simulator.http.service import Service, Stream, Timer
 LINGER_S = 0.5
 
 
+class End(NamedTuple):
+    """How a connection ends after an answer."""
+
+    reason: str
+    how: Ending = "fin"
+    told: bool = False  # the client learns it with the answer
+
+
 class ServedConnection(ABC):
     """One connection: reads requests, answers them, and knows when to end.
 
-    The methods without underscore are called by what owns the stream, which is an
-    asyncio protocol; they are named as there.
-
-    Args:
-        service: What it shares with the others.
-        stream: Where answers go.
-        resumed: Whether the TLS handshake resumed an earlier session.
-        peer: The address of the client.
+    The methods without underscore are called by the asyncio protocol that owns the
+    stream, and have the names that they have there. `resumed` says that the TLS
+    handshake resumed an earlier session, and `peer` is the address of the client.
     """
 
     def __init__(
@@ -72,18 +75,20 @@ class ServedConnection(ABC):
         self._end("stop")
 
     def _is_over(self) -> bool:
-        """Say whether what comes in is thrown away."""
         return self._ended or self._deaf
 
     # Waiting.
 
     def _wait(self) -> None:
         """Close if nothing arrives for the idle timeout from now on."""
-        deadline = self._service.timers.time() + self._service.idle_timeout_s
+        deadline = self._after(self._service.idle_timeout_s)
         self._set_timer(deadline, self._idle_for_too_long)
 
     @abstractmethod
     def _idle_for_too_long(self) -> None: ...
+
+    def _after(self, delay_s: float) -> float:
+        return self._service.timers.time() + delay_s
 
     def _set_timer(self, when: float, action: Callable[..., None], *args: Any) -> None:
         self._clear_timer()
@@ -105,14 +110,27 @@ class ServedConnection(ABC):
     def _is_nth(self, use: int) -> bool:
         return use % self._service.behaviour.close_every == 0
 
-    def _closing(self, use: int) -> tuple[str, Ending]:
-        """Return why the connection ends after this answer, if so, and how."""
+    def _is_ignored(self, use: int, fault: Fault | None) -> bool:
+        """Say whether a request is never answered, which may end the connection."""
+        behaviour = self._service.behaviour
+        if behaviour.after_response == "close-unanswered" and self._is_nth(use):
+            self._end("behaviour")
+            return True
+        return behaviour.stall or fault == "stall"
+
+    def _ending(
+        self, use: int, fault: Fault | None, *, asked: bool = False
+    ) -> End | None:
+        """Return how the connection ends after this answer, if it does."""
         behaviour, limit = self._service.behaviour, self._service.max_requests
         if (how := behaviour.ending) and self._is_nth(use):
-            return "behaviour", how
+            return End("behaviour", how, told=how == "fin" and behaviour.announce)
+        if asked:
+            return End("asked", told=True)
         if limit and use >= limit:
-            return "max_requests", "fin"
-        return "", "fin"
+            return End("max_requests", told=True)
+        # That the client is not told is the fault.
+        return End("behaviour") if fault == "close" else None
 
     def _respond(
         self, request: Request, fault: Fault | None, done: Callable[[Response], None]
@@ -154,17 +172,16 @@ class ServedConnection(ABC):
 
     # Ending.
 
-    def _end_after_answer(self, reason: str, how: Ending) -> None:
+    def _end_after_answer(self, end: End) -> None:
         """End it now, or after the delay that the behaviour puts before the close."""
         if self._is_over():
             return  # its end is due already
         delay_s = self._service.behaviour.close_delay_ms / 1000
-        if reason != "behaviour" or delay_s <= 0:
-            self._end(reason, how)
+        if end.reason != "behaviour" or delay_s <= 0:
+            self._end(end.reason, end.how)
             return
         self._deaf = True
-        when = self._service.timers.time() + delay_s
-        self._set_timer(when, self._end, reason, how)
+        self._set_timer(self._after(delay_s), self._end, end.reason, end.how)
 
     def _end(self, reason: str, how: Ending = "fin") -> None:
         if self._ended:

@@ -6,7 +6,7 @@ import asyncio
 
 from vestbench.model.simulated import ExchangeCounters, ExchangeSpec
 from vestbench.simulator.http.behaviour import Behaviour
-from vestbench.simulator.http.certificates import Contexts, ServerTls
+from vestbench.simulator.http.certificates import Contexts
 from vestbench.simulator.http.loop import Worker
 from vestbench.simulator.http.messages import Application
 from vestbench.simulator.http.service import Service
@@ -18,12 +18,6 @@ _BACKLOG = 1_024
 
 class Server:
     """A TLS server of HTTP/1.1, and of HTTP/2 where that is wanted.
-
-    Args:
-        spec: What it is like.
-        behaviour: How it misbehaves.
-        application: What answers the requests.
-        loop: Where it runs.
 
     Raises:
         ValueError: The TLS version is not known, or a name cannot be in a certificate.
@@ -42,13 +36,7 @@ class Server:
         self._loop = loop
         self._spec = spec
         worker = Worker(loop)
-        tls = ServerTls(
-            version=spec.tls,
-            names=spec.names,
-            http2=spec.http2,
-            tickets=spec.tickets,
-        )
-        self._contexts = Contexts(tls, worker)
+        self._contexts = Contexts(spec, worker)
         self.ca_pem = self._contexts.ca_pem
         order_ms = spec.order_processing_ms
         self._service = Service(
@@ -97,11 +85,10 @@ class Server:
         )
 
     def stop(self) -> float:
-        """Close everything in good order.
+        """Close everything in good order; return after how long the process should end.
 
-        Returns:
-            After how many seconds the process should end: FIN is out, and the exit
-            resets whoever has not closed within that time.
+        FIN is out then, and the exit resets whoever has not closed within those
+        seconds.
         """
         self._server.close()
         for connection in tuple(self._service.connections):

@@ -60,14 +60,10 @@ class Stream(Protocol):
         """Send these bytes after all earlier ones."""
 
     def close(self, *, notify: bool = True) -> None:
-        """End the stream after what was written, in good order.
-
-        Args:
-            notify: Take leave in TLS too, by close_notify.
-        """
+        """End the stream after what was written; in TLS too, if `notify`."""
 
     def reset(self) -> None:
-        """End it without any order, so that the peer sees a reset."""
+        """End it so that the peer sees a reset."""
 
     def pause_reading(self) -> None:
         """Deliver nothing more for now."""
@@ -84,11 +80,7 @@ class Connection(Protocol):
 
 
 class Chance:
-    """Decides what happens to each request; the same seed decides the same.
-
-    Args:
-        behaviour: The probabilities and the seed.
-    """
+    """Decides what happens to each request; the same seed decides the same."""
 
     def __init__(self, behaviour: Behaviour) -> None:
         self.behaviour = behaviour
