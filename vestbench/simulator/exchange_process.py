@@ -52,7 +52,8 @@ class ExchangeProcess:
 
     It ends with this process, however this process ends: the child notices when the
     channel closes. (A child that was forked off this process and lives on keeps the
-    channel open, and the exchange with it.)
+    channel open, and the exchange with it.) Where it is gone, every method raises
+    `LabError`.
 
     Args:
         spec: What it is like. Port 0 takes any free one.
@@ -99,38 +100,23 @@ class ExchangeProcess:
         return f"https://{host}:{self.port}{path}"
 
     def counters(self) -> ExchangeCounters:
-        """Return what has been counted so far.
-
-        Raises:
-            LabError: The exchange is gone.
-        """
+        """Return what has been counted so far."""
         return self._ask(Count(), ExchangeCounters)
 
     def check(self) -> None:
-        """Make sure that it still runs; it takes microseconds.
-
-        Raises:
-            LabError: The exchange is gone.
-        """
+        """Make sure that it still runs; it takes microseconds."""
         # It says nothing without being asked: what can be read now is its end.
         if select.select((self._channel,), (), (), 0)[0]:
             self.counters()
 
     def behave(self, behaviour: Behaviour) -> None:
-        """Behave differently from the next request on.
-
-        Raises:
-            LabError: The exchange is gone.
-        """
+        """Behave differently from the next request on."""
         self._ask(Behave(behaviour=behaviour), Done)
 
     def own(self, file: Path) -> None:
         """Hand over a temporary file: it is removed however the exchange ends.
 
         That is, whatever ends this process too.
-
-        Raises:
-            LabError: The exchange is gone.
         """
         self._ask(OwnFile(file=str(file.absolute())), Done)
 
@@ -150,7 +136,7 @@ class ExchangeProcess:
         self.stop()
 
     def _end(self, *, wait_s: float) -> None:
-        """Reap the process; kill it first if it has not ended after `wait_s`."""
+        """Reap the process; kill it if it has not ended after `wait_s`."""
         if self._stopped:
             return
         self._stopped = True

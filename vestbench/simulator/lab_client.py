@@ -24,8 +24,8 @@ from vestbench.simulator.link.relay import LOOPBACK
 from vestbench.simulator.link.report import (
     ENGINES,
     NoLinkError,
+    complete,
     ending,
-    report_link,
     unfit,
     validate,
 )
@@ -58,8 +58,7 @@ class LabProcess:
 
     def poll(self) -> int | None:
         """Return its exit status, the negative signal that ended it, or None."""
-        self._lab._pump()
-        return self._status
+        return self.wait(0.0)
 
     def wait(self, timeout_s: float) -> int | None:
         """Return its exit status as `poll` does, waiting for it if need be."""
@@ -73,7 +72,6 @@ class LabProcess:
             self._lab._ask(messages.Kill(pid=self.pid, signal=int(signal)), Done)
 
     def _ended(self, status: int) -> str:
-        """Take in how it ended; return what is wrong with that, if anything."""
         self._status = status
         if self._asked or status == 0:
             return ""
@@ -104,7 +102,6 @@ class Lab:
         validate(spec)
         self._spec = spec
         self._lock = threading.RLock()
-        self._serial = 0
         self._programs: dict[int, LabProcess] = {}
         self._failures: list[str] = []
         self._link_failure = ""
@@ -162,7 +159,7 @@ class Lab:
             wanted = messages.Spawn(
                 argv=list(argv),
                 fds=list(fds),
-                env=_environment() if env is None else dict(env),
+                env=dict(_without_proxies() if env is None else env),
                 cwd=None if cwd is None else os.fspath(cwd),
             )
             pid = self._ask(wanted, messages.Spawned, fds=tuple(fds.values())).pid
@@ -179,10 +176,9 @@ class Lab:
         for the port the first time.
 
         Args:
-            port: The server's.
-            at: The port that a relay's listener takes the first time; 0 is any free
-                one. Without a relay clients use the server's own port.
-            host: The address that a relay's listener takes the first time.
+            port: The server's. Without a relay clients use the same.
+            at: The port that the relay's listener takes; 0 is any free one.
+            host: The address that it takes.
 
         Raises:
             LabError: The lab is gone, or the relay cannot listen there.
@@ -211,13 +207,11 @@ class Lab:
 
         The first result is kept as the one before the run, the last as the one after.
 
+        A relay gives none: there the kernel's round trip is that of loopback.
+
         Args:
             port: A port that a server in the lab listens on; 0 takes one of the lab's.
             n: How many connections are opened, one after the other.
-
-        Returns:
-            The round trips, or nothing where a relay is used: there the kernel's round
-            trip is that of loopback.
 
         Raises:
             LabError: A connection was not made, or the lab is gone.
@@ -227,11 +221,10 @@ class Lab:
         wait = 8.0 * n + ANSWER_SLACK_S
         wanted = messages.MeasureRtt(port=port, n=n)
         rtts = self._ask(wanted, messages.RoundTrips, timeout_s=wait).rtts_ms
-        with self._lock:
-            if self._before:
-                self._after = rtts
-            else:
-                self._before = rtts
+        if self._before:
+            self._after = rtts
+        else:
+            self._before = rtts
         return rtts
 
     def stop(self) -> LinkReport:
@@ -253,16 +246,16 @@ class Lab:
                 except LabError:
                     pass  # what ended early is said in the report
                 self.kill()
-                known = {
-                    "engine": self.engine,
-                    "spec": self._spec,
-                    "refusals": self.refusals,
-                    "kernel_rtt_before_ms": self._before,
-                    "kernel_rtt_after_ms": self._after,
-                    "congestion_control": self._process.link.congestion_control,
-                    "mtu": self._process.link.mtu,
-                }
-                self._report = report_link(account, self._link_failure, known)
+                report = LinkReport(
+                    engine=self.engine,
+                    spec=self._spec,
+                    refusals=self.refusals,
+                    kernel_rtt_before_ms=self._before,
+                    kernel_rtt_after_ms=self._after,
+                    congestion_control=self._process.link.congestion_control,
+                    mtu=self._process.link.mtu,
+                )
+                self._report = complete(report, account, self._link_failure)
             return self._report
 
     def kill(self) -> None:
@@ -282,11 +275,6 @@ class Lab:
         fds: tuple[int, ...] = (),
         timeout_s: float = ANSWER_SLACK_S,
     ) -> M:
-        """Have the lab do something, and return its answer.
-
-        Raises:
-            LabError: It could not, or did not answer.
-        """
         with self._lock:
             if self._gone:
                 raise LabError(self._gone)
@@ -307,7 +295,7 @@ class Lab:
     def _pump(
         self, until: Callable[[], bool] = lambda: False, timeout_s: float = 0.0
     ) -> None:
-        """Take in what the lab has to say, until a condition holds or time is up."""
+        """Take in what the lab has to say, until `until()` or the time is up."""
         with self._lock:
             end = time.monotonic() + timeout_s
             while not self._gone and not until():
@@ -337,12 +325,11 @@ class Lab:
         self.kill()
 
 
+def _without_proxies() -> dict[str, str]:
+    return {k: v for k, v in os.environ.items() if k.lower() not in PROXIES}
+
+
 def _name_of(argv: Sequence[str]) -> str:
     """Return what a program is called; a module of Python's by its own name."""
     is_module = len(argv) > 2 and argv[1] == "-m"
     return argv[2] if is_module else Path(argv[0]).name
-
-
-def _environment() -> dict[str, str]:
-    """Return the environment without the variables that name proxies."""
-    return {k: v for k, v in os.environ.items() if k.lower() not in PROXIES}

@@ -55,21 +55,6 @@ class Line:
         start_ns: Where the drift counts from, if not from the first packet.
     """
 
-    __slots__ = (
-        "_arrival",
-        "_delay",
-        "_drift",
-        "_dropping",
-        "_extra",
-        "_flight",
-        "_last",
-        "_loss",
-        "_scale",
-        "_shaking",
-        "_start",
-        "dropped",
-    )
-
     def __init__(
         self,
         delay_ms: float,
@@ -187,7 +172,6 @@ def virtual_address(link: int = 0) -> str:
 
 
 def _client_address(link: int) -> str:
-    """Return the address as which the server sees a client behind a link."""
     return f"10.98.0.{3 + 2 * link}"
 
 

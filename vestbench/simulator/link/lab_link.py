@@ -13,14 +13,7 @@ import struct
 import sys
 import time
 
-from vestbench.ipc import (
-    Channel,
-    ChannelClosedError,
-    Done,
-    FailedError,
-    Message,
-    pair,
-)
+from vestbench.ipc import ChannelClosedError, Done, FailedError, pair
 from vestbench.simulator.link import netns
 from vestbench.simulator.link.messages import AreYouThere, LinkStarted, StartLink
 from vestbench.simulator.link.netns import LinkRefusedError, refusing
@@ -29,7 +22,7 @@ TYPE_CHECKING = False  # as mypy knows it; importing typing takes 4 ms of the st
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from vestbench.ipc import M
+    from vestbench.ipc import Channel, M, Message
     from vestbench.simulator.link.devices import Device
     from vestbench.simulator.link.forwarder import Line
 
@@ -97,29 +90,8 @@ def start_packet_link(
     return link
 
 
-def symmetric_lines(wanted: StartLink) -> tuple[Line, Line]:
-    """Return the up and the down line of the link that is wanted."""
-    from vestbench.simulator.link.forwarder import Line
-
-    up, down = (
-        Line(
-            wanted.rtt_ms / 2,
-            jitter_ms=wanted.jitter_ms,
-            loss=wanted.loss,
-            drift_ms_per_s=wanted.drift_ms_per_s / 2,
-            seed=f"{wanted.seed}/0/{direction}",
-        )
-        for direction in ("up", "down")
-    )
-    return up, down
-
-
 def enter_network() -> None:
-    """Enter a namespace, and bring up its loopback.
-
-    Raises:
-        LinkRefusedError: This machine refuses it.
-    """
+    """Enter a namespace, and bring up its loopback."""
     netns.enter()
     with refusing("loopback", "loopback-refused"):
         netns.configure_interface("lo")
@@ -135,9 +107,6 @@ def open_device(engine: str) -> Device:
 
 def start_link(wanted: StartLink) -> tuple[LinkProcess, LinkStarted]:
     """Start the link that is wanted, and test that it works.
-
-    Returns:
-        The link process, and what the parent wants to know about the link.
 
     Raises:
         LinkRefusedError: This machine refuses a step.
@@ -168,9 +137,19 @@ def _start_packets(wanted: StartLink) -> tuple[LinkProcess, int]:
 
     enter_network()
     device = open_device(wanted.engine)
+    up, down = (
+        Line(
+            wanted.rtt_ms / 2,
+            jitter_ms=wanted.jitter_ms,
+            loss=wanted.loss,
+            drift_ms_per_s=wanted.drift_ms_per_s / 2,
+            seed=f"{wanted.seed}/0/{direction}",
+        )
+        for direction in ("up", "down")
+    )
     tested = Line(CHECK_RTT_MS / 2), Line(CHECK_RTT_MS / 2)
     with refusing("forwarder", "fork-refused"):
-        link = start_packet_link(device, [symmetric_lines(wanted), tested])
+        link = start_packet_link(device, [(up, down), tested])
     check_link()
     return link, MTU
 
@@ -180,9 +159,6 @@ def check_link() -> None:
 
     The link of the user is not used up: its losses, flights and drift start untouched.
     A noisy machine may need several connects; one inside the tolerance is enough.
-
-    Raises:
-        LinkRefusedError: No connect went through, or none with the right round trip.
     """
     from vestbench.simulator.link.forwarder import virtual_address
 

@@ -74,11 +74,7 @@ def refusing(
 ) -> Iterator[None]:
     """Turn the system errors of a `with` block into `LinkRefusedError`.
 
-    Args:
-        step: The step as users see it.
-        code: What an error means that `codes` does not name.
-        codes: What a system error of a given number means.
-        hint: What would help.
+    What an error means `codes` says by its number; `code` is for all others.
     """
     try:
         yield
@@ -106,6 +102,11 @@ def read_text(path: str) -> str:
             return file.read().strip()
     except OSError:
         return ""
+
+
+def _write_text(path: str, text: str) -> None:
+    with open(path, "w", encoding="ascii") as file:
+        file.write(text)
 
 
 def _prctl(option: int, value: Any) -> None:
@@ -143,11 +144,6 @@ def name_process(name: str) -> None:
     _prctl(PR_SET_NAME, name.encode())
 
 
-def thread_count() -> int:
-    """Count the kernel threads of this process, those of C libraries included."""
-    return len(os.listdir("/proc/self/task"))
-
-
 def enter() -> None:
     """Move the calling process into a user and network namespace of its own.
 
@@ -161,7 +157,8 @@ def enter() -> None:
     if sys.platform != "linux":
         raise LinkRefusedError("platform", "not-linux", hint=NOT_LINUX_HINT)
     with refusing("proc", "no-proc", hint="/proc is not mounted"):
-        threads = thread_count()
+        # The kernel's count, so those of C libraries are in it.
+        threads = len(os.listdir("/proc/self/task"))
     # The kernel refuses CLONE_NEWUSER then, but CLONE_NEWNET alone would silently move
     # one thread only.
     if threads > 1:
@@ -199,10 +196,8 @@ def _explain_unshare(number: int, threads: int) -> tuple[str, str]:
     """Return the code and the hint for an error of `unshare`."""
     if number == errno.EINVAL:
         if threads > 1:
-            return (
-                "process-is-multithreaded",
-                "enter in a child process, before numpy or uvloop is imported",
-            )
+            hint = "enter in a child process, before numpy or uvloop is imported"
+            return "process-is-multithreaded", hint
         return "kernel-without-namespaces", "CONFIG_USER_NS or CONFIG_NET_NS is off"
     if number in (errno.ENOSPC, errno.EUSERS):
         zero = [
@@ -210,10 +205,8 @@ def _explain_unshare(number: int, threads: int) -> tuple[str, str]:
             for kind in ("user", "net")
             if read_text(f"/proc/sys/user/max_{kind}_namespaces") == "0"
         ]
-        return (
-            "namespace-limit-reached",
-            ", ".join(zero) or "a limit of an outer namespace, or 32 levels deep",
-        )
+        others = "a limit of an outer namespace, or 32 levels deep"
+        return "namespace-limit-reached", ", ".join(zero) or others
     if number == errno.ENOSYS:
         return "syscall-missing", "gVisor or another emulated kernel"
     if number == errno.EPERM:
@@ -226,46 +219,33 @@ def _explain_permission() -> tuple[str, str]:
     if read_text("/proc/sys/kernel/unprivileged_userns_clone") == "0":
         return "userns-disabled-debian", "sysctl kernel.unprivileged_userns_clone=1"
     if "Seccomp:\t2" in read_text("/proc/self/status"):
-        return (
-            "blocked-by-seccomp",
-            "a container: it needs --cap-add SYS_ADMIN, or a seccomp profile that "
-            "allows unshare",
-        )
-    return (
-        "not-permitted",
-        "a chroot, or a policy of SELinux, AppArmor or another security module",
-    )
+        needs = "it needs --cap-add SYS_ADMIN, or a seccomp profile that allows unshare"
+        return "blocked-by-seccomp", f"a container: {needs}"
+    modules = "SELinux, AppArmor or another security module"
+    return "not-permitted", f"a chroot, or a policy of {modules}"
 
 
 def _write_id_maps(user: int, group: int) -> None:
     """Map the own ids to themselves, one write per file, in the kernel's order."""
     restricted = "/proc/sys/kernel/apparmor_restrict_unprivileged_userns"
+    code, hint = "id-map-refused", ""
     if read_text(restricted) == "1":
         code = "apparmor-restricts-userns"
-        hint = (
-            "Ubuntu 23.10 or later: sysctl "
-            "kernel.apparmor_restrict_unprivileged_userns=0, or an AppArmor profile"
-        )
-    else:
-        code, hint = "id-map-refused", ""
+        setting = "sysctl kernel.apparmor_restrict_unprivileged_userns=0"
+        hint = f"Ubuntu 23.10 or later: {setting}, or an AppArmor profile"
     for file, text in (
         ("setgroups", "deny"),
         ("uid_map", f"{user} {user} 1"),
         ("gid_map", f"{group} {group} 1"),
     ):
         with refusing("id-map", code, {errno.ENOENT: "no-proc"}, hint):
-            handle = os.open(f"/proc/self/{file}", os.O_WRONLY)
-            try:
-                os.write(handle, text.encode())
-            finally:
-                os.close(handle)
+            _write_text(f"/proc/self/{file}", text)
 
 
 def set_sysctl(key: str, value: str) -> bool:
     """Try to set a kernel parameter; many containers mount /proc/sys read-only."""
     try:
-        with open("/proc/sys/" + key.replace(".", "/"), "w", encoding="ascii") as file:
-            file.write(value)
+        _write_text("/proc/sys/" + key.replace(".", "/"), value)
     except OSError:
         return False
     return True
@@ -324,11 +304,7 @@ def interface_info(index: int = 0) -> bytes:
 
 
 def change_link(body: bytes, flags: int = 0) -> None:
-    """Create or change an interface through netlink (RTM_NEWLINK).
-
-    Raises:
-        OSError: The kernel refused; the error is the kernel's.
-    """
+    """Create or change an interface through netlink (RTM_NEWLINK)."""
     with socket.socket(socket.AF_NETLINK, socket.SOCK_RAW, 0) as handle:
         handle.bind((0, 0))
         flags |= NLM_F_REQUEST | NLM_F_ACK

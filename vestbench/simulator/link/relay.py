@@ -45,21 +45,6 @@ NAP_NS = 200_000
 class Flow:
     """One direction of one relayed connection."""
 
-    __slots__ = (
-        "backlog",
-        "ended",
-        "finished",
-        "in_flight",
-        "line",
-        "not_before",
-        "outgoing",
-        "reverse",
-        "source",
-        "stored",
-        "target",
-        "window",
-    )
-
     def __init__(
         self, source: socket.socket, target: socket.socket, line: Line
     ) -> None:
@@ -88,12 +73,7 @@ class Relay:
 
     def __init__(self, wanted: StartLink, control: Channel) -> None:
         self._half = round(wanted.rtt_ms * 1e6 / 2)
-        self._shape = {
-            "delay_ms": wanted.rtt_ms / 2,
-            "jitter_ms": wanted.jitter_ms,
-            "drift_ms_per_s": wanted.drift_ms_per_s / 2,
-        }
-        self._seed = wanted.seed
+        self._wanted = wanted
         self._control = control
         self._account = Account()
         self._ended = False
@@ -193,8 +173,14 @@ class Relay:
             self._watch(flow.source)
 
     def _line(self, direction: str) -> Line:
-        seed = f"{self._seed}/{self._connections}/{direction}"
-        return Line(**self._shape, seed=seed, start_ns=self._start)
+        wanted = self._wanted
+        return Line(
+            wanted.rtt_ms / 2,
+            jitter_ms=wanted.jitter_ms,
+            drift_ms_per_s=wanted.drift_ms_per_s / 2,
+            seed=f"{wanted.seed}/{self._connections}/{direction}",
+            start_ns=self._start,
+        )
 
     @staticmethod
     def _delayed(flow: Flow, time_ns: int) -> int:

@@ -7,7 +7,7 @@ import signal
 import sys
 from dataclasses import replace
 from statistics import median
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from vestbench.errors import LabError, UsageError
 from vestbench.model.simulated import LinkReport, LinkSpec, Refusal
@@ -49,22 +49,17 @@ def validate(spec: LinkSpec) -> None:
 
 def unfit(engine: str, spec: LinkSpec) -> Refusal | None:
     """Say without trying why an engine cannot do what is asked for."""
+    step = "platform"
     if engine == "relay" and spec.loss:
-        return Refusal(
-            engine=engine,
-            step="loss",
-            code="loss-needs-packets",
-            hint="a relay cannot lose packets; leave the loss at 0",
-        )
-    if engine == "relay":
-        if hasattr(os, "fork"):
-            return None
-        hint = "it needs a system with fork, such as Linux or macOS"
-        return Refusal(engine=engine, step="platform", code="no-fork", hint=hint)
-    if sys.platform != "linux":
-        step, code = "platform", "not-linux"
-        return Refusal(engine=engine, step=step, code=code, hint=NOT_LINUX_HINT)
-    return None
+        step, code = "loss", "loss-needs-packets"
+        hint = "a relay cannot lose packets; leave the loss at 0"
+    elif engine == "relay" and not hasattr(os, "fork"):
+        code, hint = "no-fork", "it needs a system with fork, such as Linux or macOS"
+    elif engine != "relay" and sys.platform != "linux":
+        code, hint = "not-linux", NOT_LINUX_HINT
+    else:
+        return None
+    return Refusal(engine=engine, step=step, code=code, hint=hint)
 
 
 def explain(spec: LinkSpec, refusals: Sequence[Refusal]) -> str:
@@ -94,24 +89,24 @@ def ending(status: int | None) -> str:
     return f"was killed by {name}"
 
 
-def report_link(
-    account: LinkAccount | None, failure: str, known: dict[str, Any]
+def complete(
+    report: LinkReport, account: LinkAccount | None, failure: str
 ) -> LinkReport:
-    """Make the report of a link that was ended.
+    """Complete the report of a link that was ended.
 
     Args:
+        report: What its parent knows.
         account: What the link process says it did; None when it said nothing.
         failure: How it ended when it was not asked to; empty when it was.
-        known: The fields of the report that its parent knows.
     """
     if account is None:
         reason = failure or "the link gave no account of itself"
-        return LinkReport(**known, disturbed=reason)
-    report = LinkReport(**known, **vars(account))
-    return replace(report, disturbed=disturbance(report))
+        return replace(report, disturbed=reason)
+    report = replace(report, **vars(account))
+    return replace(report, disturbed=_disturbance(report))
 
 
-def disturbance(report: LinkReport) -> str:
+def _disturbance(report: LinkReport) -> str:
     """Say why a link that lived to the end cannot be trusted; empty when it can."""
     if report.overflow:
         return f"{report.overflow} packets were lost in a full queue"
