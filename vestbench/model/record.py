@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from msgspec import Struct
-from msgspec.structs import replace
+from msgspec.structs import asdict, replace
 
-__all__ = ["Record", "replace"]
+__all__ = ["Record", "asdict", "replace"]
 
 
 class Record(Struct, frozen=True, kw_only=True):

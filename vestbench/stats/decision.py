@@ -5,9 +5,7 @@ from collections.abc import Iterable
 from fractions import Fraction
 from math import inf, isfinite, isnan
 
-from msgspec.structs import asdict
-
-from vestbench.model.record import Record
+from vestbench.model.record import Record, asdict
 from vestbench.model.verdict import Decision
 from vestbench.stats.bounds import Bounds, middle
 from vestbench.stats.evidence import MIN_ROUNDS, evidence, threshold_of, votes_needed
