@@ -7,7 +7,15 @@ from decimal import Decimal
 
 import pytest
 
-from tests.support.market_answers import MARKET, NOW_MS, ROUTED, SYMBOLS, answer, found
+from tests.support.market_answers import (
+    MARKET,
+    NOW_MS,
+    ROUTED,
+    SYMBOLS,
+    answer,
+    finished,
+    found,
+)
 from vestbench.simulator.http.messages import Request
 from vestbench.simulator.vest.application import Application
 
@@ -140,7 +148,7 @@ def test_unknown_path_is_404_in_the_documented_form(path: str) -> None:
 def test_wrong_method_is_405_and_says_which_one_is_allowed(method: str) -> None:
     application = Application(MARKET)
 
-    response = application.respond(Request(method, "/v2/depth", {}, ROUTED))
+    response = finished(application.begin(Request(method, "/v2/depth", {}, ROUTED)))
 
     assert response.status == 405
     assert response.headers == (("Allow", "GET"),)

@@ -9,6 +9,7 @@ import pytest
 
 from tests.support.exchange_client import STRANGER, Client, code
 from tests.support.exchange_talk import GET, Talk
+from tests.support.market_answers import finished
 from vestbench.simulator.http.behaviour import (
     FAULTS,
     SERVER_ERRORS,
@@ -18,7 +19,7 @@ from vestbench.simulator.http.behaviour import (
 )
 from vestbench.simulator.http.messages import Request
 from vestbench.simulator.http.service import Chance
-from vestbench.simulator.vest.limits import MAX_CLIENTS, RateLimit
+from vestbench.simulator.vest.accounts import MAX_CLIENTS, RateLimit
 
 # What users write.
 
@@ -256,8 +257,8 @@ def test_accounts_and_addresses_are_limited_each_on_its_own() -> None:
 def test_limited_client_is_told_when_to_come_back() -> None:
     client = Client(rate_limit=1.0)
     request = Request("GET", "/v2/exchangeInfo", {}, {"xrestservermm": "restserver0"})
-    client.application.respond(request)
+    finished(client.application.begin(request))
 
-    response = client.application.respond(request)
+    response = finished(client.application.begin(request))
 
     assert (response.status, response.headers) == (429, (("Retry-After", "1"),))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from urllib.parse import parse_qsl, urlsplit
 
+from tests.support.market_answers import finished
 from vestbench.model.request import RequestSpec
 from vestbench.simulator.http.messages import Request, Response
 from vestbench.simulator.vest.application import Application
@@ -19,6 +20,8 @@ def respond(exchange: Application, spec: RequestSpec) -> Response:
     url = urlsplit(spec.url)
     headers = {name.lower(): value for name, value in spec.headers}
     query = dict(parse_qsl(url.query))
-    return exchange.respond(
-        Request(spec.method, url.path, query, headers, spec.body, "127.0.0.1")
+    return finished(
+        exchange.begin(
+            Request(spec.method, url.path, query, headers, spec.body, "127.0.0.1")
+        )
     )

@@ -15,6 +15,7 @@ from eth_account import Account
 from eth_account.messages import encode_defunct
 from eth_utils.crypto import keccak
 
+from tests.support.market_answers import finished
 from vestbench.simulator.http.messages import Request
 from vestbench.simulator.vest.application import Application
 from vestbench.simulator.vest.market import Market
@@ -117,7 +118,7 @@ class Client:
         request = Request(
             method, f"/v2{path}", texts, {**sent, **(headers or {})}, content, peer
         )
-        response = self.application.respond(request)
+        response = finished(self.application.begin(request))
         return response.status, json.loads(response.body)
 
     def proof(self, **changes: Any) -> dict[str, Any]:

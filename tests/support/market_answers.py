@@ -6,7 +6,7 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
-from vestbench.simulator.http.messages import Request
+from vestbench.simulator.http.messages import Deferred, Request, Response
 from vestbench.simulator.vest.application import Application
 from vestbench.simulator.vest.instruments import INSTRUMENTS
 from vestbench.simulator.vest.market import Market
@@ -15,6 +15,13 @@ NOW_MS = 1_767_225_612_345
 ROUTED = {"xrestservermm": "restserver0"}
 SYMBOLS = tuple(each.symbol for each in INSTRUMENTS)
 MARKET = Market(seed=7)
+
+
+def finished(answer: Response | Deferred) -> Response:
+    """Return an answer, however long it takes to compute."""
+    if isinstance(answer, Deferred):
+        return answer.finish(answer.work())
+    return answer
 
 
 def answer(
@@ -26,7 +33,7 @@ def answer(
 ) -> tuple[int, Any]:
     application = Application(MARKET, lambda: now_ms)
     request = Request("GET", path, query or {}, headers)
-    response = application.respond(request)
+    response = finished(application.begin(request))
     return response.status, json.loads(response.body)
 
 

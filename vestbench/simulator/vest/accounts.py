@@ -1,4 +1,4 @@
-"""Who may do what: accounts, the API keys of their signers, listen keys and nonces.
+"""Who may do what, and how often: accounts, API keys of signers, listen keys, nonces.
 
 All of it is bounded: what has not been used for longest gives way. Nothing here is ever
 shown; keys are looked up, never compared piece by piece.
@@ -10,6 +10,7 @@ import os
 from collections import OrderedDict
 from dataclasses import dataclass, field
 from heapq import heappop, heappush
+from math import ceil, inf
 
 from vestbench.simulator.vest.answers import ErrorCode, refusal
 from vestbench.simulator.vest.portfolio import Portfolio
@@ -18,6 +19,7 @@ MAX_ACCOUNTS = 256
 MAX_SIGNERS = 16  # of one account
 NONCES = 4_096  # remembered of one account
 LISTEN_KEY_MS = 60 * 60_000
+MAX_CLIENTS = 1_024  # whose requests are counted
 _GROUPS = 10
 
 
@@ -134,6 +136,38 @@ class Accounts:
             return None
         self._accounts.move_to_end(found.account.address)
         return found
+
+
+class RateLimit:
+    """A bucket of tokens for each client, which may send a second's worth at once.
+
+    `per_second` says how many requests that is; 0 is no limit.
+    """
+
+    def __init__(self, per_second: float) -> None:
+        if not (0 <= per_second < inf):
+            raise ValueError("rate_limit must not be negative")
+        self._rate = per_second
+        self._most = max(1.0, per_second)
+        # Tokens left, and when that was. Who has not asked for longest is forgotten.
+        self._left: OrderedDict[str, tuple[float, int]] = OrderedDict()
+
+    def take(self, client: str, now_ms: int) -> int:
+        """Count a request; return 0, or after how many seconds to try again.
+
+        A request that is refused costs nothing.
+        """
+        if not self._rate:
+            return 0
+        tokens, then_ms = self._left.get(client, (self._most, now_ms))
+        passed_s = max(0, now_ms - then_ms) / 1000
+        tokens = min(self._most, tokens + passed_s * self._rate)
+        wait_s = 0 if tokens >= 1 else max(1, ceil((1 - tokens) / self._rate))
+        self._left[client] = (tokens if wait_s else tokens - 1, now_ms)
+        self._left.move_to_end(client)
+        if len(self._left) > MAX_CLIENTS:
+            self._left.popitem(last=False)
+        return wait_s
 
 
 def _token() -> str:

@@ -55,10 +55,7 @@ class ApiError(Exception):
 def refusal(code: ErrorCode, detail: str = "", headers: Headers = ()) -> ApiError:
     """Return a documented error under its documented name.
 
-    Args:
-        code: Decides the status as well.
-        detail: What to change about the request. Never repeats what it holds.
-        headers: Of the response.
+    The detail says what to change about the request, and never repeats what it holds.
     """
     name = _NAMES.get(code) or code.name.replace("_", " ").capitalize()
     message = f"{name}: {detail}" if detail else name
@@ -79,12 +76,6 @@ def error_response(
     allowed, …). Deployments were seen to repeat the status there; so does this.
     """
     return Response(status, encode({"code": int(code), "msg": message}), headers)
-
-
-def too_many_requests(retry_after_s: int) -> ApiError:
-    """Return the error of a client that asks too often."""
-    headers = (("Retry-After", str(retry_after_s)),)
-    return refusal(ErrorCode.TOO_MANY_REQUESTS, headers=headers)
 
 
 # `json.dumps` with separators would make one for each response.

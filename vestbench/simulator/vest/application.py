@@ -13,6 +13,7 @@ from typing import Any
 
 from vestbench.simulator.http.messages import Deferred, Headers, Request, Response
 from vestbench.simulator.vest import signatures
+from vestbench.simulator.vest.accounts import RateLimit
 from vestbench.simulator.vest.answers import (
     ApiError,
     ErrorCode,
@@ -20,14 +21,13 @@ from vestbench.simulator.vest.answers import (
     error_response,
     invalid,
     refusal,
-    too_many_requests,
 )
-from vestbench.simulator.vest.limits import RateLimit
 from vestbench.simulator.vest.market import INTERVALS, Market
 from vestbench.simulator.vest.parameters import query_integer, query_stretch
 from vestbench.simulator.vest.private import Handler, PrivateApi
 
 ORDER_PATHS = frozenset({"/v2/orders", "/v2/orders/cancel"})
+_ACCOUNT_GROUP = re.compile(r"restserver[0-9]")
 
 
 def wall_clock_ms() -> int:
@@ -71,13 +71,6 @@ class Application:
             **self._private.routes,
         }
 
-    def respond(self, request: Request) -> Response:
-        """Answer a request, however long that takes."""
-        answer = self.begin(request)
-        if isinstance(answer, Deferred):
-            return answer.finish(answer.work())
-        return answer
-
     def begin(self, request: Request) -> Response | Deferred:
         """Answer a request, or say what has to be computed first."""
         try:
@@ -106,16 +99,17 @@ class Application:
         now_ms = self._clock_ms()
         client = self._private.client(request, now_ms)
         if wait_s := self._limit.take(client, now_ms):
-            raise too_many_requests(wait_s)
+            headers = (("Retry-After", str(wait_s)),)
+            raise refusal(ErrorCode.TOO_MANY_REQUESTS, headers=headers)
         # The routing header is read by what stands in front of the servers, hence
         # before anything else is looked at.
         if request.path.startswith("/v2/"):
-            _check_account_group(request)
-        methods = self._routes.get(request.path)
-        if methods is None:
+            group = request.headers.get("xrestservermm", "")
+            if not _ACCOUNT_GROUP.fullmatch(group):
+                raise refusal(ErrorCode.INVALID_ACCOUNT_GROUP)
+        if (methods := self._routes.get(request.path)) is None:
             raise ApiError(404, 404, "Not found")
-        handler = methods.get(request.method)
-        if handler is None:
+        if (handler := methods.get(request.method)) is None:
             allow = (("Allow", ", ".join(sorted(methods))),)
             raise ApiError(405, 405, "Method not allowed", allow)
         return handler(request, now_ms)
@@ -149,26 +143,13 @@ class Application:
         given = request.query.get("symbols")
         if given is None:
             return self._market.symbols
-        return [self._known(symbol) for symbol in given.split(",")]
+        return [self._market.instrument(each).symbol for each in given.split(",")]
 
     def _symbol(self, request: Request) -> str:
         given = request.query.get("symbol")
         if given is None:
             raise invalid("symbol is required")
-        return self._known(given)
-
-    def _known(self, symbol: str) -> str:
-        if symbol not in self._market.symbols:
-            raise refusal(ErrorCode.BAD_SYMBOL)
-        return symbol
-
-
-_ACCOUNT_GROUP = re.compile(r"restserver[0-9]")
-
-
-def _check_account_group(request: Request) -> None:
-    if not _ACCOUNT_GROUP.fullmatch(request.headers.get("xrestservermm", "")):
-        raise refusal(ErrorCode.INVALID_ACCOUNT_GROUP)
+        return self._market.instrument(given).symbol
 
 
 def _interval(request: Request) -> str:

@@ -14,6 +14,7 @@ from datetime import UTC, datetime, timedelta
 from itertools import count, islice, takewhile
 from typing import Any
 
+from vestbench.simulator.vest.answers import ErrorCode, refusal
 from vestbench.simulator.vest.instruments import INSTRUMENTS, Instrument, decimal, money
 from vestbench.simulator.vest.tape import (
     DAY_MS,
@@ -180,8 +181,10 @@ class Market:
             found.append({"symbol": symbol, "time": time_ms, "oneHrFundingRate": rate})
         return found
 
-    def instrument(self, symbol: str) -> Instrument:
-        """Return what `/exchangeInfo` describes."""
+    def instrument(self, symbol: Any) -> Instrument:
+        """Return the instrument of a symbol that a client has sent, if there is one."""
+        if not isinstance(symbol, str) or symbol not in self._instruments:
+            raise refusal(ErrorCode.BAD_SYMBOL)
         return self._instruments[symbol]
 
     def mark(self, symbol: str, now_ms: int) -> int:

@@ -11,7 +11,6 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
 
-from vestbench.simulator.vest import signatures
 from vestbench.simulator.vest.answers import ErrorCode, invalid, refusal
 from vestbench.simulator.vest.instruments import Instrument, money
 from vestbench.simulator.vest.market import Market
@@ -58,7 +57,7 @@ class Status(StrEnum):
 class OrderRequest:
     """A checked request for an order."""
 
-    time_ms: int
+    signed: tuple[int | bool | str, ...]  # what the signature is of, as it was written
     nonce: int
     instrument: Instrument
     is_buy: bool
@@ -67,8 +66,7 @@ class OrderRequest:
     lots: int
     price: int  # the worst one that is acceptable
     reduce_only: bool
-    # As they were written: that is what is signed.
-    size: str
+    size: str  # as it was written
     limit_price: str
 
     @property
@@ -80,31 +78,14 @@ class OrderRequest:
         """Say whether the order may be filled at a price."""
         return price <= self.price if self.is_buy else price >= self.price
 
-    def digest(self) -> bytes:
-        """Return what the signing key has to have signed."""
-        return signatures.message_digest(
-            self.time_ms,
-            self.nonce,
-            self.type.value,
-            self.instrument.symbol,
-            self.is_buy,
-            self.size,
-            self.limit_price,
-            self.reduce_only,
-        )
-
 
 @dataclass(frozen=True, slots=True)
 class CancelRequest:
     """A checked request to cancel an order."""
 
-    time_ms: int
+    signed: tuple[int | str, ...]
     nonce: int
     order_id: str
-
-    def digest(self) -> bytes:
-        """Return what the signing key has to have signed."""
-        return signatures.message_digest(self.time_ms, self.nonce, self.order_id)
 
 
 @dataclass(slots=True)
@@ -175,10 +156,7 @@ def read_order(body: Mapping[str, Any], market: Market, now_ms: int) -> OrderReq
     """
     order = as_object(body.get("order"), "order")
     time_ms, nonce = _stamps(order, body, now_ms)
-    symbol = order.get("symbol")
-    if not isinstance(symbol, str) or symbol not in market.symbols:
-        raise refusal(ErrorCode.BAD_SYMBOL)
-    instrument = market.instrument(symbol)
+    instrument = market.instrument(order.get("symbol"))
     kind = order.get("orderType")
     if not isinstance(kind, str) or kind not in set(OrderType):
         raise refusal(ErrorCode.INVALID_ORDER_TYPE)
@@ -191,10 +169,12 @@ def read_order(body: Mapping[str, Any], market: Market, now_ms: int) -> OrderReq
     if order.get("limitPrice") in (None, ""):
         raise refusal(ErrorCode.INVALID_LIMIT_PRICE, "it is required")
     price = _units(order, "limitPrice", instrument.price_decimals)
-    if not 0 < price <= MAX_PRICE * market.mark(symbol, now_ms):
+    if not 0 < price <= MAX_PRICE * market.mark(instrument.symbol, now_ms):
         raise refusal(ErrorCode.INVALID_LIMIT_PRICE)
+    size, limit = order["size"], order["limitPrice"]
+    terms = (instrument.symbol, is_buy, size, limit, reduce_only)
     return OrderRequest(
-        time_ms=time_ms,
+        signed=(time_ms, nonce, kind, *terms),
         nonce=nonce,
         instrument=instrument,
         is_buy=is_buy,
@@ -203,8 +183,8 @@ def read_order(body: Mapping[str, Any], market: Market, now_ms: int) -> OrderReq
         lots=lots,
         price=price,
         reduce_only=reduce_only,
-        size=order["size"],
-        limit_price=order["limitPrice"],
+        size=size,
+        limit_price=limit,
     )
 
 
@@ -212,7 +192,8 @@ def read_cancel(body: Mapping[str, Any], now_ms: int) -> CancelRequest:
     """Check the body of `POST /orders/cancel`, as `read_order` does."""
     order = as_object(body.get("order"), "order")
     time_ms, nonce = _stamps(order, body, now_ms)
-    return CancelRequest(time_ms, nonce, body_text(order, "id", most=128))
+    order_id = body_text(order, "id", most=128)
+    return CancelRequest((time_ms, nonce, order_id), nonce, order_id)
 
 
 def _stamps(

@@ -46,8 +46,6 @@ from vestbench.simulator.vest.portfolio import Portfolio
 _NO_ADDRESS = "0x" + 40 * "0"
 _MAX_APPROVAL_MS = 365 * 24 * 3_600_000
 _ADDRESS = re.compile(r"0x[0-9a-f]{40}")
-_ROUTE = "restserver"
-
 
 Handler = Callable[[Request, int], Any]
 
@@ -100,15 +98,13 @@ class PrivateApi:
         if end_ms - now_ms > _MAX_APPROVAL_MS:
             raise invalid("expiryTime is more than 365 days away")
 
-        def digest() -> bytes:
-            return signatures.proof_digest(signer, end_ms, self._contract)
-
         def answer() -> Any:
             portfolio = Portfolio(self._market)
             key, group = self.accounts.register(primary, signer, end_ms, portfolio)
             return {"apiKey": key, "accGroup": group}
 
-        return _signed(body, digest, primary, answer)
+        proof = (signer, end_ms, self._contract)
+        return _signed(body, lambda: signatures.proof_digest(*proof), primary, answer)
 
     def _account(self, request: Request, now_ms: int) -> Any:
         account = self._credential(request, now_ms).account
@@ -131,7 +127,7 @@ class PrivateApi:
         portfolio = self._credential(request, now_ms).account.portfolio
         body = body_object(request)
         body_integer(body, "time")
-        symbol = self._symbol(body.get("symbol"))
+        symbol = self._market.instrument(body.get("symbol")).symbol
         value = body_integer(body, "value", low=1, high=portfolio.max_leverage(symbol))
         portfolio.set_leverage(symbol, value)
         return {"symbol": symbol, "value": value}
@@ -168,7 +164,7 @@ class PrivateApi:
         if "nonce" in query:
             nonce = query_integer(request, "nonce", low=0, high=2**64 - 1)
         if "symbol" in query:
-            self._symbol(query["symbol"])
+            self._market.instrument(query["symbol"])
         if query.get("orderType", OrderType.LIMIT) not in set(OrderType):
             raise refusal(ErrorCode.INVALID_ORDER_TYPE)
         if query.get("status", Status.NEW) not in set(Status):
@@ -199,14 +195,9 @@ class PrivateApi:
         found = self.accounts.credential(_api_key(request), now_ms)
         if found is None:
             raise refusal(ErrorCode.UNAUTHORIZED)
-        if request.headers.get("xrestservermm") != f"{_ROUTE}{found.account.group}":
+        if request.headers.get("xrestservermm") != f"restserver{found.account.group}":
             raise refusal(ErrorCode.INVALID_ACCOUNT_GROUP)
         return found
-
-    def _symbol(self, given: Any) -> str:
-        if not isinstance(given, str) or given not in self._market.symbols:
-            raise refusal(ErrorCode.BAD_SYMBOL)
-        return given
 
 
 def _api_key(request: Request) -> str:
@@ -230,7 +221,10 @@ def _ordered(
         credential.account.nonces.use(asked.nonce)
         return {"id": act().id}
 
-    return _signed(body, asked.digest, credential.signer, answer)
+    signed = asked.signed
+    return _signed(
+        body, lambda: signatures.message_digest(*signed), credential.signer, answer
+    )
 
 
 def _signed(
