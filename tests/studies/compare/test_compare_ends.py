@@ -7,14 +7,12 @@ import random
 import pytest
 
 from tests.support.comparisons import ALL, MEASURED, TWO, Recorder, plan, ran, refused
-from tests.support.records import failure, sample
+from tests.support.records import compare_plan, failure, sample
 from tests.support.stacks import Clock, Script, ok
 from vestbench.errors import UsageError
-from vestbench.model.client import PoolSettings
 from vestbench.model.request import FailureKind, Outcome, Role, Slot
 from vestbench.model.strategy import POOLED, UNPOOLED, WARMED, Strategy
 from vestbench.running.ports import Pacer
-from vestbench.studies.compare.experiment import CompareSchedule
 from vestbench.studies.compare.plan import Arm
 from vestbench.studies.compare.question import control_of, name_arms
 
@@ -244,16 +242,19 @@ def test_a_control_that_is_none_of_the_arms_is_refused() -> None:
 
 
 @pytest.mark.parametrize(
-    "arms",
+    ("arms", "why"),
     [
-        (),
-        (Arm(label="pooled", strategy="pooled"),),
-        (Arm(label="a", strategy="pooled"), Arm(label="a", strategy="unpooled")),
+        ((), "plan.arms: expected a list of length >= 2"),
+        ((Arm(label="pooled", strategy="pooled"),), "length >= 2"),
+        (
+            (Arm(label="a", strategy="pooled"), Arm(label="a", strategy="unpooled")),
+            "two arms have the same label",
+        ),
     ],
 )
-def test_a_plan_needs_two_different_arms(arms: tuple[Arm, ...]) -> None:
-    with pytest.raises(UsageError, match="two or more different arms"):
-        CompareSchedule(arms=arms, pool=PoolSettings(), max_rounds=12, seed=1)
+def test_a_plan_needs_two_different_arms(arms: tuple[Arm, ...], why: str) -> None:
+    with pytest.raises(ValueError, match=why):
+        compare_plan(arms)
 
 
 def test_what_the_fake_stack_answers_is_what_a_pool_would() -> None:

@@ -14,7 +14,6 @@ from contextlib import ExitStack
 from dataclasses import KW_ONLY, dataclass, replace
 from operator import attrgetter
 
-from vestbench.errors import UsageError
 from vestbench.model.client import PoolSettings, SessionPlan
 from vestbench.model.request import Outcome, Role, Slot
 from vestbench.model.session import Session, Stack
@@ -42,16 +41,6 @@ class CompareSchedule:
     first_round: int = 0  # rounds that a resumed run has already
     # The order of a round whose other half is still to come, in a resumed paired run.
     half: tuple[str, ...] = ()
-
-    def __post_init__(self) -> None:
-        """Refuse what cannot be compared."""
-        labels = [arm.label for arm in self.arms]
-        if len(labels) < 2 or len(set(labels)) < len(labels):
-            raise UsageError("a comparison needs two or more different arms")
-
-    def orders(self) -> random.Random:
-        """Return the source of the orders: seeded, and different after a resume."""
-        return random.Random(f"{self.seed}/{self.first_round}")
 
 
 # Takes the number of a round and its outcomes by label; True ends the run.
@@ -89,7 +78,8 @@ class Comparison:
 
     def run(self, record: Callable[[Outcome], None], judge: Judge) -> RunEnd:
         """Carry out rounds until the judge, the plan or the venue ends them."""
-        rng = self.plan.orders()
+        # Seeded, and different after a resume.
+        rng = random.Random(f"{self.plan.seed}/{self.plan.first_round}")
         labels = [arm.label for arm in self.plan.arms]
         half = self.plan.half
         for number in range(self.plan.first_round, self.plan.max_rounds):
