@@ -23,7 +23,7 @@ from vestbench.model.strategy import POOLED, UNPOOLED
 from vestbench.running.ports import Pacer
 from vestbench.simulator.venue import SimulatedVenue
 from vestbench.stats.shares import share_interval
-from vestbench.studies.compare.experiment import CompareSchedule, Comparison
+from vestbench.studies.compare.experiment import Comparison
 from vestbench.studies.compare.question import name_arms
 from vestbench.studies.compare.rounds import Judgement, Round
 from vestbench.venues.vest.public import vest
@@ -117,9 +117,9 @@ def compare_once(route: Route, *, cycle: int, seed: int, first: bool) -> Trial:
     judgement = Judgement(plan, target, percent=False)
     venue = vest("sim", route.sim.base_url())
     comparison = Comparison(
-        CompareSchedule(
-            arms=arms, pool=PoolSettings(), max_rounds=MAX_ROUNDS, seed=seed
-        ),
+        plan.changed(seed=seed),
+        PoolSettings(),
+        range(MAX_ROUNDS),
         route.stack,
         lambda: venue.request(venue.endpoint(), now_ms=0),
         lambda: venue.request(venue.warm_up, now_ms=0),

@@ -40,7 +40,7 @@ from vestbench.model.strategy import POOLED, UNPOOLED
 from vestbench.running.ports import Pacer
 from vestbench.simulator.venue import SimulatedVenue
 from vestbench.stats.evidence import MAX_ROUNDS
-from vestbench.studies.compare.experiment import CompareSchedule, Comparison
+from vestbench.studies.compare.experiment import Comparison
 from vestbench.studies.compare.question import name_arms
 from vestbench.studies.compare.rounds import Judgement, Round
 from vestbench.venues.base import Venue
@@ -80,9 +80,9 @@ class Designs:
         plan = compare_plan(arms, confidence=0.95, max_rounds=MAX_ROUNDS)
         judgement = Judgement(plan, TARGET_MS, percent=False)
         comparison = Comparison(
-            CompareSchedule(
-                arms=arms, pool=PoolSettings(), max_rounds=MAX_ROUNDS, seed=seed
-            ),
+            plan.changed(seed=seed),
+            PoolSettings(),
+            range(MAX_ROUNDS),
             self._stack,
             self._request,
             self._warm_up,

@@ -23,7 +23,7 @@ from vestbench.model.verdict import Verdict
 from vestbench.running.ports import Pacer
 from vestbench.simulator.venue import SimulatedVenue
 from vestbench.stacks.httpx_stack import HttpxStack
-from vestbench.studies.compare.experiment import CompareSchedule, Comparison
+from vestbench.studies.compare.experiment import Comparison
 from vestbench.studies.compare.question import name_arms
 from vestbench.studies.compare.rounds import Judgement, Round
 from vestbench.venues.vest.public import vest
@@ -106,7 +106,9 @@ def _judged(seed: int, in_ten: int) -> tuple[Verdict | None, list[Outcome]]:
             HttpxStack(sim.ca_pem), resets.get(), _lost_rounds(seed, in_ten)
         )
         comparison = Comparison(
-            CompareSchedule(arms=arms, pool=PoolSettings(), max_rounds=60, seed=seed),
+            plan.changed(seed=seed),
+            PoolSettings(),
+            range(60),
             stack,
             lambda: venue.request(venue.endpoint(), now_ms=0),
             lambda: venue.request(venue.warm_up, now_ms=0),

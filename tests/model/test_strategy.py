@@ -29,7 +29,6 @@ from vestbench.running.ports import Pacer
 from vestbench.stacks.registry import find_stack
 from vestbench.studies.compare.experiment import (
     SETUP_ROUNDS,
-    CompareSchedule,
     Comparison,
 )
 from vestbench.studies.compare.job import CompareJob
@@ -119,10 +118,11 @@ def test_a_comparison_plans_primes_and_prepares_it() -> None:
     assert job.most_requests == 5 * (job.plan.max_rounds + SETUP_ROUNDS)
 
     stack = FakeStack(ok)
-    schedule = CompareSchedule(arms=arms, pool=PoolSettings(), max_rounds=1, seed=1)
-    Comparison(schedule, stack, spec, spec, pacer=Pacer(sleep=lambda _: None)).run(
-        lambda _: None, lambda *_: False
+    pacer = Pacer(sleep=lambda _: None)
+    comparison = Comparison(
+        job.plan, PoolSettings(), range(1), stack, spec, spec, pacer=pacer
     )
+    comparison.run(lambda _: None, lambda *_: False)
     primed = [slot.arm for slot in stack.slots if slot.role is Role.PRIMER]
     assert primed == ["early", "early", "pooled"]
     measured = {slot.arm: slot.role for slot in stack.slots[3:]}

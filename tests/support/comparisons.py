@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 
 import pytest
 
-from tests.support.records import failure
+from tests.support.records import compare_plan, failure
 from tests.support.stacks import Clock, FakeStack, Script, ok, spec
 from vestbench.model.client import PoolSettings
 from vestbench.model.request import FailureKind, Outcome, Role, Slot
 from vestbench.model.strategy import POOLED, UNPOOLED, WARMED, Strategy
 from vestbench.running.ports import Pacer, RunEnd
-from vestbench.studies.compare.experiment import CompareSchedule, Comparison
+from vestbench.studies.compare.experiment import Comparison
+from vestbench.studies.compare.plan import ComparePlan
 from vestbench.studies.compare.question import name_arms
 
 TWO = (POOLED, UNPOOLED)
@@ -20,11 +22,33 @@ ALL = (UNPOOLED, POOLED, WARMED)
 MEASURED = (Role.COLD, Role.SUBSEQUENT)
 
 
-def plan(strategies: Sequence[Strategy] = TWO, **fields: object) -> CompareSchedule:
-    defaults: dict[str, object] = {"max_rounds": 12, "seed": 7, "pool": PoolSettings()}
-    return CompareSchedule(
-        arms=name_arms(strategies),
-        **{**defaults, **fields},  # type: ignore[arg-type]
+@dataclass(frozen=True, kw_only=True)
+class Asked:
+    """What a comparison on a fake stack is to do."""
+
+    plan: ComparePlan
+    pool: PoolSettings
+    rounds: range
+    half: tuple[str, ...]
+
+
+def plan(
+    strategies: Sequence[Strategy] = TWO,
+    *,
+    pool: PoolSettings | None = None,
+    max_rounds: int = 12,
+    first_round: int = 0,
+    half: tuple[str, ...] = (),
+    paired: bool = False,
+    **fields: object,
+) -> Asked:
+    arms = name_arms(strategies)
+    vote = "pair" if paired else "round"
+    return Asked(
+        plan=compare_plan(arms, control=arms[-1].label, vote=vote, **fields),
+        pool=pool or PoolSettings(),
+        rounds=range(first_round, max_rounds),
+        half=half,
     )
 
 
@@ -33,7 +57,7 @@ class Recorder:
 
     def __init__(
         self,
-        plan: CompareSchedule,
+        asked: Asked,
         script: Script = ok,
         *,
         pacer: Pacer | None = None,
@@ -47,10 +71,13 @@ class Recorder:
         self.open_when_judged: list[int] = []
         self._ends_at = ends_at
         self.comparison = Comparison(
-            plan,
+            asked.plan,
+            asked.pool,
+            asked.rounds,
             self.stack,
             spec,
             lambda: spec("time"),
+            half=asked.half,
             pacer=pacer or Pacer(sleep=no_sleep),
             sleep=self._sleep,
         )
@@ -76,8 +103,8 @@ class Recorder:
         return [tuple(found[number]) for number in sorted(found)]
 
 
-def ran(plan: CompareSchedule, script: Script = ok, **options: object) -> Recorder:
-    recorder = Recorder(plan, script, **options)  # type: ignore[arg-type]
+def ran(asked: Asked, script: Script = ok, **options: object) -> Recorder:
+    recorder = Recorder(asked, script, **options)  # type: ignore[arg-type]
     recorder.run()
     return recorder
 

@@ -19,28 +19,11 @@ from vestbench.model.request import Outcome, Role, Slot
 from vestbench.model.session import Session, Stack
 from vestbench.running.clients import Clients
 from vestbench.running.ports import MakeRequest, Pacer, RunEnd
-from vestbench.studies.compare.plan import Arm
+from vestbench.studies.compare.plan import Arm, ComparePlan
 
 # Discarded rounds before the first: name resolution, route, code paths. Three, so that
 # the route's round trip can be told from them.
 SETUP_ROUNDS = 3
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class CompareSchedule:
-    """Which arms, in which rounds."""
-
-    arms: tuple[Arm, ...]
-    pool: PoolSettings
-    max_rounds: int  # in all, those of a run that is resumed included
-    seed: int
-    paired: bool = False  # each second round in the opposite order of the first
-    idle_s: float = 1.0  # between a warm-up and the measured request
-    warm_connections: int = 2
-    http2: bool = False  # offer HTTP/2 on every arm, not on `http2` alone
-    first_round: int = 0  # rounds that a resumed run has already
-    # The order of a round whose other half is still to come, in a resumed paired run.
-    half: tuple[str, ...] = ()
 
 
 # Takes the number of a round and its outcomes by label; True ends the run.
@@ -49,13 +32,17 @@ Judge = Callable[[int, Mapping[str, Outcome]], bool]
 
 @dataclass
 class Comparison:
-    """Carries out the rounds of a schedule; `sleep` is the pause after a warm-up."""
+    """Carries out the rounds of a plan; `sleep` is the pause after a warm-up."""
 
-    plan: CompareSchedule
+    plan: ComparePlan
+    pool: PoolSettings
+    rounds: range  # their numbers; those of a resumed run follow the earlier ones
     stack: Stack
     make_request: MakeRequest
     make_warm_up: MakeRequest
     _: KW_ONLY
+    # The order of a round whose other half is still to come, in a resumed paired run.
+    half: tuple[str, ...] = ()
     pacer: Pacer
     sleep: Callable[[float], None] = time.sleep
 
@@ -79,10 +66,10 @@ class Comparison:
     def run(self, record: Callable[[Outcome], None], judge: Judge) -> RunEnd:
         """Carry out rounds until the judge, the plan or the venue ends them."""
         # Seeded, and different after a resume.
-        rng = random.Random(f"{self.plan.seed}/{self.plan.first_round}")
+        rng = random.Random(f"{self.plan.seed}/{self.rounds.start}")
         labels = [arm.label for arm in self.plan.arms]
-        half = self.plan.half
-        for number in range(self.plan.first_round, self.plan.max_rounds):
+        half = self.half
+        for number in self.rounds:
             if self._stop.over():
                 break
             if half:
@@ -90,7 +77,7 @@ class Comparison:
             else:
                 # For two arms a fair coin, for more a uniform permutation.
                 order = tuple(rng.sample(labels, len(labels)))
-                half = order if self.plan.paired else ()
+                half = order if self.plan.vote == "pair" else ()
             outcomes = self._round(number, order)
             for label in order:
                 if label in outcomes:
@@ -125,7 +112,7 @@ class Comparison:
 
     def _plan_of(self, arm: Arm) -> SessionPlan:
         return SessionPlan(
-            pool=self.plan.pool,
+            pool=self.pool,
             strategy=arm.way,
             concurrency=self.plan.warm_connections if arm.way.warms else 1,
             http2=self.plan.http2 or arm.way.http2,

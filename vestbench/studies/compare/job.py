@@ -21,7 +21,6 @@ from vestbench.running.pace import Pace
 from vestbench.stats.evidence import MAX_ROUNDS, MIN_ROUNDS
 from vestbench.studies.compare.experiment import (
     SETUP_ROUNDS,
-    CompareSchedule,
     Comparison,
 )
 from vestbench.studies.compare.plan import (
@@ -111,11 +110,18 @@ class CompareJob(StudyJob):
     def set_up(self, measurement: Measurement) -> Mapping[str, Any]:
         """Send the discarded rounds; they tell how far away the venue is."""
         measurement.say("discarded rounds, to fill caches")
+        half: tuple[str, ...] = ()
+        if self.plan.vote == "pair" and len(self._done) % 2:
+            last = self._done[-1].outcomes
+            half = tuple(sorted(last, key=lambda label: last[label].slot.index))
         self._experiment = Comparison(
-            self._schedule(),
+            self.plan,
+            self._pool,
+            self._rounds(),
             measurement.stack,
             measurement.request,
             measurement.warm_up_request,
+            half=half,
             pacer=self._pace.pacer(),
         )
         outcomes = self._experiment.set_up()
@@ -139,26 +145,11 @@ class CompareJob(StudyJob):
             self._judgement.add(old, look=old.number + 1 >= self._first_look)
         return found
 
-    def _schedule(self) -> CompareSchedule:
-        half: tuple[str, ...] = ()
-        if self.plan.vote == "pair" and len(self._done) % 2:
-            last = self._done[-1].outcomes
-            half = tuple(sorted(last, key=lambda label: last[label].slot.index))
+    def _rounds(self) -> range:
         # After every number in use: an interrupted round has left outcomes as well.
         old = self.earlier.outcomes if self.earlier is not None else ()
         first = 1 + max((outcome.slot.session for outcome in old), default=-1)
-        return CompareSchedule(
-            arms=self.plan.arms,
-            pool=self._pool,
-            max_rounds=first + self.plan.max_rounds - len(self._done),
-            seed=self._pace.seed,
-            paired=self.plan.vote == "pair",
-            idle_s=self.plan.idle_s,
-            warm_connections=self.plan.warm_connections,
-            http2=self.plan.http2,
-            first_round=first,
-            half=half,
-        )
+        return range(first, first + self.plan.max_rounds - len(self._done))
 
     def _found(self, outcomes: list[Outcome]) -> dict[str, float]:
         """Return the automatic target on the route as the discarded rounds saw it."""
