@@ -22,7 +22,7 @@ from vestbench.model.simulated import ExchangeSpec, LinkReport, LinkSpec
 from vestbench.model.strategy import POOLED, UNPOOLED
 from vestbench.running.ports import Pacer
 from vestbench.simulator.venue import SimulatedVenue
-from vestbench.stats.shares import share_interval
+from vestbench.stats.quantiles import share_interval
 from vestbench.studies.compare.experiment import Comparison
 from vestbench.studies.compare.question import name_arms
 from vestbench.studies.compare.rounds import Judgement, Round

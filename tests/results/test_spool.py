@@ -21,8 +21,7 @@ from vestbench.errors import UsageError
 from vestbench.model.request import Sample
 from vestbench.model.run import Run, RunOf
 from vestbench.spool import Spool
-from vestbench.stats.distribution import Distribution
-from vestbench.stats.quantiles import estimate, quantile
+from vestbench.stats.quantiles import Distribution, estimate, quantile
 from vestbench.studies.bench.summary import summarise_bench
 
 BLOCK = spool._BLOCK

@@ -7,7 +7,7 @@ from math import comb
 
 import pytest
 
-from vestbench.stats.shares import share_interval
+from vestbench.stats.quantiles import share_interval
 
 
 def at_most(count: int, total: int, share: Fraction) -> Fraction:

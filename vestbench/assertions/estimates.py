@@ -9,7 +9,7 @@ from vestbench.assertions.grammar import Unit
 from vestbench.model.record import Record
 from vestbench.model.verdict import Verdict
 from vestbench.stats.decision import MedianSummary
-from vestbench.stats.shares import share_interval
+from vestbench.stats.quantiles import share_interval
 
 
 class Estimate(Record, frozen=True, kw_only=True):

@@ -5,8 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from vestbench.model.record import Record
-from vestbench.stats.distribution import Distribution
-from vestbench.stats.quantiles import QuantileEstimate, estimate
+from vestbench.stats.quantiles import Distribution, QuantileEstimate, estimate
 
 
 class Metric(Record, frozen=True, kw_only=True):

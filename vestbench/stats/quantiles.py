@@ -5,21 +5,95 @@ The intervals are for a fixed number of independent samples of a stationary arm.
 after a stop that depends on the data they are descriptive; verdicts do not use them.
 """
 
+from array import array
 from bisect import bisect_left, bisect_right
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Iterable, Sequence
 from fractions import Fraction
 from functools import lru_cache
-from itertools import pairwise
-from math import ceil, exp, floor, lgamma, log, log1p, sqrt
+from itertools import accumulate, pairwise
+from math import ceil, exp, floor, frexp, inf, ldexp, lgamma, log, log1p, sqrt
 from operator import index
+from typing import Any
 
 from vestbench.model.record import Record
-from vestbench.stats.distribution import Distribution
 
 # Up to here the binomial distribution is summed in integers (about 5 ms at the limit),
 # beyond in floating point, whose error is far below the distance of a rank from the
 # next: the probability of a single value is about 1e-3 at n = 100,000.
 EXACT_LIMIT = 1000
+EXACT = 100_000  # values kept as they are; as an array of doubles, 0.8 MB
+_BITS = 12
+
+
+class Distribution:
+    """Durations, failures among them as `inf`, in any number and order.
+
+    Up to `exact` of them are kept as they are. More are counted in buckets whose width
+    is 1/4096 of the power of two below them: every quantile is then within 0.025 % of
+    the value measured. This is the idea of HdrHistogram (G. Tene), with floating-point
+    exponents as its sub-ranges.
+    """
+
+    def __init__(self, values: Iterable[float] = (), *, exact: int = EXACT) -> None:
+        self._exact = exact
+        self._values = array("d")
+        self._counts: Counter[float] | None = None  # once there are too many
+        self._n = 0
+        self.low = inf  # of what was added, exactly; so is `high`
+        self.high = -inf
+        for value in values:
+            self.add(value)
+
+    def __len__(self) -> int:
+        return self._n
+
+    def add(self, value: float) -> None:
+        """Take a value; `ValueError` if it is NaN or `-inf`, and so no duration."""
+        value = float(value)
+        if not value > -inf:
+            raise ValueError(f"{value} is not a latency")
+        self._n += 1
+        self.low = min(self.low, value)
+        self.high = max(self.high, value)
+        if self._counts is not None:
+            self._counts[_bucket(value)] += 1
+            return
+        self._values.append(value)
+        if self._n > self._exact:
+            self._counts = Counter(map(_bucket, self._values))
+            self._values = array("d")
+
+    def ranked(self) -> Sequence[float]:
+        """Return the values in ascending order."""
+        if self._counts is None:
+            return sorted(self._values)
+        return _Steps(self._counts)
+
+
+def _bucket(value: float) -> float:
+    """Return the middle of the bucket that a value falls into."""
+    if value == inf:
+        return value
+    fraction, exponent = frexp(value)
+    return ldexp(round(ldexp(fraction, _BITS)), exponent - _BITS)
+
+
+class _Steps(Sequence[float]):
+    """A sorted sequence in which equal values are stored once."""
+
+    def __init__(self, counts: Counter[float]) -> None:
+        self._levels = sorted(counts)
+        self._ends = list(accumulate(counts[level] for level in self._levels))
+
+    def __len__(self) -> int:
+        return self._ends[-1]
+
+    def __getitem__(self, place: Any) -> Any:
+        chosen = range(len(self))[place]
+        if isinstance(chosen, range):
+            return [self[each] for each in chosen]
+        return self._levels[bisect_right(self._ends, chosen)]
 
 
 class QuantileEstimate(Record, frozen=True, kw_only=True):
@@ -197,3 +271,44 @@ def histogram(values: Sequence[float], low: float, high: float, bins: int) -> li
     below = [bisect_left(ranked, low + place * step) for place in range(bins)]
     below.append(bisect_right(ranked, high))
     return [upper - lower for lower, upper in pairwise(below)]
+
+
+def share_interval(
+    count: int, total: int, confidence: float = 0.95
+) -> tuple[float, float]:
+    """Return the exact interval of a share, between 0 and 1, given `count` of `total`.
+
+    Its ends are the shares under which so many, or so few, are as rare as half of what
+    the confidence leaves (Clopper and Pearson, "The use of confidence or fiducial
+    limits", Biometrika 26, 1934). It is never too narrow, whatever the share.
+    """
+    if not 0 <= count <= total or total < 1 or not 0 < confidence < 1:
+        what = f"{count} of {total} at a confidence of {confidence}"
+        raise ValueError(f"no interval for {what}")
+    if 2 * count > total:  # the same of those that are not counted: fewer terms
+        low, high = share_interval(total - count, total, confidence)
+        return 1 - high, 1 - low
+    tail = (1 - confidence) / 2
+    low = 0.0 if count == 0 else _share_below(count - 1, total, 1 - tail)
+    return low, _share_below(count, total, tail)
+
+
+def _share_below(count: int, total: int, probability: float) -> float:
+    """Return the share under which at most `count` of `total` have that probability."""
+    low, high = 0.0, 1.0
+    while low < (middle := (low + high) / 2) < high:
+        if _at_most(count, total, middle) > probability:
+            low = middle  # the larger the share, the rarer is so small a count
+        else:
+            high = middle
+    return high
+
+
+def _at_most(count: int, total: int, share: float) -> float:
+    whole, counted, other = lgamma(total + 1), log(share), log1p(-share)
+
+    def weight(k: int) -> float:
+        ways = whole - lgamma(k + 1) - lgamma(total - k + 1)
+        return exp(ways + k * counted + (total - k) * other)
+
+    return sum(map(weight, range(count + 1)))

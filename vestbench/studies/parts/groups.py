@@ -10,8 +10,8 @@ from math import ceil
 from vestbench.model.columns import COLUMNS
 from vestbench.model.request import NS_PER_MS, Failure, Outcome, Role, Sample
 from vestbench.model.run import Run
-from vestbench.stats.distribution import Distribution
 from vestbench.stats.metrics import Group, metric
+from vestbench.stats.quantiles import Distribution
 
 # Above this share of requests that should have reused a connection and did not, the
 # pool did not do its work, and no saving of it can be stated.

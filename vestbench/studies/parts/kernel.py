@@ -10,8 +10,8 @@ from vestbench.model.run import Run
 from vestbench.report.figures import figure_cells, figure_columns
 from vestbench.report.sheet import Part, Table, Text
 from vestbench.report.units import level, ms, plural
-from vestbench.stats.distribution import Distribution
 from vestbench.stats.metrics import Metric, metric
+from vestbench.stats.quantiles import Distribution
 
 
 class KernelOffsets(Record, frozen=True, kw_only=True):

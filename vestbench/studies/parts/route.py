@@ -9,8 +9,7 @@ from vestbench.model.request import NS_PER_MS, Sample
 from vestbench.model.run import Run
 from vestbench.stats.bounds import Bounds
 from vestbench.stats.decision import MedianSummary, median_saving
-from vestbench.stats.distribution import Distribution
-from vestbench.stats.quantiles import quantile
+from vestbench.stats.quantiles import Distribution, quantile
 from vestbench.studies.compare.plan import ComparePlan, controls_of
 from vestbench.studies.parts.once import once_for_each_run
 
