@@ -18,8 +18,8 @@ from tests.support.exchange_client import (
 )
 from tests.support.orders import DECIMALS, MARKET_ORDER, SYMBOLS
 from vestbench.simulator.vest.instruments import decimal
+from vestbench.simulator.vest.market import TRADE_MS
 from vestbench.simulator.vest.portfolio import MAX_OPEN_ORDERS, MAX_ORDERS
-from vestbench.simulator.vest.tape import TRADE_MS
 
 FEE = Decimal("0.0001")
 

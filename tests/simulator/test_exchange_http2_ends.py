@@ -141,7 +141,7 @@ def test_nothing_is_kept_of_a_lost_connection() -> None:
     talk.connection.connection_lost()
     talk.timers.pass_s(1.0)
 
-    assert talk.service.connections == set()
+    assert talk.service.ends == set()
     assert (talk.service.tally.open, talk.closes) == (0, {"client": 1})
 
 

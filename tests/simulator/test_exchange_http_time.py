@@ -119,7 +119,7 @@ def test_end_by_the_client_is_counted_once() -> None:
     talk.timers.pass_s(100.0)
 
     assert talk.closes == {"client": 1}
-    assert (talk.service.tally.open, talk.service.connections) == (0, set())
+    assert (talk.service.tally.open, talk.service.ends) == (0, set())
     assert talk.stream.writes == []
 
 

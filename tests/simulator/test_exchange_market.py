@@ -12,8 +12,14 @@ from hypothesis import strategies as st
 
 from tests.support.market_answers import MARKET, NOW_MS, SYMBOLS, found
 from vestbench.simulator.vest.instruments import INSTRUMENTS, decimal
-from vestbench.simulator.vest.market import INTERVALS, INTERVALS_MS, LISTED_MS, Market
-from vestbench.simulator.vest.tape import TRADE_MS, WEEK_MS
+from vestbench.simulator.vest.market import (
+    INTERVALS,
+    INTERVALS_MS,
+    LISTED_MS,
+    TRADE_MS,
+    WEEK_MS,
+    Market,
+)
 
 FEW = settings(max_examples=30, deadline=None)
 

@@ -62,10 +62,6 @@ class Http11Connection(ServedConnection):
             self._reader.feed(data)
             self._advance()
 
-    def pause_writing(self) -> None:
-        """Answer nothing more until the client has read."""
-        self._writable = False
-
     def resume_writing(self) -> None:
         """Go on answering."""
         self._writable = True

@@ -106,10 +106,8 @@ class Http2Connection(ServedConnection):
         over = {e.stream_id for e in received if isinstance(e, events.StreamReset)}
         heard = False
         for event in received:
-            if isinstance(event, events.StreamReset):
-                self._drop(event.stream_id)
-                heard = True
-            elif getattr(event, "stream_id", None) not in over:
+            reset = isinstance(event, events.StreamReset)
+            if reset or getattr(event, "stream_id", None) not in over:
                 heard |= self._take(event)
             if self._is_over():
                 return
@@ -121,7 +119,7 @@ class Http2Connection(ServedConnection):
 
         What it says may want an answer, which would have to be kept.
         """
-        self._writable = False
+        super().pause_writing()
         self._stream.pause_reading()
 
     def resume_writing(self) -> None:
@@ -135,6 +133,8 @@ class Http2Connection(ServedConnection):
     def _take(self, event: events.Event) -> bool:
         """Act on what has come; say whether it belongs to a request."""
         match event:
+            case events.StreamReset():
+                self._drop(event.stream_id)
             case events.RequestReceived():
                 self._begin(event)
             case events.DataReceived():

@@ -26,21 +26,13 @@ class FrameLengths:
 
     def fits(self, data: bytes) -> bool:
         """Say whether no frame that begins in `data`, or before, is too long."""
-        at = 0
-        while at < len(data):
-            if self._skip:
-                step = min(self._skip, len(data) - at)
-                self._skip -= step
-                at += step
-                continue
-            missing = _FRAME_HEAD_BYTES - len(self._head)
-            self._head += data[at : at + missing]
-            at += missing
-            if len(self._head) == _FRAME_HEAD_BYTES:
-                self._skip = int.from_bytes(self._head[:3])
-                self._head = b""
-                if self._skip > MAX_FRAME_BYTES:
-                    return False
+        data, at = self._head + data, self._skip
+        while at + _FRAME_HEAD_BYTES <= len(data):
+            length = int.from_bytes(data[at : at + 3])
+            if length > MAX_FRAME_BYTES:
+                return False
+            at += _FRAME_HEAD_BYTES + length
+        self._head, self._skip = data[at:], max(0, at - len(data))
         return True
 
 

@@ -51,7 +51,7 @@ class ServedConnection(ABC):
         service.tally.open += 1
         service.tally.per_connection.append(0)
         self._serial = len(service.tally.per_connection)
-        service.connections.add(self)
+        service.ends.add(self.shut_down)
 
     @abstractmethod
     def data_received(self, data: bytes) -> None:
@@ -60,11 +60,11 @@ class ServedConnection(ABC):
     def connection_lost(self) -> None:
         """Forget the connection: the stream has ended, from whichever side."""
         self._leave("error" if self._refused else "client")
-        self._service.connections.discard(self)
+        self._service.ends.discard(self.shut_down)
 
-    @abstractmethod
     def pause_writing(self) -> None:
         """Answer nothing more until the client has read."""
+        self._writable = False
 
     @abstractmethod
     def resume_writing(self) -> None:

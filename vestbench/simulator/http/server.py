@@ -91,6 +91,6 @@ class Server:
         seconds.
         """
         self._server.close()
-        for connection in tuple(self._service.connections):
-            connection.shut_down()
-        return _STOP_TIMEOUT_S if self._service.connections else 0.0
+        for shut_down in tuple(self._service.ends):
+            shut_down()
+        return _STOP_TIMEOUT_S if self._service.ends else 0.0

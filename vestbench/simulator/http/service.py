@@ -72,13 +72,6 @@ class Stream(Protocol):
         """Deliver again."""
 
 
-class Connection(Protocol):
-    """What the server needs of a connection."""
-
-    def shut_down(self) -> None:
-        """End it because the server ends."""
-
-
 class Chance:
     """Decides what happens to each request; the same seed decides the same."""
 
@@ -116,7 +109,8 @@ class Service:
     background: Background = at_once  # where what takes time is computed
     behaviour: Behaviour = field(default_factory=Behaviour)
     tally: Tally = field(default_factory=Tally)
-    connections: set[Connection] = field(default_factory=set)
+    # How to shut down each connection that is open.
+    ends: set[Callable[[], None]] = field(default_factory=set)
     _date: tuple[int, str] = (0, "")
     _chance: Chance | None = None
 

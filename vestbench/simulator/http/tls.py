@@ -33,7 +33,6 @@ class TlsProtocol(asyncio.Protocol):
         self._incoming, self._outgoing = ssl.MemoryBIO(), ssl.MemoryBIO()
         self._tls = context.wrap_bio(self._incoming, self._outgoing, server_side=True)
         self._connection: ServedConnection | None = None
-        self._transport: asyncio.Transport | None = None
         self._deadline: asyncio.TimerHandle | None = None
         self._closing = False
 
@@ -41,7 +40,7 @@ class TlsProtocol(asyncio.Protocol):
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Wait for the client to begin the handshake."""
-        self._transport = cast(asyncio.Transport, transport)
+        self._live = cast(asyncio.Transport, transport)
         # asyncio sets it too, but only on sockets that it has made itself. With Nagle
         # the first answer would wait 40 ms for the ACK of the session tickets.
         self._socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
@@ -135,12 +134,6 @@ class TlsProtocol(asyncio.Protocol):
         self._live.resume_reading()
 
     # Its own.
-
-    @property
-    def _live(self) -> asyncio.Transport:
-        if self._transport is None:
-            raise RuntimeError("there is no connection yet")
-        return self._transport
 
     @property
     def _socket(self) -> Any:
