@@ -38,24 +38,13 @@ Spawner = Callable[[Sequence[str], Mapping[int, int]], Process]
 
 
 class Child:
-    """An ordinary child of this process, in a session of its own.
+    """An ordinary child of this process."""
 
-    No signal that a terminal sends reaches it: the parent decides what Ctrl-C ends.
-    """
-
-    def __init__(self, argv: Sequence[str], fds: Mapping[int, int]) -> None:
-        if any(child != here for child, here in fds.items()):
-            raise ValueError("a child has its descriptors under their own number")
-        self._process = subprocess.Popen(
-            argv,
-            pass_fds=tuple(fds.values()),
-            stdin=subprocess.DEVNULL,
-            stdout=2,
-            start_new_session=True,
-        )
-        self.pid = self._process.pid
-        self.poll = self._process.poll
-        self.kill = self._process.kill
+    def __init__(self, process: subprocess.Popen[bytes]) -> None:
+        self._process = process
+        self.pid = process.pid
+        self.poll = process.poll
+        self.kill = process.kill
 
     def wait(self, timeout_s: float) -> int | None:
         """Return the exit status, or None where it still runs after that time."""
@@ -65,12 +54,30 @@ class Child:
             return None
 
 
+def start_child(argv: Sequence[str], fds: Mapping[int, int]) -> Child:
+    """Start an ordinary child, in a session of its own.
+
+    No signal that a terminal sends reaches it: the parent decides what Ctrl-C ends.
+    """
+    if any(child != here for child, here in fds.items()):
+        raise ValueError("an ordinary child has its descriptors under their own number")
+    return Child(
+        subprocess.Popen(
+            argv,
+            pass_fds=tuple(fds.values()),
+            stdin=subprocess.DEVNULL,
+            stdout=2,
+            start_new_session=True,
+        )
+    )
+
+
 def start_module(module: str, spawn: Spawner | None = None) -> tuple[Process, Channel]:
     """Start a module of ours, whose only argument names its end of a channel.
 
     Args:
         module: What `python -m` runs.
-        spawn: Starts it; None is as a `Child`.
+        spawn: Starts it; None is as an ordinary child.
 
     Raises:
         OSError: It could not be started; so may what `spawn` raises.
@@ -80,8 +87,8 @@ def start_module(module: str, spawn: Spawner | None = None) -> tuple[Process, Ch
         with closing(theirs):
             number = theirs.fileno()
             argv = [sys.executable, "-m", module, str(number)]
-            # The same number on both sides: all that a `Child` can have.
-            process = (spawn or Child)(argv, {number: number})
+            # The same number on both sides: all that an ordinary child can have.
+            process = (spawn or start_child)(argv, {number: number})
     except BaseException:
         ours.close()
         raise

@@ -21,13 +21,14 @@ from rich.progress import track
 
 from tests.bench.programs import Spawn, output_of
 from tests.bench.raw_socket import Stamps
+from vestbench.children import start_child
 from vestbench.model.client import PoolSettings, SessionPlan
 from vestbench.model.columns import network_ns
 from vestbench.model.request import NS_PER_MS, Failure, RequestSpec, Role, Sample, Slot
 from vestbench.model.simulated import ExchangeSpec, LinkReport, LinkSpec
 from vestbench.simulator.venue import SimulatedVenue
 from vestbench.venues.vest.public import vest
-from vestbench.workers.remote import RemoteStack, spawn_here
+from vestbench.workers.remote import RemoteStack
 
 # Round trip and service time in ms; without a round trip it is plain loopback.
 ROUTES = ((0.0, 0.0), (0.0, 5.0), (10.0, 5.0), (30.0, 5.0), (80.0, 5.0))
@@ -145,7 +146,7 @@ class Raw:
         with there:
             number = there.fileno()
             argv = [sys.executable, "-m", "tests.bench.raw_socket", str(number)]
-            self._process = (spawn or spawn_here)(argv, {number: number})
+            self._process = (spawn or start_child)(argv, {number: number})
         self._channel: Connection[Any, Any] = Connection(here.detach())
         self._channel.send((ca_pem, spec))
 

@@ -50,8 +50,8 @@ _PATIENCE_S = 30.0
 COMMAND = [sys.executable, "-m", "vestbench"]
 # What the measuring process and the command line import of others, when a request to a
 # URL is the first thing that is sent. (httpx imports httpcore with its first client.)
-OF_COMMAND = "typer, tomli_w, multiprocessing.connection, subprocess"
-OF_WORKER = "httpx, httpcore, h11, certifi, multiprocessing.connection"
+OF_COMMAND = "typer, tomli_w, subprocess"
+OF_WORKER = "httpx, httpcore, h11, certifi"
 
 
 def seconds_to_end(argv: Sequence[str]) -> float:

@@ -19,7 +19,7 @@ from tests.support.exchange_client import Client
 from tests.support.exchange_sockets import FAST, ask, client_context, connect
 from tests.support.machine import demand
 from tests.support.paths import ROOT
-from vestbench.children import Spawner
+from vestbench.children import Child, Spawner
 from vestbench.errors import LabError
 from vestbench.ipc import DialectError, Done
 from vestbench.model.simulated import ExchangeSpec
@@ -39,23 +39,9 @@ def start_and_note(pids: list[int]) -> Spawner:
             pass_fds=(parent,),
         )
         pids.append(process.pid)
-        return _Started(process)
+        return Child(process)
 
     return spawn
-
-
-class _Started:
-    def __init__(self, process: subprocess.Popen[bytes]) -> None:
-        self._process = process
-        self.pid = process.pid
-        self.poll = process.poll
-        self.kill = process.kill
-
-    def wait(self, timeout_s: float) -> int | None:
-        try:
-            return self._process.wait(timeout_s)
-        except subprocess.TimeoutExpired:
-            return None
 
 
 def is_running(pid: int) -> bool:
@@ -169,7 +155,7 @@ def test_program_that_does_not_start_is_a_lab_error() -> None:
 
 def test_program_that_ends_at_once_is_a_lab_error() -> None:
     def spawn(argv: Sequence[str], fds: Mapping[int, int]) -> Any:
-        return _Started(subprocess.Popen([sys.executable, "-c", "pass"]))
+        return Child(subprocess.Popen([sys.executable, "-c", "pass"]))
 
     with pytest.raises(LabError, match="ended unexpectedly"):
         ExchangeProcess(FAST, spawn=spawn)

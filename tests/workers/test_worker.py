@@ -21,6 +21,7 @@ from tests.support.servers import (
     post,
     tls_pair,
 )
+from vestbench.children import Child, Process, Spawner
 from vestbench.model.request import (
     Failure,
     FailureKind,
@@ -31,7 +32,7 @@ from vestbench.model.request import (
     Slot,
 )
 from vestbench.model.strategy import UNPOOLED
-from vestbench.workers.remote import Process, RemoteSession, RemoteStack, Spawner
+from vestbench.workers.remote import RemoteSession, RemoteStack
 
 SECRET = "vest-api-key-4711"
 
@@ -224,7 +225,7 @@ def spawn_into(path: Path) -> Spawner:
 
     def spawn(argv: Sequence[str], fds: Mapping[int, int]) -> Process:
         with path.open("ab") as file:
-            return subprocess.Popen(
+            started = subprocess.Popen(
                 argv,
                 pass_fds=tuple(fds.values()),
                 stdin=subprocess.DEVNULL,
@@ -232,6 +233,7 @@ def spawn_into(path: Path) -> Spawner:
                 stderr=file,
                 start_new_session=True,
             )
+        return Child(started)
 
     return spawn
 

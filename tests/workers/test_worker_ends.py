@@ -22,8 +22,9 @@ from tests.support.servers import (
     plan,
     tls_pair,
 )
+from vestbench.children import Process, start_child
 from vestbench.model.request import Sample
-from vestbench.workers.remote import Process, RemoteStack, WorkerDiedError, spawn_here
+from vestbench.workers.remote import RemoteStack, WorkerDiedError
 
 
 @pytest.fixture(scope="module")
@@ -33,9 +34,7 @@ def stack() -> Iterator[RemoteStack]:
 
 
 def pid_of(stack: RemoteStack) -> int:
-    process = stack._process
-    assert isinstance(process, subprocess.Popen)
-    return process.pid
+    return stack._process.pid
 
 
 def test_the_worker_ends_by_itself_when_its_parent_closes(fresh: RemoteStack) -> None:
@@ -106,8 +105,8 @@ def test_a_worker_that_is_killed_is_reported_in_one_line(fresh: RemoteStack) -> 
 
 def test_a_worker_that_never_started_is_reported_when_it_is_asked() -> None:
     def spawn(_: Sequence[str], fds: Mapping[int, int]) -> Process:
-        process = spawn_here([sys.executable, "-c", "raise SystemExit(3)"], fds)
-        process.wait()
+        process = start_child([sys.executable, "-c", "raise SystemExit(3)"], fds)
+        process.wait(PATIENCE_S)
         return process
 
     with (
@@ -162,4 +161,4 @@ def test_after_an_interrupt_the_worker_is_not_waited_for(
 def test_an_ordinary_child_has_descriptors_under_their_own_number_only() -> None:
     ours, theirs = socket.socketpair()
     with ours, theirs, pytest.raises(ValueError, match="own number"):
-        spawn_here(["true"], {theirs.fileno() + 1: theirs.fileno()})
+        start_child(["true"], {theirs.fileno() + 1: theirs.fileno()})

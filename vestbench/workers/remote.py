@@ -3,38 +3,37 @@
 from __future__ import annotations
 
 import itertools
-import os
-import socket
-import subprocess
-import sys
-from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack, suppress
-from multiprocessing.connection import Connection
 from time import perf_counter_ns
-from types import TracebackType
-from typing import Any, Protocol, Self
+from typing import TYPE_CHECKING, Self
 
+from vestbench.children import start_module
 from vestbench.defaults import STACK
 from vestbench.errors import VestbenchError
+from vestbench.ipc import ChannelClosedError, Done, Message
 from vestbench.model.client import SessionPlan, StackFacts
-from vestbench.model.request import Outcome, RequestSpec, Signer, Slot
+from vestbench.workers.messages import (
+    Burst,
+    BurstSent,
+    Close,
+    Inspect,
+    Inspected,
+    Open,
+    Opened,
+    Send,
+    Sent,
+    SignWith,
+    StartStack,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from vestbench.children import Spawner
+    from vestbench.ipc import M
+    from vestbench.model.request import Outcome, RequestSpec, Signer, Slot
 
 _PATIENCE_S = 5.0
-
-
-class Process(Protocol):
-    """What is needed of a started process."""
-
-    def poll(self) -> int | None:
-        """Return the exit status, or None while it runs."""
-
-    def kill(self) -> None:
-        """End it at once."""
-
-
-# Starts a program with file descriptors of ours under the numbers given:
-# (argv, {number in the child: number here}).
-Spawner = Callable[[Sequence[str], Mapping[int, int]], Process]
 
 
 class WorkerDiedError(VestbenchError):
@@ -61,18 +60,12 @@ class RemoteStack:
         stack: str = STACK,
         origin_ns: int | None = None,
     ) -> None:
-        ours, theirs = socket.socketpair()
-        with ExitStack() as started, theirs:
-            started.callback(ours.close)
-            number = theirs.fileno()
-            argv = [sys.executable, "-m", "vestbench.workers.worker", str(number)]
-            # The same number on both sides: all that an ordinary child can have.
-            self._process = (spawn or spawn_here)(argv, {number: number})
-            started.pop_all()
-        self._channel: Connection[Any, Any] = Connection(ours.detach())
+        module = "vestbench.workers.worker"
+        self._process, self._channel = start_module(module, spawn)
         self._keys = itertools.count()
-        with suppress(OSError):  # dead already: whoever asks for an answer is told
-            self._channel.send((stack, {"ca_pem": ca_pem, "origin_ns": origin_ns}))
+        start = StartStack(stack=stack, ca_pem=ca_pem, origin_ns=origin_ns)
+        with suppress(ChannelClosedError):  # dead already: who asks it is told
+            self._channel.send(start)
         self._facts: StackFacts | None = None
         self._midway = False  # an answer is still owed, as after Ctrl-C
 
@@ -80,41 +73,41 @@ class RemoteStack:
     def facts(self) -> StackFacts:
         """What the worker says of itself; waits for it to be ready the first time."""
         if self._facts is None:
-            self._facts = self._receive()
+            try:
+                self._facts = self._channel.receive(StackFacts)
+            except ChannelClosedError as error:
+                raise self._died() from error
         return self._facts
 
     def open(self, plan: SessionPlan) -> RemoteSession:
         """Build a client with a pool of its own in the worker."""
         key = next(self._keys)
-        build_ns, notes = self.ask("open", key, plan)
-        return RemoteSession(self, key, build_ns, notes)
+        opened = self.ask(Open(key=key, plan=plan), Opened)
+        return RemoteSession(self, key, opened.build_ns, opened.notes)
 
     def sign_with(self, signer: Signer) -> None:
         """Hand `signer` to the worker, which signs with it inside the clock.
 
         Returns when the worker has imported what that takes.
         """
-        self.ask("signer", 0, signer)
+        self.ask(SignWith(signer=signer), Done)
 
     def modules(self) -> list[str]:
         """Return the names of the modules that the worker has imported."""
-        modules: list[str] = self.ask("modules", 0)
-        return modules
+        return self.ask(Inspect(), Inspected).modules
 
     def collecting(self) -> bool:
         """Say whether the worker collects garbage whenever it likes."""
-        collecting: bool = self.ask("collecting", 0)
-        return collecting
+        return self.ask(Inspect(), Inspected).collects
 
-    def ask(self, *command: Any) -> Any:
-        """Send one command and wait for its answer."""
+    def ask(self, question: Message, kind: type[M]) -> M:
+        """Ask the worker, and wait for the answer."""
         _ = self.facts  # the first message that arrives
         self._midway = True
         try:
-            self._channel.send(command)
-        except OSError as error:
+            answer = self._channel.ask(question, kind)
+        except ChannelClosedError as error:
             raise self._died() from error
-        answer = self._receive()
         self._midway = False
         return answer
 
@@ -123,24 +116,13 @@ class RemoteStack:
         """True after an interruption: the worker has yet to answer, do not ask."""
         return self._midway
 
-    def _receive(self) -> Any:
-        try:
-            return self._channel.recv()
-        except (EOFError, OSError) as error:
-            raise self._died() from error
-
     def _died(self) -> WorkerDiedError:
-        self._wait()  # its end of the channel closes a moment before it ends
+        # Its end of the channel closes a moment before it ends.
+        self._process.wait(_PATIENCE_S)
         return WorkerDiedError(
             f"the measuring process ended by itself (status {self._process.poll()}); "
             "its own message, if any, is above"
         )
-
-    def _wait(self) -> None:
-        wait = getattr(self._process, "wait", None)
-        if wait is not None:
-            with suppress(subprocess.TimeoutExpired):
-                wait(_PATIENCE_S)
 
     def close(self) -> None:
         """End the worker; it ends by itself when the channel closes.
@@ -149,20 +131,15 @@ class RemoteStack:
         """
         self._channel.close()
         if not self._midway:
-            self._wait()
+            self._process.wait(_PATIENCE_S)
         if self._process.poll() is None:
             self._process.kill()
-            self._wait()
+            self._process.wait(_PATIENCE_S)
 
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self.close()
 
 
@@ -217,12 +194,7 @@ class RemoteStacks:
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self.close()
 
 
@@ -239,38 +211,23 @@ class RemoteSession:
 
     def send(self, spec: RequestSpec, slot: Slot) -> Outcome:
         """Send one request and return its sample, or how it failed."""
-        outcome: Outcome = self._stack.ask("send", self._key, spec, slot)
-        return outcome
+        asked = Send(key=self._key, spec=spec, slot=slot, body=False)
+        return self._stack.ask(asked, Sent).outcome
 
     def ask(self, spec: RequestSpec, slot: Slot) -> tuple[Outcome, bytes]:
         """Send one request and return its outcome, and the body of the answer."""
-        answered: tuple[Outcome, bytes] = self._stack.ask("ask", self._key, spec, slot)
-        return answered
+        asked = Send(key=self._key, spec=spec, slot=slot, body=True)
+        sent = self._stack.ask(asked, Sent)
+        return sent.outcome, sent.body
 
     def burst(
         self, specs: Sequence[RequestSpec], slots: Sequence[Slot]
     ) -> list[Outcome]:
         """Send all requests at the same moment."""
-        outcomes: list[Outcome] = self._stack.ask("burst", self._key, specs, slots)
-        return outcomes
+        asked = Burst(key=self._key, specs=specs, slots=slots)
+        return self._stack.ask(asked, BurstSent).outcomes
 
     def close(self) -> None:
         """Close the client and its connections."""
         if not self._stack.midway:
-            self._stack.ask("close", self._key)
-
-
-def spawn_here(argv: Sequence[str], fds: Mapping[int, int]) -> subprocess.Popen[bytes]:
-    """Start `argv` as an ordinary child, in a session of its own.
-
-    The terminal's Ctrl-C is for the parent alone: it decides what is still written.
-    """
-    if any(child != here for child, here in fds.items()):
-        raise ValueError("an ordinary child has its descriptors under their own number")
-    return subprocess.Popen(
-        argv,
-        pass_fds=tuple(fds.values()),
-        stdin=subprocess.DEVNULL,
-        stdout=2 if os.name == "posix" else None,
-        start_new_session=True,
-    )
+            self._stack.ask(Close(key=self._key), Done)

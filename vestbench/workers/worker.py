@@ -5,8 +5,7 @@ display, no statistics, no signing, no garbage of theirs. It can be started insi
 network namespace of an emulated link. It sends only when it is told to, one command at
 a time, so between two requests the parent may do what it likes.
 
-Commands and answers are pickled objects on a socket that only the parent holds the
-other end of; when that end closes, this process ends.
+Its parent is at the other end of a channel; when that closes, this process ends.
 """
 
 from __future__ import annotations
@@ -15,60 +14,89 @@ import gc
 import logging
 import signal
 import sys
-from multiprocessing.connection import Connection
-from typing import Any
+from contextlib import suppress
+from typing import TYPE_CHECKING, Any
 
-from vestbench.model.request import Signer
+from vestbench.ipc import Channel, ChannelClosedError
 from vestbench.stacks.registry import load_stack
+from vestbench.workers.messages import (
+    Burst,
+    BurstSent,
+    Close,
+    Inspect,
+    Inspected,
+    Open,
+    Opened,
+    Send,
+    Sent,
+    SignWith,
+    StartStack,
+)
 from vestbench.workers.path_signing import sign, signed
+
+if TYPE_CHECKING:
+    from vestbench.ipc import Answers
+    from vestbench.model.request import Signer
 
 
 def main(argv: list[str]) -> int:
-    """Serve commands on the file descriptor named in `argv` until it closes."""
+    """Serve the parent on the channel that `argv` names, until it closes."""
     # Ctrl-C in a terminal reaches the whole process group; the parent decides.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     # What a library warns of is in the failures; here it would land between tables.
     logging.getLogger().addHandler(logging.NullHandler())
-    with Connection(int(argv[1])) as parent:
-        try:
-            _serve(parent)
-        except (EOFError, OSError):
-            return 0  # the parent is gone
+    parent = Channel.inherited(argv[1])
+    with suppress(ChannelClosedError):  # the parent is gone
+        Worker(parent).serve()
     return 0
 
 
-def _serve(parent: Connection[Any, Any]) -> None:
-    name, settings = parent.recv()
-    stack = load_stack(name)(**settings)
-    _hold_garbage()
-    parent.send(stack.facts)
-    sessions: dict[int, Any] = {}
-    signer: Signer | None = None
-    while True:
-        command, key, *arguments = parent.recv()
-        if command in ("send", "ask"):
-            spec, slot = arguments
-            spec, sign_ns = sign(spec, signer)
-            outcome, body = sessions[key].ask(spec, slot)
-            outcome = signed(outcome, sign_ns)
-            parent.send((outcome, body) if command == "ask" else outcome)
-        elif command == "burst":
-            parent.send(sessions[key].burst(*arguments))
-        elif command == "open":
-            session = sessions[key] = stack.open(*arguments)
-            parent.send((session.build_ns, session.notes))
-        elif command == "close":
-            sessions.pop(key).close()
-            parent.send(None)
-        elif command == "signer":
-            (signer,) = arguments
-            signer.prepare()
-            _hold_garbage()  # what the imports have left behind
-            parent.send(None)
-        elif command == "modules":
-            parent.send(sorted(sys.modules))
-        elif command == "collecting":
-            parent.send(gc.isenabled())
+class Worker:
+    """One stack and its sessions, as the parent asks for them."""
+
+    def __init__(self, parent: Channel) -> None:
+        self._parent = parent
+        start = parent.receive(StartStack)
+        self._stack = load_stack(start.stack)(
+            ca_pem=start.ca_pem, origin_ns=start.origin_ns
+        )
+        self._sessions: dict[int, Any] = {}
+        self._signer: Signer | None = None
+
+    def serve(self) -> None:
+        """Say that the stack is ready, and answer for as long as the parent lives."""
+        _hold_garbage()
+        self._parent.send(self._stack.facts)
+        sessions = self._sessions
+        answers: Answers = {
+            Send: self._send,
+            Burst: lambda asked: BurstSent(
+                outcomes=sessions[asked.key].burst(asked.specs, asked.slots)
+            ),
+            Open: self._open,
+            Close: lambda asked: sessions.pop(asked.key).close(),
+            SignWith: self._sign_with,
+            Inspect: lambda _: Inspected(
+                modules=sorted(sys.modules), collects=gc.isenabled()
+            ),
+        }
+        while True:
+            self._parent.reply(answers)
+
+    def _send(self, asked: Send) -> Sent:
+        spec, sign_ns = sign(asked.spec, self._signer)
+        outcome, body = self._sessions[asked.key].ask(spec, asked.slot)
+        outcome = signed(outcome, sign_ns)
+        return Sent(outcome=outcome, body=body if asked.body else b"")
+
+    def _open(self, asked: Open) -> Opened:
+        session = self._sessions[asked.key] = self._stack.open(asked.plan)
+        return Opened(build_ns=session.build_ns, notes=session.notes)
+
+    def _sign_with(self, asked: SignWith) -> None:
+        self._signer = asked.signer
+        asked.signer.prepare()
+        _hold_garbage()  # what the imports have left behind
 
 
 def _hold_garbage() -> None:
