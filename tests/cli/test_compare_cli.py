@@ -26,9 +26,9 @@ from vestbench.model.simulated import ExchangeSpec, LinkSpec
 from vestbench.model.strategy import POOLED, UNPOOLED, Strategy
 from vestbench.model.verdict import Reason, Verdict
 from vestbench.simulator.venue import SimulatedVenue
+from vestbench.studies.compare.question import theoretical_saving_ms
 from vestbench.studies.compare.rounds import rounds_of
 from vestbench.studies.compare.summary import PairSummary
-from vestbench.studies.parts.route import theoretical_saving_ms
 from vestbench.studies.registry import load_run
 from vestbench.venues.vest.public import vest
 from vestbench.workers.remote import RemoteStack

@@ -33,9 +33,13 @@ from vestbench.studies.compare.experiment import (
 )
 from vestbench.studies.compare.job import CompareJob
 from vestbench.studies.compare.plan import CompareRun
-from vestbench.studies.compare.question import Question, Target, arms_of
+from vestbench.studies.compare.question import (
+    Question,
+    Target,
+    arms_of,
+    theoretical_saving_ms,
+)
 from vestbench.studies.compare.summary import summarise_compare
-from vestbench.studies.parts.route import theoretical_saving_ms
 from vestbench.studies.shown import show_run
 
 # Its first data go with the first packet of TLS, in a session that two primers brought.

@@ -22,9 +22,9 @@ from tests.support.reference_data import DS1
 from tests.support.reference_data import Round as Row
 from vestbench.model.request import Outcome, Sample
 from vestbench.model.verdict import Reason, Verdict
+from vestbench.studies.compare.question import theoretical_saving_ms
 from vestbench.studies.compare.rounds import target_of
 from vestbench.studies.compare.summary import summarise_compare
-from vestbench.studies.parts.route import theoretical_saving_ms
 
 # --- targets -------------------------------------------------------------------------
 

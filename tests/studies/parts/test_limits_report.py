@@ -21,9 +21,9 @@ from tests.support.studies import bench_of, compare_of, planned
 from vestbench.model.run import Run
 from vestbench.model.verdict import Reason, Verdict
 from vestbench.studies.bench.summary import BurstReuse, summarise_bench
+from vestbench.studies.compare.question import theoretical_saving_ms
 from vestbench.studies.compare.summary import PairSummary, summarise_compare
 from vestbench.studies.parts.breakdown import too_short
-from vestbench.studies.parts.route import theoretical_saving_ms
 
 # --- the physical limit ---
 

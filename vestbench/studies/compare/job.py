@@ -29,13 +29,12 @@ from vestbench.studies.compare.plan import (
     CompareRun,
     Vote,
 )
-from vestbench.studies.compare.question import Question
+from vestbench.studies.compare.question import Question, theoretical_saving_ms
 from vestbench.studies.compare.rounds import Judgement, Round, rounds_of, target_of
 from vestbench.studies.compare.sheet import progress_text
 from vestbench.studies.compare.summary import summarise_compare
 from vestbench.studies.jobs import StudyJob
 from vestbench.studies.judging import with_assertions
-from vestbench.studies.parts.route import theoretical_saving_ms
 from vestbench.venues import find_venue
 
 _AUTO_SHARE = 0.8  # of what the route allows, for an automatic target

@@ -4,14 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from statistics import median
 from typing import Any
 
 from msgspec.structs import replace
 
 from vestbench import defaults
 from vestbench.errors import UsageError
+from vestbench.model.request import NS_PER_MS, Sample
 from vestbench.model.strategy import STRATEGIES, Strategy, find_strategy
-from vestbench.studies.compare.plan import Arm
+from vestbench.studies.compare.plan import Arm, ComparePlan, controls_of
+from vestbench.studies.parts.route import tls_round_trips
 from vestbench.values import chosen, duration, parse_duration, parse_percent, parsed
 
 _MOST_ARMS = 6
@@ -147,3 +150,25 @@ def control_of(arms: Sequence[Arm], named: str = "") -> str:
         return named
     usual = (arm.label for arm in arms if arm.way.is_control)
     return next(usual, labels[-1])
+
+
+def theoretical_saving_ms(
+    samples: Sequence[Sample], plan: ComparePlan | None = None
+) -> float | None:
+    """Return what the route allows to save in ms; None if no connection was opened.
+
+    That is the round trips of a full handshake or, with a plan, the fewest that one of
+    its candidates saves, if it saves any.
+    """
+    opened = [sample for sample in samples if not sample.reused]
+    trips = [s.syn_rtt_us / 1000 for s in opened if s.syn_rtt_us is not None]
+    trips = trips or [s.connect_ns / NS_PER_MS for s in opened if s.connect_ns]
+    if not trips:
+        return None
+    tls = tls_round_trips(s.tls_version for s in opened)
+    saved = []
+    if plan is not None:
+        each = {arm.label: arm.way.round_trips(tls) for arm in plan.arms}
+        controls = controls_of(plan).items()
+        saved = [each[control] - each[label] for label, control in controls]
+    return min((n for n in saved if n > 0), default=1 + tls) * median(trips)

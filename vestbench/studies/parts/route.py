@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from statistics import median
 
-from vestbench.model.request import NS_PER_MS, Sample
+from vestbench.model.request import NS_PER_MS
 from vestbench.model.run import Run
 from vestbench.stats.bounds import Bounds
 from vestbench.stats.decision import MedianSummary, median_saving
 from vestbench.stats.quantiles import Distribution, quantile
-from vestbench.studies.compare.plan import ComparePlan, controls_of
 from vestbench.studies.parts.once import once_for_each_run
 
 # Round trips of a full handshake; every version before 1.3 needs two.
@@ -51,32 +49,6 @@ def round_trip_ms(run: Run) -> float | None:
 def tls_round_trips(versions: Iterable[str]) -> int:
     """Return the round trips of a full handshake of the oldest of `versions`."""
     return max((_TLS_TRIPS.get(version, 2) for version in versions), default=0)
-
-
-def theoretical_saving_ms(
-    samples: Sequence[Sample], plan: ComparePlan | None = None
-) -> float | None:
-    """Return what the route allows to save in ms; None if no connection was opened.
-
-    That is the round trips of a full handshake or, with a plan, the fewest that one of
-    its candidates saves, if it saves any.
-    """
-    opened = [sample for sample in samples if not sample.reused]
-    trips = [s.syn_rtt_us / 1000 for s in opened if s.syn_rtt_us is not None]
-    trips = trips or [s.connect_ns / NS_PER_MS for s in opened if s.connect_ns]
-    if not trips:
-        return None
-    tls = tls_round_trips(s.tls_version for s in opened)
-    saved = _saved_round_trips(plan, tls) if plan is not None else []
-    return min(saved, default=1 + tls) * median(trips)
-
-
-def _saved_round_trips(plan: ComparePlan, tls: int) -> list[int]:
-    trips = {arm.label: arm.way.round_trips(tls) for arm in plan.arms}
-    saved = [
-        trips[control] - trips[label] for label, control in controls_of(plan).items()
-    ]
-    return [fewer for fewer in saved if fewer > 0]
 
 
 def in_round_trips(
