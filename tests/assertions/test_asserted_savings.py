@@ -23,7 +23,8 @@ from tests.support.records import (
     sessions,
     warm_up_run,
 )
-from tests.support.studies import planned
+from tests.support.runs_on_stacks import on_all_stacks
+from tests.support.studies import compare_of, planned
 from vestbench.model.request import Role
 from vestbench.model.verdict import Verdict
 from vestbench.studies.judging import assertions_of, judge
@@ -181,3 +182,16 @@ def test_what_an_arm_reused_can_be_asserted_of_each() -> None:
     assert outcome(run, "pooled.reused == 100%") is PASS
     assert outcome(run, "unpooled.reused == 0%") is PASS
     assert outcome(run, "unpooled.reused > 0%") is FAIL
+
+
+def test_on_several_stacks_a_saving_is_asserted_of_candidates_not_of_controls() -> None:
+    run = compare_of(on_all_stacks())
+    found = judge(run, ["saving >= 1ms"])
+
+    names = [arm.label for arm in run.plan.arms if arm.strategy == "pooled"]
+    assert [result.quantity for result in found] == [f"{name}.saving" for name in names]
+    controls = {arm.label for arm in run.plan.arms} - set(names)
+    assert len(controls) == len(names) > 1
+    for control in controls:
+        with pytest.raises(ValueError, match=f"{control} is no candidate"):
+            judge(run, [f"{control}.saving >= 1ms"])
