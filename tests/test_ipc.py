@@ -137,7 +137,7 @@ def test_what_was_sent_before_the_end_is_received(
 
 def test_who_does_not_read_is_as_good_as_gone(ends: tuple[Channel, Channel]) -> None:
     with pytest.raises(ChannelClosedError):
-        ends[0].send(Told(data=bytes(10_000_000)), timeout_s=0.05)
+        ends[0].ask(Told(data=bytes(10_000_000)), Done, timeout_s=0.05)
 
 
 def test_an_answer_finds_its_question(ends: tuple[Channel, Channel]) -> None:
@@ -192,9 +192,11 @@ def test_descriptors_travel_with_their_own_message(
 ) -> None:
     here, there = ends
     files = [(tmp_path / name).open("w+") for name in "abc"]
-    here.send(Ask(what="none", n=0))
-    here.send(Ask(what="two", n=2), [file.fileno() for file in files[:2]])
-    here.send(Ask(what="one", n=1), [files[2].fileno()])
+    fds = [file.fileno() for file in files]
+    for what, sent in (("none", []), ("two", fds[:2]), ("one", fds[2:])):
+        question = Ask(what=what, n=len(sent))
+        with pytest.raises(TimeoutError):
+            here.ask(question, Done, fds=sent, timeout_s=0.0)
     for file in files:
         file.close()
 

@@ -113,14 +113,9 @@ class Channel:
         """
         return self._socket.fileno()
 
-    def send(
-        self, message: object, fds: Sequence[int] = (), timeout_s: float | None = None
-    ) -> None:
-        """Send an event: a message that is neither a question nor an answer.
-
-        The descriptors in `fds` are sent along; they stay open here.
-        """
-        self._send(0, message, fds, timeout_s)
+    def send(self, message: object) -> None:
+        """Send an event: a message that is neither a question nor an answer."""
+        self._send(0, message)
 
     def ask(
         self,
@@ -132,8 +127,9 @@ class Channel:
     ) -> M:
         """Send a question and return its answer, an object of class `kind`.
 
-        Events that come before the answer are kept for `receive`; the answer to an
-        earlier question, whose asker was interrupted, is dropped.
+        The descriptors in `fds` are sent along, and stay open here. Events that come
+        before the answer are kept for `receive`; the answer to an earlier question,
+        whose asker was interrupted, is dropped.
 
         Raises:
             DialectError: The answer is of another class, or the question was unknown.
@@ -189,7 +185,7 @@ class Channel:
             answer = error
         except OSError as error:  # its own text has the number in front
             answer = FailedError(str(error.strerror or error))
-        self._send(-number, answer, (), None)
+        self._send(-number, answer)
 
     def reply_to_all(self, answers: Answers) -> None:
         """Answer every question that has come, without waiting for more."""
@@ -202,7 +198,11 @@ class Channel:
         self._socket.close()
 
     def _send(
-        self, number: int, message: object, fds: Sequence[int], timeout_s: float | None
+        self,
+        number: int,
+        message: object,
+        fds: Sequence[int] = (),
+        timeout_s: float | None = None,
     ) -> None:
         data = dumps(message, -1)
         data = _HEAD.pack(len(data), number, len(fds)) + data

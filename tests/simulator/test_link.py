@@ -217,7 +217,7 @@ import json, socket, statistics, struct, sys, time
 sys.path.append(sys.argv[1])
 from vestbench.simulator.link import lab_link
 from vestbench.simulator.link.forwarder import Line, virtual_address
-from vestbench.simulator.link.messages import EndLink, LinkAccount
+from vestbench.simulator.link.messages import GiveAccount, LinkAccount
 
 lab_link.enter_network()
 link = lab_link.start_packet_link(
@@ -235,7 +235,7 @@ for _ in range(22):
     client.recv(100)
     up.append((turned - sent) / 1e6)
     down.append((time.perf_counter_ns() - turned) / 1e6)
-assert link.ask(EndLink(), LinkAccount).packets == 44
+assert link.ask(GiveAccount(), LinkAccount).packets == 44
 print(json.dumps([statistics.median(up), statistics.median(down)]))
 """
 

@@ -102,7 +102,7 @@ class Supervisor:
     def _end(self, link: LinkProcess) -> messages.LabEnded:
         account = None
         with suppress(FailedError):
-            account = link.ask(messages.EndLink(), messages.LinkAccount)
+            account = link.ask(messages.GiveAccount(), messages.LinkAccount)
         self._end_children()
         self._ended = True
         return messages.LabEnded(account=account)

@@ -145,7 +145,7 @@ class ServedExchange(_Simulated):
         port: Where clients connect; 0 takes any free port.
         host: The address that clients connect to; unspecified (`0.0.0.0`, `::`) takes
             all of this machine's.
-        behaviour: How it misbehaves; None is not at all.
+        behaviour: How it misbehaves, if it does.
 
     Raises:
         LabError: It could not be started, for example because the port is taken.
@@ -162,7 +162,7 @@ class ServedExchange(_Simulated):
     ) -> None:
         self._listens = host, port
         self._address = address = ip_address(host)
-        # Nobody can connect to "any address": where it listens on all, it goes by name.
+        # No client can connect to an unspecified address; the host's name leads here.
         self._host = platform.node() if address.is_unspecified else host
         exchange = replace(exchange, names=(*exchange.names, self._host))
         if link is None:
@@ -192,7 +192,7 @@ class ServedExchange(_Simulated):
         return self._address.is_loopback
 
     def own(self, file: Path) -> None:
-        """Hand over a temporary file: it is removed when the exchange ends, however."""
+        """Hand over a temporary file: it is removed however the exchange ends."""
         self.exchange.own(file)
 
     def check(self) -> None:

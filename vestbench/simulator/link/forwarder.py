@@ -19,7 +19,7 @@ import time
 
 from vestbench.ipc import ChannelClosedError
 from vestbench.simulator.link.devices import LOCAL
-from vestbench.simulator.link.messages import EndLink, LinkAccount
+from vestbench.simulator.link.messages import GiveAccount, LinkAccount
 
 TYPE_CHECKING = False  # as mypy knows it; importing typing takes 4 ms of the start
 if TYPE_CHECKING:
@@ -186,7 +186,7 @@ class Forwarder:
         device: Where packets come from and go to.
         links: The up and the down line of each link, in order. Only the first is
             accounted for; others serve tests.
-        control: Where the lab asks it to end.
+        control: Where the lab asks for the account.
     """
 
     def __init__(
@@ -198,7 +198,6 @@ class Forwarder:
         self._device = device
         self._control = control
         self._account = Account()
-        self._ended = False
         self._errors = 0
         self._compensation = 0
         self._settling = 32  # deliveries during which the compensation may leap
@@ -217,13 +216,13 @@ class Forwarder:
             self._routes[client] = (server + local, down, account)
 
     def serve(self) -> None:
-        """Forward until the lab says `EndLink`, or is gone."""
+        """Forward for as long as the lab lives."""
         gc.collect()
         gc.freeze()
         gc.disable()
         clock, heap = time.perf_counter_ns, self._heap
         arrived, told = self._device.fileno(), self._control.fileno()
-        answers: Answers = {EndLink: self._end}
+        answers: Answers = {GiveAccount: self._give_account}
         while True:
             timeout = None
             if heap:
@@ -232,10 +231,8 @@ class Forwarder:
                     wait -= EARLY_NS
                 timeout = max(wait, 0) / 1e9
             ready = select.select((arrived, told), (), (), timeout)[0]
-            if told in ready:
-                there = obey(self._control, answers)
-                if self._ended or not there:
-                    return
+            if told in ready and not obey(self._control, answers):
+                return
             if arrived in ready:
                 self._accept()
             self._deliver()
@@ -282,9 +279,8 @@ class Forwarder:
         elif self._compensation + step <= MAX_COMPENSATION_NS:
             self._compensation += step
 
-    def _end(self, question: EndLink) -> LinkAccount:
+    def _give_account(self, question: GiveAccount) -> LinkAccount:
         del question
-        self._ended = True
         return self._account.record(
             dropped=sum(line.dropped for line in self._lines),
             overflow=self._device.overflow() + self._errors,

@@ -13,9 +13,14 @@ import struct
 import sys
 import time
 
-from vestbench.ipc import ChannelClosedError, Done, FailedError, pair
+from vestbench.ipc import ChannelClosedError, FailedError, pair
 from vestbench.simulator.link import netns
-from vestbench.simulator.link.messages import AreYouThere, LinkStarted, StartLink
+from vestbench.simulator.link.messages import (
+    GiveAccount,
+    LinkAccount,
+    LinkStarted,
+    StartLink,
+)
 from vestbench.simulator.link.netns import LinkRefusedError, refusing
 
 TYPE_CHECKING = False  # as mypy knows it; importing typing takes 4 ms of the start
@@ -125,7 +130,7 @@ def _start_relay(wanted: StartLink) -> tuple[LinkProcess, int]:
             lambda control: Relay(wanted, control).serve(), "vestbench-relay"
         )
     try:
-        link.ask(AreYouThere(), Done)
+        link.ask(GiveAccount(), LinkAccount)
     except FailedError:
         raise LinkRefusedError("relay", "relay-died") from None
     return link, 0

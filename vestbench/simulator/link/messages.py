@@ -84,12 +84,8 @@ class Listening(Message):
     port: int
 
 
-class AreYouThere(Message):
-    """Answered by `Done` as soon as the link serves."""
-
-
-class EndLink(Message):
-    """End the link; answered by `LinkAccount`."""
+class GiveAccount(Message):
+    """Answered by `LinkAccount`, as soon as the link serves."""
 
 
 class LinkAccount(Message):

@@ -20,9 +20,7 @@ from collections import deque
 from vestbench.ipc import FailedError
 from vestbench.simulator.link.forwarder import SPIN_NS, Account, Line, obey
 from vestbench.simulator.link.messages import (
-    AreYouThere,
-    EndLink,
-    LinkAccount,
+    GiveAccount,
     Listen,
     Listening,
     StartLink,
@@ -76,7 +74,6 @@ class Relay:
         self._wanted = wanted
         self._control = control
         self._account = Account()
-        self._ended = False
         self._selector = selectors.DefaultSelector()
         self._selector.register(control, selectors.EVENT_READ)
         self._listeners: dict[int, socket.socket] = {}  # by port of the upstream
@@ -88,21 +85,19 @@ class Relay:
         self._start: int | None = None  # of the drift
 
     def serve(self) -> None:
-        """Relay until the lab says `EndLink`, or is gone."""
+        """Relay for as long as the lab lives."""
         gc.collect()
         gc.freeze()
         gc.disable()
         control = self._control
         answers: Answers = {
-            AreYouThere: lambda _: None,
             Listen: self._listen,
-            EndLink: self._end,
+            GiveAccount: lambda _: self._account.record(),
         }
         while True:
             for key, mask in self._wait():
                 if key.fileobj is control:
-                    there = obey(control, answers)
-                    if self._ended or not there:
+                    if not obey(control, answers):
                         return
                 elif key.fd in self._upstream:
                     self._accept(key.fd)
@@ -121,11 +116,6 @@ class Relay:
         if not ready and wait > 0:
             time.sleep(min(wait, NAP_NS) / 1e9)
         return ready
-
-    def _end(self, question: EndLink) -> LinkAccount:
-        del question
-        self._ended = True
-        return self._account.record()
 
     def _listen(self, wanted: Listen) -> Listening:
         listener = self._listeners.get(wanted.port)
