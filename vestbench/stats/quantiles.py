@@ -137,6 +137,13 @@ def quantile_ranks(
     return _ranks(index(n), _rational(q), _tail(confidence))
 
 
+@lru_cache(maxsize=1024)
+def _ranks(n: int, share: Fraction, tail: Fraction) -> tuple[int | None, int | None]:
+    ranks = _exact_ranks if n <= EXACT_LIMIT else _approximate_ranks
+    low, high = ranks(n, share, tail)
+    return low or None, high if high <= n else None
+
+
 def samples_needed(q: float, confidence: float = 0.95) -> int:
     """Return the number of samples from which the interval has both ends.
 
@@ -197,13 +204,6 @@ def _quantile(ranked: Sequence[float], q: float) -> float:
     if low == high or weight == 0:
         return low
     return low + weight * (high - low)
-
-
-@lru_cache(maxsize=1024)
-def _ranks(n: int, share: Fraction, tail: Fraction) -> tuple[int | None, int | None]:
-    ranks = _exact_ranks if n <= EXACT_LIMIT else _approximate_ranks
-    low, high = ranks(n, share, tail)
-    return low or None, high if high <= n else None
 
 
 def _exact_ranks(n: int, share: Fraction, tail: Fraction) -> tuple[int, int]:

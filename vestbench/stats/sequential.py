@@ -117,14 +117,10 @@ class SequentialVerdict:
     ) -> Verdict | None:
         """Count one round and return the verdict, if there is one.
 
-        Args:
-            control_ms: What the request of the control took, or took to fail.
-            control_ok: Whether it succeeded.
-            candidate_ms: The same for the candidate.
-            candidate_ok: Whether it succeeded.
-            control_first: What the coin said. Matters for pairs only.
-            look: False to count the round without a verdict on it, as for a minimum
-                duration. To look less often cannot raise the error.
+        A request that failed counts with the time until then. `control_first` is what
+        the coin said, and matters for pairs only. Without `look` the round is counted
+        without a verdict on it, as for a minimum duration; to look less often cannot
+        raise the error.
 
         Raises:
             ValueError: A time is negative, infinite or NaN; or the second round of a
@@ -210,8 +206,8 @@ class SequentialVerdict:
 
     def _votes_suffice(self) -> bool:
         """Say whether the votes alone ask for PASS."""
-        votes_pass, _ = self._ranked.votes(self._target)
-        return self._needed is not None and votes_pass >= self._needed
+        needed = self._needed
+        return needed is not None and self._ranked.votes(self._target)[0] >= needed
 
     def _reliable_enough(self) -> bool:
         """Say whether the failures of the candidate allow PASS."""

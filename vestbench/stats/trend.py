@@ -61,10 +61,12 @@ def change_points(
         return ()
     edges = [0, *_splits(values, 0), len(values)]
     while len(edges) > 2:
-        found = [
-            _change(values[first:at], values[at:last], at, margin)
-            for first, at, last in zip(edges, edges[1:], edges[2:], strict=False)
-        ]
+        found = []
+        for first, at, last in zip(edges, edges[1:], edges[2:], strict=False):
+            before, after = values[first:at], values[at:last]
+            least = margin * abs(median(before))
+            verdict = compare_with_baseline(before, after, margin=least)
+            found.append(ChangePoint(at=at, verdict=verdict, level=median(after)))
         unproved = [c for c in found if c.verdict.change is Change.NO_CHANGE_SHOWN]
         if not unproved:
             return tuple(found)
@@ -93,15 +95,6 @@ def newest_run(values: Sequence[float], margin: float = MARGIN) -> Newest | None
     elif last > max(expected.high, expected.mean + far):
         change = Change.IMPROVED
     return Newest(change=change, expected=expected)
-
-
-def _change(
-    before: Sequence[float], after: Sequence[float], at: int, margin: float
-) -> ChangePoint:
-    verdict = compare_with_baseline(
-        before, after, margin=margin * abs(median(before)), confidence=0.95
-    )
-    return ChangePoint(at=at, verdict=verdict, level=median(after))
 
 
 def _splits(values: Sequence[float], offset: int) -> list[int]:

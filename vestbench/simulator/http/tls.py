@@ -68,10 +68,6 @@ class TlsProtocol(asyncio.Protocol):
             self._flush()  # the alert
             self._live.abort()
 
-    def eof_received(self) -> bool:
-        """Let the transport close: nobody would read an answer."""
-        return False
-
     def connection_lost(self, exc: Exception | None) -> None:
         """Clean up after the end, whoever wanted it."""
         del exc  # a reset is one of the client's ways to close

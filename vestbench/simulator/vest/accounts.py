@@ -103,14 +103,9 @@ class Accounts:
     ) -> tuple[str, int]:
         """Give a signing address an API key; the one it had is void.
 
-        Args:
-            address: Of the account: the primary one.
-            signer: Of the key that will sign orders.
-            end_ms: When the approval ends, in milliseconds since the epoch.
-            portfolio: What the account begins with if it is new.
-
-        Returns:
-            The API key, and the account group.
+        `address` is the primary one, of the account, which begins with `portfolio` if
+        it is new. The approval of the signer ends at `end_ms`, in ms since the epoch.
+        Returned are the API key and the account group.
         """
         group = int(address, 16) % _GROUPS
         new = Account(address, group, portfolio)

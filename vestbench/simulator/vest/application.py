@@ -30,11 +30,6 @@ ORDER_PATHS = frozenset({"/v2/orders", "/v2/orders/cancel"})
 _ACCOUNT_GROUP = re.compile(r"restserver[0-9]")
 
 
-def wall_clock_ms() -> int:
-    """Return the time as the API writes it: milliseconds since the epoch."""
-    return time.time_ns() // 1_000_000
-
-
 class Application:
     """The routes of the exchange.
 
@@ -49,7 +44,7 @@ class Application:
     def __init__(
         self,
         market: Market,
-        clock_ms: Callable[[], int] = wall_clock_ms,
+        clock_ms: Callable[[], int] = lambda: time.time_ns() // 1_000_000,
         *,
         contract: str = "development",
         rate_limit: float = 0.0,

@@ -55,17 +55,12 @@ def recover(digest: bytes, r: int, s: int, odd: bool) -> Affine | None:
     return _affine((found,))[0] if found[2] else None
 
 
-def prepare() -> None:
-    """Make now what the first recovery would have to wait for."""
-    _generator_tables()
-
-
 def _combine(of_generator: int, of_point: int, point: Affine) -> Jacobian:
     """Return `of_generator` times the generator plus `of_point` times `point`."""
     due: dict[int, list[Affine]] = {}  # what is added after which doubling
     own = _odd_multiples(point, 1 << (_WINDOW - 2))
     for number, tables, window in (
-        (of_generator, _generator_tables(), _GENERATOR_WINDOW),
+        (of_generator, generator_tables(), _GENERATOR_WINDOW),
         (of_point, (own, _endomorphism(own)), _WINDOW),
     ):
         for part, table in zip(_halves(number), tables, strict=True):
@@ -103,7 +98,8 @@ def _digits(number: int, window: int) -> Iterable[tuple[int, int]]:
 
 
 @cache
-def _generator_tables() -> tuple[Sequence[Affine], Sequence[Affine]]:
+def generator_tables() -> tuple[Sequence[Affine], Sequence[Affine]]:
+    """Return multiples of the generator; the first recovery makes them if need be."""
     table = _odd_multiples(GENERATOR, 1 << (_GENERATOR_WINDOW - 2))
     return table, _endomorphism(table)
 

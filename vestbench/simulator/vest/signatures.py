@@ -36,7 +36,7 @@ def keccak256(data: bytes) -> bytes:
 
 def prepare() -> None:
     """Do once what the first check would have to wait for: 50 ms."""
-    recovery.prepare()
+    recovery.generator_tables()
     for contract in CONTRACTS.values():
         _domain(contract)
 
