@@ -36,6 +36,7 @@ if TYPE_CHECKING:
     from vestbench.ipc import M
 
 ANSWER_SLACK_S = 10.0
+# By name, because this must import on Windows too.
 _ENDING = ("SIGTERM", "SIGKILL", "SIGINT", "SIGQUIT", "SIGHUP")
 ENDING = {int(getattr(signal, name, 0)) for name in _ENDING}
 PROXIES = ("http_proxy", "https_proxy", "all_proxy", "ftp_proxy", "no_proxy")
