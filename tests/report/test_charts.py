@@ -22,8 +22,7 @@ from vestbench.report.html.charts import distributions, waterfall
 from vestbench.report.html.markup import Markup
 from vestbench.report.html.settling import said, settling
 from vestbench.stats.bounds import Bounds
-from vestbench.stats.decision import MedianSummary
-from vestbench.stats.settling import Settling, Step
+from vestbench.stats.decision import MedianSummary, Settling, Step
 
 SVG = "{http://www.w3.org/2000/svg}"
 WIDTHS = [720.0, 320.0]

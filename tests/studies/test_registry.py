@@ -21,8 +21,7 @@ from vestbench.model.record import Record
 from vestbench.model.run import Confidence, Count, Duration, Plan, RunOf
 from vestbench.report.sheet import Table, Text, numbers
 from vestbench.stats.bounds import Bounds
-from vestbench.stats.decision import summarise
-from vestbench.stats.settling import Settling, settled
+from vestbench.stats.decision import Settling, settled, summarise
 from vestbench.studies import registry
 from vestbench.studies.base import Findings, Saving, Sides, Study, all_outcomes
 

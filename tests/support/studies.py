@@ -9,8 +9,8 @@ from typing import Any, cast
 from msgspec.structs import replace as replaced
 
 from vestbench.model.run import Run
+from vestbench.stats.decision import Settling
 from vestbench.stats.metrics import Group
-from vestbench.stats.settling import Settling
 from vestbench.studies.bench.plan import BenchPlan, BenchRun
 from vestbench.studies.compare.plan import ComparePlan, CompareRun
 from vestbench.studies.registry import study_of

@@ -17,8 +17,8 @@ from vestbench.model.run import Run
 from vestbench.model.verdict import Verdict
 from vestbench.report.found import Found
 from vestbench.report.units import plain
+from vestbench.stats.decision import Settling
 from vestbench.stats.metrics import Group
-from vestbench.stats.settling import Settling
 
 _Point: TypeAlias = tuple[dict[str, str], float]  # labels and value
 _Family: TypeAlias = tuple[str, str, Iterable[_Point]]  # name and what it is

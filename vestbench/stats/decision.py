@@ -1,7 +1,7 @@
 """What the votes of rounds decide about a target, by the thresholds of `evidence`."""
 
 from bisect import bisect_left, bisect_right, insort
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from fractions import Fraction
 from math import inf, isfinite, isnan
 
@@ -155,6 +155,48 @@ class Ranked:
             evidence=evidence(max(votes_pass, votes_fail), rounds),
             decision=decision,
         )
+
+
+class Step(Record, frozen=True, kw_only=True):
+    """What one round says, and what is known after it; both in the settling's unit."""
+
+    bounds: Bounds
+    found: MedianSummary
+
+
+class Settling(Record, frozen=True, kw_only=True):
+    """The savings of one candidate in the order they were measured."""
+
+    candidate: str  # label of its arm; empty where there is only one saving
+    each: str  # what a step is: a session or a round
+    unit: str  # ms or %
+    target: float  # the saving asked for
+    confidence: float  # of the intervals
+    steps: tuple[Step, ...]
+
+
+def settled(
+    each: str, bounds: Sequence[Bounds], target_ms: float, confidence: float
+) -> Settling:
+    """Return how the median of `bounds` settled, in ms, where there is one saving.
+
+    It is played again from the stored requests, through what decided in the run.
+    """
+    threshold = threshold_of(confidence)
+    ranked = Ranked()
+    steps = []
+    for one in bounds:
+        ranked.add(one)
+        found = ranked.median(votes_needed(len(ranked), threshold))
+        steps.append(Step(bounds=one, found=found))
+    return Settling(
+        candidate="",
+        each=each,
+        unit="ms",
+        target=target_ms,
+        confidence=confidence,
+        steps=tuple(steps),
+    )
 
 
 def check_arguments(target: float, close: float | None, min_rounds: int) -> None:

@@ -32,9 +32,8 @@ from vestbench.model.request import Outcome
 from vestbench.model.run import Plan, RunOf
 from vestbench.model.verdict import Verdict, worst
 from vestbench.report.sheet import Part, Text
-from vestbench.stats.decision import MedianSummary
+from vestbench.stats.decision import MedianSummary, Settling
 from vestbench.stats.metrics import Group
-from vestbench.stats.settling import Settling
 from vestbench.studies.parts.groups import groups_of
 from vestbench.studies.parts.quantities import (
     group_estimate,

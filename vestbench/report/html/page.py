@@ -29,7 +29,7 @@ from vestbench.report.html.tables import (
 )
 from vestbench.report.sheet import Text
 from vestbench.report.waterfall import PhaseRows
-from vestbench.stats.settling import Settling
+from vestbench.stats.decision import Settling
 
 _WIDE, _NARROW = 720.0, 320.0  # of pictures, in pixels
 

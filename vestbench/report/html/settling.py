@@ -9,8 +9,8 @@ from vestbench.report.html.axis import Scale, padded
 from vestbench.report.html.charts import line, picture, words
 from vestbench.report.html.markup import Markup, tag
 from vestbench.report.units import fixed, interval, level, median_of, plural
+from vestbench.stats.decision import Settling, Step
 from vestbench.stats.quantiles import quantile
-from vestbench.stats.settling import Settling, Step
 
 _TOP = 30.0
 _BOTTOM_ROOM = 38.0

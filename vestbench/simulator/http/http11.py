@@ -56,18 +56,16 @@ class Http11Connection(ServedConnection):
         self._told_to_continue = False
         self._wait()
 
-    def data_received(self, data: bytes) -> None:
-        """Read on, and answer what is complete."""
-        if not self._is_over():
-            self._reader.feed(data)
-            self._advance()
-
     def resume_writing(self) -> None:
         """Go on answering."""
         self._writable = True
         self._advance()
 
     # Reading.
+
+    def _read(self, data: bytes) -> None:
+        self._reader.feed(data)
+        self._advance()
 
     def _advance(self) -> None:
         """Answer whole requests until one takes time or none is left."""

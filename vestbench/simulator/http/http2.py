@@ -87,10 +87,23 @@ class Http2Connection(ServedConnection):
         self._flush()
         self._wait()
 
-    def data_received(self, data: bytes) -> None:
-        """Read on, and answer what is complete."""
-        if self._is_over():
-            return
+    def pause_writing(self) -> None:
+        """Answer nothing more until the client has read, and listen to nothing.
+
+        What it says may want an answer, which would have to be kept.
+        """
+        super().pause_writing()
+        self._stream.pause_reading()
+
+    def resume_writing(self) -> None:
+        """Go on answering."""
+        self._writable = True
+        self._stream.resume_reading()
+        self._pump()
+
+    # Reading.
+
+    def _read(self, data: bytes) -> None:
         if not self._lengths.fits(data):
             self._refuse(self._goodbye(ErrorCodes.FRAME_SIZE_ERROR))
             return
@@ -113,22 +126,6 @@ class Http2Connection(ServedConnection):
                 return
         if not self._pump() and heard:
             self._watch()
-
-    def pause_writing(self) -> None:
-        """Answer nothing more until the client has read, and listen to nothing.
-
-        What it says may want an answer, which would have to be kept.
-        """
-        super().pause_writing()
-        self._stream.pause_reading()
-
-    def resume_writing(self) -> None:
-        """Go on answering."""
-        self._writable = True
-        self._stream.resume_reading()
-        self._pump()
-
-    # Reading.
 
     def _take(self, event: events.Event) -> bool:
         """Act on what has come; say whether it belongs to a request."""

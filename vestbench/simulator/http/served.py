@@ -53,9 +53,13 @@ class ServedConnection(ABC):
         self._serial = len(service.tally.per_connection)
         service.ends.add(self.shut_down)
 
-    @abstractmethod
     def data_received(self, data: bytes) -> None:
         """Read on, and answer what is complete."""
+        if not self._is_over():
+            self._read(data)
+
+    @abstractmethod
+    def _read(self, data: bytes) -> None: ...
 
     def connection_lost(self) -> None:
         """Forget the connection: the stream has ended, from whichever side."""
@@ -200,4 +204,4 @@ class ServedConnection(ABC):
         self._clear_timer()
         tally = self._service.tally
         tally.open -= 1
-        tally.closes[reason] = tally.closes.get(reason, 0) + 1
+        tally.closes[reason] += 1

@@ -81,7 +81,7 @@ class Server:
             requests=tally.requests,
             requests_per_connection=tuple(tally.per_connection),
             open_connections=tally.open,
-            closes=tally.closes,
+            closes=dict(tally.closes),
         )
 
     def stop(self) -> float:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import random
 import time
+from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any, Protocol
@@ -33,7 +34,7 @@ class Tally:
     requests: int = 0
     open: int = 0
     per_connection: list[int] = field(default_factory=list)  # requests
-    closes: dict[str, int] = field(default_factory=dict)  # by reason
+    closes: Counter[str] = field(default_factory=Counter)  # by reason
 
 
 class Timer(Protocol):

@@ -12,8 +12,8 @@ from vestbench.model.request import Outcome, Sample
 from vestbench.model.run import Run
 from vestbench.model.strategy import find_strategy
 from vestbench.model.verdict import Reason, Verdict
+from vestbench.stats.decision import Settling, settled
 from vestbench.stats.evidence import MIN_ROUNDS
-from vestbench.stats.settling import Settling, settled
 from vestbench.studies.base import (
     Findings,
     Saving,

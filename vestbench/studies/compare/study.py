@@ -10,7 +10,7 @@ from vestbench.assertions.judge import AssertionResult, accepted
 from vestbench.model.record import replace
 from vestbench.model.request import Outcome
 from vestbench.model.verdict import Reason, Verdict
-from vestbench.stats.settling import Settling
+from vestbench.stats.decision import Settling
 from vestbench.studies.base import Findings, Saving, Sides, Study
 from vestbench.studies.compare.plan import ComparePlan, CompareRun, controls_of
 from vestbench.studies.compare.rounds import first_look, rounds_of, target_of

@@ -16,7 +16,7 @@ from vestbench.model.request import NS_PER_MS, Failure, Sample
 from vestbench.model.strategy import find_strategy
 from vestbench.model.verdict import Reason, Verdict, worst
 from vestbench.stats.bounds import percent_bounds, saving_bounds
-from vestbench.stats.decision import MedianSummary, SavingSummary
+from vestbench.stats.decision import MedianSummary, SavingSummary, Settling, Step
 from vestbench.stats.diagnostics import (
     MedianMismatch,
     OrderEffect,
@@ -31,7 +31,6 @@ from vestbench.stats.diagnostics import (
 )
 from vestbench.stats.metrics import Group
 from vestbench.stats.sequential import State
-from vestbench.stats.settling import Settling, Step
 from vestbench.studies.compare.plan import Arm, CompareRun, controls_of
 from vestbench.studies.compare.rounds import (
     Pairing,

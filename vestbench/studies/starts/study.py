@@ -7,8 +7,8 @@ from collections.abc import Callable, Iterator
 from vestbench.assertions.estimates import Estimate, in_unit, invalid, of_median
 from vestbench.assertions.grammar import OF_REQUESTS, Assertion, Unit
 from vestbench.model.request import Outcome, Role
+from vestbench.stats.decision import Settling, settled
 from vestbench.stats.evidence import MIN_ROUNDS
-from vestbench.stats.settling import Settling, settled
 from vestbench.studies.base import (
     Findings,
     Saving,
