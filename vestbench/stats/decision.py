@@ -180,7 +180,7 @@ def settled(
 ) -> Settling:
     """Return how the median of `bounds` settled, in ms, where there is one saving.
 
-    It is played again from the stored requests, through what decided in the run.
+    The votes of a stored run are ranked again, as they were during the run.
     """
     threshold = threshold_of(confidence)
     ranked = Ranked()

@@ -16,8 +16,8 @@ from typing import Literal
 Ending = Literal["fin", "bare-fin", "rst"]
 CloseMode = Literal["keep", "fin", "bare-fin", "rst", "close-unanswered"]
 
-# What can happen to a request by chance. None of these requests has any effect, but
-# for "close", which is what comes after the answer.
+# What can happen to a request by chance. Such a request has no effect on the exchange,
+# except with "close", where the connection ends after the usual answer.
 #   5xx    500, 502, 503 or 504 instead of the answer
 #   reset  a TCP reset instead of the answer
 #   stall  no answer, and the connection stays open
@@ -32,14 +32,14 @@ SERVER_ERRORS = (500, 502, 503, 504)
 class Behaviour:
     """How the exchange deviates from a well-behaved one. The default does not."""
 
-    # What follows a response: nothing, or an end. "close-unanswered" closes without
-    # giving the response at all.
+    # What follows a response: nothing, or an end. "close-unanswered" closes instead of
+    # giving the response.
     after_response: CloseMode = "keep"
     close_every: int = 1  # `after_response` holds for every n-th one of a connection
     # A "fin" after a response is announced: in its head, in HTTP/2 by GOAWAY.
     announce: bool = True
-    # Time from the response to the end. A request that comes meanwhile is in the race
-    # with the end: it is not read as one, and never answered.
+    # Time from the response to the end. A request that comes in between is not read,
+    # and never answered.
     close_delay_ms: float = 0.0
     idle_close: Ending = "fin"  # how the idle timeout ends a connection
     # Answer every n-th request, counted over all connections, with a status; 0 never.

@@ -74,10 +74,10 @@ class Contexts:
 
 
 def _load(context: ssl.SSLContext, leaf: trustme.LeafCert) -> None:
-    """Load certificate and key from memory where that can be had.
+    """Load certificate and key, from memory where the system allows that.
 
-    OpenSSL reads files only; a temporary one, with the key in it, would be left behind
-    by a process that is killed at this moment.
+    OpenSSL reads files only, and a process that is killed at this moment would leave a
+    temporary one, with the key in it, behind.
     """
     if not hasattr(os, "memfd_create"):
         leaf.configure_cert(context)

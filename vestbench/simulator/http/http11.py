@@ -1,7 +1,7 @@
 """HTTP/1.1 as the simulated exchange speaks it.
 
-What comes in, `request_reader` takes apart. The faults that `Behaviour` names are the
-only ways in which writing leaves the standard. asyncio runs it, but is not imported.
+`request_reader` takes requests apart. Answers follow the standard, but for the faults
+that `Behaviour` names. asyncio runs this module, but is not imported.
 """
 
 from __future__ import annotations
@@ -117,8 +117,8 @@ class Http11Connection(ServedConnection):
             return
         request = head.request(body, self._peer)
         due = arrived + service.service_time_s(request)
-        # All that can be done before is: what comes after a pause runs on cold caches,
-        # at 0.1 ms, and would be added to the service time.
+        # The answer is made before the pause of the service time: after it the caches
+        # are cold, and the 0.1 ms that this costs would be added to the pause.
         if service.behaviour.garbage:
             self._answer_at(due, _GARBAGE, b"", End("behaviour"))
         elif fault == "reset":

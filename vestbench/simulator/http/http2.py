@@ -1,9 +1,8 @@
 """HTTP/2 as the simulated exchange speaks it: many requests at once on a connection.
 
-python-h2 reads and writes the frames and holds a peer to the protocol (RFC 9113); here
-is what an exchange does with them: the same answers, service times, faults and ends as
-over HTTP/1.1. What a client can make it keep is bounded. asyncio runs it, but is not
-imported.
+python-h2 reads and writes the frames and refuses what breaks the protocol (RFC 9113).
+This module gives the same answers, service times, faults and ends as over HTTP/1.1, and
+bounds what it keeps for a client. asyncio runs it, but is not imported.
 """
 
 from __future__ import annotations
@@ -88,9 +87,9 @@ class Http2Connection(ServedConnection):
         self._wait()
 
     def pause_writing(self) -> None:
-        """Answer nothing more until the client has read, and listen to nothing.
+        """Answer and read nothing more until the client has read.
 
-        What it says may want an answer, which would have to be kept.
+        Whatever it sends may need an answer, which would have to be kept.
         """
         super().pause_writing()
         self._stream.pause_reading()
@@ -216,7 +215,7 @@ class Http2Connection(ServedConnection):
         service = self._service
         arrived = service.timers.time()
         if self._computing >= MAX_STREAMS:
-            # It cancels and asks again, faster than answers are computed.
+            # The client cancels and asks again, faster than answers are computed.
             self._drop(number)
             self._h2.reset_stream(number, ErrorCodes.ENHANCE_YOUR_CALM)
             return
@@ -324,7 +323,7 @@ class Http2Connection(ServedConnection):
         return found.sent > before
 
     def _finish(self, number: int, found: _Exchange) -> None:
-        """Let the end of an answer out, and with it the word that it is the last."""
+        """Send the end of an answer, and say with it if it is the last one."""
         self._drop(number)
         if found.end is None:
             return

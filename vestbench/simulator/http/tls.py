@@ -69,8 +69,8 @@ class TlsProtocol(asyncio.Protocol):
             self._live.abort()
 
     def connection_lost(self, exc: Exception | None) -> None:
-        """Clean up after the end, whoever wanted it."""
-        del exc  # a reset is one of the client's ways to close
+        """Clean up after the end, whichever side it came from."""
+        del exc  # a client may close by a reset
         self._closing = True
         if self._deadline is not None:
             self._deadline.cancel()
@@ -87,7 +87,7 @@ class TlsProtocol(asyncio.Protocol):
             self._connection.pause_writing()
 
     def resume_writing(self) -> None:
-        """Tell it that the client does again."""
+        """Tell the connection that the client reads again."""
         if self._connection is not None:
             self._connection.resume_writing()
 

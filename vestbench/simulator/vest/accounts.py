@@ -1,7 +1,7 @@
 """Who may do what, and how often: accounts, API keys of signers, listen keys, nonces.
 
-All of it is bounded: what has not been used for longest gives way. Nothing here is ever
-shown; keys are looked up, never compared piece by piece.
+All of it is bounded: what was not used for the longest time is forgotten. Nothing here
+is ever shown; keys are looked up, never compared piece by piece.
 """
 
 from __future__ import annotations
@@ -144,7 +144,7 @@ class RateLimit:
             raise ValueError("rate_limit must not be negative")
         self._rate = per_second
         self._most = max(1.0, per_second)
-        # Tokens left, and when that was. Who has not asked for longest is forgotten.
+        # Tokens left, and when that was. The client silent for longest is forgotten.
         self._left: OrderedDict[str, tuple[float, int]] = OrderedDict()
 
     def take(self, client: str, now_ms: int) -> int:

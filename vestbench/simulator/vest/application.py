@@ -54,7 +54,9 @@ class Application:
         self._limit = RateLimit(rate_limit)
         self._private = PrivateApi(market, contract)
         self._routes: dict[str, dict[str, Handler]] = {
-            "/v2/exchangeInfo": {"GET": self._exchange_info},
+            "/v2/exchangeInfo": {
+                "GET": lambda request, _: market.exchange_info(self._symbols(request))
+            },
             "/v2/ticker/latest": {"GET": self._tickers(market.latest)},
             "/v2/ticker/24hr": {"GET": self._tickers(market.day)},
             "/v2/funding/history": {"GET": self._history(market.funding)},
@@ -108,9 +110,6 @@ class Application:
             allow = (("Allow", ", ".join(sorted(methods))),)
             raise ApiError(405, 405, "Method not allowed", allow)
         return handler(request, now_ms)
-
-    def _exchange_info(self, request: Request, _: int) -> Any:
-        return self._market.exchange_info(self._symbols(request))
 
     def _tickers(self, ticker: Callable[[str, int], Any]) -> Handler:
         def answer(request: Request, now_ms: int) -> Any:

@@ -100,7 +100,7 @@ class Portfolio:
         self._market = market
         self._balance = OPENING_BALANCE
         self._positions: dict[str, Position] = {}
-        self._leverages = {
+        self.leverages = {
             each: min(DEFAULT_LEVERAGE, self.max_leverage(each))
             for each in market.symbols
         }
@@ -120,7 +120,12 @@ class Portfolio:
         else:
             for lots, price in fills:
                 self._fill(order, lots, price, now_ms, fee_per_million=FEE_PER_MILLION)
-        self._keep(order)
+        self._orders[order.id] = order
+        if order.is_open:
+            self._open[order.id] = order
+        if len(self._orders) > MAX_ORDERS:
+            oldest = next(each for each in self._orders if each not in self._open)
+            del self._orders[oldest]
         return order
 
     def cancel(self, order_id: str, now_ms: int) -> Order:
@@ -137,10 +142,6 @@ class Portfolio:
         yield from reversed(self._orders.values())
 
     # The account.
-
-    def set_leverage(self, symbol: str, value: int) -> None:
-        """Set the leverage of an instrument; it is at most what its margin allows."""
-        self._leverages[symbol] = value
 
     def max_leverage(self, symbol: str) -> int:
         """Return the highest leverage of an instrument."""
@@ -164,7 +165,7 @@ class Portfolio:
             "positions": [self._shown(each, now_ms) for each in held],
             "leverages": [
                 {"symbol": each, "value": times}
-                for each, times in self._leverages.items()
+                for each, times in self.leverages.items()
             ],
         }
 
@@ -205,7 +206,7 @@ class Portfolio:
         else:  # the limit bounds the price, but it is the depth that is paid
             worth = sum(instrument.worth(*each) for each in fills) * opened // found
         free = self._value(now_ms) - self._margin(now_ms) - self._open_order_margin()
-        return worth // self._leverages[instrument.symbol] > free
+        return worth // self.leverages[instrument.symbol] > free
 
     def _fill(
         self, order: Order, lots: int, price: int, now_ms: int, *, fee_per_million: int
@@ -222,14 +223,6 @@ class Portfolio:
         order.last_lots, order.last_price, order.last_ms = lots, price, now_ms
         whole = order.remaining == 0
         order.status = Status.FILLED if whole else Status.PARTIALLY_FILLED
-
-    def _keep(self, order: Order) -> None:
-        self._orders[order.id] = order
-        if order.is_open:
-            self._open[order.id] = order
-        if len(self._orders) > MAX_ORDERS:
-            oldest = next(each for each in self._orders if each not in self._open)
-            del self._orders[oldest]
 
     def _match(self, now_ms: int) -> None:
         """Fill the resting orders that the depth has moved across since last time."""
@@ -283,14 +276,14 @@ class Portfolio:
     def _margin(self, now_ms: int) -> int:
         return sum(
             each.value(self._mark(each, now_ms))
-            // self._leverages[each.instrument.symbol]
+            // self.leverages[each.instrument.symbol]
             for each in self._positions.values()
         )
 
     def _open_order_margin(self) -> int:
         return sum(
             asked.instrument.worth(each.remaining, asked.price)
-            // self._leverages[asked.instrument.symbol]
+            // self.leverages[asked.instrument.symbol]
             for each in self._open.values()
             if not (asked := each.request).reduce_only
         )
@@ -298,5 +291,5 @@ class Portfolio:
     def _shown(self, position: Position, now_ms: int) -> dict[str, Any]:
         symbol = position.instrument.symbol
         latest = self._market.latest(symbol, now_ms)
-        mark, leverage = self._mark(position, now_ms), self._leverages[symbol]
+        mark, leverage = self._mark(position, now_ms), self.leverages[symbol]
         return position.view(mark, latest["indexPrice"], leverage)

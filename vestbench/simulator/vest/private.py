@@ -68,11 +68,9 @@ class PrivateApi:
             "/v2/account": {"GET": self._account},
             "/v2/account/nonce": {"GET": self._nonce},
             "/v2/account/leverage": {"POST": self._leverage},
-            "/v2/account/listenKey": {
-                "POST": self._open_listen_key,
-                "PUT": self._extend_listen_key,
-                "DELETE": self._close_listen_key,
-            },
+            "/v2/account/listenKey": dict.fromkeys(
+                ("POST", "PUT", "DELETE"), self._listen_key
+            ),
             "/v2/orders": {"GET": self._orders, "POST": self._place},
             "/v2/orders/cancel": {"POST": self._cancel},
         }
@@ -129,20 +127,15 @@ class PrivateApi:
         body_integer(body, "time")
         symbol = self._market.instrument(body.get("symbol")).symbol
         value = body_integer(body, "value", low=1, high=portfolio.max_leverage(symbol))
-        portfolio.set_leverage(symbol, value)
+        portfolio.leverages[symbol] = value
         return {"symbol": symbol, "value": value}
 
-    def _open_listen_key(self, request: Request, now_ms: int) -> Any:
+    def _listen_key(self, request: Request, now_ms: int) -> Any:
         account = self._credential(request, now_ms).account
-        return {"listenKey": account.open_listen_key(now_ms)}
-
-    def _extend_listen_key(self, request: Request, now_ms: int) -> Any:
-        account = self._credential(request, now_ms).account
-        account.limit_listen_key(now_ms, LISTEN_KEY_MS)
-        return {}
-
-    def _close_listen_key(self, request: Request, now_ms: int) -> Any:
-        self._credential(request, now_ms).account.limit_listen_key(now_ms, 0)
+        if request.method == "POST":
+            return {"listenKey": account.open_listen_key(now_ms)}
+        life_ms = LISTEN_KEY_MS if request.method == "PUT" else 0
+        account.limit_listen_key(now_ms, life_ms)
         return {}
 
     def _place(self, request: Request, now_ms: int) -> Any:
