@@ -58,18 +58,13 @@ def summarise(
     close: float | None = None,
     min_rounds: int = MIN_ROUNDS,
 ) -> SavingSummary:
-    """Return what `bounds`, in any order, say about `target`.
+    """Return what `bounds`, one for each vote in any order, say about `target`.
 
     PASS exactly if the lower end of the interval reaches the target (a tie passes),
-    FAIL exactly if the upper end misses it; the same as counting votes.
-
-    Args:
-        bounds: One per round, or per pair or session: whatever has one vote.
-        target: The saving to reach, in the unit of the bounds.
-        confidence: 0.90, 0.95 or 0.99, of the interval and of both verdicts together.
-        close: Half the width of the range around the target that an interval must lie
-            in to be CLOSE; `None` for never. `close_margin` is the usual one.
-        min_rounds: Below this number of rounds the decision is UNDECIDED; at least 12.
+    FAIL exactly if the upper end misses it; the same as counting votes. CLOSE if the
+    interval lies less than `close` (`close_margin` is the usual one) from the target,
+    UNDECIDED below `min_rounds`, which is at least 12. `confidence`, 0.90, 0.95 or
+    0.99, is that of the interval and of both verdicts together.
     """
     check_arguments(target, close, min_rounds)
     threshold = threshold_of(confidence)

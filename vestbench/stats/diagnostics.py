@@ -88,13 +88,10 @@ def order_effect(
 ) -> OrderEffect | None:
     """Return half the difference of the median savings of the two orders.
 
-    The limit is 2 ms or half the distance of the median saving from the target,
-    whichever is more. `None` unless both orders occurred.
-
-    Args:
-        savings: Of the rounds in which both requests succeeded, in ms, each with
-            whether the control was sent first.
-        target: The saving to reach, in ms.
+    `savings`, in ms, are those of the rounds in which both requests succeeded, each
+    with whether the control was sent first. The limit is 2 ms or half the distance of
+    the median saving from the target, whichever is more. `None` unless both orders
+    occurred.
     """
     by_order: dict[bool, list[float]] = {True: [], False: []}
     for saving, control_first in savings:
@@ -133,13 +130,9 @@ def median_mismatch(
     """Compare the difference of the medians of both arms with the median saving.
 
     They are different quantities. The limit, 10 % of the width of the interval of the
-    saving plus 1 ms, is where a reader would take one of them for an error. `None`
-    without rounds.
-
-    Args:
-        latencies: Of the control and the candidate, in ms, for each round in which
-            both requests succeeded.
-        interval_width: Of the interval of the median saving; may be infinite.
+    saving (which may be infinite) plus 1 ms, is where a reader would take one of them
+    for an error. The latencies, in ms, are those of the control and the candidate, for
+    each round in which both requests succeeded; `None` without one.
     """
     rounds = [finite(pair) for pair in latencies]
     if not rounds:
@@ -161,8 +154,8 @@ def plateau(
     together: a wide distribution covers all three bands alike, a timer does not.
 
     Args:
-        values: Latencies of the pooled arm, or better their wait phases. Failures may
-            be there as `inf`.
+        values: Latencies of the pooled arm, or better their wait phases; failures as
+            `inf`.
         floor_ms: What a request takes without a stall, where it is known from another
             arm. Without it the median of those within 19 ms of the fastest, which is
             blind if every single request is stalled.
@@ -195,14 +188,10 @@ def syn_retransmissions(
 ) -> tuple[SynRetransmission, ...]:
     """Return the values that look like a connect whose SYN had to be repeated.
 
-    Those that exceed the median by one of `SYN_WAITS_S`, give or take 50 ms, 2 % of the
-    wait and a round trip. Where the kernel's count of retransmissions is at hand, it is
-    the better witness.
-
-    Args:
-        values: Latencies of an arm that opens connections, or better their connect
-            phases. Failures may be there as `inf`.
-        rtt_ms: Round-trip time of the route.
+    They exceed the median by one of `SYN_WAITS_S`, give or take 50 ms, 2 % of the wait
+    and a round trip. Give the latencies of an arm that opens connections, or better
+    their connect phases; failures as `inf`. Where the kernel's count of retransmissions
+    is at hand, it is the better witness.
     """
     *plain, route = _durations([*values, rtt_ms])
     if not plain or not isfinite(centre := median(plain)):

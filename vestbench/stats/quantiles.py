@@ -166,12 +166,7 @@ def estimate(
 
     There is a point from 1 / min(q, 1-q) samples on (10 for p90, 100 for p99), because
     with fewer it would be the largest sample under another name. The median has a point
-    from the first sample on.
-
-    Args:
-        values: One per request, failures as `inf`, in any order; may be empty.
-        q: Strictly between 0 and 1, as `confidence` is.
-        confidence: Of the interval.
+    from the first sample on. There may be no value at all; failures are `inf`.
     """
     ranked = _ranked(values)
     n = len(ranked)

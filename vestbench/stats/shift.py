@@ -83,18 +83,10 @@ def compare_with_baseline(
     """Say whether the savings differ from stored ones by more than a margin.
 
     Give both in round trips, saving divided by the median connect time of its own run:
-    in milliseconds a change of the route alone reads as a change of the client.
-
-    Args:
-        baseline: Savings of the stored run.
-        candidate: Savings of the run in question.
-        margin: Half the width of the range that counts as no change; `None` for 10 % of
-            the median of the baseline.
-        confidence: Of the interval of the shift.
-
-    Returns:
-        REGRESSED if the whole interval lies below `-margin`, IMPROVED if above
-        `margin`. NO_CHANGE_SHOWN is not proof of equality.
+    in milliseconds a change of the route alone reads as a change of the client. The
+    margin is half the width of the range that counts as no change; `None` is 10 % of
+    the median of the baseline. REGRESSED if the whole interval of the shift lies below
+    `-margin`, IMPROVED if above `margin`. NO_CHANGE_SHOWN is not proof of equality.
     """
     moved = shift(baseline, candidate, confidence)
     if margin is None:

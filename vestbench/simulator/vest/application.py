@@ -31,14 +31,12 @@ _ACCOUNT_GROUP = re.compile(r"restserver[0-9]")
 
 
 class Application:
-    """The routes of the exchange.
+    """The routes of the exchange, with `market` as its public data.
 
-    Args:
-        market: The public data.
-        clock_ms: The time, in milliseconds since the epoch. It is read once for each
-            request, so that all figures of a response are of the same instant.
-        contract: Whose registrations are accepted: production or development.
-        rate_limit: Requests per second of an account or an address; 0 is no limit.
+    The clock, in milliseconds since the epoch, is read once for each request, so that
+    all figures of a response are of the same instant. Registrations are those of
+    `contract`, production or development. An account or address may send `rate_limit`
+    requests per second, without a limit if that is 0.
     """
 
     def __init__(
@@ -87,10 +85,7 @@ class Application:
         """Say whether a request places or cancels an order."""
         return request.method == "POST" and request.path in ORDER_PATHS
 
-    @staticmethod
-    def prepare() -> None:
-        """Make what the first signature would have to wait for."""
-        signatures.prepare()
+    prepare = staticmethod(signatures.prepare)
 
     def _answer(self, request: Request) -> Any:
         now_ms = self._clock_ms()
