@@ -145,14 +145,12 @@ class Http11Connection(ServedConnection):
         """Return what is written at once, what byte by byte, and the end after it."""
         behaviour = self._service.behaviour
         end = self._ending(self._uses, fault, asked=not head.keeps_alive)
-        connection = "close" if end and end.told else ""
+        told = [("Connection", "close")] if end and end.told else []
         if end is None and head.minor == 0:
-            connection = "keep-alive"  # an HTTP/1.0 client has to be told
-        start, content = encode_response(
-            response,
-            self._head_fields(connection),
-            chunked=behaviour.chunked and head.minor > 0,
-        )
+            told = [("Connection", "keep-alive")]  # HTTP/1.0 would not expect it
+        fields = self._fields(self._uses, *told)
+        chunked = behaviour.chunked and head.minor > 0
+        start, content = encode_response(response, fields, chunked=chunked)
         if head.method == "HEAD":
             content = b""
         if behaviour.trickle_ms > 0:
@@ -176,17 +174,13 @@ class Http11Connection(ServedConnection):
                 self._stream.resume_reading()
         self._advance()
 
-    def _head_fields(self, connection: str) -> list[tuple[str, str]]:
-        fields = self._fields(self._uses)
-        return [*fields, ("Connection", connection)] if connection else fields
-
     def _refuse(self, error: RefusedError) -> None:
         """Answer a request that cannot be served, and end the connection."""
         self._count()
         self._deaf = self._refused = True
         response = self._service.application.refusal(error.status, str(error))
-        head, body = encode_response(response, self._head_fields("close"))
-        self._stream.write(head + body)
+        fields = self._fields(self._uses, ("Connection", "close"))
+        self._stream.write(b"".join(encode_response(response, fields)))
         if error.status == 413:
             self._set_timer(self._after(LINGER_S), self._end, "error")
         else:

@@ -269,8 +269,8 @@ class Http2Connection(ServedConnection):
             self._pump()
 
     def _answer_head(self, response: Response, use: int) -> list[tuple[str, str]]:
-        fields = [*self._fields(use), *response.headers]
-        fields.append(("content-length", str(len(response.body))))
+        length = ("content-length", str(len(response.body)))
+        fields = self._fields(use, *response.headers, length)
         status = (":status", str(response.status))
         return [status, *((name.lower(), value) for name, value in fields)]
 

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import ctypes
-import queue
 import select
 import selectors
 import sys
-import threading
 import time
 from collections.abc import Callable
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import suppress
+from functools import partial
 from typing import Any
 
 _POLLED_S = 0.000_5
@@ -61,22 +61,14 @@ class Worker:
 
     def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
         self._loop = loop
-        self._jobs: queue.SimpleQueue[
-            tuple[Callable[[], Any], Callable[[Any], None]]
-        ] = queue.SimpleQueue()
-        self._thread: threading.Thread | None = None
+        sooner = partial(sys.setswitchinterval, _SWITCH_INTERVAL_S)
+        self._thread = ThreadPoolExecutor(1, initializer=sooner)
 
     def __call__(self, work: Callable[[], Any], done: Callable[[Any], None]) -> None:
         """Do the work after all that was given earlier; the loop calls `done`."""
-        if self._thread is None:
-            sys.setswitchinterval(_SWITCH_INTERVAL_S)
-            self._thread = threading.Thread(target=self._run, daemon=True)
-            self._thread.start()
-        self._jobs.put((work, done))
 
-    def _run(self) -> None:
-        while True:
-            work, done = self._jobs.get()
-            result = work()
+        def give_back(found: Future[Any]) -> None:
             with suppress(RuntimeError):  # the loop has ended, and with it the clients
-                self._loop.call_soon_threadsafe(done, result)
+                self._loop.call_soon_threadsafe(done, found.result())
+
+        self._thread.submit(work).add_done_callback(give_back)

@@ -164,7 +164,7 @@ class ServedConnection(ABC):
         word = self._service.application.refusal
         return word(status, f"Simulated status {status}", fields)
 
-    def _fields(self, use: int) -> list[tuple[str, str]]:
+    def _fields(self, use: int, *more: tuple[str, str]) -> list[tuple[str, str]]:
         """Return the headers of every answer; `use` is the number of its request."""
         return [
             ("Date", self._service.date()),
@@ -172,6 +172,7 @@ class ServedConnection(ABC):
             ("x-vestbench-connection", str(self._serial)),
             ("x-vestbench-request", str(use)),
             ("x-vestbench-resumed", str(int(self._resumed))),
+            *more,
         ]
 
     # Ending.
