@@ -15,8 +15,8 @@ from tests.support.records import known
 from tests.support.servers import PATIENCE_S, ScriptedServer, opened, tls_pair
 from tests.support.timed import MS, send, wait_for_visits
 from vestbench.stacks.httpx_stack import HttpxStack
-from vestbench.stacks.timing import TimedStream
-from vestbench.stacks.wire.timestamps import Connection
+from vestbench.stacks.wire.connection import Connection
+from vestbench.stacks.wire.stream import TimedStream
 
 
 @pytest.fixture(scope="module")
@@ -57,11 +57,9 @@ def test_sessions_share_one_tls_context_that_is_built_once(
     used: list[ssl.SSLContext] = []
     start_tls = TimedStream.start_tls
 
-    def note(
-        stream: TimedStream, ssl_context: ssl.SSLContext, *rest: Any, **values: Any
-    ) -> TimedStream:
-        used.append(ssl_context)
-        return start_tls(stream, ssl_context, *rest, **values)
+    def note(stream: TimedStream, context: ssl.SSLContext, host: str | None) -> None:
+        used.append(context)
+        start_tls(stream, context, host)
 
     def refuse(*_: object, **__: object) -> None:
         raise AssertionError("a TLS context was built after the start")
@@ -95,7 +93,7 @@ def test_a_connection_keeps_the_name_of_a_peer_that_is_gone() -> None:
         with sock:
             wait_for_visits(server, 1)
             server.visits[0].ended.wait(PATIENCE_S)
-            connection = Connection(1, sock, ("127.0.0.1", server.port))
+            connection = Connection.made(1, sock, ("127.0.0.1", server.port))
 
     assert connection.remote == f"127.0.0.1:{server.port}"
     assert connection.local_port == server.visits[0].client_port

@@ -22,13 +22,13 @@ from tests.support.servers import (
     tls_pair,
 )
 from vestbench.model.request import FailureKind
-from vestbench.stacks.failures import Classifier
+from vestbench.stacks.httpx_failures import Classifier
 from vestbench.stacks.httpx_stack import HttpxStack
-from vestbench.stacks.timing import TlsError
-from vestbench.stacks.wire.connecting import NameResolutionError
+from vestbench.stacks.httpx_transport import library
+from vestbench.stacks.wire.failures import WireError
 from vestbench.stacks.wire.timestamps import Timestamps
 
-CLASSIFIER = Classifier(httpx, httpcore)
+CLASSIFIER = Classifier(library("httpx"))
 
 
 @pytest.fixture(scope="module")
@@ -63,9 +63,8 @@ def full_name(error: type[Exception]) -> str:
 
 def request_errors() -> list[type[Exception]]:
     found: set[type[Exception]] = set()
-    for base in (*public_errors(httpcore), httpx.RequestError):
+    for base in (*public_errors(httpcore), httpx.RequestError, WireError):
         found.update(leaves(base))
-    found |= {NameResolutionError, TlsError}
     found.remove(httpcore.ConnectionNotAvailable)  # never leaves the pool
     return sorted(found, key=full_name)
 

@@ -23,11 +23,12 @@ from tests.support.servers import (
     tls_pair,
 )
 from tests.support.timed import MS, send, wait_for_visits
+from vestbench.kernel.sockets import Address
 from vestbench.model.client import PoolSettings
 from vestbench.model.columns import client_ns, network_ns
+from vestbench.stacks.httpcore_backend import CoreStream, TimedBackend
 from vestbench.stacks.httpx_stack import HttpxStack
-from vestbench.stacks.timing import TimedBackend, TimedStream
-from vestbench.stacks.wire.connecting import Address
+from vestbench.stacks.wire.instrument import Instrument
 
 
 @pytest.fixture(scope="module")
@@ -105,8 +106,9 @@ def test_a_dead_address_is_passed_over_for_a_live_one() -> None:
                 (socket.AF_INET, ("127.0.0.1", port)),
             ]
 
-        backend = TimedBackend(PoolSettings(), httpcore, resolve=resolve)
-        stamps = backend.begin()
+        instrument = Instrument(PoolSettings(), resolve=resolve)
+        stamps = instrument.begin()
+        backend = TimedBackend(instrument, httpcore)
         with httpcore.ConnectionPool(network_backend=cast(Any, backend)) as pool:
             response = pool.request("GET", server.url_of("localhost"))
 
@@ -176,7 +178,7 @@ def test_an_answer_that_came_before_the_request_could_be_sent_has_sane_phases(
 
     with ScriptedServer(refuse) as server, opened(stack) as session:
 
-        def slow(*arguments: Any, **values: Any) -> TimedStream:
+        def slow(*arguments: Any, **values: Any) -> CoreStream:
             stream = connect(*arguments, **values)
             connected.set()
             wait_for_visits(server, 1)

@@ -24,7 +24,7 @@ from tests.support.timed import send
 from vestbench.model.request import RequestSpec, Sample
 from vestbench.model.strategy import UNPOOLED
 from vestbench.stacks.httpx_stack import HttpxSession, HttpxStack
-from vestbench.stacks.timing import TimedStream
+from vestbench.stacks.wire.stream import TimedStream
 
 
 @pytest.fixture(scope="module")

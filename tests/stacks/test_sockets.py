@@ -6,7 +6,6 @@ import socket
 import struct
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import cast
 
 import pytest
 
@@ -24,12 +23,13 @@ from tests.support.servers import (
     tls_pair,
 )
 from tests.support.timed import MS, send
+from vestbench.kernel.tcp_info import TcpInfo
 from vestbench.model.request import Failure, FailureKind
 from vestbench.model.strategy import UNPOOLED
-from vestbench.stacks import timing
 from vestbench.stacks.httpx_stack import HttpxSession, HttpxStack
+from vestbench.stacks.wire import stream as wire_stream
 from vestbench.stacks.wire.connecting import keepalive_options
-from vestbench.stacks.wire.timestamps import TcpInfo
+from vestbench.stacks.wire.stream import TimedStream
 
 linux = pytest.mark.skipif(
     not hasattr(socket, "TCP_INFO"), reason="TCP_INFO is Linux's"
@@ -49,9 +49,9 @@ def tls_server() -> Iterator[ScriptedServer]:
 
 def live_socket(session: HttpxSession) -> socket.socket:
     """Return the socket of the exchange just done; it must be open still."""
-    stream = session._backend.current().stream
-    assert stream is not None
-    return cast(socket.socket, stream.get_extra_info("socket"))
+    stream = session._instrument.current().stream
+    assert isinstance(stream, TimedStream)
+    return stream.sock
 
 
 # --- socket options, kernel figures ---
@@ -136,7 +136,7 @@ def test_what_a_refused_request_sent_again_is_not_charged_to_the_next(
     stack: HttpxStack, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     totals = iter([3, 4])
-    monkeypatch.setattr(timing, "tcp_info", lambda _: TcpInfo(100, next(totals)))
+    monkeypatch.setattr(wire_stream, "tcp_info", lambda _: TcpInfo(100, next(totals)))
 
     def limp(visit: Visit) -> None:
         visit.request()

@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import select
-import socket
 import threading
 from collections.abc import Callable
-from typing import cast
 
 import pytest
 
@@ -25,6 +23,7 @@ from tests.support.servers import (
 )
 from vestbench.model.request import Failure, FailureKind, Sample
 from vestbench.stacks.httpx_stack import HttpxSession, HttpxStack
+from vestbench.stacks.wire.stream import TimedStream
 
 
 @pytest.fixture(scope="module")
@@ -34,9 +33,9 @@ def stack() -> HttpxStack:
 
 def wait_for_the_end(session: HttpxSession) -> None:
     """Wait until the end of the connection in use has arrived at the client."""
-    stream = session._backend.current().stream
-    assert stream is not None
-    sock = cast(socket.socket, stream.get_extra_info("socket"))
+    stream = session._instrument.current().stream
+    assert isinstance(stream, TimedStream)
+    sock = stream.sock
     assert select.select([sock], [], [], PATIENCE_S)[0]
 
 

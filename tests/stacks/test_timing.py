@@ -12,11 +12,15 @@ import pytest
 
 from tests.support.servers import ScriptedServer, opened, tls_pair
 from tests.support.timed import MS, send
+from vestbench.kernel.sockets import Address
 from vestbench.model.client import PoolSettings
+from vestbench.stacks.httpcore_backend import TimedBackend
 from vestbench.stacks.httpx_stack import HttpxStack
-from vestbench.stacks.timing import TimedBackend, TimedStream
 from vestbench.stacks.wire import connecting
-from vestbench.stacks.wire.connecting import Address, Resolver
+from vestbench.stacks.wire.connecting import Resolver
+from vestbench.stacks.wire.failures import WireTimeoutError
+from vestbench.stacks.wire.instrument import Instrument
+from vestbench.stacks.wire.stream import TimedStream
 from vestbench.stacks.wire.timestamps import Timestamps
 
 
@@ -120,12 +124,11 @@ def network(monkeypatch: pytest.MonkeyPatch) -> FakeNetwork:
     return network
 
 
-def fake_backend(
+def fake_instrument(
     network: FakeNetwork, resolve: Resolver, **settings: float
-) -> TimedBackend:
-    return TimedBackend(
+) -> Instrument:
+    return Instrument(
         PoolSettings(**settings),  # type: ignore[arg-type]
-        httpcore,
         clock=network.clock,
         resolve=resolve,
     )
@@ -136,13 +139,13 @@ def shake_hands(stream: TimedStream, network: FakeNetwork) -> None:
 
 
 def test_each_phase_is_exactly_the_time_that_passed_in_it(network: FakeNetwork) -> None:
-    backend = fake_backend(network, network.resolver(5, "10.0.0.1"))
+    instrument = fake_instrument(network, network.resolver(5, "10.0.0.1"))
     network.answers = [(33, b"HTTP/1.1 200 OK\r\n\r\n"), (4, b"bo"), (3, b"dy")]
     network.making_ms = 1  # which is not the connect
 
-    stamps = backend.begin()
+    stamps = instrument.begin()
     network.spend(100)  # the client's own, before the connection
-    stream = backend.connect_tcp("exchange.test", 443)
+    stream = TimedStream.connect(instrument, "exchange.test", 443)
     shake_hands(stream, network)
     network.spend(10)  # the client's own, between handshake and request
     stream.write(b"GET / HTTP/1.1\r\n\r\n")
@@ -162,20 +165,20 @@ def test_an_address_that_fails_and_the_one_that_works_both_count_as_connect(
     network: FakeNetwork,
 ) -> None:
     network.dead["10.0.0.1"] = ConnectionRefusedError(111, "Connection refused")
-    backend = fake_backend(network, network.resolver(5, "10.0.0.1", "10.0.0.2"))
+    instrument = fake_instrument(network, network.resolver(5, "10.0.0.1", "10.0.0.2"))
 
-    stamps = backend.begin()
-    backend.connect_tcp("exchange.test", 443)
+    stamps = instrument.begin()
+    TimedStream.connect(instrument, "exchange.test", 443)
 
     assert stamps.connect_ns == 60 * MS
 
 
 def test_name_tcp_and_tls_share_the_connect_timeout(network: FakeNetwork) -> None:
-    backend = fake_backend(network, network.resolver(4000, "10.0.0.1"))
+    instrument = fake_instrument(network, network.resolver(4000, "10.0.0.1"))
     network.connect_ms = 3000
 
-    backend.begin()
-    shake_hands(backend.connect_tcp("exchange.test", 443), network)
+    instrument.begin()
+    shake_hands(TimedStream.connect(instrument, "exchange.test", 443), network)
 
     assert network.limits_s == [6.0, pytest.approx(2.999)]  # of 10 s
 
@@ -185,10 +188,10 @@ def test_addresses_share_what_is_left_of_the_connect_timeout(
 ) -> None:
     network.dead["10.0.0.1"] = TimeoutError("timed out")
     network.connect_ms = 5000
-    backend = fake_backend(network, network.resolver(0, "10.0.0.1", "10.0.0.2"))
+    instrument = fake_instrument(network, network.resolver(0, "10.0.0.1", "10.0.0.2"))
 
-    backend.begin()
-    backend.connect_tcp("exchange.test", 443)
+    instrument.begin()
+    TimedStream.connect(instrument, "exchange.test", 443)
 
     assert network.limits_s == [5.0, 5.0]
 
@@ -196,22 +199,22 @@ def test_addresses_share_what_is_left_of_the_connect_timeout(
 def test_a_name_that_took_all_of_the_connect_timeout_is_a_timeout(
     network: FakeNetwork,
 ) -> None:
-    backend = fake_backend(network, network.resolver(10_000, "10.0.0.1"))
-    backend.begin()
+    instrument = fake_instrument(network, network.resolver(10_000, "10.0.0.1"))
+    instrument.begin()
 
-    with pytest.raises(httpcore.ConnectTimeout):
-        backend.connect_tcp("exchange.test", 443)
+    with pytest.raises(WireTimeoutError):
+        TimedStream.connect(instrument, "exchange.test", 443)
 
 
 def test_the_request_timeout_cuts_the_connect_timeout_short(
     network: FakeNetwork,
 ) -> None:
-    backend = fake_backend(
+    instrument = fake_instrument(
         network, network.resolver(0, "10.0.0.1"), request_timeout_s=2.0
     )
 
-    backend.begin()
-    backend.connect_tcp("exchange.test", 443)
+    instrument.begin()
+    TimedStream.connect(instrument, "exchange.test", 443)
 
     assert network.limits_s == [2.0]
 
@@ -219,11 +222,11 @@ def test_the_request_timeout_cuts_the_connect_timeout_short(
 def test_each_read_gets_only_what_is_left_of_the_request_timeout(
     network: FakeNetwork,
 ) -> None:
-    backend = fake_backend(network, network.resolver(0, "10.0.0.1"))
+    instrument = fake_instrument(network, network.resolver(0, "10.0.0.1"))
     network.answers = [(4000, b"a"), (5000, b"b"), (1, b"c")]
-    backend.begin()
+    instrument.begin()
     network.connect_ms = 0
-    stream = backend.connect_tcp("10.0.0.1", 80)
+    stream = TimedStream.connect(instrument, "10.0.0.1", 80)
     network.limits_s.clear()
 
     for _ in range(3):
@@ -233,12 +236,12 @@ def test_each_read_gets_only_what_is_left_of_the_request_timeout(
 
 
 def test_a_read_after_the_request_timeout_is_refused(network: FakeNetwork) -> None:
-    backend = fake_backend(network, network.resolver(0, "10.0.0.1"))
-    backend.begin()
-    stream = backend.connect_tcp("10.0.0.1", 80)
+    instrument = fake_instrument(network, network.resolver(0, "10.0.0.1"))
+    instrument.begin()
+    stream = TimedStream.connect(instrument, "10.0.0.1", 80)
     network.spend(10_000)
 
-    with pytest.raises(httpcore.ReadTimeout):
+    with pytest.raises(WireTimeoutError):
         stream.read(65536, timeout=10.0)
 
 
@@ -253,7 +256,8 @@ def test_an_address_family_that_the_kernel_lacks_is_passed_over(
                 (socket.AF_INET, ("127.0.0.1", port)),
             ]
 
-        backend = TimedBackend(PoolSettings(), httpcore, resolve=resolve)
+        instrument = Instrument(PoolSettings(), resolve=resolve)
+        backend = TimedBackend(instrument, httpcore)
         with httpcore.ConnectionPool(network_backend=cast(Any, backend)) as pool:
             response = pool.request("GET", server.url_of("localhost"))
 
@@ -261,9 +265,9 @@ def test_an_address_family_that_the_kernel_lacks_is_passed_over(
 
 
 def test_a_body_is_held_until_the_request_is_complete(network: FakeNetwork) -> None:
-    backend = fake_backend(network, network.resolver(0, "10.0.0.1"))
-    stamps = backend.begin(joins=True)
-    stream = backend.connect_tcp("10.0.0.1", 80)
+    instrument = fake_instrument(network, network.resolver(0, "10.0.0.1"))
+    stamps = instrument.begin(joins=True)
+    stream = TimedStream.connect(instrument, "10.0.0.1", 80)
 
     stream.write(b"header ")
     stream.write(b"body")
@@ -279,10 +283,10 @@ def test_a_body_is_held_until_the_request_is_complete(network: FakeNetwork) -> N
 def test_what_is_held_leaves_before_an_answer_is_waited_for(
     network: FakeNetwork,
 ) -> None:
-    backend = fake_backend(network, network.resolver(0, "10.0.0.1"))
+    instrument = fake_instrument(network, network.resolver(0, "10.0.0.1"))
     network.answers = [(1, b"answer")]
-    backend.begin(joins=True)
-    stream = backend.connect_tcp("10.0.0.1", 80)
+    instrument.begin(joins=True)
+    stream = TimedStream.connect(instrument, "10.0.0.1", 80)
 
     stream.write(b"header")
     stream.read(65536)
@@ -290,7 +294,7 @@ def test_what_is_held_leaves_before_an_answer_is_waited_for(
     assert network.sent == [b"header"]
 
 
-def test_serials_are_shared_by_backends_that_share_a_counter() -> None:
+def test_serials_are_shared_by_sessions_that_share_a_counter() -> None:
     stack = HttpxStack(tls_pair().ca_pem)
     with (
         ScriptedServer() as server,
@@ -308,16 +312,16 @@ def test_the_proof_of_reuse_needs_the_same_port_and_nothing_opened() -> None:
             return 1
 
     with ScriptedServer() as server:
-        backend = TimedBackend(PoolSettings(), httpcore)
-        backend.begin()
-        stream = backend.connect_tcp("127.0.0.1", server.port)
+        instrument = Instrument(PoolSettings())
+        instrument.begin()
+        stream = TimedStream.connect(instrument, "127.0.0.1", server.port)
         stamps = Timestamps(0)
         stamps.carried_by(stream, stream._connection, 2)
         same = stamps.reused()
         stamps.opened = 1
         opened_one = stamps.reused()
         stamps.opened = 0
-        stamps.stream = Moved(stream._sock, stream._connection, backend)
+        stamps.stream = Moved(stream.sock, stream._connection, instrument)
 
         moved = stamps.reused()
         stream.close()

@@ -10,19 +10,16 @@ from __future__ import annotations
 import os
 import socket
 import stat
-import struct
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
+from typing import Any
+
+from vestbench.kernel.tcp_info import TcpInfo, tcp_info
+
+Address = tuple[Any, ...]  # as the family of a socket has it
 
 _TABLE = "/proc/self/fd"
-
-# Where struct tcp_info (linux/tcp.h) has what is read here; it only grows at its end.
-_TCP_INFO_BYTES = 216
-_RTT = 68  # u32, smoothed round-trip time in microseconds
-_RETRANS = 100  # u32, segments sent again in the life of the connection
-_MIN_RTT = 148  # u32, microseconds
-_BYTES_SENT = 200  # u64, those sent again included
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,9 +29,7 @@ class SocketState:
     local_port: int
     remote: str  # empty once the peer is gone
     bytes_sent: int
-    rtt_us: int
-    min_rtt_us: int
-    retransmits: int
+    info: TcpInfo
 
 
 def scan(port: int) -> dict[int, SocketState]:
@@ -79,22 +74,17 @@ def _state(sock: socket.socket) -> SocketState | None:
         return None
     if sock.type != socket.SOCK_STREAM:
         return None
-    raw = sock.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, _TCP_INFO_BYTES)
-    if len(raw) < _TCP_INFO_BYTES:
+    info = tcp_info(sock)
+    if info is None or info.bytes_sent is None:
         return None
-    return SocketState(
-        local_port=sock.getsockname()[1],
-        remote=_remote(sock),
-        bytes_sent=struct.unpack_from("=Q", raw, _BYTES_SENT)[0],
-        rtt_us=struct.unpack_from("=I", raw, _RTT)[0],
-        min_rtt_us=struct.unpack_from("=I", raw, _MIN_RTT)[0],
-        retransmits=struct.unpack_from("=I", raw, _RETRANS)[0],
-    )
-
-
-def _remote(sock: socket.socket) -> str:
     try:
-        host, port = sock.getpeername()[:2]
+        remote = address_text(sock.getpeername())
     except OSError:
-        return ""
+        remote = ""
+    return SocketState(sock.getsockname()[1], remote, info.bytes_sent, info)
+
+
+def address_text(address: Address) -> str:
+    """Return the address and port of a peer as one text."""
+    host, port = address[:2]
     return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"

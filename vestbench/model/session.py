@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Protocol
 
-from vestbench.model.client import SessionPlan
+from vestbench.model.client import SessionPlan, StackFacts
 from vestbench.model.request import Outcome, RequestSpec, Slot
 
 
@@ -38,3 +38,9 @@ class Stack(Protocol):
 
     def open(self, plan: SessionPlan) -> Session:
         """Build a client with a pool of its own."""
+
+
+class LocalStack(Stack, Protocol):
+    """An HTTP library in this process."""
+
+    facts: StackFacts

@@ -5,7 +5,6 @@ Both libraries have the same interface, so they are handed in as modules.
 
 from __future__ import annotations
 
-import gc
 import importlib
 import itertools
 import platform
@@ -20,25 +19,16 @@ from typing import Any, NamedTuple
 import certifi
 
 from vestbench._version import __version__
-from vestbench.kernel.timestamps import realtime_offset_ns
 from vestbench.model.client import SessionPlan, StackFacts
-from vestbench.model.request import (
-    Failure,
-    FailureKind,
-    Outcome,
-    RequestSpec,
-    Sample,
-    Slot,
-)
-from vestbench.stacks.bursts import Burst
-from vestbench.stacks.failures import Classifier, refusal
+from vestbench.model.request import FailureKind, Outcome, RequestSpec, Slot
+from vestbench.stacks.httpcore_backend import TimedBackend, trace_http2
+from vestbench.stacks.httpx_failures import Classifier
+from vestbench.stacks.httpx_transport import Library, library, transport
+from vestbench.stacks.outcomes import Answer, Exchange
 from vestbench.stacks.registry import find_stack
-from vestbench.stacks.timing import TimedBackend
-from vestbench.stacks.transport import Library, library, transport
-from vestbench.stacks.wire.timestamps import TcpInfo, Timestamps
-
-# A collection costs 0.2 ms between requests; one a request would be pacing.
-_COLLECT_EVERY = 16
+from vestbench.stacks.session import USER_AGENT, TimedSession
+from vestbench.stacks.wire.instrument import Instrument
+from vestbench.stacks.wire.timestamps import Timestamps
 
 
 def preload(used: Library) -> None:
@@ -57,14 +47,13 @@ class HttpxStack:
     Args:
         ca_pem: Certificates to trust instead of the usual trust store; empty for it.
         origin_ns: When the run began, by CLOCK_MONOTONIC; None for now.
-        name: `httpx` or `httpx2`.
     """
 
-    def __init__(
-        self, ca_pem: str = "", origin_ns: int | None = None, name: str = "httpx"
-    ) -> None:
+    name = "httpx"
+
+    def __init__(self, ca_pem: str = "", origin_ns: int | None = None) -> None:
         self._serials = itertools.count(1)
-        self._library = library(name)
+        self._library = library(self.name)
         client, core = self._library.client, self._library.core
         begin = perf_counter_ns()
         default_ns: int | None = None
@@ -82,10 +71,10 @@ class HttpxStack:
             context_ns = perf_counter_ns() - begin
         preload(self._library)
         self.facts = StackFacts(
-            stack=name,
+            stack=self.name,
             versions={
                 "vestbench": __version__,
-                name: client.__version__,
+                self.name: client.__version__,
                 core.__name__: core.__version__,
                 "python": platform.python_version(),
                 "openssl": ssl.OPENSSL_VERSION,
@@ -102,7 +91,13 @@ class HttpxStack:
         )
 
 
-class HttpxSession:
+class Httpx2Stack(HttpxStack):
+    """Makes sessions of httpx2; everything else is as with httpx."""
+
+    name = "httpx2"
+
+
+class HttpxSession(TimedSession):
     """One `httpx.Client` and its pool."""
 
     def __init__(
@@ -113,17 +108,15 @@ class HttpxSession:
         origin_ns: int,
         serials: Iterator[int],
     ) -> None:
-        self._plan = plan
+        super().__init__(plan)
         self._library = used
         self._failures = _classifier(used)
         self._origin_ns = origin_ns
-        self._exchanges = 0
         self.notes = _sequence_notes(plan, used)
         client = used.client
         begin = perf_counter_ns()
-        self._backend = TimedBackend(
+        self._instrument = Instrument(
             plan.pool,
-            used.core,
             resumes=plan.strategy.resumes,
             serials=serials,
             kernel_timestamps=plan.kernel_timestamps,
@@ -134,7 +127,7 @@ class HttpxSession:
             timeout=client.Timeout(
                 plan.pool.request_timeout_s, connect=plan.pool.connect_timeout_s
             ),
-            headers={"user-agent": f"vestbench/{__version__}"},
+            headers={"user-agent": USER_AGENT},
             # Like reqwest, keep none: a cookie would make the subsequent requests
             # longer than the cold one.
             cookies=CookieJar(DefaultCookiePolicy(allowed_domains=())),
@@ -144,7 +137,6 @@ class HttpxSession:
         # elsewhere would get another answer.
         self._client.headers["Accept-Encoding"] = "gzip, deflate"
         self.build_ns = perf_counter_ns() - begin
-        self._burst = Burst(plan.concurrency)
 
     def _pool(self, context: ssl.SSLContext) -> Any:
         pool, used = self._plan.pool, self._library
@@ -162,18 +154,14 @@ class HttpxSession:
             max_connections=None,
             max_keepalive_connections=keep,
             keepalive_expiry=pool.idle_timeout_s,
-            network_backend=self._backend,
+            network_backend=TimedBackend(self._instrument, used.core),
         )
-
-    def send(self, spec: RequestSpec, slot: Slot) -> Outcome:
-        """Send one request and return its sample, or how it failed."""
-        return self.ask(spec, slot)[0]
 
     def ask(self, spec: RequestSpec, slot: Slot) -> tuple[Outcome, bytes]:
         """Send one request and return its outcome, and the body of the answer."""
-        exchange = self._exchange(spec, slot)
-        self._between(exchange.stamps)
-        return exchange.outcome, exchange.body
+        result = self._exchange(spec, slot)
+        self._between(result.stamps)
+        return result.outcome, result.body
 
     def burst(
         self, specs: Sequence[RequestSpec], slots: Sequence[Slot]
@@ -186,9 +174,9 @@ class HttpxSession:
         if len(specs) == 1 or self._plan.http2:
             return [self.send(spec, slot) for spec, slot in each]
         tasks = [partial(self._exchange, spec, slot) for spec, slot in each]
-        exchanges = self._burst.run(tasks)
-        self._between(*(exchange.stamps for exchange in exchanges))
-        return [exchange.outcome for exchange in exchanges]
+        results = self._burst.run(tasks)
+        self._between(*(result.stamps for result in results))
+        return [result.outcome for result in results]
 
     def close(self) -> None:
         """Close the client and its connections."""
@@ -196,21 +184,21 @@ class HttpxSession:
         self._client.close()
 
     def _between(self, *exchanges: Timestamps) -> None:
-        """Do, after the clock has stopped, what must not happen while it runs."""
+        """Close what has to be closed, and collect garbage, outside the clock."""
         if self._plan.strategy.opens:
             for stamps in exchanges:
                 if stamps.stream is not None:
                     stamps.stream.keep_session()
             self._transport.pool.close()
-        self._exchanges += 1
-        if self._exchanges % _COLLECT_EVERY == 0:
-            gc.collect()
+        self._collect()
 
-    def _exchange(self, spec: RequestSpec, slot: Slot) -> _Exchange:
+    def _exchange(self, spec: RequestSpec, slot: Slot) -> _Result:
         content = spec.body or None
         headers = list(spec.headers)
-        stamps = self._backend.begin(joins=content is not None)
-        extensions = {"trace": stamps.trace} if self._plan.http2 else None
+        stamps = self._instrument.begin(joins=content is not None)
+        extensions = None
+        if self._plan.http2:
+            extensions = {"trace": lambda event, _: trace_http2(stamps, event)}
         begin = perf_counter_ns()
         try:
             response = self._client.request(
@@ -223,94 +211,39 @@ class HttpxSession:
         except self._failures.errors as error:
             elapsed = perf_counter_ns() - begin
             kind, detail = self._failures.classify(error, stamps)
-            failure = self._failure(slot, begin, elapsed, stamps, kind, detail)
-            return _Exchange(stamps, failure, b"")
-        elapsed = perf_counter_ns() - begin
-        if stamps.stream is not None and not stamps.first_read:
+        else:
+            elapsed = perf_counter_ns() - begin
+            if stamps.stream is None or stamps.first_read:
+                exchange = Exchange(spec, slot, begin - self._origin_ns, elapsed)
+                return _Result.of(exchange, stamps, response)
             stamps.stream.close()  # it is one answer ahead, and would stay so
             kind, detail = FailureKind.PROTOCOL, "it was answered before it was sent"
-            failure = self._failure(slot, begin, elapsed, stamps, kind, detail)
-            return _Exchange(stamps, failure, b"")
-        outcome: Outcome
-        if spec.accepts(response.status_code):
-            outcome = self._sample(slot, begin, elapsed, stamps, response)
-        else:
-            _kernel_view(stamps)  # what was sent again here is not the next sample's
-            outcome = refusal(
-                slot,
-                start_ns=begin - self._origin_ns,
-                elapsed_ns=elapsed,
-                status=response.status_code,
-                reason=response.reason_phrase,
-                retry_after=response.headers.get("retry-after"),
-                reused=stamps.reused(),
-            )
-        return _Exchange(stamps, outcome, response.content)
+        exchange = Exchange(spec, slot, begin - self._origin_ns, elapsed)
+        reused = stamps.reused() if stamps.connection is not None else None
+        return _Result(stamps, exchange.failed(kind, detail, reused=reused), b"")
 
-    def _sample(
-        self,
-        slot: Slot,
-        begin: int,
-        elapsed: int,
-        stamps: Timestamps,
-        response: Any,
-    ) -> Sample:
-        connection = stamps.connection
-        if connection is None:
-            raise RuntimeError("a response came over no connection of ours")
-        info, retransmits = _kernel_view(stamps)
-        send_ns, wait_ns, receive_ns = stamps.phases()
-        kernel_send_ns, kernel_receive_ns = _host_offsets(stamps)
-        return Sample(
-            slot=slot,
-            start_ns=begin - self._origin_ns,
-            latency_ns=elapsed,
-            dns_ns=stamps.dns_ns,
-            connect_ns=stamps.connect_ns,
-            tls_ns=stamps.tls_ns,
-            send_ns=send_ns,
-            wait_ns=wait_ns,
-            receive_ns=receive_ns,
-            status=response.status_code,
-            reused=stamps.reused(),
-            connection=connection.serial,
-            use=stamps.use,
-            local_port=connection.local_port,
-            resumed=connection.resumed,
-            http_version=response.http_version,
-            tls_version=connection.tls_version,
-            cipher=connection.cipher,
-            remote=connection.remote,
-            rtt_us=info.rtt_us if info else None,
-            syn_rtt_us=connection.syn_rtt_us,
-            retransmits=retransmits,
-            body_bytes=len(response.content),
-            kernel_send_ns=kernel_send_ns,
-            kernel_receive_ns=kernel_receive_ns,
-        )
 
-    def _failure(
-        self,
-        slot: Slot,
-        begin: int,
-        elapsed: int,
-        stamps: Timestamps,
-        kind: FailureKind,
-        detail: str,
-    ) -> Failure:
-        return Failure(
-            slot=slot,
-            start_ns=begin - self._origin_ns,
-            elapsed_ns=elapsed,
-            kind=kind,
-            detail=detail,
-            reused=stamps.reused() if stamps.connection is not None else None,
+class _Result(NamedTuple):
+    stamps: Timestamps
+    outcome: Outcome
+    body: bytes  # empty without an answer
+
+    @classmethod
+    def of(cls, exchange: Exchange, stamps: Timestamps, response: Any) -> _Result:
+        answer = Answer(
+            response.status_code,
+            response.reason_phrase,
+            response.headers.get("retry-after"),
+            response.http_version,
+            response.content,
         )
+        outcome = exchange.answered(answer, stamps.carried(), stamps.phases())
+        return cls(stamps, outcome, answer.body)
 
 
 @cache
 def _classifier(used: Library) -> Classifier:
-    return Classifier(used.client, used.core)
+    return Classifier(used)
 
 
 def _sequence_notes(plan: SessionPlan, used: Library) -> tuple[str, ...]:
@@ -320,29 +253,3 @@ def _sequence_notes(plan: SessionPlan, used: Library) -> tuple[str, ...]:
         f"the requests of a warm-up follow each other: the HTTP/2 of {used.name} "
         f"{used.client.__version__} is not safe with several threads",
     )
-
-
-class _Exchange(NamedTuple):
-    stamps: Timestamps
-    outcome: Outcome
-    body: bytes  # empty without an answer
-
-
-def _kernel_view(stamps: Timestamps) -> tuple[TcpInfo | None, int | None]:
-    """Return the kernel's view after the exchange, and the retransmissions in it."""
-    info = stamps.info
-    if info is None and stamps.stream is not None:
-        info = stamps.stream.tcp_info()
-    if info is None or stamps.connection is None:
-        return None, None
-    retransmits = info.retransmits - stamps.connection.retransmits_seen
-    stamps.connection.retransmits_seen = info.retransmits
-    return info, retransmits
-
-
-def _host_offsets(stamps: Timestamps) -> tuple[int | None, int | None]:
-    """Return what the host added before and after the wire, where that is asked for."""
-    if stamps.kernel is None:
-        return None, None
-    ahead_ns = realtime_offset_ns()
-    return stamps.kernel.offsets(stamps.first_write, stamps.first_read, ahead_ns)

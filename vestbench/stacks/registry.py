@@ -10,10 +10,11 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from importlib import import_module
 from importlib.util import find_spec
-from typing import Any
+from typing import Protocol
 
 from vestbench.errors import UsageError
 from vestbench.model.client import PoolSettings, StackAbility
+from vestbench.model.session import LocalStack
 from vestbench.model.strategy import STRATEGIES, find_strategy
 
 ALL = "all"  # every stack that is installed
@@ -22,6 +23,13 @@ ALL = "all"  # every stack that is installed
 # limit: with three or more in flight it closes each one as it is done
 # (encode/httpcore #1000, #1035).
 _FAITHFUL_CONCURRENCY = 2
+
+
+class MakeStack(Protocol):
+    """Makes a stack: its class."""
+
+    def __call__(self, ca_pem: str = "", origin_ns: int | None = None) -> LocalStack:
+        """Make it, with certificates to trust and the moment when the run began."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -134,7 +142,7 @@ STACKS: tuple[StackInfo, ...] = (
     ),
     StackInfo(
         name="httpx2",
-        module="vestbench.stacks.httpx2_stack",
+        module="vestbench.stacks.httpx_stack",
         factory="Httpx2Stack",
         requires=("httpx2", "httpcore2"),
         distribution="httpx2",
@@ -192,7 +200,8 @@ def chosen_stacks(
     return tuple(info.name for info in found)
 
 
-def load_stack(name: str) -> Any:
+def load_stack(name: str) -> MakeStack:
     """Import the stack called `name` and return its class."""
     info = find_stack(name)
-    return getattr(import_module(info.module), info.factory)
+    made: MakeStack = getattr(import_module(info.module), info.factory)
+    return made

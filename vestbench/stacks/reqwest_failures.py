@@ -18,7 +18,7 @@ from pyreqwest.exceptions import (
 )
 
 from vestbench.model.request import FailureKind
-from vestbench.stacks.failures import UNSENDABLE, without_quotes
+from vestbench.stacks.wire.failures import UNSENDABLE, detail_of
 
 _CONNECTING = "client error (Connect)"
 
@@ -51,7 +51,7 @@ def classify(error: Exception) -> Classified:
     causes = _causes(error)
     # The outermost names the URL, with its query.
     inner = [cause for cause in causes if " for url " not in cause]
-    detail = without_quotes(inner[-1] if inner else str(error)) or type(error).__name__
+    detail = detail_of(error, inner[-1] if inner else None)
     if isinstance(error, RequestTimeoutError):
         reached = None if isinstance(error, ConnectTimeoutError) else True
         return Classified(FailureKind.TIMEOUT, detail, reached)

@@ -12,47 +12,10 @@ from itertools import cycle
 
 from vestbench.kernel.sockets import SocketState, scan
 from vestbench.stacks.reqwest_log import ConnectionLog, Seen
+from vestbench.stacks.wire.connection import Carried, Connection
 
 # To take leave of a peer in TLS and HTTP/2 takes less than this, a request more.
 _LEAST_REQUEST = 40
-
-
-@dataclass(slots=True, kw_only=True)
-class Connection:
-    """What is known of one connection."""
-
-    serial: int
-    local_port: int = 0  # 0 where it was closed before it could be looked at
-    remote: str = ""
-    tls_version: str = ""
-    resumed: bool = False
-    uses: int = 0
-    rtt_us: int | None = None
-    syn_rtt_us: int | None = None
-    retransmits: int = 0  # seen until now
-
-    def look(self, state: SocketState) -> int:
-        """Take in what its socket says, and return what was sent again since."""
-        self.local_port = state.local_port
-        self.remote = state.remote or self.remote
-        self.rtt_us = state.rtt_us
-        if self.syn_rtt_us is None:
-            self.syn_rtt_us = state.min_rtt_us
-        again, self.retransmits = (
-            state.retransmits - self.retransmits,
-            state.retransmits,
-        )
-        return again
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Carried:
-    """How one request was carried."""
-
-    connection: Connection
-    reused: bool
-    use: int
-    retransmits: int | None
 
 
 @dataclass(slots=True)
@@ -90,7 +53,7 @@ class Watch:
             found = self._known.get(inode) if inode is not None else self._gone(now)
             connection = found or self._new(seen, tls=tls)
         state = None if inode is None else now[inode]
-        again = None if state is None else connection.look(state)
+        again = None if state is None else _look(connection, state)
         self._forget(now)
         reused = not seen.started and connection.uses > 0
         return _use(connection, reused=reused, retransmits=again)
@@ -112,7 +75,7 @@ class Watch:
             if name not in self._named:
                 found = self._named[name] = self._new(seen, tls=tls)
                 inode = next(sockets, 0)  # of those opened now, no matter which
-                found.syn_rtt_us = now[inode].min_rtt_us if inode else None
+                found.syn_rtt_us = now[inode].info.min_rtt_us if inode else None
             connection = self._named[name]
             carried[number] = _use(connection, reused=connection.uses > 0)
         if len(self._named) - names == seen.started:  # else one has carried nothing yet
@@ -144,7 +107,7 @@ class Watch:
         carried = {}
         for number in numbers:
             inode, connection = next(carriers, (0, self._new(seen, tls=tls)))
-            again = connection.look(now[inode]) if inode else None
+            again = _look(connection, now[inode]) if inode else None
             reused = not seen.started and connection.uses > 0
             carried[number] = _use(connection, reused=reused, retransmits=again)
         self._forget(now)
@@ -212,5 +175,15 @@ def _use(
         connection=connection,
         reused=reused,
         use=connection.uses,
+        rtt_us=connection.rtt_us,
         retransmits=retransmits,
     )
+
+
+def _look(connection: Connection, state: SocketState) -> int:
+    """Take in what its socket says, and return how much was sent again since."""
+    connection.local_port = state.local_port
+    connection.remote = state.remote or connection.remote
+    if connection.syn_rtt_us is None:
+        connection.syn_rtt_us = state.info.min_rtt_us
+    return connection.look(state.info)

@@ -6,7 +6,6 @@ it, from the log and from the sockets of this process.
 
 from __future__ import annotations
 
-import gc
 import itertools
 import json
 import platform
@@ -27,17 +26,13 @@ from pyreqwest.exceptions import PyreqwestError
 
 from vestbench._version import __version__
 from vestbench.model.client import SessionPlan, StackFacts
-from vestbench.model.request import Failure, Outcome, RequestSpec, Sample, Slot
-from vestbench.stacks.bursts import Burst
-from vestbench.stacks.failures import refusal
+from vestbench.model.request import Failure, Outcome, RequestSpec, Slot
+from vestbench.stacks.outcomes import Answer, Exchange
 from vestbench.stacks.reqwest_failures import classify
 from vestbench.stacks.reqwest_log import connection_log, tag
-from vestbench.stacks.reqwest_proof import Carried, Watch
-
-_USER_AGENT = f"vestbench/{__version__}"
-
-# A collection costs 0.2 ms between requests; one a request would be pacing.
-_COLLECT_EVERY = 16
+from vestbench.stacks.reqwest_proof import Watch
+from vestbench.stacks.session import USER_AGENT, TimedSession
+from vestbench.stacks.wire.connection import Carried
 
 # hyper looks for connections that were idle for too long every 90 ms.
 _CLOSED_WITHIN_S = 1.0
@@ -82,7 +77,7 @@ class ReqwestStack:
         return ReqwestSession(plan, self._ca_pem, self.facts.origin_ns, self._serials)
 
 
-class ReqwestSession:
+class ReqwestSession(TimedSession):
     """One reqwest client and its pool; unpooled, one client for each request.
 
     A client that is used once cannot resume a TLS session, and a new one is built after
@@ -92,18 +87,15 @@ class ReqwestSession:
     def __init__(
         self, plan: SessionPlan, ca_pem: bytes, origin_ns: int, serials: Iterator[int]
     ) -> None:
-        self._plan = plan
+        super().__init__(plan)
         self._ca_pem = ca_pem
         self._origin_ns = origin_ns
-        self._exchanges = 0
         self._watch = Watch(connection_log(), serials)
-        self._burst = Burst(plan.concurrency)
         # To tell which of several requests at once went where, it has to log them all.
         # What opens, warms up or shares one connection leaves no doubt.
         strategy = plan.strategy
         doubt = not (strategy.opens or strategy.warms or strategy.http2)
         self._verbose = plan.concurrency > 1 and doubt
-        self.notes: tuple[str, ...] = ()
         if self._verbose:
             self.notes = (
                 "reqwest shows only in its verbose log which of several requests at "
@@ -119,7 +111,7 @@ class ReqwestSession:
         keepalive = timedelta(seconds=pool.tcp_keepalive_s)
         builder = (
             SyncClientBuilder()
-            .user_agent(_USER_AGENT)
+            .user_agent(USER_AGENT)
             .no_proxy()
             .follow_redirects(False)
             .pool_max_idle_per_host(1 if resumed else pool.max_idle)
@@ -134,19 +126,15 @@ class ReqwestSession:
             builder = builder.add_root_certificate_pem(self._ca_pem)
         return builder.build()
 
-    def send(self, spec: RequestSpec, slot: Slot) -> Outcome:
-        """Send one request and return its sample, or how it failed."""
-        return self.ask(spec, slot)[0]
-
     def ask(self, spec: RequestSpec, slot: Slot) -> tuple[Outcome, bytes]:
         """Send one request and return its outcome, and the body of the answer."""
         self._watch.begin(_port(spec))
         call = self._call(spec)
+        exchange = self._exchange(spec, slot, call)
         if call.answer is None:
-            outcome: Outcome = self._failure(slot, call, alone=True)
+            outcome: Outcome = self._failure(exchange, call, alone=True)
         else:
-            carried = self._watch.end(tls=_is_tls(spec))
-            outcome = self._answered(spec, slot, call, call.answer, carried)
+            outcome = _answered(exchange, call, self._watch.end(tls=_is_tls(spec)))
         self._between()
         return outcome, call.body
 
@@ -166,15 +154,13 @@ class ReqwestSession:
         numbers = [n for n, call in enumerate(calls) if call.answer is not None]
         carried = self._watch.end_burst(numbers, tls=_is_tls(specs[0]))
         outcomes: list[Outcome] = []
-        for number, (spec, slot, call) in enumerate(
-            zip(specs, slots, calls, strict=True)
-        ):
+        each = zip(specs, slots, calls, strict=True)
+        for number, (spec, slot, call) in enumerate(each):
+            exchange = self._exchange(spec, slot, call)
             if call.answer is None:
-                outcomes.append(self._failure(slot, call, alone=False))
+                outcomes.append(self._failure(exchange, call, alone=False))
             else:
-                outcomes.append(
-                    self._answered(spec, slot, call, call.answer, carried[number])
-                )
+                outcomes.append(_answered(exchange, call, carried[number]))
         self._between()
         return outcomes
 
@@ -185,7 +171,7 @@ class ReqwestSession:
         del self._client  # idle connections are closed with the last reference
 
     def _between(self) -> None:
-        """Do, after the clock has stopped, what must not happen while it runs."""
+        """Close what has to be closed, and collect garbage, outside the clock."""
         strategy = self._plan.strategy
         if strategy.opens and not strategy.resumes:
             self._client.close()
@@ -195,14 +181,12 @@ class ReqwestSession:
             while waited < _CLOSED_WITHIN_S and self._watch.is_open():
                 sleep(_LOOK_EVERY_S)
                 waited += _LOOK_EVERY_S
-        self._exchanges += 1
-        if self._exchanges % _COLLECT_EVERY == 0:
-            gc.collect()
+        self._collect()
 
     def _call(self, spec: RequestSpec, number: int | None = None) -> _Call:
         client, headers = self._client, list(spec.headers)
         if number is not None:
-            headers.append(("user-agent", f"{_USER_AGENT} {tag(number)}"))
+            headers.append(("user-agent", f"{USER_AGENT} {tag(number)}"))
         begin = perf_counter_ns()
         try:
             builder = client.request(spec.method, spec.url).headers(headers)
@@ -216,47 +200,10 @@ class ReqwestSession:
         elapsed = perf_counter_ns() - begin
         return _Call(begin, elapsed, answer, bytes(body), None)
 
-    def _answered(
-        self, spec: RequestSpec, slot: Slot, call: _Call, answer: Any, carried: Carried
-    ) -> Outcome:
-        if not spec.accepts(answer.status):
-            return refusal(
-                slot,
-                start_ns=call.begin - self._origin_ns,
-                elapsed_ns=call.elapsed,
-                status=answer.status,
-                reason=_reason(answer.status),
-                retry_after=answer.get_header("retry-after"),
-                reused=carried.reused,
-            )
-        connection = carried.connection
-        return Sample(
-            slot=slot,
-            start_ns=call.begin - self._origin_ns,
-            latency_ns=call.elapsed,
-            dns_ns=None,
-            connect_ns=None,
-            tls_ns=None,
-            send_ns=None,
-            wait_ns=None,
-            receive_ns=None,
-            status=answer.status,
-            reused=carried.reused,
-            connection=connection.serial,
-            use=carried.use,
-            local_port=connection.local_port,
-            resumed=connection.resumed,
-            http_version=str(answer.version).removesuffix(".0"),
-            tls_version=connection.tls_version,
-            cipher="",
-            remote=connection.remote,
-            rtt_us=connection.rtt_us,
-            syn_rtt_us=connection.syn_rtt_us,
-            retransmits=carried.retransmits,
-            body_bytes=len(call.body),
-        )
+    def _exchange(self, spec: RequestSpec, slot: Slot, call: _Call) -> Exchange:
+        return Exchange(spec, slot, call.begin - self._origin_ns, call.elapsed)
 
-    def _failure(self, slot: Slot, call: _Call, *, alone: bool) -> Failure:
+    def _failure(self, exchange: Exchange, call: _Call, *, alone: bool) -> Failure:
         if call.error is None:
             raise RuntimeError("a call has neither an answer nor an error")
         kind, detail, reached = classify(call.error)
@@ -269,14 +216,7 @@ class ReqwestSession:
                 reused = True
             elif reached or (reached is None and (seen.tls13 or seen.full_tls12)):
                 reused = False
-        return Failure(
-            slot=slot,
-            start_ns=call.begin - self._origin_ns,
-            elapsed_ns=call.elapsed,
-            kind=kind,
-            detail=detail,
-            reused=reused,
-        )
+        return exchange.failed(kind, detail, reused=reused)
 
 
 class _Call(NamedTuple):
@@ -285,6 +225,18 @@ class _Call(NamedTuple):
     answer: Any  # None if there was none
     body: bytes
     error: Exception | None
+
+
+def _answered(exchange: Exchange, call: _Call, carried: Carried) -> Outcome:
+    status = call.answer.status
+    answer = Answer(
+        status,
+        _reason(status),
+        call.answer.get_header("retry-after"),
+        str(call.answer.version).removesuffix(".0"),
+        call.body,
+    )
+    return exchange.answered(answer, carried)
 
 
 def _is_tls(spec: RequestSpec) -> bool:

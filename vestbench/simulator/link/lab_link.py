@@ -9,11 +9,11 @@ import errno
 import os
 import select
 import socket
-import struct
 import sys
 import time
 
 from vestbench.ipc import ChannelClosedError, FailedError, pair
+from vestbench.kernel.tcp_info import tcp_info
 from vestbench.simulator.link import netns
 from vestbench.simulator.link.messages import (
     GiveAccount,
@@ -36,7 +36,6 @@ CHECK_BELOW_MS, CHECK_ABOVE_MS = 0.5, 5.0
 CHECK_CONNECTS = 8
 ANSWER_S = 2.0  # what the forwarder may take to answer; a stopped one never does
 APART_S = 0.012  # of connects: more than a flight, and than most stalls of a machine
-TCP_INFO_RTT = 68  # offset of tcpi_rtt in struct tcp_info
 
 
 class LinkProcess:
@@ -219,5 +218,7 @@ def _handshake_ms(handle: socket.socket, end: float) -> float:
     failure = handle.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR)
     if failure:
         raise OSError(failure, os.strerror(failure))
-    info = handle.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, 104)
-    return float(struct.unpack_from("=I", info, TCP_INFO_RTT)[0]) / 1_000
+    info = tcp_info(handle)
+    if info is None:
+        raise OSError(errno.ENOTCONN, os.strerror(errno.ENOTCONN))
+    return info.rtt_us / 1_000

@@ -3,22 +3,21 @@
 from __future__ import annotations
 
 import socket
-import ssl
 from collections.abc import Callable
 from ipaddress import ip_address
-from types import ModuleType
-from typing import Any
 
-from vestbench.errors import reason_of
+from vestbench.kernel.sockets import Address
 from vestbench.model.request import NS_PER_S
+from vestbench.stacks.wire.failures import (
+    ConnectError,
+    NameResolutionError,
+    WireError,
+    WireTimeoutError,
+    network_reason,
+)
 
-Address = tuple[Any, ...]
 SocketOption = tuple[int, int, int]
 Resolver = Callable[[str, int], list[tuple[int, Address]]]
-
-
-class NameResolutionError(Exception):
-    """The host name has no address."""
 
 
 def system_resolver(host: str, port: int) -> list[tuple[int, Address]]:
@@ -55,7 +54,6 @@ def is_literal(host: str) -> bool:
 def connect_any(
     addresses: list[tuple[int, Address]],
     options: list[SocketOption],
-    core: ModuleType,
     clock: Callable[[], int],
     deadline_ns: int,
 ) -> tuple[socket.socket, Address, int]:
@@ -64,24 +62,27 @@ def connect_any(
     Args:
         addresses: With their families, as a resolver gives them.
         options: Set on the socket before it connects.
-        core: The httpcore whose exceptions are raised.
         clock: Nanoseconds, monotonic.
         deadline_ns: By that clock.
 
     Returns:
         The socket, its peer, and when the first connect began: making a socket and
         setting its options, 0.1 ms, is no part of the phase.
+
+    Raises:
+        ConnectError: No address can be reached.
+        WireTimeoutError: None has answered in time.
     """
     begun = 0
-    failure: Exception = core.ConnectError("the name has no address")
+    failure: WireError = ConnectError("the name has no address")
     for position, (family, address) in enumerate(addresses):
         left_ns = deadline_ns - clock()
         if left_ns <= 0:
-            raise core.ConnectTimeout("connect timeout")
+            raise WireTimeoutError("connect timeout")
         try:
             sock = socket.socket(family, socket.SOCK_STREAM)
         except OSError as error:  # a kernel without IPv6
-            failure = core.ConnectError(network_reason(error))
+            failure = ConnectError(network_reason(error))
             continue
         try:
             sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
@@ -92,10 +93,10 @@ def connect_any(
             sock.connect(address)
         except TimeoutError:
             sock.close()
-            failure = core.ConnectTimeout("connect timeout")
+            failure = WireTimeoutError("connect timeout")
         except OSError as error:
             sock.close()
-            failure = core.ConnectError(network_reason(error))
+            failure = ConnectError(network_reason(error))
             failure.__cause__ = error
         except BaseException:
             sock.close()
@@ -114,12 +115,10 @@ def keepalive_options(idle_s: float) -> list[SocketOption]:
     if idle_s <= 0:
         return []
     options: list[SocketOption] = [(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)]
+    # macOS calls the idle time TCP_KEEPALIVE.
+    idle = "TCP_KEEPIDLE" if hasattr(socket, "TCP_KEEPIDLE") else "TCP_KEEPALIVE"
     for name, value in (
-        # macOS calls the idle time TCP_KEEPALIVE.
-        (
-            "TCP_KEEPIDLE" if hasattr(socket, "TCP_KEEPIDLE") else "TCP_KEEPALIVE",
-            max(1, round(idle_s)),
-        ),
+        (idle, max(1, round(idle_s))),
         ("TCP_KEEPINTVL", 15),
         ("TCP_KEEPCNT", 3),
         ("TCP_USER_TIMEOUT", 30_000),
@@ -128,12 +127,3 @@ def keepalive_options(idle_s: float) -> list[SocketOption]:
         if number is not None:
             options.append((socket.IPPROTO_TCP, number, value))
     return options
-
-
-def network_reason(error: OSError) -> str:
-    """Word an operating system or TLS error without its class and number."""
-    if isinstance(error, ssl.SSLCertVerificationError):
-        return f"certificate not trusted: {error.verify_message}"
-    if isinstance(error, ssl.SSLError):
-        return (error.reason or str(error)).lower().replace("_", " ")
-    return reason_of(error)

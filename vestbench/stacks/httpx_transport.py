@@ -27,7 +27,7 @@ class Library:
     core: ModuleType
 
 
-def library(name: str = "httpx") -> Library:
+def library(name: str) -> Library:
     """Import `httpx` or `httpx2`, with the core that belongs to it."""
     if name == "httpx2":
         import httpcore2

@@ -1,0 +1,117 @@
+"""What became of one exchange: a sample or a failure, made alike by every stack."""
+
+from __future__ import annotations
+
+from email.utils import parsedate_to_datetime
+from time import time
+from typing import NamedTuple
+
+from vestbench.model.request import (
+    Failure,
+    FailureKind,
+    Outcome,
+    RequestSpec,
+    Sample,
+    Slot,
+)
+from vestbench.stacks.wire.connection import Carried
+from vestbench.stacks.wire.failures import one_line
+from vestbench.stacks.wire.timestamps import Phases
+
+TOO_MANY_REQUESTS = 429
+
+# A stack that only shows the whole call.
+NO_PHASES = Phases()
+
+
+class Answer(NamedTuple):
+    """What an answer says, whichever library has read it."""
+
+    status: int
+    reason: str
+    retry_after: str | None
+    http_version: str  # such as HTTP/1.1
+    body: bytes
+
+
+class Exchange(NamedTuple):
+    """One request and the time of its call."""
+
+    spec: RequestSpec
+    slot: Slot
+    start_ns: int  # since the start of the run
+    elapsed_ns: int
+
+    def answered(
+        self, answer: Answer, carried: Carried, phases: Phases = NO_PHASES
+    ) -> Outcome:
+        """Return the sample of an answer, or the failure if its status is unwanted."""
+        if not self.spec.accepts(answer.status):
+            return self._refused(answer, carried)
+        connection = carried.connection
+        return Sample(
+            slot=self.slot,
+            start_ns=self.start_ns,
+            latency_ns=self.elapsed_ns,
+            dns_ns=phases.dns_ns,
+            connect_ns=phases.connect_ns,
+            tls_ns=phases.tls_ns,
+            send_ns=phases.send_ns,
+            wait_ns=phases.wait_ns,
+            receive_ns=phases.receive_ns,
+            status=answer.status,
+            reused=carried.reused,
+            connection=connection.serial,
+            use=carried.use,
+            local_port=connection.local_port,
+            resumed=connection.resumed,
+            http_version=answer.http_version,
+            tls_version=connection.tls_version,
+            cipher=connection.cipher,
+            remote=connection.remote,
+            rtt_us=carried.rtt_us,
+            syn_rtt_us=connection.syn_rtt_us,
+            retransmits=carried.retransmits,
+            body_bytes=len(answer.body),
+            kernel_send_ns=phases.kernel_send_ns,
+            kernel_receive_ns=phases.kernel_receive_ns,
+        )
+
+    def failed(self, kind: FailureKind, detail: str, *, reused: bool | None) -> Failure:
+        """Return the failure of a request that got no answer."""
+        return Failure(
+            slot=self.slot,
+            start_ns=self.start_ns,
+            elapsed_ns=self.elapsed_ns,
+            kind=kind,
+            detail=detail,
+            reused=reused,
+        )
+
+    def _refused(self, answer: Answer, carried: Carried) -> Failure:
+        limited = answer.status == TOO_MANY_REQUESTS
+        return Failure(
+            slot=self.slot,
+            start_ns=self.start_ns,
+            elapsed_ns=self.elapsed_ns,
+            kind=FailureKind.RATE_LIMITED if limited else FailureKind.STATUS,
+            detail=one_line(f"HTTP {answer.status} {answer.reason}"),
+            status=answer.status,
+            reused=carried.reused,
+            retry_after_s=_seconds(answer.retry_after),
+        )
+
+
+def _seconds(retry_after: str | None) -> float | None:
+    """Read a Retry-After header, seconds or a date (RFC 9110, 10.2.3).
+
+    Anything else still asks for a pause: 0.
+    """
+    if retry_after is None:
+        return None
+    if retry_after.isascii() and retry_after.isdigit():
+        return float(retry_after)
+    try:
+        return max(0.0, parsedate_to_datetime(retry_after).timestamp() - time())
+    except (ValueError, OverflowError):
+        return 0.0

@@ -1,0 +1,58 @@
+"""One connection: what stays the same in its life, and how it carried a request."""
+
+from __future__ import annotations
+
+import socket
+from dataclasses import dataclass
+from typing import Self
+
+from vestbench.kernel.sockets import Address, address_text
+from vestbench.kernel.tcp_info import TcpInfo, tcp_info
+
+
+@dataclass(slots=True, kw_only=True)
+class Connection:
+    """What is known of one connection, and how often it was used."""
+
+    serial: int
+    local_port: int = 0  # 0 where it was closed before it could be looked at
+    remote: str = ""
+    tls_version: str = ""
+    cipher: str = ""
+    resumed: bool = False
+    http2: bool = False
+    uses: int = 0
+    rtt_us: int | None = None  # when it was looked at last
+    syn_rtt_us: int | None = None
+    retransmits: int = 0  # seen until now
+
+    @classmethod
+    def made(cls, serial: int, sock: socket.socket, peer: Address) -> Self:
+        """Return the connection of a socket that has just been connected to `peer`.
+
+        The peer is not asked of the kernel, which forgets it when the peer resets.
+        """
+        info = tcp_info(sock)
+        return cls(
+            serial=serial,
+            local_port=sock.getsockname()[1],
+            remote=address_text(peer),
+            syn_rtt_us=info.rtt_us if info else None,
+        )
+
+    def look(self, info: TcpInfo) -> int:
+        """Take in the kernel's figures, and return how much was sent again since."""
+        self.rtt_us = info.rtt_us
+        again, self.retransmits = info.retransmits - self.retransmits, info.retransmits
+        return again
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Carried:
+    """How one request was carried."""
+
+    connection: Connection
+    reused: bool  # proved
+    use: int  # how many requests the connection has carried with this one
+    rtt_us: int | None = None  # after the request
+    retransmits: int | None = None  # segments sent again during the request
