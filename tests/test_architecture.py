@@ -55,12 +55,17 @@ HOMES = {
     "typer": ("vestbench.cli",),
     "rich": ("vestbench.report.terminal", "vestbench.cli.console"),
     "pytest": ("vestbench.pytest_plugin",),
-    "httpx": ("vestbench.stacks",),
-    "httpcore": ("vestbench.stacks",),
-    "httpx2": ("vestbench.stacks",),  # the extra httpx2
-    "httpcore2": ("vestbench.stacks",),
-    "pyreqwest": ("vestbench.stacks",),  # the extra reqwest
-    "certifi": ("vestbench.stacks",),
+    # Of stacks only the adapter of each library: wire knows none.
+    "httpx": ("vestbench.stacks.httpx_transport",),
+    "httpcore": ("vestbench.stacks.httpx_transport",),
+    "httpx2": ("vestbench.stacks.httpx_transport",),  # the extra httpx2
+    "httpcore2": ("vestbench.stacks.httpx_transport",),
+    "pyreqwest": (  # the extra reqwest
+        "vestbench.stacks.reqwest_stack",
+        "vestbench.stacks.reqwest_failures",
+        "vestbench.stacks.reqwest_log",
+    ),
+    "certifi": ("vestbench.stacks.httpx_stack",),
     # Records that are checked when they are read, and their JSON Schema.
     "msgspec": ("vestbench.model", "vestbench.results", "vestbench.studies"),
     "numpy": ("vestbench.stats",),
