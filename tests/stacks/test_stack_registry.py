@@ -12,6 +12,7 @@ import pytest
 from tests.support.command import vestbench
 from tests.support.paths import ROOT
 from tests.support.servers import SLOT, ScriptedServer, plan, tls_pair
+from tests.support.stacks import inside
 from vestbench.errors import UsageError
 from vestbench.model.client import PoolSettings
 from vestbench.model.request import Sample
@@ -145,7 +146,7 @@ def test_a_worker_has_the_stack_that_it_was_told(name: str) -> None:
         session.close()
 
         assert stack.facts.stack == name
-        assert not stack.collecting()
+        assert not inside(stack).collects
         assert server.connections == 1
     assert [outcome.reused for outcome in outcomes] == [False, True, True]
 
@@ -156,20 +157,20 @@ def test_a_worker_imports_nothing_while_it_measures(name: str) -> None:
         ScriptedServer(tls=tls_pair().server) as server,
         RemoteStack(ca_pem=tls_pair().ca_pem, stack=name) as stack,
     ):
-        before = stack.modules()
+        before = inside(stack).modules
         for strategy in (POOLED, UNPOOLED, RESUMED):
             session = stack.open(plan(strategy=strategy))
             assert isinstance(session.send(server.get(), SLOT), Sample)
             assert isinstance(session.send(server.get(), SLOT), Sample)
             session.close()
-        after = stack.modules()
+        after = inside(stack).modules
 
     assert set(after) == set(before)
 
 
 def test_the_reqwest_worker_does_not_load_the_other_libraries() -> None:
     with RemoteStack(ca_pem=tls_pair().ca_pem, stack="reqwest") as stack:
-        modules = set(stack.modules())
+        modules = set(inside(stack).modules)
 
     assert not modules & {"httpx", "httpcore", "httpx2", "httpcore2"}
 

@@ -7,6 +7,8 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from tests.support.records import sample
 from vestbench.model.client import SessionPlan
 from vestbench.model.request import Outcome, RequestSpec, Role, Slot
+from vestbench.workers.messages import Inspect, Inspected
+from vestbench.workers.remote import RemoteStack
 
 Answer = Outcome | BaseException
 Script = Callable[[Slot], Answer]
@@ -101,3 +103,8 @@ class Clock:
     def sleep(self, seconds: float) -> None:
         self.slept.append(seconds)
         self.now_ns += round(seconds * 1e9)
+
+
+def inside(stack: RemoteStack) -> Inspected:
+    """Look into the measuring process: its modules, and whether it collects garbage."""
+    return stack.ask(Inspect(), Inspected)

@@ -18,6 +18,7 @@ from eth_utils.crypto import keccak
 
 from tests.support.records import bench_run, failure, known, sample, sessions
 from tests.support.servers import SLOT, ScriptedServer, plan, post, tls_pair
+from tests.support.stacks import inside
 from vestbench.model.columns import client_ns, network_ns
 from vestbench.model.request import NS_PER_MS, RequestSpec, Sample
 from vestbench.studies.bench.summary import summarise_bench
@@ -114,7 +115,7 @@ def test_signing_is_a_phase_of_a_run_and_a_part_of_its_saving() -> None:
 @pytest.fixture(scope="module")
 def stack() -> Iterator[RemoteStack]:
     with RemoteStack(ca_pem=tls_pair().ca_pem) as stack:
-        assert not {"eth_account", "vestbench.venues"} & set(stack.modules())
+        assert not {"eth_account", "vestbench.venues"} & set(inside(stack).modules)
         stack.sign_with(PathSigner(Secret(KEY)))
         yield stack
 
@@ -145,14 +146,14 @@ def test_the_worker_signs_what_is_sent_with_the_key_it_was_handed(
 def test_the_worker_has_imported_what_signs_before_it_signs(
     stack: RemoteStack,
 ) -> None:
-    before = set(stack.modules())
+    before = set(inside(stack).modules)
     with ScriptedServer(tls=tls_pair().server) as server:
         stack.open(plan()).send(post(server.url, b"", unsigned=UNSIGNED), SLOT)
-    after = set(stack.modules())
+    after = set(inside(stack).modules)
 
     assert "eth_account" in before
     assert after - before == set()
-    assert not stack.collecting()
+    assert not inside(stack).collects
 
 
 def test_the_key_is_in_no_command_line_and_no_environment(stack: RemoteStack) -> None:

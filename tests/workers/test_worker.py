@@ -21,6 +21,7 @@ from tests.support.servers import (
     post,
     tls_pair,
 )
+from tests.support.stacks import inside
 from vestbench.children import Child, Process, Spawner
 from vestbench.model.request import (
     Failure,
@@ -190,11 +191,11 @@ def exercise(
 def test_no_request_imports_anything(
     fresh: RemoteStack, servers: tuple[ScriptedServer, ScriptedServer]
 ) -> None:
-    before = set(fresh.modules())
+    before = set(inside(fresh).modules)
 
     outcomes = exercise(fresh, servers)
 
-    assert set(fresh.modules()) - before == set()
+    assert set(inside(fresh).modules) - before == set()
     kinds = {outcome.kind for outcome in outcomes if isinstance(outcome, Failure)}
     assert kinds == set(FailureKind)
 
@@ -202,17 +203,17 @@ def test_no_request_imports_anything(
 def test_garbage_is_only_collected_between_requests(
     stack: RemoteStack, servers: tuple[ScriptedServer, ScriptedServer]
 ) -> None:
-    before = stack.collecting()
+    before = inside(stack).collects
     session = stack.open(plan())
     for _ in range(20):
         session.send(servers[0].get(), SLOT)
     session.close()
 
-    assert (before, stack.collecting()) == (False, False)
+    assert (before, inside(stack).collects) == (False, False)
 
 
 def test_the_worker_loads_nothing_that_draws_or_computes(stack: RemoteStack) -> None:
-    roots = {name.partition(".")[0] for name in stack.modules()}
+    roots = {name.partition(".")[0] for name in inside(stack).modules}
 
     assert not roots & {"numpy", "typer", "trustme", "tomli_w"}
 

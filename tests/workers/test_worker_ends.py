@@ -22,6 +22,7 @@ from tests.support.servers import (
     plan,
     tls_pair,
 )
+from tests.support.stacks import inside
 from vestbench.children import Process, start_child
 from vestbench.model.request import Sample
 from vestbench.workers.remote import RemoteStack, WorkerDiedError
@@ -82,7 +83,7 @@ def test_no_worker_outlives_a_parent_that_is_killed() -> None:
 def test_the_worker_ignores_the_terminals_interrupt(
     stack: RemoteStack, servers: tuple[ScriptedServer, ScriptedServer]
 ) -> None:
-    stack.modules()  # it has started
+    inside(stack)  # it has started
     os.kill(pid_of(stack), signal.SIGINT)
     session = stack.open(plan())
     outcome = session.send(servers[0].get(), SLOT)

@@ -47,7 +47,14 @@ class Exchange(NamedTuple):
     ) -> Outcome:
         """Return the sample of an answer, or the failure if its status is unwanted."""
         if not self.spec.accepts(answer.status):
-            return self._refused(answer, carried)
+            limited = answer.status == TOO_MANY_REQUESTS
+            return self.failed(
+                FailureKind.RATE_LIMITED if limited else FailureKind.STATUS,
+                one_line(f"HTTP {answer.status} {answer.reason}"),
+                reused=carried.reused,
+                status=answer.status,
+                retry_after_s=_seconds(answer.retry_after),
+            )
         connection = carried.connection
         return Sample(
             slot=self.slot,
@@ -77,28 +84,25 @@ class Exchange(NamedTuple):
             kernel_receive_ns=phases.kernel_receive_ns,
         )
 
-    def failed(self, kind: FailureKind, detail: str, *, reused: bool | None) -> Failure:
-        """Return the failure of a request that got no answer."""
+    def failed(
+        self,
+        kind: FailureKind,
+        detail: str,
+        *,
+        reused: bool | None,
+        status: int | None = None,
+        retry_after_s: float | None = None,
+    ) -> Failure:
+        """Return the failure of a request, by default of one without an answer."""
         return Failure(
             slot=self.slot,
             start_ns=self.start_ns,
             elapsed_ns=self.elapsed_ns,
             kind=kind,
             detail=detail,
+            status=status,
             reused=reused,
-        )
-
-    def _refused(self, answer: Answer, carried: Carried) -> Failure:
-        limited = answer.status == TOO_MANY_REQUESTS
-        return Failure(
-            slot=self.slot,
-            start_ns=self.start_ns,
-            elapsed_ns=self.elapsed_ns,
-            kind=FailureKind.RATE_LIMITED if limited else FailureKind.STATUS,
-            detail=one_line(f"HTTP {answer.status} {answer.reason}"),
-            status=answer.status,
-            reused=carried.reused,
-            retry_after_s=_seconds(answer.retry_after),
+            retry_after_s=retry_after_s,
         )
 
 

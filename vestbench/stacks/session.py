@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import gc
-from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from threading import Barrier
@@ -12,6 +11,7 @@ from typing import TypeVar
 from vestbench._version import __version__
 from vestbench.model.client import SessionPlan
 from vestbench.model.request import Outcome, RequestSpec, Slot
+from vestbench.model.session import Session
 
 T = TypeVar("T")
 
@@ -21,10 +21,9 @@ USER_AGENT = f"vestbench/{__version__}"
 _COLLECT_EVERY = 16
 
 
-class TimedSession(ABC):
+class TimedSession(Session):
     """One client and its pool, the garbage collected between its requests."""
 
-    build_ns: int
     notes: tuple[str, ...] = ()
 
     def __init__(self, plan: SessionPlan) -> None:
@@ -35,20 +34,6 @@ class TimedSession(ABC):
     def send(self, spec: RequestSpec, slot: Slot) -> Outcome:
         """Send one request and return its sample, or how it failed."""
         return self.ask(spec, slot)[0]
-
-    @abstractmethod
-    def ask(self, spec: RequestSpec, slot: Slot) -> tuple[Outcome, bytes]:
-        """Send one request and return its outcome, and the body of the answer."""
-
-    @abstractmethod
-    def burst(
-        self, specs: Sequence[RequestSpec], slots: Sequence[Slot]
-    ) -> list[Outcome]:
-        """Send all requests at the same moment, each from a thread of its own."""
-
-    @abstractmethod
-    def close(self) -> None:
-        """Close the client and its connections."""
 
     def _collect(self) -> None:
         """Collect garbage now and then; call this when the clock has stopped."""

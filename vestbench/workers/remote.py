@@ -16,8 +16,6 @@ from vestbench.workers.messages import (
     Burst,
     BurstSent,
     Close,
-    Inspect,
-    Inspected,
     Open,
     Opened,
     Send,
@@ -91,14 +89,6 @@ class RemoteStack:
         Returns when the worker has imported what that takes.
         """
         self.ask(SignWith(signer=signer), Done)
-
-    def modules(self) -> list[str]:
-        """Return the names of the modules that the worker has imported."""
-        return self.ask(Inspect(), Inspected).modules
-
-    def collecting(self) -> bool:
-        """Say whether the worker collects garbage whenever it likes."""
-        return self.ask(Inspect(), Inspected).collects
 
     def ask(self, question: Message, kind: type[M]) -> M:
         """Ask the worker, and wait for the answer."""

@@ -15,7 +15,7 @@ import logging
 import signal
 import sys
 from contextlib import suppress
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from vestbench.ipc import Channel, ChannelClosedError
 from vestbench.stacks.registry import load_stack
@@ -37,6 +37,7 @@ from vestbench.workers.path_signing import sign, signed
 if TYPE_CHECKING:
     from vestbench.ipc import Answers
     from vestbench.model.request import Signer
+    from vestbench.model.session import Session
 
 
 def main(argv: list[str]) -> int:
@@ -60,7 +61,7 @@ class Worker:
         self._stack = load_stack(start.stack)(
             ca_pem=start.ca_pem, origin_ns=start.origin_ns
         )
-        self._sessions: dict[int, Any] = {}
+        self._sessions: dict[int, Session] = {}
         self._signer: Signer | None = None
 
     def serve(self) -> None:
