@@ -5,14 +5,16 @@ from __future__ import annotations
 import importlib.util
 import json
 import sys
+from pathlib import Path
 from typing import Any
 
 import pytest
 
-from tests.support.command import vestbench
+from tests.support.command import QUICK, vestbench
 from tests.support.paths import ROOT
 from tests.support.servers import SLOT, ScriptedServer, plan, tls_pair
 from tests.support.stacks import inside
+from tests.support.toy_stack import TOY
 from vestbench.errors import UsageError
 from vestbench.model.client import PoolSettings
 from vestbench.model.request import Sample
@@ -21,7 +23,7 @@ from vestbench.stacks import registry as stacks
 from vestbench.stacks.registry import STACKS, chosen_stacks, find_stack
 from vestbench.workers.remote import RemoteStack, RemoteStacks
 
-NAMES = [info.name for info in STACKS]
+NAMES = list(STACKS)
 
 
 def without(monkeypatch: pytest.MonkeyPatch, *missing: str) -> None:
@@ -107,7 +109,9 @@ def test_the_extras_that_are_named_are_those_of_the_package() -> None:
     text = (ROOT / "pyproject.toml").read_text(encoding="utf-8")
     extras = tomllib.loads(text)["project"]["optional-dependencies"]
 
-    assert {info.extra for info in STACKS if info.extra} | {"http2"} <= set(extras)
+    assert {info.extra for info in STACKS.values() if info.extra} | {"http2"} <= set(
+        extras
+    )
     assert "all" in extras
 
 
@@ -212,7 +216,7 @@ def test_the_command_shows_every_stack_and_how_it_proves_reuse() -> None:
     result = vestbench("stacks")
 
     assert result.exit_code == 0
-    for info in STACKS:
+    for info in STACKS.values():
         assert info.name in result.stdout
         assert info.version() in result.stdout
         assert info.proof in result.stdout
@@ -280,3 +284,52 @@ def test_more_arms_than_a_round_can_hold_are_refused() -> None:
 
     assert result.exit_code == 2
     assert "5 ways of connecting on 3 stacks" in result.stderr
+
+
+# --- a stack that only this test registers ---
+
+
+@pytest.fixture
+def toy(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(stacks, "STACKS", dict(STACKS))
+    monkeypatch.setenv("PYTHONPATH", str(ROOT))  # where the measuring process finds it
+    stacks.register_stack(TOY)
+
+
+@pytest.mark.usefixtures("toy")
+def test_a_registered_stack_is_shown_with_what_it_can_do() -> None:
+    shown = json.loads(vestbench("stacks", "--json").stdout)["stacks"]
+
+    found = {each["stack"]: each for each in shown}
+    assert list(found) == [*NAMES, "toy"]
+    assert found["toy"]["proof"] == "the word of the test"
+    assert found["toy"]["strategies"] == list(STRATEGIES)
+    assert "the word of the test" in vestbench("stacks").stdout
+
+
+@pytest.mark.usefixtures("toy")
+def test_a_registered_stack_measures_and_its_result_is_reported(tmp_path: Path) -> None:
+    stored = tmp_path / "toy.toml"
+
+    measured = vestbench(
+        "bench", "--stack", "toy", "-n", "3", *QUICK, "--output", str(stored)
+    )
+    reported = vestbench("report", str(stored), "--json")
+
+    assert measured.exit_code == 0, measured.output
+    run = json.loads(reported.stdout)
+    assert run["conditions"]["stack"] == "toy"
+    assert run["summary"]["requests"] == 3
+
+
+@pytest.mark.usefixtures("toy")
+def test_a_registered_stack_is_compared_beside_another(tmp_path: Path) -> None:
+    stored = tmp_path / "both.toml"
+
+    measured = vestbench(
+        *("compare", "pooled", "unpooled", "--stack", "all", "--max-rounds", "12"),
+        *(*QUICK, "--output", str(stored), "--json"),
+    )
+
+    run = json.loads(measured.stdout)
+    assert {arm["stack"] for arm in run["plan"]["arms"]} == {*NAMES, "toy"}

@@ -20,15 +20,15 @@ from tests.support.servers import (
 from vestbench.model.columns import client_ns, network_ns
 from vestbench.model.request import Failure, Sample
 from vestbench.model.strategy import POOLED, RESUMED, UNPOOLED, WARMED, Strategy
-from vestbench.stacks.registry import STACKS, load_stack
+from vestbench.stacks.registry import STACKS, find_stack
 
-NAMES = [info.name for info in STACKS]
+NAMES = list(STACKS)
 VERSIONS = {"1.2": ssl.TLSVersion.TLSv1_2, "1.3": ssl.TLSVersion.TLSv1_3}
 
 
 @pytest.fixture(scope="module", params=NAMES)
 def stack(request: pytest.FixtureRequest) -> Any:
-    return load_stack(request.param)(tls_pair().ca_pem)
+    return find_stack(request.param).load()(tls_pair().ca_pem)
 
 
 def send(session: Any, server: ScriptedServer, count: int = 1) -> list[Sample]:

@@ -18,14 +18,14 @@ from vestbench.model.simulated import ExchangeCounters, ExchangeSpec
 from vestbench.model.strategy import HTTP2, POOLED, RESUMED, UNPOOLED, WARMED, Strategy
 from vestbench.simulator.exchange_process import ExchangeProcess
 from vestbench.simulator.http.behaviour import Behaviour
-from vestbench.stacks.registry import STACKS, load_stack
+from vestbench.stacks.registry import STACKS, find_stack
 from vestbench.studies.compare.summary import summarise_compare
 from vestbench.studies.registry import load_run
 from vestbench.venues.vest.public import vest
 
-NAMES = [info.name for info in STACKS]
-SAFE_IN_BURSTS = [info.name for info in STACKS if info.http2_bursts]
-OTHERS = [info.name for info in STACKS if not info.http2_bursts]
+NAMES = list(STACKS)
+SAFE_IN_BURSTS = [info.name for info in STACKS.values() if info.http2_bursts]
+OTHERS = [info.name for info in STACKS.values() if not info.http2_bursts]
 
 
 class Exchange:
@@ -69,7 +69,7 @@ def exchange(
     settings: dict[str, object] = {"processing_ms": 0.0, "http2": True, **spec}
     described = ExchangeSpec(**settings)  # type: ignore[arg-type]
     with ExchangeProcess(described, behaviour=behaviour) as process:
-        yield Exchange(process, load_stack(name)(process.ca_pem))
+        yield Exchange(process, find_stack(name).load()(process.ca_pem))
 
 
 @pytest.fixture(scope="module", params=NAMES)

@@ -13,7 +13,7 @@ def stacks(json: bool = JSON) -> None:
     from vestbench.cli.console import show, show_json
     from vestbench.stacks.registry import STACKS
 
-    abilities = [info.ability() for info in STACKS]
+    abilities = [info.ability() for info in STACKS.values()]
     if json:
         show_json({"stacks": abilities})
         return

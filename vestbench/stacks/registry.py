@@ -97,6 +97,11 @@ class StackInfo:
             return pool.max_idle
         return concurrency
 
+    def load(self) -> MakeStack:
+        """Import its module and return its class."""
+        made: MakeStack = getattr(import_module(self.module), self.factory)
+        return made
+
     def ability(self) -> StackAbility:
         """Return what it can do on this machine."""
         refusals = {name: self.refusal(name) for name in STRATEGIES}
@@ -122,7 +127,15 @@ _HTTPCORE = {
     "when it returns",
 }
 
-STACKS: tuple[StackInfo, ...] = (
+STACKS: dict[str, StackInfo] = {}  # by name
+
+
+def register_stack(info: StackInfo) -> None:
+    """Add a stack; the measuring process is told where its class is."""
+    STACKS[info.name] = info
+
+
+for _info in (
     StackInfo(
         name="httpx",
         module="vestbench.stacks.httpx_stack",
@@ -163,7 +176,8 @@ STACKS: tuple[StackInfo, ...] = (
         proof="its connection log, and the bytes that each of its sockets has sent",
         linux_only="its sockets are found in /proc/self/fd",
     ),
-)
+):
+    register_stack(_info)
 
 
 def find_stack(name: str) -> StackInfo:
@@ -172,11 +186,9 @@ def find_stack(name: str) -> StackInfo:
     Raises:
         UsageError: There is none of that name.
     """
-    for info in STACKS:
-        if info.name == name:
-            return info
-    known = ", ".join(info.name for info in STACKS)
-    raise UsageError(f"--stack {name!r} is none of {known}")
+    if name not in STACKS:
+        raise UsageError(f"--stack {name!r} is none of {', '.join(STACKS)}")
+    return STACKS[name]
 
 
 def chosen_stacks(
@@ -189,7 +201,7 @@ def chosen_stacks(
             the ways that are asked for.
     """
     if name == ALL:
-        found = [info for info in STACKS if not info.refusal()]
+        found = [info for info in STACKS.values() if not info.refusal()]
     else:
         found = [find_stack(name)]
     for info in found:
@@ -198,10 +210,3 @@ def chosen_stacks(
             if refusal:
                 raise UsageError(refusal)
     return tuple(info.name for info in found)
-
-
-def load_stack(name: str) -> MakeStack:
-    """Import the stack called `name` and return its class."""
-    info = find_stack(name)
-    made: MakeStack = getattr(import_module(info.module), info.factory)
-    return made

@@ -7,12 +7,13 @@ from collections.abc import Sequence
 from vestbench.ipc import Message
 from vestbench.model.client import SessionPlan
 from vestbench.model.request import Outcome, RequestSpec, Signer, Slot
+from vestbench.stacks.registry import StackInfo
 
 
 class StartStack(Message):
     """The first message; `StackFacts` comes back when the stack is ready."""
 
-    stack: str  # which HTTP library
+    stack: StackInfo  # which HTTP library, and where its class is
     ca_pem: str  # certificates to trust; empty is the usual trust store
     origin_ns: int | None  # when the run began, by CLOCK_MONOTONIC; None is when ready
 

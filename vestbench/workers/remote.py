@@ -12,6 +12,7 @@ from vestbench.defaults import STACK
 from vestbench.errors import VestbenchError
 from vestbench.ipc import ChannelClosedError, Done, Message
 from vestbench.model.client import SessionPlan, StackFacts
+from vestbench.stacks.registry import find_stack
 from vestbench.workers.messages import (
     Burst,
     BurstSent,
@@ -61,7 +62,7 @@ class RemoteStack:
         module = "vestbench.workers.worker"
         self._process, self._channel = start_module(module, spawn)
         self._keys = itertools.count()
-        start = StartStack(stack=stack, ca_pem=ca_pem, origin_ns=origin_ns)
+        start = StartStack(stack=find_stack(stack), ca_pem=ca_pem, origin_ns=origin_ns)
         with suppress(ChannelClosedError):  # dead already: who asks it is told
             self._channel.send(start)
         self._facts: StackFacts | None = None

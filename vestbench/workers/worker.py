@@ -18,7 +18,6 @@ from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from vestbench.ipc import Channel, ChannelClosedError
-from vestbench.stacks.registry import load_stack
 from vestbench.workers.messages import (
     Burst,
     BurstSent,
@@ -58,9 +57,7 @@ class Worker:
     def __init__(self, parent: Channel) -> None:
         self._parent = parent
         start = parent.receive(StartStack)
-        self._stack = load_stack(start.stack)(
-            ca_pem=start.ca_pem, origin_ns=start.origin_ns
-        )
+        self._stack = start.stack.load()(ca_pem=start.ca_pem, origin_ns=start.origin_ns)
         self._sessions: dict[int, Session] = {}
         self._signer: Signer | None = None
 
