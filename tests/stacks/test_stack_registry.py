@@ -319,7 +319,7 @@ def test_a_registered_stack_measures_and_its_result_is_reported(tmp_path: Path) 
     assert measured.exit_code == 0, measured.output
     run = json.loads(reported.stdout)
     assert run["conditions"]["stack"] == "toy"
-    assert run["summary"]["requests"] == 3
+    assert run["plan"]["requests"] == 3
 
 
 @pytest.mark.usefixtures("toy")
