@@ -35,15 +35,15 @@ class SocketState:
 def scan(port: int) -> dict[int, SocketState]:
     """Return this process's TCP sockets to that port of whatever host, by inode.
 
-    One whose peer is gone no longer says where it went; it is among them.
+    A socket whose peer is gone no longer tells its port, so each of these is returned.
 
-    An inode is not used again while any program runs that could confuse the two: they
-    are counted up. Takes some 0.1 ms, so it is for the time between two requests.
+    The kernel counts inodes up, so two sockets of one run never have the same. This
+    takes some 0.1 ms; call it between two requests.
     """
     found: dict[int, SocketState] = {}
     for descriptor in map(int, os.listdir(_TABLE)):
         with suppress(OSError):
-            # Most are none, and to find that out of a copy costs much more.
+            # Most descriptors are no sockets; to ask a copy of each costs much more.
             if not stat.S_ISSOCK(os.fstat(descriptor).st_mode):
                 continue
             with _duplicate(descriptor) as copy:
@@ -56,10 +56,10 @@ def scan(port: int) -> dict[int, SocketState]:
 
 @contextmanager
 def _duplicate(descriptor: int) -> Iterator[socket.socket]:
-    """Lend a socket of our own for a descriptor of somebody else's.
+    """Yield a socket for a copy of a descriptor that another object owns.
 
-    Whoever owns it may close it meanwhile, and the number may be given to another: only
-    what is read from the copy belongs together.
+    Its owner may close the descriptor meanwhile, and the number may be given to another
+    file; what is read from the copy is always of one socket.
     """
     number = os.dup(descriptor)
     if not stat.S_ISSOCK(os.fstat(number).st_mode):

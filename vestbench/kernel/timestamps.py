@@ -4,8 +4,8 @@ A window that a program measures is wider than the wire: waking up, decryption a
 interpreter are in it. The kernel stamps the segment instead (SO_TIMESTAMPING,
 Documentation/networking/timestamping.rst), and the difference is what this host adds.
 
-Nothing of this is in an ordinary measurement: the first byte is looked at before it is
-read, which takes time, and that time is in what is found.
+An ordinary measurement does none of this: to look at the first byte before reading it
+takes time, which is part of the result.
 """
 
 from __future__ import annotations
@@ -78,8 +78,9 @@ def realtime_offset_ns(
 def _keep_stamping() -> int:
     """Open, once, a socket for which the kernel goes on stamping what arrives.
 
-    It begins a moment after the first socket has asked for it, and ends with the last:
-    the first answers of each connection would have no stamp.
+    The kernel begins a moment after the first socket has asked for it, and ends with
+    the last one. Without this socket the first answers of each connection would have no
+    stamp.
 
     Returns:
         A descriptor, which stays open for as long as the process lives.
@@ -138,7 +139,7 @@ class StampedSocket:
     def sent(self, stamps: KernelStamps | None) -> bool:
         """Empty the error queue, in which departures are; call it right after a send.
 
-        A queue that is not empty makes every wait for the socket return at once.
+        While the queue is not empty, every wait for the socket returns at once.
 
         Args:
             stamps: Get the first departure; None throws all away.
@@ -159,13 +160,13 @@ class StampedSocket:
         Without one in time nothing is noted; the read that follows says so.
         """
         if isinstance(self._sock, ssl.SSLSocket) and self._sock.pending():
-            return  # decrypted already: it arrived with what was read before
+            return  # decrypted already: it arrived together with the read before
         deadline = perf_counter_ns() + int(timeout_s * NS_PER_S)
         while (left_ns := deadline - perf_counter_ns()) > 0:
             ready = self._poll.poll(left_ns // NS_PER_MS + 1)
             events = ready[0][1] if ready else 0
             if events & select.POLLERR and not self.sent(stamps):
-                return  # a reset, which the look would take from the read that follows
+                return  # a reset, whose error is left for the read that follows
             if events & select.POLLIN:
                 stamps.arrived_ns = self._arrival()
                 return

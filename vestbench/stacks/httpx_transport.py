@@ -1,7 +1,7 @@
 """httpx or httpx2, the httpcore that belongs to it, and the way from one to the other.
 
-The clients only take a network backend through a transport, and their own transport
-takes none.
+A client takes a network backend only through a transport, and the transport of the
+library takes none; so this module has a transport of its own.
 """
 
 from __future__ import annotations

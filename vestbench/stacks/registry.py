@@ -1,6 +1,6 @@
-"""The HTTP libraries that can send: what each needs, and what it does not do as asked.
+"""The HTTP libraries that can send: what each needs, can do, and cannot honour.
 
-Nothing here imports a library; what is installed is found out without that.
+Nothing here imports a library: whether it is installed is found out without that.
 """
 
 from __future__ import annotations
@@ -53,7 +53,7 @@ class StackInfo:
     phases: bool = True  # it shows name resolution, TCP, TLS, send, wait, receive
     proof: str  # how the reuse of a connection is proved
     linux_only: str = ""  # why it runs on Linux only, or empty
-    # Pool settings that do not do what the bot's do, and why.
+    # Pool settings that work otherwise than in the bot's client, and how.
     unhonoured: Mapping[str, str] = field(default_factory=dict)
 
     def installed(self) -> bool:
@@ -62,7 +62,7 @@ class StackInfo:
 
     def version(self) -> str:
         """Return the version of the library, or nothing where it is not there."""
-        # No measuring process, which asks for no version, waits for the import.
+        # Imported here, because a measuring process never needs it.
         from importlib.metadata import PackageNotFoundError
         from importlib.metadata import version as version_of
 

@@ -1,7 +1,7 @@
 """Which failure kind an exception of pyreqwest is.
 
-A `ConnectError` of it may be about a connection that had been open for long: only its
-causes tell (`details["causes"]`, from the outermost to the innermost).
+Its `ConnectError` can also mean that an open connection has ended. Only the causes of
+an error tell (`details["causes"]`, from the outermost to the innermost).
 """
 
 from __future__ import annotations

@@ -1,11 +1,11 @@
 """What reqwest and rustls say of their connections in their log.
 
-They name no connection to the caller, but they log that one is opened and whether its
-TLS session was resumed. One client with `connection_verbose` switches the logging of
-the whole process on; it never sends anything.
+They log that a connection is opened, and whether its TLS session was resumed. One
+client with `connection_verbose`, which never sends anything, switches the logging of
+the whole process on.
 
-A verbose client also logs all that it writes, keys and signatures included. Nothing of
-a record is kept here but counts, and which request went over which connection.
+A verbose client also logs all that it writes, keys and signatures included. Of these
+records only counts are kept, and which request went over which connection.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ _WRITE = re.compile(r"([0-9a-f]+) write\b")
 
 
 def tag(number: int) -> str:
-    """Return what stamps the request of this number in the log, as a header comment."""
+    """Return the header comment by which the log shows the request of this number."""
     return f"(request {number})"
 
 

@@ -1,7 +1,8 @@
 """Which connection of reqwest carried a request: by its log and by its sockets.
 
-A request opened a connection if the log says that one was started; what carried it is
-the socket that has sent more than before. Both are looked at between two requests.
+A request opened a connection if the log says that one was started. The socket that has
+sent more than before is the one that carried the request. Both are read between two
+requests.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ from vestbench.kernel.sockets import SocketState, scan
 from vestbench.stacks.reqwest_log import ConnectionLog, Seen
 from vestbench.stacks.wire.connection import Carried, Connection
 
-# To take leave of a peer in TLS and HTTP/2 takes less than this, a request more.
+# Bytes: to close TLS or HTTP/2 takes fewer, every request takes more.
 _LEAST_REQUEST = 40
 
 
@@ -61,7 +62,8 @@ class Watch:
     def end_burst(self, numbers: Sequence[int], *, tls: bool) -> dict[int, Carried]:
         """Look after requests that were sent together, and say what carried each.
 
-        A verbose client tells, but of HTTP/2, whose headers are compressed.
+        The log of a verbose client tells, except with HTTP/2: its headers are
+        compressed.
         """
         seen, now = self.log.take(), scan(self._port)
         new = self._meet(now, seen, tls=tls)
@@ -74,11 +76,13 @@ class Watch:
         for number, name in seen.carriers.items():
             if name not in self._named:
                 found = self._named[name] = self._new(seen, tls=tls)
-                inode = next(sockets, 0)  # of those opened now, no matter which
+                inode = next(sockets, 0)  # any of those that were opened now
                 found.syn_rtt_us = now[inode].info.min_rtt_us if inode else None
             connection = self._named[name]
             carried[number] = _use(connection, reused=connection.uses > 0)
-        if len(self._named) - names == seen.started:  # else one has carried nothing yet
+        if (
+            len(self._named) - names == seen.started
+        ):  # else a new connection has carried nothing yet
             for connection in new.values():
                 connection.uses += 1
         self._forget(now)
@@ -93,11 +97,11 @@ class Watch:
         *,
         tls: bool,
     ) -> dict[int, Carried]:
-        """Say what carried requests of which the log does not tell one from another.
+        """Say what carried requests that the log does not tell apart.
 
-        Where none was opened, all have reused one. Where some were, a request is not
-        proved to have reused one, so it counts as cold. They are given the connections
-        in any order.
+        Where no connection was opened, every request has reused one. Where some were,
+        no request is proved to have reused one, so all count as cold. Which request
+        gets which connection is arbitrary.
         """
         found = new
         if not seen.started:

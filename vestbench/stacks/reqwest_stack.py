@@ -1,7 +1,7 @@
 """The reqwest stack, the bot's own, through pyreqwest: the whole call is timed.
 
-reqwest shows neither phases nor connections. What carried a request is found out after
-it, from the log and from the sockets of this process.
+reqwest shows neither phases nor connections. Which connection carried a request is
+found out after the request, from the log and from the sockets of this process.
 """
 
 from __future__ import annotations
@@ -40,8 +40,8 @@ _LOOK_EVERY_S = 0.005
 
 _BURN_IN_LIMIT = timedelta(seconds=5)
 
-# What rustls keeps of a session belongs to a client, and reqwest has no other way to
-# end a connection but to let it idle for too long.
+# A TLS session can be resumed only by the client that has it, and reqwest ends a
+# connection of a living client only when it has been idle for too long.
 _AT_ONCE = timedelta(microseconds=1)
 
 
@@ -91,8 +91,9 @@ class ReqwestSession(TimedSession):
         self._ca_pem = ca_pem
         self._origin_ns = origin_ns
         self._watch = Watch(connection_log(), serials)
-        # To tell which of several requests at once went where, it has to log them all.
-        # What opens, warms up or shares one connection leaves no doubt.
+        # Only a log of all that is written tells which of several requests at once used
+        # which connection. With strategies that open one for each request, warm one up
+        # or share one, there is no doubt.
         strategy = plan.strategy
         doubt = not (strategy.opens or strategy.warms or strategy.http2)
         self._verbose = plan.concurrency > 1 and doubt
@@ -210,8 +211,8 @@ class ReqwestSession(TimedSession):
         reused: bool | None = None
         if alone:
             seen = self._watch.opened()
-            # Reached or not: with TLS the log says so, and a request that opened
-            # nothing had a connection.
+            # A request that opened no connection had one. Of one that did, the log says
+            # with TLS whether the connection was made.
             if reached is not False and not seen.started:
                 reused = True
             elif reached or (reached is None and (seen.tls13 or seen.full_tls12)):
@@ -274,11 +275,11 @@ def _burn_in() -> int | None:
     """Pay for the first TLS handshake of the process, and return what it cost.
 
     AWS-LC gathers entropy then, some 50 ms once in a process (aws-lc-rs #899). A client
-    hello is enough, so whoever listens here hangs up on it.
+    hello is enough for that, so the listener here closes each connection after it.
 
     Returns:
-        What the first one took more than the second, in nanoseconds; None without a
-        loopback interface.
+        The nanoseconds by which the first handshake took longer than the second; None
+        without a loopback interface.
     """
     try:
         listener = socket.create_server(("127.0.0.1", 0))
