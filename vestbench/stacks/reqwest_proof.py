@@ -80,9 +80,8 @@ class Watch:
                 found.syn_rtt_us = now[inode].info.min_rtt_us if inode else None
             connection = self._named[name]
             carried[number] = _use(connection, reused=connection.uses > 0)
-        if (
-            len(self._named) - names == seen.started
-        ):  # else a new connection has carried nothing yet
+        # Otherwise one of the new connections has carried nothing yet.
+        if len(self._named) - names == seen.started:
             for connection in new.values():
                 connection.uses += 1
         self._forget(now)
