@@ -70,6 +70,20 @@ def test_a_run_is_shown_without_what_the_other_commands_need() -> None:
     assert found == ["vestbench.studies.bench.sheet"]
 
 
+@pytest.mark.parametrize("command", ["bench", "compare", "warmup", "connect"])
+def test_a_run_is_shown_without_what_measures(command: str) -> None:
+    shown = str(RESULTS / f"reference-{command}-30ms.toml")
+    script = (
+        "import vestbench.cli; "
+        f"sys.argv[1:] = ['report', {shown!r}]; vestbench.cli.main()"
+    )
+    measures = [f"vestbench.{each}" for each in ("running", "venues", "stacks")]
+
+    found = imported(script, (*measures, "vestbench.results.reading"))
+
+    assert found == ["vestbench.results.reading"]
+
+
 @pytest.mark.parametrize(
     "words",
     [

@@ -18,7 +18,7 @@ from tests.support.records import (
 from vestbench.model.request import FailureKind, Outcome, Role, Sample
 from vestbench.model.run import Run
 from vestbench.model.strategy import UNPOOLED
-from vestbench.studies.starts.experiment import NOT_WARMED, WARMED
+from vestbench.studies.starts.plan import NOT_WARMED, WARMED
 
 
 def pooled(rounds: int = 20, later: int = 4, *, seed: int = 1) -> list[Sample]:

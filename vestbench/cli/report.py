@@ -42,9 +42,7 @@ def report(
     """
     from vestbench.cli.console import busy, show
     from vestbench.cli.exports import Exports
-    from vestbench.studies.document import document
     from vestbench.studies.registry import load_run
-    from vestbench.studies.shown import show_brief, show_run
 
     with busy(f"reading {file}"):
         run = load_run(file)
@@ -52,10 +50,14 @@ def report(
         if json:
             from json import dumps
 
+            from vestbench.studies.document import document
+
             with busy(_SUMMARISING):
                 found = document(run, str(file))
             typer.echo(dumps(found, indent=2))
         elif not exports.prints:
+            from vestbench.studies.shown import show_brief, show_run
+
             with busy(_SUMMARISING):
                 parts = (show_brief if quiet else show_run)(run)
             show(parts)

@@ -14,14 +14,13 @@ from vestbench.model.request import FailureKind, Outcome, RequestSpec, Role, Slo
 from vestbench.running.clients import Clients
 from vestbench.running.ports import Pacer, RunEnd
 from vestbench.studies.starts.experiment import (
-    NOT_WARMED,
-    WARMED,
     Starter,
     StartSchedule,
     Step,
     log_configuration,
     warm_up,
 )
+from vestbench.studies.starts.plan import NOT_WARMED, WARMED
 
 TITLE = "Vest HTTP"
 CONFIGURED = (

@@ -7,7 +7,7 @@ from math import inf, isfinite
 from tests.support.records import failure, sample, warm_up_run
 from vestbench.model.request import Outcome, Role
 from vestbench.model.verdict import Decision
-from vestbench.studies.starts.experiment import NOT_WARMED, WARMED
+from vestbench.studies.starts.plan import NOT_WARMED, WARMED
 from vestbench.studies.starts.summary import summarise_warm_up
 
 

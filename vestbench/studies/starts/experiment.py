@@ -23,12 +23,9 @@ from vestbench.model.session import Session
 from vestbench.running.asking import tried
 from vestbench.running.clients import Clients
 from vestbench.running.ports import MakeRequest, Pacer, RunEnd
+from vestbench.studies.starts.plan import NOT_WARMED, WARMED
 
 logger = logging.getLogger(__name__)
-
-# The two sorts of start, as outcomes are labelled.
-WARMED = "warmed"
-NOT_WARMED = "not warmed"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

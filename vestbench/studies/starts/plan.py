@@ -8,6 +8,10 @@ from msgspec import Meta
 
 from vestbench.model.run import Confidence, Count, Duration, Finite, Plan, RunOf
 
+# The two sorts of start, as outcomes are labelled.
+WARMED = "warmed"
+NOT_WARMED = "not warmed"
+
 
 class WarmUpPlan(Plan, frozen=True, kw_only=True):
     """What `warmup` was asked for."""

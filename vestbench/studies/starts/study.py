@@ -19,8 +19,9 @@ from vestbench.studies.base import (
 from vestbench.studies.bench.study import savings_by_proof, sides_by_proof
 from vestbench.studies.parts.groups import MAX_NOT_REUSED, fails_too_often
 from vestbench.studies.parts.quantities import failures, reused
-from vestbench.studies.starts.experiment import NOT_WARMED, WARMED
 from vestbench.studies.starts.plan import (
+    NOT_WARMED,
+    WARMED,
     ConnectPlan,
     ConnectRun,
     WarmUpPlan,

@@ -21,8 +21,7 @@ from vestbench.stats.decision import (
 from vestbench.stats.metrics import Metric, metric
 from vestbench.studies.parts.once import once_for_each_run
 from vestbench.studies.parts.route import in_round_trips, round_trip_ms
-from vestbench.studies.starts.experiment import NOT_WARMED, WARMED
-from vestbench.studies.starts.plan import ConnectRun, WarmUpRun
+from vestbench.studies.starts.plan import NOT_WARMED, WARMED, ConnectRun, WarmUpRun
 
 K = TypeVar("K", bound=Hashable)
 
