@@ -129,6 +129,14 @@ def vestbench(
     """
 
 
+def _drop_what_cannot_be_written() -> None:
+    """Empty the buffer of stdout: Python would fail at it, and exit with 120."""
+    try:
+        sys.stdout.flush()
+    except OSError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+
 def _tell_bug() -> NoReturn:
     """Show the traceback of what nobody expected, without any values, and exit."""
     import traceback
@@ -168,6 +176,7 @@ def main() -> None:
         if error.errno not in _EXHAUSTED:
             _tell_bug()
         _tell(f"{os.strerror(error.errno).lower()}: {_EXHAUSTED[error.errno]}")
+        _drop_what_cannot_be_written()
         sys.exit(ExitCode.USAGE)
     except KeyboardInterrupt:  # the second one, while the first was dealt with
         sys.exit(ExitCode.INTERRUPTED)
