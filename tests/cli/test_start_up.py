@@ -17,7 +17,7 @@ from tests.support.paths import RESULTS
 from vestbench.cli import app
 from vestbench.cli.commands import COMMANDS, LateCommands
 from vestbench.cli.option_records import option
-from vestbench.cli.options import AssertOptions
+from vestbench.cli.output_options import AssertOptions
 
 REPORTING = ("rich", "numpy", "vestbench.stats", "vestbench.report")
 SIGNING = ("eth_account", "eth_abi", "eth_utils", "eth_keys")

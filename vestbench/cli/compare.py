@@ -10,12 +10,8 @@ import typer
 
 from vestbench import defaults
 from vestbench.cli.option_records import given_in, option, option_of, refuse
-from vestbench.cli.options import (
-    DriftingOptions,
-    ExportOptions,
-    JudgingOptions,
-    VenueOptions,
-)
+from vestbench.cli.options import DriftingOptions, JudgingOptions, VenueOptions
+from vestbench.cli.output_options import ExportOptions
 from vestbench.errors import ExitCode, UsageError
 from vestbench.values import confidence_of
 

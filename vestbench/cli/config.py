@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
-from vestbench.cli.options import JSON, MIN_SAVING, RESULTS, VENUE, PoolOptions
+from vestbench.cli.options import MIN_SAVING, RESULTS, VENUE, PoolOptions
+from vestbench.cli.output_options import JSON
 
 if TYPE_CHECKING:
     from vestbench.config import Value

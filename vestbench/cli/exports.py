@@ -16,7 +16,7 @@ import typer
 
 from vestbench.cli.console import say_aside
 from vestbench.cli.option_records import option_of
-from vestbench.cli.options import ExportOptions
+from vestbench.cli.output_options import ExportOptions
 from vestbench.errors import UsageError, VestbenchError, reason_of
 from vestbench.model.formats import FORMATS
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from vestbench.cli.option_records import given_in, refuse
-from vestbench.cli.options import JSON, QUIET, AssertOptions, ExportOptions
+from vestbench.cli.output_options import JSON, QUIET, AssertOptions, ExportOptions
 from vestbench.errors import UsageError
 
 if TYPE_CHECKING:

@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from vestbench.cli.option_records import option
-from vestbench.cli.options import JSON, PoolOptions
+from vestbench.cli.options import PoolOptions
+from vestbench.cli.output_options import JSON
 from vestbench.errors import InvalidRunError, UsageError, reason_of
 
 if TYPE_CHECKING:

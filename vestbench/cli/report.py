@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from vestbench.cli.option_records import option
-from vestbench.cli.options import JSON, QUIET, ExportOptions
+from vestbench.cli.output_options import JSON, QUIET, ExportOptions
 
 _SUMMARISING = "summarising"
 

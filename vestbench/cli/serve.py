@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Any
 import typer
 
 from vestbench.cli.option_records import option
-from vestbench.cli.options import JSON, ExchangeOptions, LinkOptions
+from vestbench.cli.options import ExchangeOptions, LinkOptions
+from vestbench.cli.output_options import JSON
 from vestbench.errors import UsageError, reason_of
 from vestbench.values import chosen, parsed
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from vestbench.cli.options import JSON
+from vestbench.cli.output_options import JSON
 
 
 def stacks(json: bool = JSON) -> None:
