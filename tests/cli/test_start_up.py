@@ -77,7 +77,9 @@ def test_a_run_is_shown_without_what_measures(command: str) -> None:
         "import vestbench.cli; "
         f"sys.argv[1:] = ['report', {shown!r}]; vestbench.cli.main()"
     )
-    measures = [f"vestbench.{each}" for each in ("running", "venues", "stacks")]
+    measures = [
+        f"vestbench.{each}" for each in ("cli.options", "running", "venues", "stacks")
+    ]
 
     found = imported(script, (*measures, "vestbench.results.reading"))
 
