@@ -45,20 +45,20 @@ def junit_of(found: Found) -> str:
         case = _case(suite, run, "nothing asserted")
         SubElement(case, "skipped", message="nothing was asserted of this run")
         kinds = ["skipped"]
-    output = SubElement(suite, "system-out")
-    output.text = "\n".join(_clean(line.plain) for line in found.sheet.headline)
+    headline = (plain(line.plain) for line in found.sheet.headline)
+    SubElement(suite, "system-out").text = "\n".join(headline)
     counts = {
         "tests": str(len(kinds)),
         "failures": str(kinds.count("failure")),
         "errors": str(kinds.count("error")),
     }
-    duration = _seconds(run.conclusion.duration_s or 0.0)
+    duration = f"{run.conclusion.duration_s or 0.0:.3f}"
     suite.attrib.update(
         counts,
         skipped=str(kinds.count("skipped")),
         time=duration,
         timestamp=f"{run.started:%Y-%m-%dT%H:%M:%S}",
-        hostname=_clean(run.conditions.host),
+        hostname=plain(run.conditions.host),
     )
     root = Element("testsuites", counts, name="vestbench", time=duration)
     root.append(suite)
@@ -84,10 +84,8 @@ def _test_case(suite: Element, found: Found, result: AssertionResult) -> str | N
 
 
 def _case(suite: Element, run: Run, name: str) -> Element:
-    classname = f"vestbench.{plain(run.command)}"
-    return SubElement(
-        suite, "testcase", name=_clean(name), classname=classname, time="0"
-    )
+    attributes = {"name": plain(name), "classname": f"vestbench.{plain(run.command)}"}
+    return SubElement(suite, "testcase", attributes, time="0")
 
 
 def _properties(suite: Element, found: Found) -> None:
@@ -102,13 +100,4 @@ def _properties(suite: Element, found: Found) -> None:
         "version": conditions.versions.get("vestbench", ""),
     }
     for name, value in facts.items():
-        SubElement(properties, "property", name=name, value=_clean(str(value)))
-
-
-def _seconds(value: float) -> str:
-    return f"{value:.3f}"
-
-
-def _clean(text: str) -> str:
-    """Return a text without the characters that XML cannot hold."""
-    return plain(text)
+        SubElement(properties, "property", name=name, value=plain(str(value)))

@@ -24,7 +24,8 @@ _SIGNS = {
 # Characters that format wherever they stand; an underscore inside a word does not.
 _ACTIVE = re.compile(r"([\\`*|~$]|(?<!\w)_|_(?!\w)|(?<=\])\()")
 # What would make a list or a heading of a paragraph that starts with it.
-_OPENING = re.compile(r"^([-+=>#](?=\s|$|[-+=>#])|\d+(?=[.)]\s))")
+_OPENING = re.compile(r"^([-+=>#](?=\s|$|[-+=>#]))")
+_LISTING = re.compile(r"^(\d+)(?=[.)]\s)")
 
 
 def markdown_of(found: Found) -> str:
@@ -60,12 +61,8 @@ def _block(part: Part, where: str) -> str:
 
 
 def _paragraph(line: Text) -> str:
-    return _OPENING.sub(_harmless, _inline(line).strip())
-
-
-def _harmless(found: re.Match[str]) -> str:
-    start = found[1]
-    return f"{start}\\" if start.isdigit() else f"\\{start}"
+    text = _inline(line).strip()
+    return _LISTING.sub(r"\1\\", _OPENING.sub(r"\\\1", text))
 
 
 def _inline(text: Text) -> str:

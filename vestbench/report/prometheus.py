@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
+from itertools import chain
 from math import inf, isfinite
 from typing import TypeAlias
 
@@ -21,7 +22,8 @@ from vestbench.stats.decision import Settling
 from vestbench.stats.metrics import Group
 
 _Point: TypeAlias = tuple[dict[str, str], float]  # labels and value
-_Family: TypeAlias = tuple[str, str, Iterable[_Point]]  # name and what it is
+# Its name after `vestbench_`, what it is, and its points.
+_Family: TypeAlias = tuple[str, str, Iterable[_Point]]
 
 
 def prometheus_of(
@@ -40,28 +42,43 @@ def prometheus_of(
         rtt_ms: The round trip of the route; None where it is not known.
     """
     run = found.run
+    route: list[_Point] = [] if rtt_ms is None else [({}, rtt_ms / 1e3)]
     common = {
         "command": run.command,
         "venue": run.conditions.venue,
         "endpoint": run.conditions.endpoint,
         "conditions": found.where,
     }
-    families = [
-        _info(run),
+    families: list[_Family] = [
+        ("run_info", "What was measured, and by what; always 1.", [(_info(run), 1.0)]),
         (
-            "vestbench_run_start_timestamp_seconds",
+            "run_start_timestamp_seconds",
             "When the run was started.",
             [({}, run.started.timestamp())],
         ),
-        *_distributions(groups),
-        _failures(run),
-        *_savings(settlings),
         (
-            "vestbench_round_trip_seconds",
-            "Round-trip time of the route.",
-            [] if rtt_ms is None else [({}, rtt_ms / 1e3)],
+            "latency_seconds",
+            "Quantiles of the latency; a failed request took forever.",
+            chain.from_iterable(map(_quantiles, groups)),
         ),
-        _assertions(found.results),
+        (
+            "phase_seconds",
+            "Median of each phase of a request.",
+            chain.from_iterable(map(_phases, groups)),
+        ),
+        (
+            "requests",
+            "Measured requests of the run.",
+            chain.from_iterable(map(_requests, groups)),
+        ),
+        ("failures", "Failed requests of the run by kind.", _failures(run)),
+        *_savings(settlings),
+        ("round_trip_seconds", "Round-trip time of the route.", route),
+        (
+            "assertion",
+            "1 for the outcome that an assertion has, 0 for the others.",
+            _assertions(found.results),
+        ),
     ]
     return "\n".join(line for each in families for line in _lines(each, common)) + "\n"
 
@@ -70,42 +87,22 @@ def _lines(family: _Family, common: dict[str, str]) -> Iterator[str]:
     name, about, points = family
     for place, (labels, value) in enumerate(points):
         if not place:
-            yield f"# HELP {name} {about}"
-            yield f"# TYPE {name} gauge"
+            yield f"# HELP vestbench_{name} {about}"
+            yield f"# TYPE vestbench_{name} gauge"
         words = {**common, **labels}
         shown = ",".join(f'{key}="{_quoted(text)}"' for key, text in words.items())
-        yield f"{name}{{{shown}}} {_number(value)}"
+        yield f"vestbench_{name}{{{shown}}} {_number(value)}"
 
 
-def _info(run: Run) -> _Family:
+def _info(run: Run) -> dict[str, str]:
     conditions = run.conditions
-    labels = {
+    return {
         "stack": conditions.stack,
         "strategy": conditions.strategy,
         "simulated": str(conditions.simulated).lower(),
         "host": conditions.host,
         "version": str(conditions.versions.get("vestbench", "")),
     }
-    about = "What was measured, and by what; always 1."
-    return "vestbench_run_info", about, [(labels, 1.0)]
-
-
-def _distributions(groups: Sequence[Group]) -> Iterator[_Family]:
-    yield (
-        "vestbench_latency_seconds",
-        "Quantiles of the latency; a failed request took forever.",
-        [point for group in groups for point in _quantiles(group)],
-    )
-    yield (
-        "vestbench_phase_seconds",
-        "Median of each phase of a request.",
-        [point for group in groups for point in _phases(group)],
-    )
-    yield (
-        "vestbench_requests",
-        "Measured requests of the run.",
-        [point for group in groups for point in _requests(group)],
-    )
 
 
 def _quantiles(group: Group) -> Iterator[_Point]:
@@ -137,10 +134,9 @@ def _requests(group: Group) -> Iterator[_Point]:
     yield {"group": group.name, "outcome": "failed"}, group.failures
 
 
-def _failures(run: Run) -> _Family:
+def _failures(run: Run) -> Iterator[_Point]:
     counts = Counter(str(failure.kind) for failure in run.failures)
-    points = (({"kind": kind}, count) for kind, count in counts.items())
-    return "vestbench_failures", "Failed requests of the run by kind.", points
+    return (({"kind": kind}, count) for kind, count in counts.items())
 
 
 def _savings(settlings: Iterable[Settling]) -> Iterator[_Family]:
@@ -154,7 +150,7 @@ def _savings(settlings: Iterable[Settling]) -> Iterator[_Family]:
         ends = {"median": last.median_lo}
         if last.interval is not None:
             ends |= {"low": last.interval.low, "high": last.interval.high}
-        points = found.setdefault(f"vestbench_saving_{suffix}", [])
+        points = found.setdefault(f"saving_{suffix}", [])
         level = f"{one.confidence:g}"
         for bound, value in ends.items():
             labels = {"candidate": one.candidate, "bound": bound, "confidence": level}
@@ -163,17 +159,11 @@ def _savings(settlings: Iterable[Settling]) -> Iterator[_Family]:
         yield name, "The saving: its median, and the ends of its interval.", points
 
 
-def _assertions(results: Iterable[AssertionResult]) -> _Family:
-    points = (
-        (
-            {"assertion": result.text, "outcome": str(outcome)},
-            float(result.outcome is outcome),
-        )
-        for result in results
-        for outcome in Verdict
-    )
-    about = "1 for the outcome that an assertion has, 0 for the others."
-    return "vestbench_assertion", about, points
+def _assertions(results: Iterable[AssertionResult]) -> Iterator[_Point]:
+    for result in results:
+        for outcome in Verdict:
+            labels = {"assertion": result.text, "outcome": str(outcome)}
+            yield labels, float(result.outcome is outcome)
 
 
 def _quoted(text: str) -> str:
