@@ -33,7 +33,7 @@ from vestbench.errors import InvalidRunError, UsageError
 from vestbench.model.run import Run
 from vestbench.model.strategy import UNPOOLED
 from vestbench.model.verdict import Verdict, worst
-from vestbench.report.asserted import assertions_table
+from vestbench.report.tables import assertions_table
 from vestbench.studies.judging import assertions_of, check_assertions, judge, verdict_of
 from vestbench.studies.registry import load_run
 from vestbench.studies.shown import show_brief, show_run

@@ -17,8 +17,7 @@ from tests.support.compare_runs import control_down_run, failing_run, rounds
 from tests.support.records import compare_run
 from tests.support.studies import settlings_of
 from vestbench.report.distribution import axis_of
-from vestbench.report.html.axis import Scale, padded
-from vestbench.report.html.charts import distributions, waterfall
+from vestbench.report.html.charts import Scale, distributions, padded, waterfall
 from vestbench.report.html.markup import Markup
 from vestbench.report.html.settling import said, settling
 from vestbench.stats.bounds import Bounds

@@ -9,7 +9,7 @@ from vestbench.assertions.judge import AssertionResult
 from vestbench.history.series import entry_of
 from vestbench.model.run import Run
 from vestbench.model.verdict import Verdict
-from vestbench.report.asserted import sentence_of
+from vestbench.report.tables import sentence_of
 from vestbench.report.terminal import as_text
 from vestbench.stats.decision import MedianSummary
 from vestbench.studies.judging import assertions_of, verdict_of

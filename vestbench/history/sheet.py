@@ -9,7 +9,6 @@ from vestbench.history.series import Entry, Series
 from vestbench.model.record import Record
 from vestbench.model.run import Run
 from vestbench.model.verdict import Change, Verdict, worst
-from vestbench.report.asserted import assertions_table
 from vestbench.report.sheet import (
     ACCEPTANCE_STYLES,
     GAP,
@@ -19,6 +18,7 @@ from vestbench.report.sheet import (
     Text,
     numbers,
 )
+from vestbench.report.tables import assertions_table
 from vestbench.report.units import (
     ABSENT,
     fixed,

@@ -9,8 +9,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from vestbench.model.verdict import Verdict
-from vestbench.report.asserted import sentence_of
 from vestbench.report.found import Found
+from vestbench.report.tables import sentence_of
 
 
 def annotations_of(found: Found, *, gated: bool) -> Iterator[str]:

@@ -19,8 +19,8 @@ from xml.etree.ElementTree import Element, SubElement, indent, tostring
 from vestbench.assertions.judge import AssertionResult
 from vestbench.model.run import Run
 from vestbench.model.verdict import Verdict
-from vestbench.report.asserted import sentence_of
 from vestbench.report.found import Found, Undecided
+from vestbench.report.tables import sentence_of
 from vestbench.report.units import plain
 
 _KINDS = {

@@ -8,9 +8,9 @@ from __future__ import annotations
 import re
 
 from vestbench.model.verdict import Verdict
-from vestbench.report.asserted import assertions_table
 from vestbench.report.found import Found
 from vestbench.report.sheet import Part, Picture, Table, Text
+from vestbench.report.tables import assertions_table
 
 _PICTURE_WIDTH = 96
 

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from vestbench.model.run import Run
-from vestbench.report.asserted import assertions_table
 from vestbench.report.sheet import GAP, Part, Sheet
+from vestbench.report.tables import assertions_table
 from vestbench.studies.judging import asserted_of
 from vestbench.studies.parts.conditions import conditions_table, ending_lines
 from vestbench.studies.registry import study_of

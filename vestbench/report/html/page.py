@@ -9,13 +9,11 @@ from __future__ import annotations
 import base64
 import hashlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from functools import cache
-from itertools import chain
+from functools import cache, partial
 from pathlib import Path
 
 from vestbench.model.columns import COLUMNS
 from vestbench.model.verdict import Verdict
-from vestbench.report.asserted import assertions_table
 from vestbench.report.distribution import Distributions
 from vestbench.report.found import Found
 from vestbench.report.html.charts import distributions, waterfall
@@ -28,9 +26,11 @@ from vestbench.report.html.tables import (
     shown_table,
 )
 from vestbench.report.sheet import Text
+from vestbench.report.tables import assertions_table
 from vestbench.report.waterfall import PhaseRows
 from vestbench.stats.decision import Settling
 
+_STYLE, _SCRIPT = "page.css", "sort.js"
 _WIDE, _NARROW = 720.0, 320.0  # of pictures, in pixels
 
 _SIGNS = {
@@ -40,7 +40,7 @@ _SIGNS = {
     Verdict.INVALID: "!",
 }
 
-Draw = Callable[[float], Markup | None]
+Draw = Callable[[float, str], Markup | None]  # of a width in pixels and conditions
 
 
 def html_page(
@@ -62,17 +62,13 @@ def html_page(
     headline = found.sheet.headline
     title = headline[0].plain if headline else found.run.command
     verdict = f"{found.verdict}: " if found.verdict is not None else ""
-    pictures = chain(
-        _phases(phases, found.where),
-        _latencies(latencies_ms, found.where),
-        _settlings(settlings, found.where),
-    )
+    pictures = _pictures(found.where, phases, latencies_ms, settlings)
     body = tag(
         "body",
         _hero(found),
         tag("main", _sections(found, pictures)),
         _footer(found),
-        tag("script", _script()),
+        tag("script", _beside(_SCRIPT)),
     )
     document = tag("html", _head(f"{verdict}{title}"), body, lang="en")
     return f"<!DOCTYPE html>\n{document}\n"
@@ -81,7 +77,7 @@ def html_page(
 def _head(title: str) -> Markup:
     policy = (
         "default-src 'none'; img-src data:; base-uri 'none'; form-action 'none'; "
-        f"style-src '{_hash(_style())}'; script-src '{_hash(_script())}'"
+        f"style-src '{_hash(_beside(_STYLE))}'; script-src '{_hash(_beside(_SCRIPT))}'"
     )
     return tag(
         "head",
@@ -93,22 +89,14 @@ def _head(title: str) -> Markup:
         # Without it, a browser would ask the page's server for an icon.
         tag("link", rel="icon", href="data:,"),
         tag("title", f"{title} (vestbench)"),
-        tag("style", _style()),
+        tag("style", _beside(_STYLE)),
     )
 
 
 @cache
-def _style() -> Markup:
-    return Markup(_beside("page.css"))
-
-
-@cache
-def _script() -> Markup:
-    return Markup(_beside("sort.js"))
-
-
-def _beside(name: str) -> str:
-    return Path(__file__).with_name(name).read_text(encoding="utf-8")
+def _beside(name: str) -> Markup:
+    """Return the text of a file that stands beside this module."""
+    return Markup(Path(__file__).with_name(name).read_text(encoding="utf-8"))
 
 
 def _hash(text: str) -> str:
@@ -151,41 +139,47 @@ def _section(heading: str, *content: Markup | Iterator[Markup | None]) -> Markup
     return tag("section", tag("h2", heading), content)
 
 
-def _phases(rows: PhaseRows, where: str) -> Iterator[Markup]:
-    figure = _figure(lambda width: waterfall(rows, width, where), _legend(), where)
-    if figure is not None:
-        yield _section("Where the time goes", figure)
-
-
-def _latencies(
-    latencies_ms: Mapping[str, Sequence[float]], where: str
+def _pictures(
+    where: str,
+    phases: PhaseRows,
+    latencies_ms: Mapping[str, Sequence[float]],
+    settlings: Sequence[Settling],
 ) -> Iterator[Markup]:
+    """Yield a section for each picture of which there is something to draw."""
     arms = Distributions(latencies_ms).arms
-    about = "One axis for all; a higher bar is more requests."
-    figure = _figure(lambda width: distributions(arms, width, where), about, where)
-    if figure is not None:
-        yield _section("How latencies spread", figure)
-
-
-def _settlings(settlings: Sequence[Settling], where: str) -> Iterator[Markup]:
-    for one in settlings:
-        figure = _settled(one, where)
-        if figure is not None:
-            named = f": {one.candidate}" if one.candidate else ""
-            yield _section(f"How the saving settled{named}", figure)
-
-
-def _settled(one: Settling, where: str) -> Markup | None:
-    each = one.each
-    about = join(
+    shown: list[tuple[str, Draw, Markup]] = [
+        ("Where the time goes", partial(waterfall, phases), _legend()),
         (
-            said(one),
-            f" A dot is a {each}, the band is the interval after it. A triangle is a "
-            f"{each} of which only a bound is drawn: a request failed, or the saving "
-            "lies beyond the axis.",
-        )
+            "How latencies spread",
+            partial(distributions, arms),
+            Markup("One axis for all; a higher bar is more requests."),
+        ),
+    ]
+    for one in settlings:
+        named = f": {one.candidate}" if one.candidate else ""
+        heading = f"How the saving settled{named}"
+        shown.append((heading, partial(settling, one), _settled(one)))
+    for heading, draw, about in shown:
+        # In two widths: the page's style shows the one that fits.
+        wide, narrow = draw(_WIDE, where), draw(_NARROW, where)
+        if wide is not None and narrow is not None:
+            figure = tag(
+                "figure",
+                tag("div", wide, class_="wide"),
+                tag("div", narrow, class_="narrow"),
+                tag("figcaption", about, " ", tag("span", where, class_="where")),
+            )
+            yield _section(heading, figure)
+
+
+def _settled(one: Settling) -> Markup:
+    each = one.each
+    text = (
+        f"{said(one)} A dot is a {each}, the band is the interval after it. A triangle "
+        f"is a {each} of which only a bound is drawn: a request failed, or the saving "
+        "lies beyond the axis."
     )
-    return _figure(lambda width: settling(one, width, where), about, where)
+    return join([text])
 
 
 def _legend() -> Markup:
@@ -198,20 +192,6 @@ def _legend() -> Markup:
             tag("span", class_="key request"),
             " plain is the request itself.",
         )
-    )
-
-
-def _figure(draw: Draw, about: str, where: str) -> Markup | None:
-    """Return a picture in two widths; the page's style shows the one that fits."""
-    wide, narrow = draw(_WIDE), draw(_NARROW)
-    if wide is None or narrow is None:
-        return None
-    where = tag("span", where, class_="where")
-    return tag(
-        "figure",
-        tag("div", wide, class_="wide"),
-        tag("div", narrow, class_="narrow"),
-        tag("figcaption", about, " ", where),
     )
 
 

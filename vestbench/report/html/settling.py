@@ -5,8 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from math import isfinite
 
-from vestbench.report.html.axis import Scale, padded
-from vestbench.report.html.charts import line, picture, words
+from vestbench.report.html.charts import Scale, line, padded, picture, words
 from vestbench.report.html.markup import Markup, tag
 from vestbench.report.units import fixed, interval, level, median_of, plural
 from vestbench.stats.decision import Settling, Step

@@ -7,7 +7,6 @@ from collections.abc import Iterator
 from vestbench.model.columns import COLUMNS
 from vestbench.model.strategy import find_strategy
 from vestbench.model.verdict import Reason
-from vestbench.report.figures import figure_cells, figure_columns
 from vestbench.report.sheet import (
     ACCEPTANCE_STYLES,
     GAP,
@@ -18,6 +17,7 @@ from vestbench.report.sheet import (
     Text,
     numbers,
 )
+from vestbench.report.tables import figure_cells, figure_columns
 from vestbench.report.units import (
     ABSENT,
     fixed,

@@ -9,7 +9,6 @@ from vestbench.model.columns import COLUMNS
 from vestbench.model.strategy import find_strategy
 from vestbench.model.verdict import Verdict
 from vestbench.report.distribution import Distributions
-from vestbench.report.figures import figure_cells, figure_columns
 from vestbench.report.sheet import (
     ACCEPTANCE_STYLES,
     GAP,
@@ -20,6 +19,7 @@ from vestbench.report.sheet import (
     Text,
     numbers,
 )
+from vestbench.report.tables import figure_cells, figure_columns
 from vestbench.report.units import (
     ABSENT,
     fixed,

@@ -7,8 +7,8 @@ from collections.abc import Iterator
 from vestbench.model.record import Record
 from vestbench.model.request import NS_PER_MS
 from vestbench.model.run import Run
-from vestbench.report.figures import figure_cells, figure_columns
 from vestbench.report.sheet import Part, Table, Text
+from vestbench.report.tables import figure_cells, figure_columns
 from vestbench.report.units import level, ms, plural
 from vestbench.stats.metrics import Metric, metric
 from vestbench.stats.quantiles import Distribution

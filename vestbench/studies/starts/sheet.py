@@ -7,8 +7,8 @@ from itertools import chain
 from math import isfinite
 
 from vestbench.model.run import Run
-from vestbench.report.figures import figure_cells, figure_columns
 from vestbench.report.sheet import GAP, Part, Table, Text, numbers
+from vestbench.report.tables import figure_cells, figure_columns
 from vestbench.report.units import (
     ABSENT,
     fixed,

@@ -1,12 +1,40 @@
-"""What was asserted of a run, as a table and as a sentence each."""
+"""What several sheets show alike: spreads of durations, and what was asserted."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 
 from vestbench.assertions.judge import AssertionResult
-from vestbench.report.sheet import ACCEPTANCE_STYLES, Table, Text, numbers
-from vestbench.report.units import ABSENT, fixed, plain
+from vestbench.report.sheet import ACCEPTANCE_STYLES, Column, Table, Text, numbers
+from vestbench.report.units import (
+    ABSENT,
+    fixed,
+    level,
+    ms,
+    plain,
+    quantile_bound,
+    quantile_cell,
+)
+from vestbench.stats.metrics import Metric
+
+
+def figure_columns(confidence: float, *names: str) -> list[str | Column]:
+    """Return columns called `names`, that of the median with its confidence."""
+    median = f"p50 [{level(confidence)}]"
+    return numbers(*(median if name == "p50" else name for name in names))
+
+
+def figure_cells(found: Metric, *names: str) -> list[str]:
+    """Return what `found` is under each of `names`: n, p50, p90, p99, min or max."""
+    shown = {
+        "n": str(found.n),
+        "p50": quantile_cell(found.p50),
+        "p90": quantile_bound(found.p90),
+        "p99": quantile_bound(found.p99),
+        "min": ms(found.low),
+        "max": ms(found.high),
+    }
+    return [shown[name] for name in names]
 
 
 def sentence_of(result: AssertionResult) -> str:
