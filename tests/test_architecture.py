@@ -66,6 +66,7 @@ HOMES = {
         "vestbench.stacks.reqwest_log",
     ),
     "certifi": ("vestbench.stacks.httpx_stack",),
+    "idna": ("vestbench.venues",),  # what httpx brings
     # Records that are checked when they are read, and their JSON Schema.
     "msgspec": ("vestbench.model", "vestbench.results", "vestbench.studies"),
     "numpy": ("vestbench.stats",),

@@ -168,6 +168,23 @@ def test_a_url_is_a_venue_of_one_plain_get(url: str, host: str) -> None:
 
 
 @pytest.mark.parametrize(
+    ("url", "sent"),
+    [
+        ("HTTPS://127.0.0.1:8443/A?B=C", "https://127.0.0.1:8443/A?B=C"),
+        ("Http://LOCALHOST/", "http://LOCALHOST/"),
+        ("https://bücher.test:8443/", "https://xn--bcher-kva.test:8443/"),
+        ("https://Bücher.Test", "https://xn--bcher-kva.test"),
+        ("https://例え。テスト/", "https://xn--r8jz45g.xn--zckzah/"),
+        ("https://host.test/é?q=ü&r=%20", "https://host.test/%C3%A9?q=%C3%BC&r=%20"),
+    ],
+)
+def test_a_url_is_asked_for_as_browsers_would_write_it(url: str, sent: str) -> None:
+    venue = find_venue(url)
+
+    assert venue.request(venue.endpoint(), now_ms=NOW_MS).url == sent
+
+
+@pytest.mark.parametrize(
     ("url", "why"),
     [
         ("https://", "names no host"),
@@ -179,7 +196,10 @@ def test_a_url_is_a_venue_of_one_plain_get(url: str, host: str) -> None:
         ("https://ho st/", "a space"),
         ("https://host/\x1b[31m", "a control character"),
         ("https://host/a\nb", "a control character"),
-        ("https://hôst/", "beyond ASCII"),
+        ("https://[fe80::1%25eth0]/", "without a zone"),
+        ("https://[fe80::1%eth0]:8443/", "without a zone"),
+        ("https://bü..cher.test/", "punycode"),
+        ("https://[::ü]/", "punycode"),
         ("https://user@host/", "user name or password"),
     ],
 )

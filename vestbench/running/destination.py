@@ -77,7 +77,7 @@ def stacks_for(
             it, or the venue has no TLS to settle it in.
     """
     stacks = chosen_stacks(name, strategies, http2=http2)
-    if venue.startswith("http://"):
+    if venue.lower().startswith("http://"):
         found = [name for name in strategies if find_strategy(name).needs_tls]
         for asked in [*found, *(["--http2"] if http2 else [])]:
             raise UsageError(f"{asked} needs TLS: an http:// venue has none")

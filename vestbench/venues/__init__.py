@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import re
+import string
 from dataclasses import replace
-from urllib.parse import urlsplit
+from urllib.parse import quote, urlsplit
 
 from vestbench.errors import UsageError
 from vestbench.venues.base import Endpoint, Venue, without_query
@@ -45,7 +46,7 @@ def find_venue(name: str, *, simulated_url: str = "") -> Venue:
         return vest_at(SIMULATED, simulated_url)
     if name in _VENUES:
         return _VENUES[name]
-    if name.startswith(("https://", "http://")):
+    if name.lower().startswith(("https://", "http://")):
         return _any_url(name)
     known = ", ".join(venue_names())
     shown = without_query(name)
@@ -53,24 +54,47 @@ def find_venue(name: str, *, simulated_url: str = "") -> Venue:
 
 
 def _any_url(url: str) -> Venue:
+    scheme, rest = url.split("//", 1)
+    authority = re.split("[/?#]", rest, maxsplit=1)[0]
     # Before anything could repeat a password in a message.
-    if "@" in re.split("[/?#]", url.split("//", 1)[1], maxsplit=1)[0]:
+    if "@" in authority:
         raise UsageError("a venue URL must not hold a user name or password")
-    shown = without_query(url)
-    if not (url.isascii() and url.isprintable()) or " " in url:
-        raise UsageError(
-            f"venue {shown!r} is not a usable URL: it holds a space, a control "
-            "character or one beyond ASCII; encode it"
-        )
     try:
+        if not url.isprintable() or " " in url:
+            raise ValueError("it holds a space or a control character: write %20 ...")
+        path = quote(rest.removeprefix(authority), safe=string.punctuation)
+        url = f"{scheme.lower()}//{_in_ascii(authority)}{path}"
         parts = urlsplit(url)
         _ = parts.port  # raises when it is no number
+        if not parts.hostname:
+            raise ValueError("it names no host")
     except ValueError as error:
+        shown = "".join(c if c.isprintable() else "�" for c in without_query(url))
         raise UsageError(f"venue {shown!r} is not a usable URL: {error}") from error
-    if not parts.hostname:
-        raise UsageError(f"venue {shown!r} names no host")
     get = Endpoint(name="get", method="GET", path="")
     venue = Venue(
         name=url, base_url=url, endpoints={"get": get}, warm_up=get, private_query=True
     )
     return replace(venue, name=venue.shown(url))
+
+
+def _in_ascii(authority: str) -> str:
+    """Return host and port with the host as it is looked up; ValueError if it is none.
+
+    The zone of an address is known to this machine alone, and HTTP has no place for it.
+    """
+    if "%" in authority:
+        raise ValueError(
+            "a host cannot hold a % sign: write an IPv6 address without a zone, one "
+            "that is not link-local, such as https://[fd00::1]:8443/"
+        )
+    if authority.isascii():
+        return authority
+    from idna import IDNAError, encode  # most hosts need none of its tables
+
+    host, colon, port = authority.partition(":")
+    try:
+        return encode(host, uts46=True).decode() + colon + port
+    except IDNAError as error:
+        why = f"its host name cannot be written in ASCII (punycode): {error}"
+        raise ValueError(why) from error
