@@ -6,9 +6,10 @@ import sys
 
 import pytest
 
+from vestbench.errors import ProcessDiedError
 from vestbench.model.client import PoolSettings, SessionPlan
 from vestbench.model.request import RequestSpec, Role, Slot
-from vestbench.workers.remote import RemoteStack, WorkerDiedError
+from vestbench.workers.remote import RemoteStack
 
 OUTSIDE = "192.0.2.1"  # TEST-NET-1 (RFC 5737): belongs to nobody
 
@@ -42,5 +43,5 @@ def test_the_measuring_process_cannot_either() -> None:
     spec = RequestSpec(endpoint="ticker", method="GET", url=url)
     with RemoteStack() as stack:
         session = stack.open(SessionPlan(pool=PoolSettings()))
-        with pytest.raises(WorkerDiedError):
+        with pytest.raises(ProcessDiedError):
             session.send(spec, Slot(session=0, index=0, role=Role.COLD))

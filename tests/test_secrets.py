@@ -305,8 +305,8 @@ def test_the_traceback_of_a_bug_in_the_worker_shows_no_secret(
     with exchange_as_real(monkeypatch, tmp_path):
         result = everything("bench", *REAL, *words)
 
-    assert result.exit_code == 1
-    assert "the measuring process ended by itself" in result.stderr
+    assert result.exit_code == 70
+    assert "the measuring process ended with status" in result.stderr
 
 
 def test_the_search_finds_what_it_searches_for(secrets: Secrets) -> None:

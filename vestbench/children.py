@@ -6,6 +6,7 @@ its own network.
 
 from __future__ import annotations
 
+import signal
 import subprocess
 import sys
 from collections.abc import Callable, Mapping, Sequence
@@ -35,6 +36,19 @@ class Process(Protocol):
 # Starts a program with descriptors of this process under the numbers given:
 # (argv, {number in the program: number here}).
 Spawner = Callable[[Sequence[str], Mapping[int, int]], Process]
+
+
+def ending(status: int | None) -> str:
+    """Word an exit status: `ended with status 3`, `was killed by SIGTERM`."""
+    if status is None:
+        return "does not answer"
+    if status >= 0:
+        return f"ended with status {status}"
+    try:
+        name = signal.Signals(-status).name
+    except ValueError:
+        name = f"signal {-status}"
+    return f"was killed by {name}"
 
 
 class Child:

@@ -5,6 +5,7 @@
     ├── VenueError        the venue could not be reached, or refused          exit 4
     ├── InvalidRunError   a measurement or a stored result that is not valid  exit 5
     ├── LabError          the simulated venue or its link did not start       exit 4
+    ├── ProcessDiedError  a process of ours ended by itself, or was killed    exit 70
     └── FilledOrderError  an order that must not be filled was                exit 6
 
 A failed request is none of these: it is data (`model.request.Failure`). Anything else
@@ -24,8 +25,9 @@ class ExitCode(IntEnum):
     UNREACHABLE = 4  # no request got through, or the venue refused
     INVALID = 5  # the pooled arm was not pooled, or a result is unreadable
     FILLED = 6  # an order was filled: the run stopped, look at the account
-    BUG = 70  # of vestbench: a traceback says where (EX_SOFTWARE of sysexits.h)
-    INTERRUPTED = 130  # Ctrl-C or SIGTERM; what was measured is on disk
+    BUG = 70  # a traceback says where, or which process of ours died (EX_SOFTWARE)
+    INTERRUPTED = 130  # Ctrl-C; what was measured is on disk
+    TERMINATED = 143  # SIGTERM or SIGHUP; what was measured is on disk
 
 
 class VestbenchError(Exception):
@@ -53,9 +55,21 @@ class InvalidRunError(VestbenchError):
 
 
 class LabError(VestbenchError):
-    """The simulated venue or its emulated link could not be started, or died."""
+    """The simulated venue or its emulated link could not be started, or asked."""
 
     exit_code = ExitCode.UNREACHABLE
+
+
+class ProcessDiedError(LabError):
+    """A process of ours, which sends, serves or delays, ended without being asked."""
+
+    exit_code = ExitCode.BUG
+
+    def __init__(self, what: str) -> None:
+        super().__init__(
+            f"{what}; its own message, if any, is above, and the system's log says "
+            "whether memory ran out"
+        )
 
 
 class FilledOrderError(VestbenchError):

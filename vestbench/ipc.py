@@ -32,6 +32,7 @@ else:
         return lambda cls: cls
 
 
+ENDINGS = ("SIGINT", "SIGTERM", "SIGHUP")  # signals that ask a command to end
 MAX_FDS = 64  # descriptors that travel with one message
 _READ_BYTES = 1 << 16
 # Bytes of the message, its number, and how many descriptors belong to it. The number of
@@ -252,6 +253,18 @@ class Channel:
             os.set_inheritable(fd, False)
         self._fds += fds
         return data
+
+
+def leave_signals_to_the_parent() -> None:
+    """Ignore what a terminal, or who stops a service, sends to every process of it.
+
+    The parent decides what that ends. A child of ours ends when its channel closes.
+    """
+    import signal
+
+    for name in ENDINGS:
+        if hasattr(signal, name):  # Windows has no SIGHUP
+            signal.signal(getattr(signal, name), signal.SIG_IGN)
 
 
 def pair() -> tuple[Channel, Channel]:

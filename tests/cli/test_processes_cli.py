@@ -48,9 +48,12 @@ def _started(*words: str) -> subprocess.Popen[str]:
     )
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize(
+    ("number", "code"),
+    [(signal.SIGINT, 130), (signal.SIGTERM, 143), (signal.SIGHUP, 143)],
+)
 def test_an_interrupted_run_keeps_and_shows_what_was_measured(
-    number: signal.Signals,
+    number: signal.Signals, code: int
 ) -> None:
     words = ("bench", "-n", "1000", "--interval", "5ms", *QUICK)
     with _started(*words, "-o", "run.toml") as process:
@@ -60,7 +63,7 @@ def test_an_interrupted_run_keeps_and_shows_what_was_measured(
         process.send_signal(number)
         shown, errors = process.communicate(timeout=60)
 
-    assert process.returncode == 130, errors
+    assert process.returncode == code, errors
     assert "Interrupted: this is what was measured until then." in shown
     run = load_run(Path("run.toml"))
     assert run.interrupted

@@ -157,7 +157,7 @@ def test_program_that_ends_at_once_is_a_lab_error() -> None:
     def spawn(argv: Sequence[str], fds: Mapping[int, int]) -> Any:
         return Child(subprocess.Popen([sys.executable, "-c", "pass"]))
 
-    with pytest.raises(LabError, match="ended unexpectedly"):
+    with pytest.raises(LabError, match="the simulated exchange ended with status 0"):
         ExchangeProcess(FAST, spawn=spawn)
 
 

@@ -10,8 +10,8 @@ import atexit
 import errno
 import gc
 import os
-import signal
 import sys
+from contextlib import suppress
 from io import TextIOWrapper
 from typing import Annotated, Any, NoReturn, cast
 
@@ -20,6 +20,7 @@ from typer.core import TyperGroup
 
 from vestbench._version import __version__
 from vestbench.cli.commands import PLAIN, LateCommands
+from vestbench.cli.interruption import drop_stdout, interruption
 from vestbench.errors import ExitCode, VestbenchError
 
 # What a machine can run out of at any moment, and what to do about it.
@@ -28,6 +29,7 @@ _EXHAUSTED = {
     errno.ENFILE: "close other programs",
     errno.ENOMEM: "close other programs",
     errno.ENOSPC: "make room",
+    errno.EIO: "the terminal is gone, or a disk fails",
 }
 
 
@@ -70,7 +72,7 @@ class _ReportingGroup(TyperGroup):
             _tell(str(error))
             raise typer.Exit(error.exit_code) from error
         except KeyboardInterrupt as error:
-            raise typer.Exit(ExitCode.INTERRUPTED) from error
+            raise typer.Exit(interruption.code) from error
 
 
 def _refusal(mistyped: Any) -> Exception:
@@ -91,8 +93,9 @@ def _refusal(mistyped: Any) -> Exception:
 
 def _tell(message: str) -> None:
     line = "".join(c if c.isprintable() else " " for c in message)
-    typer.secho("error: ", fg="red", bold=True, nl=False, err=True)
-    typer.echo(line, err=True)
+    with suppress(OSError):  # of a terminal that is gone; the exit code says it too
+        typer.secho("error: ", fg="red", bold=True, nl=False, err=True)
+        typer.echo(line, err=True)
 
 
 app = typer.Typer(
@@ -126,53 +129,49 @@ def vestbench(
 
     Exit codes: 0 done or passed, 1 acceptance not met, 2 wrong usage, 3 inconclusive,
     4 venue not reached or refused, 5 invalid measurement, 6 an order was filled, 70 a
-    bug, 130 interrupted.
+    bug or a process of ours that died, 130 interrupted, 143 ended by SIGTERM or SIGHUP.
     """
 
 
-def _drop_what_cannot_be_written() -> None:
-    """Empty the buffer of stdout: Python would fail at it, and exit with 120."""
-    try:
-        sys.stdout.flush()
-    except OSError:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+def _prepare_streams() -> None:
+    """Have three streams that write what they cannot encode as numbers.
+
+    In place of one that is closed, a result file would get its descriptor, and with it
+    all that is said there.
+    """
+    for name, mode in (("stdin", "r"), ("stdout", "w"), ("stderr", "w")):
+        stream = getattr(sys, name)
+        if stream is None:
+            stream = open(os.devnull, mode)  # noqa: SIM115 - until the end
+            os.set_inheritable(stream.fileno(), True)
+            setattr(sys, name, stream)
+        if mode == "w" and isinstance(stream, TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
 
 
 def _tell_bug() -> NoReturn:
     """Show the traceback of what nobody expected, without any values, and exit."""
     import traceback
 
-    traceback.print_exc()
+    with suppress(OSError):
+        traceback.print_exc()
     sys.exit(ExitCode.BUG)
 
 
-class _Interruption:
-    """Ends what is going on at a signal, until everything is over anyway."""
-
-    over = False
-
-    def __call__(self, number: int, frame: object) -> None:
-        del number, frame
-        if not self.over:
-            raise KeyboardInterrupt
-
-
 def main() -> None:
-    """Run the command; SIGTERM ends it as Ctrl-C does: with what was measured."""
-    interruption = _Interruption()
-    for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, interruption)
-    for stream in (sys.stdout, sys.stderr):
-        if isinstance(stream, TextIOWrapper):  # what it cannot encode is spelled out
-            stream.reconfigure(errors="backslashreplace")
+    """Run the command; whatever signal ends it, it ends with what was measured."""
+    _prepare_streams()
     # Imports leave no garbage, and looking for it takes a twentieth of their time.
     gc.set_threshold(100_000)
     # At the end Python would look at every object again, which takes some 40 ms. What
     # has to be closed is closed by then; the rest goes with the process.
     atexit.register(gc.freeze)
-    # A closed pipe, as in `vestbench report FILE | head`, is not worth a traceback.
     try:
-        app()
+        with interruption.heeded():
+            app()
+    except KeyboardInterrupt:  # the second one, while the first was dealt with
+        sys.exit(interruption.code)
+    # A closed pipe, as in `vestbench report FILE | head`, is not worth a traceback.
     except BrokenPipeError:
         sys.stderr.close()
         sys.exit(ExitCode.NOT_MET)
@@ -180,14 +179,12 @@ def main() -> None:
         if error.errno not in _EXHAUSTED:
             _tell_bug()
         _tell(f"{os.strerror(error.errno).lower()}: {_EXHAUSTED[error.errno]}")
-        _drop_what_cannot_be_written()
+        with suppress(OSError):
+            sys.stdout.flush()
+        drop_stdout()  # Python would fail at what is left in its buffer, and exit 120
         sys.exit(ExitCode.USAGE)
-    except KeyboardInterrupt:  # the second one, while the first was dealt with
-        sys.exit(ExitCode.INTERRUPTED)
+    except MemoryError:
+        _tell("out of memory: close other programs")
+        sys.exit(ExitCode.USAGE)
     except Exception:  # noqa: BLE001 - whatever it is, it is a bug of ours
         _tell_bug()
-    finally:
-        interruption.over = True
-        # Python only cleans up from here on, and a signal would change the exit code.
-        for number in (signal.SIGINT, signal.SIGTERM):
-            signal.signal(number, signal.SIG_IGN)

@@ -7,11 +7,13 @@ import sys
 import time
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
+from errno import EIO, EPIPE
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
 
 import typer
 
+from vestbench.cli.interruption import drop_stdout
 from vestbench.model.request import NS_PER_MS, Outcome, Sample
 
 if TYPE_CHECKING:
@@ -70,6 +72,23 @@ def busy(text: str) -> Iterator[None]:
         yield
 
 
+@contextmanager
+def until_it_vanishes() -> Iterator[None]:
+    """Show what comes until the terminal or the pipe is gone, and then nothing.
+
+    Who closed it wants to see no more; what else the command has to do it still does.
+    """
+    try:
+        yield
+        sys.stdout.flush()
+    except OSError as error:
+        if error.errno not in (EIO, EPIPE):
+            raise
+        drop_stdout()
+    except SystemExit:  # so rich says that a pipe was closed
+        pass
+
+
 def _console(*, stderr: bool) -> Console:
     from rich.console import Console
 
@@ -98,7 +117,7 @@ class Progress:
         self._drawn = 0.0
         self._begin = 0.0  # when the first outcome came: starting up is not a rate
         dumb = os.environ.get("TERM") == "dumb"  # it cannot go back in a line
-        self._shown = shown and sys.stderr.isatty() and not dumb
+        self._shown = shown and sys.stderr.isatty() and not dumb  # while it is there
 
     def say(self, text: str) -> None:
         """Show what is being done."""
@@ -134,12 +153,16 @@ class Progress:
         return f"{bar} " + "  ".join(parts)
 
     def _draw(self, text: str) -> None:
+        """Draw a line over the last one; nothing more where that cannot be."""
         # Back to the first column, the line, then erase what is left of the old one.
-        known = os.get_terminal_size(sys.stderr.fileno()).columns
-        width = (known or _NARROW) - 1  # 0 where the terminal does not say
-        line = "".join(c if c.isprintable() else " " for c in text[:width])
-        sys.stderr.write(f"\r{line}\x1b[K")
-        sys.stderr.flush()
+        try:
+            known = os.get_terminal_size(sys.stderr.fileno()).columns
+            width = (known or _NARROW) - 1  # 0 where the terminal does not say
+            line = "".join(c if c.isprintable() else " " for c in text[:width])
+            sys.stderr.write(f"\r{line}\x1b[K")
+            sys.stderr.flush()
+        except (OSError, ValueError):  # the terminal is gone, or stderr was closed
+            self._shown = False
 
     def __enter__(self) -> Self:
         return self
@@ -151,5 +174,4 @@ class Progress:
         trace: TracebackType | None,
     ) -> None:
         if self._shown:
-            sys.stderr.write("\r\x1b[K")
-            sys.stderr.flush()
+            self._draw("")

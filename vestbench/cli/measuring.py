@@ -15,7 +15,7 @@ import typer
 from vestbench.cli import options as o
 from vestbench.cli.access import access_of
 from vestbench.cli.ahead import Given
-from vestbench.cli.console import Progress, show, stderr
+from vestbench.cli.console import Progress, say_aside, show, stderr, until_it_vanishes
 from vestbench.cli.exports import Exports
 from vestbench.cli.option_records import given_in, option_of, refuse
 from vestbench.cli.settings import exchange_spec, is_real, link_spec
@@ -79,7 +79,7 @@ def run_and_show(
     Raises:
         VestbenchError: Something that the user can act on; what was measured until
             then has been written and shown.
-        typer.Exit: With 130, after an interruption.
+        KeyboardInterrupt: It was interrupted; so it is for what was measured then.
     """
     options = given.options
     check_job(job, destination, options.budget)
@@ -97,11 +97,12 @@ def run_and_show(
                     observer=progress,
                     workers=given.workers,
                 )
-        except KeyboardInterrupt as error:
-            typer.echo("interrupted before anything was measured", err=True)
-            raise typer.Exit(ExitCode.INTERRUPTED) from error
+        except KeyboardInterrupt:
+            say_aside("interrupted before anything was measured")
+            raise
         if not exports.prints:
-            _show(measured, options)
+            with until_it_vanishes():
+                _show(measured, options)
         exports.write(
             measured.run,
             str(measured.path),
@@ -111,7 +112,7 @@ def run_and_show(
         if measured.failure is not None:
             raise measured.failure
     if measured.run.interrupted:
-        raise typer.Exit(ExitCode.INTERRUPTED)
+        raise KeyboardInterrupt
     return measured.run
 
 
@@ -138,7 +139,8 @@ def run_and_exit(
 
     Raises:
         VestbenchError: As of `run_and_show`.
-        typer.Exit: As of `run_and_show`, or if it is gated.
+        KeyboardInterrupt: As of `run_and_show`.
+        typer.Exit: It is gated.
     """
     run = run_and_show(given, job, destination, gated=gated)
     if gated:

@@ -10,12 +10,16 @@ from __future__ import annotations
 import asyncio
 import gc
 import os
-import signal
 import sys
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
-from vestbench.ipc import Channel, ChannelClosedError, FailedError
+from vestbench.ipc import (
+    Channel,
+    ChannelClosedError,
+    FailedError,
+    leave_signals_to_the_parent,
+)
 from vestbench.simulator.exchange_messages import (
     Behave,
     Count,
@@ -104,8 +108,7 @@ class Exchange:
 
 def main(argv: list[str]) -> None:
     """Be the exchange that is asked for on the channel that `argv` names."""
-    # Ctrl-C goes to every process of the terminal; the parent decides what it ends.
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    leave_signals_to_the_parent()
     loop = precise_loop()
     asyncio.set_event_loop(loop)
     Exchange(Channel.inherited(argv[1]), loop).serve()

@@ -12,8 +12,8 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Self
 
-from vestbench.children import Spawner, start_module
-from vestbench.errors import LabError, UsageError
+from vestbench.children import Spawner, ending, start_module
+from vestbench.errors import LabError, ProcessDiedError, UsageError
 from vestbench.ipc import ChannelClosedError, Done, FailedError, Message
 from vestbench.model.simulated import ExchangeCounters, ExchangeSpec
 from vestbench.simulator.exchange_messages import (
@@ -156,7 +156,10 @@ class ExchangeProcess:
         try:
             return self._channel.ask(question, kind, timeout_s=timeout_s)
         except ChannelClosedError as error:
-            raise LabError("the simulated exchange ended unexpectedly") from error
+            status = self._process.wait(_STOP_TIMEOUT_S)
+            raise ProcessDiedError(
+                f"the simulated exchange {ending(status)}"
+            ) from error
         except TimeoutError:
             raise LabError("the simulated exchange does not answer") from None
         except FailedError as failure:

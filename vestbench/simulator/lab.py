@@ -18,7 +18,13 @@ import sys
 import time
 from contextlib import suppress
 
-from vestbench.ipc import Channel, ChannelClosedError, FailedError
+from vestbench.ipc import (
+    ENDINGS,
+    Channel,
+    ChannelClosedError,
+    FailedError,
+    leave_signals_to_the_parent,
+)
 from vestbench.simulator.link import messages, netns
 from vestbench.simulator.link.lab_link import (
     LinkProcess,
@@ -194,7 +200,7 @@ def _become(wanted: messages.Spawn, fds: list[int], lab: int, report: int) -> No
     try:
         netns.die_with_parent(lab)
         # Ignored signals would stay ignored in the program.
-        for name in ("SIGINT", "SIGPIPE", "SIGXFSZ", "SIGCHLD"):
+        for name in (*ENDINGS, "SIGPIPE", "SIGXFSZ", "SIGCHLD"):
             signal.signal(getattr(signal, name), signal.SIG_DFL)
         # All other descriptors of this process are close-on-exec. Those that stay are
         # moved out of the way first, so that none is overwritten by another.
@@ -215,7 +221,7 @@ def _become(wanted: messages.Spawn, fds: list[int], lab: int, report: int) -> No
 
 def main(argv: list[str]) -> None:
     """Run the lab on the channel whose descriptor is the only argument."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent decides what Ctrl-C ends
+    leave_signals_to_the_parent()
     control = Channel.inherited(argv[0])
     netns.name_process("vestbench-lab")
     Supervisor(control).serve()

@@ -12,7 +12,8 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from vestbench.errors import LabError
+from vestbench.children import ending
+from vestbench.errors import LabError, ProcessDiedError
 from vestbench.ipc import ChannelClosedError, Done, FailedError, Message
 from vestbench.model.simulated import LinkReport, LinkSpec, Refusal
 from vestbench.simulator.lab_start import SIGKILL, start_lab
@@ -25,7 +26,6 @@ from vestbench.simulator.link.report import (
     ENGINES,
     NoLinkError,
     complete,
-    ending,
     unfit,
     validate,
 )
@@ -39,6 +39,11 @@ ANSWER_SLACK_S = 10.0
 # By name, because this must import on Windows too.
 _ENDING = ("SIGTERM", "SIGKILL", "SIGINT", "SIGQUIT", "SIGHUP")
 ENDING = {int(getattr(signal, name, 0)) for name in _ENDING}
+# What a person calls the programs that are started in a lab.
+_NAMES = {
+    "vestbench.workers.worker": "the measuring process",
+    "vestbench.simulator.exchange": "the simulated exchange",
+}
 PROXIES = ("http_proxy", "https_proxy", "all_proxy", "ftp_proxy", "no_proxy")
 
 
@@ -196,12 +201,12 @@ class Lab:
         """Make sure that everything still runs; it takes microseconds.
 
         Raises:
-            LabError: The link, a program or the lab itself ended without being asked.
+            ProcessDiedError: The link, a program or the lab itself ended unasked.
         """
         self._pump()
         with self._lock:
             if self._failures:
-                raise LabError("; ".join(self._failures))
+                raise ProcessDiedError("; ".join(self._failures))
 
     def measure_rtt(self, port: int = 0, n: int = 5) -> tuple[float, ...]:
         """Return the kernel's round trips, in ms, of TCP handshakes through the link.
@@ -278,14 +283,14 @@ class Lab:
     ) -> M:
         with self._lock:
             if self._gone:
-                raise LabError(self._gone)
+                raise ProcessDiedError(self._gone)
             try:
                 return self._process.channel.ask(
                     question, kind, fds=fds, timeout_s=timeout_s
                 )
             except ChannelClosedError:
                 self._lost()
-                raise LabError(self._gone) from None
+                raise ProcessDiedError(self._gone) from None
             except TimeoutError:
                 raise LabError(
                     f"the lab did not answer within {timeout_s:g} s"
@@ -333,4 +338,5 @@ def _without_proxies() -> dict[str, str]:
 def _name_of(argv: Sequence[str]) -> str:
     """Return what a program is called; a module of Python's by its own name."""
     is_module = len(argv) > 2 and argv[1] == "-m"
-    return argv[2] if is_module else Path(argv[0]).name
+    name = argv[2] if is_module else Path(argv[0]).name
+    return _NAMES.get(name, name)

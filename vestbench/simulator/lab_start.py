@@ -12,11 +12,11 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from vestbench.children import ending
 from vestbench.ipc import ChannelClosedError, pair
 from vestbench.model.simulated import LinkSpec, Refusal
 from vestbench.simulator.link.messages import LinkStarted, StartLink
 from vestbench.simulator.link.netns import LinkRefusedError
-from vestbench.simulator.link.report import ending
 
 if TYPE_CHECKING:
     from vestbench.ipc import Channel

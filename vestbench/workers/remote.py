@@ -7,9 +7,9 @@ from contextlib import ExitStack, suppress
 from time import perf_counter_ns
 from typing import TYPE_CHECKING, Self
 
-from vestbench.children import start_module
+from vestbench.children import ending, start_module
 from vestbench.defaults import STACK
-from vestbench.errors import VestbenchError
+from vestbench.errors import ProcessDiedError
 from vestbench.ipc import ChannelClosedError, Done, Message
 from vestbench.model.client import SessionPlan, StackFacts
 from vestbench.stacks.registry import find_stack
@@ -33,10 +33,6 @@ if TYPE_CHECKING:
     from vestbench.model.request import Outcome, RequestSpec, Signer, Slot
 
 _PATIENCE_S = 5.0
-
-
-class WorkerDiedError(VestbenchError):
-    """The process that sends the requests ended by itself."""
 
 
 class RemoteStack:
@@ -107,13 +103,10 @@ class RemoteStack:
         """True after an interruption: the worker has yet to answer, do not ask."""
         return self._midway
 
-    def _died(self) -> WorkerDiedError:
+    def _died(self) -> ProcessDiedError:
         # Its end of the channel closes a moment before it ends.
-        self._process.wait(_PATIENCE_S)
-        return WorkerDiedError(
-            f"the measuring process ended by itself (status {self._process.poll()}); "
-            "its own message, if any, is above"
-        )
+        status = self._process.wait(_PATIENCE_S)
+        return ProcessDiedError(f"the measuring process {ending(status)}")
 
     def close(self) -> None:
         """End the worker; it ends by itself when the channel closes.

@@ -12,12 +12,11 @@ from __future__ import annotations
 
 import gc
 import logging
-import signal
 import sys
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
-from vestbench.ipc import Channel, ChannelClosedError
+from vestbench.ipc import Channel, ChannelClosedError, leave_signals_to_the_parent
 from vestbench.workers.messages import (
     Burst,
     BurstSent,
@@ -41,8 +40,7 @@ if TYPE_CHECKING:
 
 def main(argv: list[str]) -> int:
     """Serve the parent on the channel that `argv` names, until it closes."""
-    # Ctrl-C in a terminal reaches the whole process group; the parent decides.
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    leave_signals_to_the_parent()
     # What a library warns of is in the failures; here it would land between tables.
     logging.getLogger().addHandler(logging.NullHandler())
     parent = Channel.inherited(argv[1])

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import signal
 import sys
 from dataclasses import replace
 from statistics import median
@@ -74,19 +73,6 @@ def explain(spec: LinkSpec, refusals: Sequence[Refusal]) -> str:
     if spec.loss and refusals[-1].code == "loss-needs-packets":
         return f"loss needs a packet link: {'; '.join(reasons)}"
     return f"no link can be emulated here: {'; '.join(reasons)}"
-
-
-def ending(status: int | None) -> str:
-    """Word an exit status: `ended with status 3`, `was killed by SIGKILL`."""
-    if status is None:
-        return "does not answer"
-    if status >= 0:
-        return f"ended with status {status}"
-    try:
-        name = signal.Signals(-status).name
-    except ValueError:
-        name = f"signal {-status}"
-    return f"was killed by {name}"
 
 
 def complete(

@@ -1,0 +1,69 @@
+"""What ends a command, or its output, from outside."""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from vestbench.errors import ExitCode
+
+_CODES = {
+    "SIGINT": ExitCode.INTERRUPTED,
+    "SIGTERM": ExitCode.TERMINATED,
+    "SIGHUP": ExitCode.TERMINATED,  # the terminal was closed, or the connection to it
+}
+
+
+class _InterruptedError(KeyboardInterrupt):
+    """A signal. Where Python itself is interrupted, it ends by SIGINT whatever came."""
+
+
+class _Interruption:
+    """Ends what is going on at a signal, until everything is over anyway.
+
+    Attributes:
+        code: What a command that was interrupted exits with: by the first signal.
+    """
+
+    code = ExitCode.INTERRUPTED
+    _came = False
+    _over = False
+
+    @contextmanager
+    def heeded(self) -> Iterator[None]:
+        """Heed the signals, but for a SIGHUP that was ignored before, as by nohup."""
+        numbers = [int(getattr(signal, name)) for name in _CODES if _is_heeded(name)]
+        for number in numbers:
+            signal.signal(number, self._interrupt)
+        try:
+            yield
+        finally:
+            self._over = True
+            # Python only cleans up from here on, and a signal would change the code.
+            for number in numbers:
+                signal.signal(number, signal.SIG_IGN)
+
+    def _interrupt(self, number: int, _: object) -> None:
+        if self._over:
+            return
+        if not self._came:
+            self._came, self.code = True, _CODES[signal.Signals(number).name]
+        raise _InterruptedError
+
+
+def _is_heeded(name: str) -> bool:
+    number = getattr(signal, name, None)  # Windows has no SIGHUP
+    if number is None:
+        return False
+    return name != "SIGHUP" or signal.getsignal(number) is not signal.SIG_IGN
+
+
+interruption = _Interruption()
+
+
+def drop_stdout() -> None:
+    """Let all that is still to be written go nowhere, what waits in the buffer too."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
