@@ -8,11 +8,15 @@ from typing import Annotated
 
 import pytest
 import typer
+from typer.core import TyperOption
 from typer.testing import CliRunner
 
+from tests.support.command import vestbench
 from vestbench.cli import options
+from vestbench.cli.commands import COMMANDS, load
 from vestbench.cli.option_records import given_in, option, takes_options
 from vestbench.cli.options import DriftingOptions, ExchangeOptions, LinkOptions
+from vestbench.errors import ExitCode
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -101,3 +105,32 @@ def test_what_was_given_is_called_as_a_user_types_it() -> None:
     assert given_in(given, LinkOptions) == ["--rtt"]
     assert given_in(given, ExchangeOptions) == ["--max-requests"]
     assert given_in(DriftingOptions(), LinkOptions) == []
+
+
+def valued(command: str) -> list[TyperOption]:
+    """Return the options of a command that take one value."""
+    options = [each for each in load(command).params if isinstance(each, TyperOption)]
+    return [each for each in options if not (each.multiple or each.is_flag)]
+
+
+@pytest.mark.parametrize("command", [name for name in COMMANDS if name != "keys"])
+def test_an_option_that_is_given_twice_is_refused_with_both_values(
+    command: str,
+) -> None:
+    for each in valued(command):
+        result = vestbench(command, each.opts[0], "17", each.opts[-1], "4711")
+        assert result.exit_code == ExitCode.USAGE, each.opts
+        assert f"{each.opts[0]} 17 and {each.opts[0]} 4711" in result.stderr
+
+
+def test_a_switch_may_be_repeated_but_not_contradicted() -> None:
+    wrong = ("bench", "--venue", "nowhere")  # so that nothing is measured
+    assert "given" not in vestbench(*wrong, "--quiet", "-q").stderr
+    contradicted = vestbench(*wrong, "--pooled", "--unpooled")
+    assert contradicted.exit_code == ExitCode.USAGE
+    assert "--pooled and --unpooled" in contradicted.stderr
+
+
+def test_an_option_that_takes_several_values_may_be_given_twice() -> None:
+    result = vestbench("bench", *2 * ("--assert", "no assertion"))
+    assert "given" not in result.stderr

@@ -11,6 +11,7 @@ from importlib import import_module
 from typing import Any
 
 import typer
+from typer.core import TyperCommand, TyperOption
 
 # What `vestbench --help` says of each command: the first line of its own help. The
 # function of a command is in the module of its name, or in that of `_MODULES`.
@@ -49,6 +50,36 @@ PLAIN: dict[str, Any] = {
 }
 
 
+class _Command(TyperCommand):
+    """Refuses an option with two values: which of them is meant cannot be told."""
+
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        """Read the words after the command; a first time to see every value given."""
+        options = [each for each in self.params if isinstance(each, TyperOption)]
+        single = [each for each in options if not each.multiple]
+        for option in single:
+            option.multiple = True
+        try:
+            given, _, _ = self.make_parser(ctx).parse_args(args=list(args))
+        finally:
+            for option in single:
+                option.multiple = False
+        for option in single:
+            values = given.get(option.name or "") or ()
+            # A switch may be repeated, but not contradicted.
+            if len(set(values) if option.is_flag else values) > 1:
+                said = " and ".join(_words(option, value) for value in values)
+                raise typer.BadParameter(f"given more than once: {said}", ctx, option)
+        return super().parse_args(ctx, args)
+
+
+def _words(option: TyperOption, value: Any) -> str:
+    """Return an option with a value that was given to it, as a user types it."""
+    if option.is_flag:
+        return (option.opts if value else option.secondary_opts)[0]
+    return f"{option.opts[0]} {value}"
+
+
 def load(name: str) -> Any:
     """Import a command and return it as Typer runs it."""
     function = name.replace("-", "_")
@@ -58,7 +89,7 @@ def load(name: str) -> Any:
         from vestbench.cli.option_records import takes_options
 
         app = typer.Typer(**PLAIN)
-        app.command(name)(takes_options(found))
+        app.command(name, cls=_Command)(takes_options(found))
         found = app
     return typer.main.get_command(found)
 
