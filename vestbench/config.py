@@ -19,6 +19,7 @@ from vestbench.values import parse_duration
 
 _MAX_FILE_BYTES = 2**20
 
+_DEFAULT = "default"  # the source of a value that was not set
 PROJECT_FILE = "vestbench.toml"
 
 
@@ -124,6 +125,10 @@ class Settings:
         """Return the parsed value of the setting called `name`."""
         return self.values[name].value
 
+    def is_set(self, name: str) -> bool:
+        """Say whether the setting called `name` is other than by default."""
+        return self.values[name].source != _DEFAULT
+
     @property
     def pool(self) -> PoolSettings:
         """The five pool settings."""
@@ -167,7 +172,7 @@ def resolve(
     ]
     values: dict[str, Value] = {}
     for setting in SETTINGS:
-        text, source = setting.default, "default"
+        text, source = setting.default, _DEFAULT
         for path, table in reversed(files):
             found = _lookup(path, table, setting)
             if found is not None:

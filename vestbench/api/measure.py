@@ -101,7 +101,7 @@ def bench(
 def compare(
     *names: str,
     control: str = "",
-    min_saving: str = defaults.MIN_SAVING,
+    min_saving: str | None = None,
     max_rounds: int | None = None,
     min_rounds: int = defaults.MIN_ROUNDS,
     min_duration: str = defaults.MIN_DURATION,
@@ -131,7 +131,7 @@ def compare(
         names: Two or more ways of connecting; none is pooled, unpooled.
         control: What the others are compared with; empty is unpooled, or the last.
         min_saving: The saving that passes: "50ms", "30%", or "auto" for 80 % of what
-            the route allows.
+            the route allows. None is as for `bench`.
         max_rounds: Rounds at most; None is 200.
         min_rounds: No verdict before.
         min_duration: No verdict before.
@@ -168,7 +168,8 @@ def compare(
         str,
         arms=arms,
         control=control,
-        target=Target.asked("min_saving", min_saving),
+        target=Target.asked("min_saving", min_saving or defaults.MIN_SAVING),
+        gate=min_saving is not None,
         confidence=confidence_of("confidence", confidence),
         question=question,
         vote=vote,

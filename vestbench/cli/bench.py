@@ -73,6 +73,7 @@ def bench(
     if gate and not pooled:
         raise UsageError("--gate needs subsequent requests: not with --unpooled")
     destination, pace = m.aimed(given)
+    asked = bool(judging.asserted) and given.settings.is_set("min_saving")
     job = BenchJob(
         destination,
         pace,
@@ -82,7 +83,7 @@ def bench(
         concurrency=concurrency,
         kernel_timestamps=kernel_timestamps,
         min_saving_s=given.settings["min_saving"],
-        gate=gate,
+        gate=gate or (asked and pooled),
         **judging.asked,
     )
     m.run_and_exit(given, job, destination, gated=gate or bool(judging.asserted))

@@ -135,6 +135,7 @@ def compare(
         min_rounds=min_rounds,
         max_rounds=max_rounds,
         min_duration=min_duration,
+        gate=not plain or given.settings.is_set("min_saving"),
         **judging.asked,
     )
     job = CompareJob(asked, destination, pace, resume=resume)

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import typer
-
 from vestbench import defaults
 from vestbench.cli.option_records import option
 from vestbench.cli.options import (
@@ -14,7 +12,6 @@ from vestbench.cli.options import (
     StartOptions,
     VenueOptions,
 )
-from vestbench.errors import ExitCode
 
 
 def connect(
@@ -42,7 +39,6 @@ def connect(
     from vestbench.cli import measuring as m
     from vestbench.cli.ahead import Given
     from vestbench.cli.settings import is_real, settings_here
-    from vestbench.studies.registry import study_of
     from vestbench.studies.starts.job import connect_job
     from vestbench.venues import find_venue
 
@@ -63,8 +59,4 @@ def connect(
     usual = real if is_real(settings) else simulated
     job = connect_job(destination, pace, rounds=rounds or usual, **judging.asked)
     m.show_log(options)
-    run = m.run_and_show(given, job, destination, gated=bool(judging.asserted))
-    if not any(study_of(run).summarise(run).completed):
-        raise typer.Exit(ExitCode.UNREACHABLE)
-    if judging.asserted:
-        raise m.gate_exit(given, run)
+    m.run_and_exit(given, job, destination, gated=bool(judging.asserted))

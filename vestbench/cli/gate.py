@@ -36,9 +36,9 @@ def gate(
     """
     from vestbench.cli.console import busy, show, show_json
     from vestbench.cli.exports import Exports
-    from vestbench.cli.measuring import exit_code
     from vestbench.history.sheet import gate_brief, gate_report
     from vestbench.model.verdict import worst
+    from vestbench.studies.judging import exit_code
     from vestbench.studies.registry import load_run
 
     asserting.check()
@@ -52,7 +52,9 @@ def gate(
             with busy(f"judging {path}"):
                 judged.append(_judge(str(path), load_run(path), texts))
         verdict = worst([found.verdict for found in judged])
-        code = exit_code(verdict, asserting.on_inconclusive)
+        doubt = asserting.on_inconclusive
+        decisive = next(found for found in judged if found.verdict is verdict)
+        code = exit_code(decisive.run, verdict, on_inconclusive=doubt)
         if json:
             runs = [_plain(found) for found in judged]
             show_json({"outcome": verdict, "exit_code": int(code), "runs": runs})
@@ -74,14 +76,10 @@ def _judge(file: str, run: Run, texts: list[str]) -> Judged:
     from vestbench.studies.judging import (
         assertions_of,
         check_assertions,
-        judge,
         verdict_of,
     )
 
-    if texts:
-        found = judge(run, check_assertions(texts, run.command, run.plan))
-    else:
-        found = assertions_of(run)
+    found = assertions_of(run, check_assertions(texts, run.command, run.plan))
     verdict = verdict_of(run, found)
     if verdict is None:
         raise UsageError(f"{file} was asked nothing: say what with --assert")

@@ -19,9 +19,7 @@ from vestbench.cli.console import Progress, say_aside, show, stderr, until_it_va
 from vestbench.cli.exports import Exports
 from vestbench.cli.option_records import given_in, option_of, refuse
 from vestbench.cli.settings import exchange_spec, is_real, link_spec
-from vestbench.errors import ExitCode
 from vestbench.model.run import Run
-from vestbench.model.verdict import Verdict
 from vestbench.running.carry_out import carry_out, check_job, place_result
 from vestbench.running.destination import Destination
 from vestbench.running.job import Job, Measured
@@ -127,7 +125,7 @@ def _show(measured: Measured, output: o.OutputOptions) -> None:
     from vestbench.studies.shown import show_brief, show_run
 
     show((show_brief if output.quiet else show_run)(measured.run))
-    if not output.quiet:
+    if not output.quiet and measured.failure is None:  # whose line names the file
         text = f"result: {measured.path}"
         stderr().print(text, style="dim", markup=False, highlight=False)
 
@@ -135,24 +133,19 @@ def _show(measured: Measured, output: o.OutputOptions) -> None:
 def run_and_exit(
     given: Given, job: Job, destination: Destination, *, gated: bool
 ) -> None:
-    """Carry out `job`, show its run, and exit by what it was asked if it is `gated`.
+    """Carry out `job`, show its run, and exit by it; by what was asked if `gated`.
 
     Raises:
         VestbenchError: As of `run_and_show`.
         KeyboardInterrupt: As of `run_and_show`.
-        typer.Exit: It is gated.
+        typer.Exit: In any other case, with the code of the run.
     """
     run = run_and_show(given, job, destination, gated=gated)
-    if gated:
-        raise gate_exit(given, run)
+    from vestbench.studies.judging import assertions_of, exit_code, verdict_of
 
-
-def gate_exit(given: Given, run: Run) -> typer.Exit:
-    """Return the exit that says what `run` makes of what it was asked."""
-    from vestbench.studies.judging import assertions_of, verdict_of
-
-    verdict = verdict_of(run, assertions_of(run)) or Verdict.INVALID
-    return typer.Exit(exit_code(verdict, given.judging.on_inconclusive))
+    doubt = given.judging.on_inconclusive
+    verdict = verdict_of(run, assertions_of(run))
+    raise typer.Exit(exit_code(run, verdict, asked=gated, on_inconclusive=doubt))
 
 
 def show_log(output: o.OutputOptions) -> None:
@@ -161,21 +154,3 @@ def show_log(output: o.OutputOptions) -> None:
         return
     logging.basicConfig(format="%(asctime)s %(levelname)s %(message)s")
     logging.getLogger("vestbench").setLevel(logging.INFO)
-
-
-def exit_code(verdict: Verdict, on_inconclusive: str = "neutral") -> ExitCode:
-    """Return the exit code that stands for a verdict.
-
-    Args:
-        verdict: On all that was asked.
-        on_inconclusive: Whether doubt is to "pass", to "fail", or has its own code.
-    """
-    if verdict is Verdict.INCONCLUSIVE:
-        settled = {"pass": Verdict.PASS, "fail": Verdict.FAIL}
-        verdict = settled.get(on_inconclusive, verdict)
-    return {
-        Verdict.PASS: ExitCode.OK,
-        Verdict.FAIL: ExitCode.NOT_MET,
-        Verdict.INCONCLUSIVE: ExitCode.INCONCLUSIVE,
-        Verdict.INVALID: ExitCode.INVALID,
-    }[verdict]

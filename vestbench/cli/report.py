@@ -62,3 +62,7 @@ def report(
                 parts = (show_brief if quiet else show_run)(run)
             show(parts)
         exports.write(run, str(file), gated=False)
+    from vestbench.studies.judging import assertions_of, exit_code, verdict_of
+
+    verdict = verdict_of(run, assertions_of(run))
+    raise typer.Exit(exit_code(run, verdict, asked=False))

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from datetime import datetime
-from statistics import median
 
 from vestbench.history.stored import FEWEST
 from vestbench.model.record import Record
@@ -17,9 +16,9 @@ from vestbench.model.verdict import Verdict
 from vestbench.stats.decision import MedianSummary
 from vestbench.stats.trend import ChangePoint, Newest, change_points, newest_run
 from vestbench.studies.base import Saving
+from vestbench.studies.judging import saving_of
 from vestbench.studies.parts.conditions import link_parts
 from vestbench.studies.parts.route import is_relayed, round_trip_ms
-from vestbench.studies.registry import study_of
 
 # Below this a round trip is no measure: what computing takes is many times as much.
 SHORTEST_ROUTE_MS = 1.0
@@ -66,7 +65,7 @@ class Series(Record, frozen=True, kw_only=True):
 def entry_of(run: Run) -> Entry:
     """Return what a run found, in a line."""
     conditions = run.conditions
-    found = study_of(run).saving(run)
+    found = saving_of(run)
     level, unit = _level(run, found)
     return Entry(
         started=run.started,
@@ -111,14 +110,19 @@ def _series(entries: Sequence[Entry]) -> Series:
 
 
 def _level(run: Run, found: Saving) -> tuple[float | None, str]:
-    """Return the saving in a unit that runs share; none of an invalid run."""
+    """Return the saving in a unit that runs share; none of an invalid run.
+
+    It is the figure that the run's own report shows.
+    """
     rtt = round_trip_ms(run)
     in_trips = rtt is not None and rtt >= SHORTEST_ROUTE_MS
     unit = "round trips" if in_trips else "ms"
-    invalid = found.acceptance is Verdict.INVALID
-    if invalid or not found.in_series or len(found.each) < FEWEST:
+    saving = found.median
+    if saving is None or len(found.each) < FEWEST:
         return None, unit
-    return median(found.each) / (rtt if in_trips and rtt else 1.0), unit
+    if saving.median_lo != saving.median_hi:  # failures leave it open
+        return None, unit
+    return saving.median_lo / (rtt if in_trips and rtt else 1.0), unit
 
 
 def _link(run: Run) -> str:

@@ -16,6 +16,7 @@ from vestbench.model.run import Run
 from vestbench.report.sheet import GAP, Part, Table, Text, numbers, warning_line
 from vestbench.report.units import ABSENT, fixed, ms, plural
 from vestbench.stats.shift import BaselineVerdict, compare_with_baseline
+from vestbench.studies.judging import saving_of
 from vestbench.studies.parts.route import round_trip_ms
 from vestbench.studies.registry import study_of
 
@@ -50,7 +51,7 @@ class StoredComparison(Record, frozen=True, kw_only=True):
 
 def compare_stored(then: Run, now: Run, *, confidence: float) -> StoredComparison:
     """Compare the savings of two stored runs."""
-    found = [study_of(run).saving(run) for run in (then, now)]
+    found = [saving_of(run) for run in (then, now)]
     both = [saving.each for saving in found]
     trips = [round_trip_ms(run) for run in (then, now)]
     in_trips = all(trips)

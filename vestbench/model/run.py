@@ -8,6 +8,7 @@ the file, so the default of a field always means: not there, or not known.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, time
@@ -74,6 +75,11 @@ class Plan(Stored, frozen=True, kw_only=True):
         seed: int
         http2: bool
         assertions: tuple[str, ...]
+
+    @property
+    def judges_saving(self) -> bool:
+        """Whether it is judged by its own target; by default without assertions."""
+        return not self.assertions or getattr(self, "gate", False)
 
     def __post_init__(self) -> None:
         """Raise ValueError for a confidence without a table of thresholds."""
@@ -244,6 +250,19 @@ class RunOf(Generic[P]):
     def interrupted(self) -> bool:
         """True when the run ended before its plan did, by a signal."""
         return self.conclusion.interrupted
+
+    @property
+    def unanswered(self) -> str:
+        """Why there is not a single response; empty if there is, or nothing failed."""
+        if self.samples or not self.failures:
+            return ""
+        kinds = Counter(f"{each.kind}: {each.detail}" for each in self.failures)
+        total = len(self.failures)
+        why = "; ".join(
+            f"{text} ({n} of {total} requests)" for text, n in kinds.items()
+        )
+        url = self.conditions.url or self.conditions.venue
+        return f"no usable response from {url}: {why}"
 
 
 Run: TypeAlias = RunOf[Plan]  # of any study

@@ -53,6 +53,7 @@ class Reason(StrEnum):
     UNRELIABLE = "unreliable", "too many requests failed"  # inconclusive
     RELIABILITY = "reliability"  # failed: the candidate fails more often
     NOT_REUSED = "not-reused"  # invalid
+    UNANSWERED = "unanswered", "no request got a usable response"  # invalid
     NO_COLD = "no-cold-request"  # invalid
 
 

@@ -25,7 +25,8 @@ def annotations_of(found: Found, *, gated: bool) -> Iterator[str]:
         if result.outcome is Verdict.PASS:
             continue
         lenient = result.outcome is Verdict.INCONCLUSIVE and found.undecided != "fail"
-        level = "error" if gated and not lenient else "warning"
+        fails = gated or result.outcome is Verdict.INVALID
+        level = "error" if fails and not lenient else "warning"
         title = f"vestbench {found.run.command}: {result.outcome}"
         yield command(level, title, f"{sentence_of(result)}; {found.where}")
 

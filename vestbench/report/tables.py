@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from math import inf
 
 from vestbench.assertions.judge import AssertionResult
+from vestbench.model.verdict import Verdict
 from vestbench.report.sheet import ACCEPTANCE_STYLES, Column, Table, Text, numbers
 from vestbench.report.units import (
     ABSENT,
+    ends,
     fixed,
     level,
     ms,
@@ -68,14 +71,15 @@ def _value(result: AssertionResult) -> str:
 
 
 def _interval(result: AssertionResult) -> str:
+    if result.outcome is Verdict.INVALID:
+        return ABSENT
     if not result.unit:
         return "exact"  # a count is a fact of the run
     if result.low is None and result.high is None:
         return "[too few]"
-    decimals = _decimals(result)
-    low = "-∞" if result.low is None else fixed(result.low, decimals)
-    high = "∞" if result.high is None else fixed(result.high, decimals)
-    return f"[{low}, {high}]"
+    low = -inf if result.low is None else result.low
+    high = inf if result.high is None else result.high
+    return ends(low, high, _decimals(result))
 
 
 def _decimals(result: AssertionResult) -> int:

@@ -23,7 +23,7 @@ def ms(value: float | None, *, signed: bool = False) -> str:
     if value is None:
         return ABSENT
     if not isfinite(value):
-        return "failed" if value > 0 else "-∞"
+        return "failed" if value > 0 else ABSENT
     size = abs(value)
     decimals = 3 if size < 1 else 2 if size < 10 else 1 if size < 1000 else 0
     return fixed(value, decimals, signed=signed)
@@ -36,22 +36,31 @@ def fixed(value: float, decimals: int, *, signed: bool = False) -> str:
 
 
 def interval(found: Interval | None, decimals: int = 1) -> str:
-    """Return an interval as `[59.8, 62.9]`; an open end is `∞`."""
-    if found is None:
-        return "[too few]"
-    return f"[{_end(found.low, decimals)}, {_end(found.high, decimals)}]"
+    """Return an interval as `[59.8, 62.9]`, or as `[≥ 59.8]` if an end is open."""
+    return "[too few]" if found is None else ends(found.low, found.high, decimals)
 
 
-def _end(value: float, decimals: int) -> str:
-    if value == inf:
-        return "∞"
-    return "-∞" if value == -inf else fixed(value, decimals)
+def ends(low: float, high: float, decimals: int) -> str:
+    """Return the ends of an interval in brackets; infinite ones are open."""
+    if isfinite(low) and isfinite(high):
+        return f"[{fixed(low, decimals)}, {fixed(high, decimals)}]"
+    return f"[{_bound(low, high, '≥', '≤', decimals) or 'open'}]"
+
+
+def _bound(low: float, high: float, least: str, most: str, decimals: int) -> str:
+    """Return the end that is finite with its sign; empty if there is none."""
+    if isfinite(low):
+        return f"{least} {fixed(low, decimals)}"
+    return f"{most} {fixed(high, decimals)}" if isfinite(high) else ""
 
 
 def median_of(found: MedianSummary, decimals: int = 1) -> str:
     """Return the median, or the range in which failures leave it."""
-    low, high = _end(found.median_lo, decimals), _end(found.median_hi, decimals)
-    return low if low == high else f"{low} to {high}"
+    low, high = found.median_lo, found.median_hi
+    if not (isfinite(low) and isfinite(high)):
+        return _bound(low, high, "at least", "at most", decimals) or "unknown"
+    shown = fixed(low, decimals), fixed(high, decimals)
+    return shown[0] if shown[0] == shown[1] else " to ".join(shown)
 
 
 def with_interval(found: MedianSummary, unit: str = "", decimals: int = 1) -> str:

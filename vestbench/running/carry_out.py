@@ -213,8 +213,8 @@ class _Execution:
             self._writer.close()
             path = self._writer.partial
             failure = failure or error
-        if not run.samples and not run.interrupted and failure is None:
-            raise _nothing_got_through(run, path)
+        if run.unanswered and not run.interrupted and failure is None:
+            failure = VenueError(f"{run.unanswered}; details in {path}")
         return Measured(run=run, path=path, failure=failure)
 
     def _measure(self, workers: RemoteStacks | None) -> None:
@@ -315,14 +315,3 @@ def _simulated_venue(destination: Destination) -> SimulatedVenue:
 def _end_ns(outcome: Outcome) -> int:
     taken = outcome.latency_ns if isinstance(outcome, Sample) else outcome.elapsed_ns
     return outcome.start_ns + taken
-
-
-def _nothing_got_through(run: Run, path: Path) -> VenueError:
-    kinds: dict[str, int] = {}
-    for failure in run.failures:
-        text = f"{failure.kind}: {failure.detail}"
-        kinds[text] = kinds.get(text, 0) + 1
-    total = len(run.failures)
-    why = "; ".join(f"{text} ({n} of {total} requests)" for text, n in kinds.items())
-    url = run.conditions.url or run.conditions.venue
-    return VenueError(f"no usable response from {url}: {why}; details in {path}")

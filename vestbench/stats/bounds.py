@@ -68,6 +68,11 @@ def session_bounds(
     )
 
 
+def exact(bounds: Iterable[Bounds]) -> list[float]:
+    """Return the savings that are known exactly, because nothing failed."""
+    return [each.lo for each in bounds if each.lo == each.hi]
+
+
 def middle(ranked: Sequence[float]) -> float:
     """Return the median of values in rising order; infinite ones are allowed."""
     low, high = ranked[(len(ranked) - 1) // 2], ranked[len(ranked) // 2]

@@ -33,6 +33,11 @@ class MedianSummary(Record, frozen=True, kw_only=True):
     # every look from round 12 on; before, it is a preview for one look only.
     interval: Interval | None
 
+    @property
+    def is_known(self) -> bool:
+        """Whether failures leave anything of the median."""
+        return isfinite(self.median_lo) or isfinite(self.median_hi)
+
 
 class SavingSummary(MedianSummary, frozen=True, kw_only=True):
     """What a set of rounds says about a target."""

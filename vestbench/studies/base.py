@@ -50,9 +50,8 @@ class Saving(Record, frozen=True, kw_only=True):
     compared: str  # such as "pooled against unpooled"
     n: int  # savings: one a session or round; requests where nothing is compared
     median: MedianSummary | None  # ms; of the first candidate, or step of a start
-    acceptance: Verdict | None  # None where the run decides nothing
     each: Sequence[float]  # one a session or round that was answered, in ms
-    in_series: bool = True  # whether runs of this kind are put in a series
+    acceptance: Verdict | None = None  # of the run, where it decides something
 
 
 class Sides(Record, frozen=True, kw_only=True):
@@ -122,6 +121,21 @@ class Study(Protocol[P_contra]):
 
     def saving(self, run: RunOf[P_contra]) -> Saving:
         """Return what the run found of its saving."""
+
+    def unusable(self, run: RunOf[P_contra]) -> str:
+        """Say why the run has nothing to be judged by; empty if it has.
+
+        By default that is a run in which no request got a response.
+        """
+        return run.unanswered
+
+    def contradiction(self, run: RunOf[P_contra]) -> str:
+        """Say why the run is invalid, if something was not what it is called.
+
+        By default nothing can be: no connection was to be reused.
+        """
+        del run
+        return ""
 
     def settlings(self, run: RunOf[P_contra]) -> tuple[Settling, ...]:
         """Return how each saving of the run settled; empty without one."""

@@ -14,7 +14,7 @@ from vestbench.report.markdown import markdown_of
 from vestbench.report.prometheus import prometheus_of
 from vestbench.report.requests import rows_as_csv
 from vestbench.studies.document import document
-from vestbench.studies.judging import assertions_of, verdict_of
+from vestbench.studies.judging import assertions_of, settlings_of, verdict_of
 from vestbench.studies.parts.breakdown import phase_rows
 from vestbench.studies.parts.conditions import label
 from vestbench.studies.parts.route import is_relayed, round_trip_ms
@@ -30,7 +30,7 @@ def html(found: Found) -> Iterator[str]:
         found,
         phases=phase_rows(groups, merged=is_relayed(run)),
         latencies_ms=study.sides(run).latencies(),
-        settlings=study.settlings(run),
+        settlings=settlings_of(run),
     )
 
 
@@ -60,7 +60,7 @@ def prometheus(found: Found) -> Iterator[str]:
     yield prometheus_of(
         found,
         groups=study.sides(run).groups(run.plan.confidence),
-        settlings=study.settlings(run),
+        settlings=settlings_of(run),
         rtt_ms=round_trip_ms(run),
     )
 

@@ -1,4 +1,10 @@
-"""What is asserted of a run, judged by what its study knows of it."""
+"""What a run says of what it was asked, and the exit code for it: one rule for all.
+
+4  nothing can be said at all: no request got a usable response
+5  something was not what it is called, such as pooled: asked or not
+1, 3  what was asked is missed, or undecided
+0  all else
+"""
 
 from __future__ import annotations
 
@@ -6,9 +12,12 @@ from collections.abc import Sequence
 from typing import TypeVar
 
 from vestbench.assertions.judge import AssertionResult, decided
-from vestbench.errors import UsageError
+from vestbench.errors import ExitCode, UsageError
+from vestbench.model.record import replace
 from vestbench.model.run import Plan, Run
 from vestbench.model.verdict import Verdict, worst
+from vestbench.stats.decision import Settling
+from vestbench.studies.base import Saving
 from vestbench.studies.registry import find_study, parsed, study_of
 
 P = TypeVar("P", bound=Plan)
@@ -56,9 +65,50 @@ def asserted_of(run: Run) -> tuple[AssertionResult, ...]:
     return judge(run, run.plan.assertions)
 
 
-def assertions_of(run: Run) -> tuple[AssertionResult, ...]:
-    """Return the acceptance of `run`, if any, and its own assertions, judged."""
-    return (*study_of(run).accepted(run), *asserted_of(run))
+def assertions_of(run: Run, texts: Sequence[str] = ()) -> tuple[AssertionResult, ...]:
+    """Return `texts` judged, or else what the run was asked: its target, assertions.
+
+    If no saving can be stated of the run, one of the results is invalid and says why.
+    """
+    accepted = study_of(run).accepted(run) if run.plan.judges_saving else ()
+    found = judge(run, texts) if texts else (*accepted, *asserted_of(run))
+    why = unsound(run)
+    if not why or any(each.outcome is Verdict.INVALID for each in found):
+        return found
+    sound = AssertionResult(
+        text="a saving can be stated",
+        quantity="saving",
+        unit="",
+        outcome=Verdict.INVALID,
+        value=None,
+        low=None,
+        high=None,
+        n=len(run.samples) + len(run.failures),
+        reason=why,
+    )
+    return (sound, *found)
+
+
+def unsound(run: Run) -> str:
+    """Say why no saving can be stated of `run`; empty if one can, as far as is known.
+
+    Either no request got a usable response, or something was not what it is called.
+    """
+    study = study_of(run)
+    return study.unusable(run) or study.contradiction(run)
+
+
+def saving_of(run: Run) -> Saving:
+    """Return what `run` found of its saving, for lists and series of runs."""
+    found, verdict = study_of(run).saving(run), verdict_of(run, assertions_of(run))
+    if unsound(run):
+        return replace(found, acceptance=verdict, median=None, each=())
+    return replace(found, acceptance=verdict)
+
+
+def settlings_of(run: Run) -> tuple[Settling, ...]:
+    """Return how each saving of `run` settled, if it has one."""
+    return () if unsound(run) else study_of(run).settlings(run)
 
 
 def verdict_of(run: Run, results: Sequence[AssertionResult]) -> Verdict | None:
@@ -68,3 +118,30 @@ def verdict_of(run: Run, results: Sequence[AssertionResult]) -> Verdict | None:
     if own:
         found.append(study_of(run).joined(run.plan, own))
     return worst(found) if found else None
+
+
+def exit_code(
+    run: Run,
+    verdict: Verdict | None,
+    *,
+    asked: bool = True,
+    on_inconclusive: str = "neutral",
+) -> ExitCode:
+    """Return the exit code that stands for what a run says, live or stored.
+
+    Args:
+        run: What was measured.
+        verdict: On all that was asked; None where nothing was.
+        asked: Whether it decides the exit code.
+        on_inconclusive: Whether doubt is to "pass", to "fail", or has its own code.
+    """
+    if study_of(run).unusable(run):
+        return ExitCode.UNREACHABLE
+    if verdict is Verdict.INCONCLUSIVE:
+        settled = {"pass": Verdict.PASS, "fail": Verdict.FAIL}
+        verdict = settled.get(on_inconclusive, verdict)
+    codes = {Verdict.INVALID: ExitCode.INVALID}
+    if asked:
+        codes[Verdict.FAIL] = ExitCode.NOT_MET
+        codes[Verdict.INCONCLUSIVE] = ExitCode.INCONCLUSIVE
+    return ExitCode.OK if verdict is None else codes.get(verdict, ExitCode.OK)

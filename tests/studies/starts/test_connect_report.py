@@ -119,7 +119,7 @@ def test_no_saving_is_stated_from_one_round() -> None:
 def test_a_run_without_a_pair_says_so() -> None:
     text = shown(connect_run(start(0, "warmed", 38.0)))
 
-    assert "No saving: no round has both starts." in text
+    assert "No saving can be stated: no round has both starts" in text
 
 
 def test_failed_steps_are_in_the_table_of_failures() -> None:

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 from vestbench.model.columns import COLUMNS
 from vestbench.model.strategy import find_strategy
-from vestbench.model.verdict import Reason
+from vestbench.model.verdict import Reason, Verdict
 from vestbench.report.sheet import (
     ACCEPTANCE_STYLES,
     GAP,
@@ -25,7 +25,6 @@ from vestbench.report.units import (
     is_far,
     ms,
     odds,
-    percent,
     plural,
     with_interval,
 )
@@ -44,6 +43,7 @@ from vestbench.studies.parts.lines import (
     dim,
     failures_parts,
     no_phases_note,
+    not_reused,
     quantile_notes,
     saving_line,
 )
@@ -84,33 +84,33 @@ def _parts(run: BenchRun, summary: BenchSummary) -> Iterator[Part]:
 
 
 def _headline(run: BenchRun, summary: BenchSummary) -> Iterator[Text]:
-    saving = summary.saving
-    if saving is None:
+    saving, invalid = summary.saving, summary.acceptance is Verdict.INVALID
+    if saving is None and not invalid:
         yield Text("No saving: ", "bold").append(_no_saving(run, summary))
     else:
         yield saving_line(
             run,
             Text("Keeping the connection open saves "),
             saving,
-            count=saving.rounds,
+            count=saving.rounds if saving is not None else 0,
             unit="session",
             per=" per request",
+            broken=_because(run, summary) if invalid else "",
         )
-        if saving.rounds > 1 and summary.percent is not None:
+        stated = saving is not None and saving.rounds > 1 and saving.is_known
+        if stated and summary.percent is not None:
             said = f"  or {with_interval(summary.percent, '%')} of a cold request"
             trips = summary.round_trips
             if trips is not None and is_far(summary.rtt_ms):
                 said += f", {with_interval(trips, decimals=2)} round trips"
             yield Text(said, "dim")
-    if summary.acceptance is not None:
+    if summary.acceptance is not None and not invalid and run.plan.judges_saving:
         line = Text(f"saving ≥ {run.plan.min_saving_ms:g} ms: ")
         line.append(str(summary.acceptance), ACCEPTANCE_STYLES[summary.acceptance])
         yield line.append(f"  {_because(run, summary)}")
 
 
 def _no_saving(run: BenchRun, summary: BenchSummary) -> str:
-    if not run.samples:
-        return "no request got a response."
     if find_strategy(run.plan.strategy).opens:
         return "every request opened a connection, as asked (--unpooled)."
     if not summary.reuse.reused:
@@ -123,11 +123,7 @@ def _because(run: BenchRun, summary: BenchSummary) -> str:
     saving, breakdown, reuse = summary.saving, summary.breakdown, summary.reuse
     target = run.plan.min_saving_ms
     if summary.why is Reason.NOT_REUSED:
-        share = percent(reuse.expected - reuse.reused, reuse.expected)
-        return (
-            f"connections were not reused: {share} of the requests that should "
-            "have reused one opened a new one"
-        )
+        return not_reused(reuse.expected - reuse.reused, reuse.expected)
     if saving is None:
         return "there is no session to judge by"
     if summary.why is Reason.TOO_SHORT and breakdown and breakdown.expected is not None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from statistics import median
 
 from vestbench.assertions.estimates import Estimate, in_unit, invalid, of_median
 from vestbench.assertions.grammar import REUSED, SAVING, Assertion, Unit
@@ -12,6 +11,7 @@ from vestbench.model.request import Outcome, Sample
 from vestbench.model.run import Run
 from vestbench.model.strategy import find_strategy
 from vestbench.model.verdict import Reason, Verdict
+from vestbench.stats.bounds import exact
 from vestbench.stats.decision import Settling, settled
 from vestbench.stats.evidence import MIN_ROUNDS
 from vestbench.studies.base import (
@@ -28,6 +28,7 @@ from vestbench.studies.bench.summary import (
     summarise_bench,
 )
 from vestbench.studies.parts.groups import fails_too_often, side_of
+from vestbench.studies.parts.lines import not_reused
 from vestbench.studies.parts.quantities import of_count
 
 _GROUPS = ("cold", "subsequent")
@@ -42,17 +43,6 @@ def _group(outcome: Outcome) -> str:
 def sides_by_proof(run: Run) -> Sides:
     """Return the requests that opened a connection, and those that reused one."""
     return Sides(names=_GROUPS, outcomes=((_group(o), o) for o in all_outcomes(run)))
-
-
-def savings_by_proof(run: Run) -> list[float]:
-    """Return the saving of each session that has both sorts of answers, in ms."""
-    cold: dict[int, list[float]] = {}
-    later: dict[int, list[float]] = {}
-    for sample in run.samples:
-        side = later if sample.reused else cold
-        side.setdefault(sample.slot.session, []).append(sample.latency_ms)
-    both = [session for session in sorted(cold) if session in later]
-    return [median(cold[session]) - median(later[session]) for session in both]
 
 
 class _Bench(Study[BenchPlan]):
@@ -81,9 +71,17 @@ class _Bench(Study[BenchPlan]):
             compared=run.conditions.strategy,
             n=n,
             median=found.saving if n > 1 else None,
-            acceptance=found.acceptance,
-            each=savings_by_proof(run),
+            each=exact(vote for _, vote in session_votes(run)),
         )
+
+    def contradiction(self, run: BenchRun) -> str:
+        found = summarise_bench(run)
+        if found.acceptance is not Verdict.INVALID:
+            return ""
+        if found.why is Reason.NOT_REUSED:
+            reuse = found.reuse
+            return not_reused(reuse.expected - reuse.reused, reuse.expected)
+        return "there is no session to judge by"
 
     def settlings(self, run: BenchRun) -> tuple[Settling, ...]:
         votes = [vote for _, vote in session_votes(run)]
@@ -123,8 +121,6 @@ class _Bench(Study[BenchPlan]):
         return of_median(in_unit(found, unit), n, MIN_ROUNDS, unreliable=often)
 
     def accepted(self, run: BenchRun) -> tuple[AssertionResult, ...]:
-        if run.plan.assertions and not run.plan.gate:
-            return ()
         found = summarise_bench(run)
         if found.acceptance is None and not run.plan.gate:
             return ()

@@ -33,10 +33,10 @@ from vestbench.stats.metrics import Group
 from vestbench.studies.bench.plan import BenchRun
 from vestbench.studies.parts.breakdown import Breakdown, breakdown_of, too_short
 from vestbench.studies.parts.groups import (
-    MAX_NOT_REUSED,
     GroupTally,
     disturbed_samples,
     fails_too_often,
+    kept_too_few,
     kinds_of,
     side_of,
 )
@@ -113,6 +113,8 @@ def summarise_bench(run: BenchRun) -> BenchSummary:
         trips = in_round_trips(bounds, rtt, confidence)
     breakdown = breakdown_of(cold, subsequent, saving, rtt, tally.versions)
     acceptance, why = _accept(run, reuse, saving, breakdown, target)
+    if acceptance is Verdict.INVALID:
+        saving = percent = trips = breakdown = None
     return BenchSummary(
         cold=cold,
         subsequent=subsequent,
@@ -197,8 +199,8 @@ class _Tally:
 
     @property
     def reuse(self) -> Reuse:
-        """How often connections were opened and reused."""
-        expected = self._expected
+        """How often connections were opened and reused; failures alone show none."""
+        expected = self._expected if self._connections else 0
         if self._bursts:
             expected = sum(min(n, self._kept) for n, _ in self._bursts.values())
         whole = [cold for n, cold in self._bursts.values() if n == self._size]
@@ -265,9 +267,11 @@ def _accept(
     breakdown: Breakdown | None,
     target: float,
 ) -> tuple[Verdict | None, Reason]:
+    if run.unanswered:
+        return Verdict.INVALID, Reason.UNANSWERED
     if find_strategy(run.plan.strategy).opens or not reuse.expected:
         return None, Reason.NONE
-    if reuse.reused < (1 - MAX_NOT_REUSED) * reuse.expected:
+    if kept_too_few(reuse.reused, reuse.expected):
         return Verdict.INVALID, Reason.NOT_REUSED
     if saving is None:
         return Verdict.INVALID, Reason.NO_COLD
@@ -278,6 +282,8 @@ def _accept(
         return Verdict.FAIL, Reason.TOO_SHORT if short else Reason.NONE
     if saving.decision is Decision.CLOSE:
         return Verdict.INCONCLUSIVE, Reason.CLOSE
+    if saving.decision is Decision.UNDECIDED and not saving.is_known:
+        return Verdict.INCONCLUSIVE, Reason.UNRELIABLE
     if saving.decision is Decision.UNDECIDED:
         return Verdict.INCONCLUSIVE, Reason.NOISY
     failed = Counter(side_of(failure) for failure in run.failures)

@@ -85,6 +85,7 @@ class CompareJob(StudyJob):
             http2=destination.http2,
             max_rounds=MAX_ROUNDS,
             min_duration_s=question.min_duration_s,
+            gate=question.gate,
             resumed="" if resume is None else str(resume),
         )
         identity = _identity(plan, destination)
@@ -198,7 +199,10 @@ def _standing(judgement: Judgement) -> str:
 
 
 # What may differ in a run that is continued.
-_ITS_OWN = ("min_rounds", "max_rate", "seed", "max_rounds", "min_duration_s", "resumed")
+_ITS_OWN = (
+    *("min_rounds", "max_rate", "seed", "max_rounds", "min_duration_s", "resumed"),
+    "gate",
+)
 
 
 def _identity(plan: ComparePlan, destination: Destination) -> dict[str, Any]:

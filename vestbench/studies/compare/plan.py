@@ -69,6 +69,7 @@ class ComparePlan(Plan, frozen=True, kw_only=True):
     min_duration_s: Duration | None = None
     # Within this of the target a saving is too close to tell; None is the usual margin.
     close: Duration | None = None
+    gate: bool = True  # judged by its target, whatever else is asserted
     resumed: str = ""  # the result that was continued
     assertions: tuple[str, ...] = ()
     identity: Mapping[str, Any] = {}  # what makes two runs the same experiment

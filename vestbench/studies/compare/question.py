@@ -69,6 +69,7 @@ class Question:
     max_rounds: int | None = None  # in all; None is 200 more
     min_duration_s: float = 0.0
     assertions: Sequence[str] = ()  # what else has to be so
+    gate: bool = True  # whether the target has to be reached where this is asserted
 
     @classmethod
     def asked(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from math import inf, isfinite
+from math import inf
 
 from vestbench.model.columns import COLUMNS
 from vestbench.model.strategy import find_strategy
@@ -101,7 +101,7 @@ def _target_text(summary: CompareSummary) -> str:
 def _headlines(run: CompareRun, summary: CompareSummary) -> Iterator[Text]:
     for pair in summary.pairs:
         yield from _sentence(run, summary, pair)
-    if len(summary.pairs) > 1:
+    if len(summary.pairs) > 1 and run.plan.judges_saving:
         asked = "any candidate" if run.plan.question == "any" else "all candidates"
         line = Text(f"{asked} {_target_text(summary)}: ")
         yield line.append(
@@ -114,9 +114,9 @@ def _sentence(
 ) -> Iterator[Text]:
     line = Text(pair.candidate)
     invalid = pair.acceptance is Verdict.INVALID
-    known = isfinite(pair.saving.median_lo) or isfinite(pair.saving.median_hi)
     # No figure from one round is called a saving.
-    stated = known and pair.rounds > 1 and not invalid
+    stated = pair.saving.is_known and pair.rounds > 1 and not invalid
+    judged = invalid or run.plan.judges_saving
     if not stated:
         line.append(": no saving can be stated, ")
     else:
@@ -124,11 +124,14 @@ def _sentence(
         line.append(" saves ")
         line.append(f"{median_of(pair.saving)} ms", "bold")
         line.append(f" per request, {ci} {interval(pair.saving.interval)}, ")
-    line.append(str(pair.acceptance), ACCEPTANCE_STYLES[pair.acceptance])
-    if not invalid:
+    if judged:
+        line.append(str(pair.acceptance), ACCEPTANCE_STYLES[pair.acceptance])
+    if judged and not invalid:
         line.append(f" against {_target_text(summary)}")
-    yield line.append(f" after {plural(pair.rounds, 'round')}")
-    reason = explanation(run, summary, pair)
+    yield line.append(
+        f" after {plural(pair.rounds, 'round')}".lstrip("" if judged else " ")
+    )
+    reason = explanation(run, summary, pair) if judged else ""
     if reason:
         yield Text(f"  {reason}")
     if not stated:

@@ -14,6 +14,7 @@ from vestbench.stats.decision import Settling
 from vestbench.studies.base import Findings, Saving, Sides, Study
 from vestbench.studies.compare.plan import ComparePlan, CompareRun, controls_of
 from vestbench.studies.compare.rounds import first_look, rounds_of, target_of
+from vestbench.studies.compare.sentences import explanation
 from vestbench.studies.compare.summary import (
     CompareSummary,
     PairSummary,
@@ -48,16 +49,19 @@ class _Compare(Study[ComparePlan]):
     def saving(self, run: CompareRun) -> Saving:
         found = summarise_compare(run)
         pair = found.pairs[0]
-        stated = pair.acceptance is not Verdict.INVALID and pair.rounds > 1
         pairings = [r.between(pair.control, pair.candidate) for r in rounds_of(run)]
         savings = [pairing.saved_ms for pairing in pairings]
         return Saving(
             compared=f"{pair.candidate} against {pair.control}",
             n=pair.rounds,
-            median=pair.saving if stated else None,
-            acceptance=found.acceptance,
+            median=pair.saving if pair.rounds > 1 else None,
             each=[saved for saved in savings if saved is not None],
         )
+
+    def contradiction(self, run: CompareRun) -> str:
+        found = summarise_compare(run)
+        wrong = [p for p in found.pairs if p.acceptance is Verdict.INVALID]
+        return explanation(run, found, wrong[0]) if wrong else ""
 
     def settlings(self, run: CompareRun) -> tuple[Settling, ...]:
         return tuple(settlings_of(run))

@@ -184,6 +184,8 @@ def _pair(
         breakdown = _breakdown(run, control, candidate, state.saving, rtt)
     valid = control.valid and candidate.valid
     acceptance, why = _accept(state, breakdown, asked, valid=valid)
+    if run.unanswered:
+        acceptance, why = Verdict.INVALID, Reason.UNANSWERED
     confidence = pair_confidence(run.plan)
     bounds = [saving_bounds(*pairing.times) for pairing in pairings]
     answered = [

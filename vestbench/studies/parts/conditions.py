@@ -18,7 +18,10 @@ def label(run: Run) -> str:
     conditions = run.conditions
     if not conditions.simulated:
         remotes = sorted({sample.remote for sample in run.samples})
-        return ", ".join(remotes[:3]) or "not reached"
+        # A status, or a connection that was reused, came from there.
+        reached = any(f.status or f.reused is not None for f in run.failures)
+        unknown = "reached, address unknown" if reached else "not reached"
+        return ", ".join(remotes[:3]) or unknown
     link = conditions.link
     if link is None:
         return "simulated exchange on loopback, no link"

@@ -93,6 +93,11 @@ def disturbed_samples(run: Run) -> int:
     return sum(map(is_disturbed, run.samples))
 
 
+def kept_too_few(reused: int, expected: int) -> bool:
+    """Say whether too few of the requests that should have reused a connection did."""
+    return reused < (1 - MAX_NOT_REUSED) * expected
+
+
 def fails_too_often(failed: int, requests: int, failed_control: int) -> bool:
     """Say whether a candidate fails too often for a PASS."""
     return failed > max(1, ceil(MAX_FAILED * requests), failed_control)

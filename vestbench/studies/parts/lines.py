@@ -7,8 +7,25 @@ from statistics import median
 
 from vestbench.model.request import Failure
 from vestbench.model.run import Run
-from vestbench.report.sheet import GAP, Column, Part, Table, Text, numbers
-from vestbench.report.units import ABSENT, interval, level, median_of, ms, plural
+from vestbench.model.verdict import Verdict
+from vestbench.report.sheet import (
+    ACCEPTANCE_STYLES,
+    GAP,
+    Column,
+    Part,
+    Table,
+    Text,
+    numbers,
+)
+from vestbench.report.units import (
+    ABSENT,
+    interval,
+    level,
+    median_of,
+    ms,
+    percent,
+    plural,
+)
 from vestbench.stats.decision import MedianSummary
 from vestbench.stats.quantiles import QuantileEstimate, samples_needed
 
@@ -16,22 +33,42 @@ from vestbench.stats.quantiles import QuantileEstimate, samples_needed
 def saving_line(
     run: Run,
     subject: Text,
-    saving: MedianSummary,
+    saving: MedianSummary | None,
     *,
     count: int,
     unit: str,
+    broken: str,
     per: str = "",
 ) -> Text:
     """Return `subject` with the saving in ms, or that none can be stated.
 
-    The saving is the median of `count` units, such as sessions.
+    The saving is the median of `count` units, such as sessions; `broken` is why the run
+    is invalid, if it is.
     """
+    if broken:
+        line = Text("No saving can be stated, ", "bold")
+        return line.append("INVALID", ACCEPTANCE_STYLES[Verdict.INVALID]).append(
+            f": {broken}"
+        )
+    if saving is None or not saving.is_known:
+        line = Text("No saving can be stated", "bold")
+        return line.append(
+            ": failures leave it open" if saving else f": no {unit} has both starts"
+        )
     if count == 1:  # a figure from n = 1 is never called a saving
         line = Text(f"No saving can be stated from 1 {unit}", "bold")
         return line.append(f"; it differed by {median_of(saving)} ms.")
     line = subject.append(f"{median_of(saving)} ms", "bold")
     line.append(f"{per} ({level(run.plan.confidence)} {interval(saving.interval)}, ")
     return line.append(f"median of {plural(count, unit)})")
+
+
+def not_reused(missed: int, expected: int) -> str:
+    """Say that connections were not reused, and by how many requests."""
+    return (
+        f"connections were not reused: {percent(missed, expected)} of the requests "
+        "that should have reused one opened a new one"
+    )
 
 
 def counted_by_server(run: Run, line: Text, besides: str) -> Text:

@@ -36,6 +36,7 @@ from vestbench.studies.starts.summary import (
     ConnectSummary,
     StepSummary,
     WarmUpSummary,
+    contradiction_of,
     summarise_connect,
     summarise_warm_up,
 )
@@ -61,11 +62,14 @@ def _findings(
 
 def warm_up_findings(run: WarmUpRun) -> Findings:
     """Return what the report of a warm-up run says."""
-    summary, saving = summarise_warm_up(run), summarise_warm_up(run).saving
-    headline = Text("No saving: there is no round with both starts.", "bold")
-    if saving is not None:
-        subject = Text("Warming the pool up saves the first request ")
-        headline = saving_line(run, subject, saving, count=saving.rounds, unit="round")
+    summary, broken = summarise_warm_up(run), contradiction_of(run)
+    subject = Text("Warming the pool up saves the first request ")
+    headline = saving_line(
+        *(run, subject, summary.saving),
+        count=summary.rounds,
+        unit="round",
+        broken=broken,
+    )
     rows = {
         "without a warm-up": summary.not_warmed,
         "after a warm-up": summary.warmed,
@@ -105,13 +109,12 @@ def _reuse_line(summary: WarmUpSummary) -> Text:
 def connect_findings(run: ConnectRun) -> Findings:
     """Return what the report of a connect run says."""
     summary = summarise_connect(run)
-    first = summary.steps[0] if summary.steps else None
-    headline = Text("No saving: no round has both starts.", "bold")
-    if first is not None and first.saving is not None:
-        subject = Text("Warming up saves the first request of the start, ")
-        subject.append(f"{first.name}, ")
-        n = first.rounds
-        headline = saving_line(run, subject, first.saving, count=n, unit="round")
+    first, broken = summary.steps[0], contradiction_of(run)
+    subject = Text("Warming up saves the first request of the start, ")
+    subject.append(f"{first.name}, ")
+    headline = saving_line(
+        run, subject, first.saving, count=first.rounds, unit="round", broken=broken
+    )
     table = _steps_table(summary, run.plan.confidence)
     notes = _connect_notes(run, summary)
     return _findings(run, headline, _completed_line(run, summary), table, notes)

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator
 from vestbench.assertions.estimates import Estimate, in_unit, invalid, of_median
 from vestbench.assertions.grammar import OF_REQUESTS, Assertion, Unit
 from vestbench.model.request import Outcome, Role
+from vestbench.stats.bounds import exact
 from vestbench.stats.decision import Settling, settled
 from vestbench.stats.evidence import MIN_ROUNDS
 from vestbench.studies.base import (
@@ -16,9 +17,9 @@ from vestbench.studies.base import (
     Study,
     all_outcomes,
 )
-from vestbench.studies.bench.study import savings_by_proof, sides_by_proof
-from vestbench.studies.parts.groups import MAX_NOT_REUSED, fails_too_often
-from vestbench.studies.parts.quantities import failures, reused
+from vestbench.studies.bench.study import sides_by_proof
+from vestbench.studies.parts.groups import fails_too_often
+from vestbench.studies.parts.quantities import failures
 from vestbench.studies.starts.plan import (
     NOT_WARMED,
     WARMED,
@@ -30,6 +31,8 @@ from vestbench.studies.starts.plan import (
 from vestbench.studies.starts.summary import (
     ConnectSummary,
     WarmUpSummary,
+    contradiction_of,
+    first_step_savings,
     round_savings,
     summarise_connect,
     summarise_warm_up,
@@ -75,9 +78,11 @@ class _WarmUp(Study[WarmUpPlan]):
             compared=run.conditions.strategy,
             n=found.rounds,
             median=found.saving if found.rounds > 1 else None,
-            acceptance=None,
-            each=savings_by_proof(run),
+            each=exact(round_savings(run)),
         )
+
+    def contradiction(self, run: WarmUpRun) -> str:
+        return contradiction_of(run)
 
     def settlings(self, run: WarmUpRun) -> tuple[Settling, ...]:
         target, confidence = run.plan.min_saving_ms, run.plan.confidence
@@ -100,9 +105,8 @@ class _WarmUp(Study[WarmUpPlan]):
 
     def _saving(self, run: WarmUpRun, unit: Unit) -> Estimate:
         summary = summarise_warm_up(run)
-        count, total = reused(self.requests(run, "warmed"))
-        if total and count < (1 - MAX_NOT_REUSED) * total:
-            return invalid("first requests did not reuse a connection of the warm-up")
+        if why := self.contradiction(run):
+            return invalid(why)
         failed, started = failures(self.requests(run, "warmed"))
         failed_cold, _ = failures(self.requests(run, "not-warmed"))
         often = fails_too_often(failed, started, failed_cold)
@@ -141,16 +145,22 @@ class _Connect(Study[ConnectPlan]):
         return summarise_connect(run)
 
     def saving(self, run: ConnectRun) -> Saving:
-        steps = summarise_connect(run).steps
-        enough = bool(steps) and steps[0].rounds > 1
+        first = summarise_connect(run).steps[0]
+        enough = first.rounds > 1
         return Saving(
             compared=run.conditions.strategy,
-            n=steps[0].rounds if enough else 0,
-            median=steps[0].saving if enough else None,
-            acceptance=None,
-            each=savings_by_proof(run),
-            in_series=False,
+            n=first.rounds if enough else 0,
+            median=first.saving if enough else None,
+            each=exact(first_step_savings(run)),
         )
+
+    def unusable(self, run: ConnectRun) -> str:
+        if any(summarise_connect(run).completed) or run.interrupted:
+            return super().unusable(run)
+        return run.unanswered or "no start got through to its last step"
+
+    def contradiction(self, run: ConnectRun) -> str:
+        return contradiction_of(run)
 
     def findings(self, run: ConnectRun) -> Findings:
         from vestbench.studies.starts.sheet import connect_findings

@@ -19,6 +19,8 @@ from vestbench.stats.decision import (
     summarise,
 )
 from vestbench.stats.metrics import Metric, metric
+from vestbench.studies.parts.groups import kept_too_few
+from vestbench.studies.parts.lines import not_reused
 from vestbench.studies.parts.once import once_for_each_run
 from vestbench.studies.parts.route import in_round_trips, round_trip_ms
 from vestbench.studies.starts.plan import NOT_WARMED, WARMED, ConnectRun, WarmUpRun
@@ -128,6 +130,13 @@ def round_savings(run: WarmUpRun) -> list[Bounds]:
     return _saved(_pairs(_times(cold), _times(warmed)))
 
 
+def first_step_savings(run: ConnectRun) -> list[Bounds]:
+    """Return, for each round, what the warm-up saved the first step, in ms."""
+    requests = _by_round(run, lambda slot: (slot.arm, slot.index))
+    cold, warmed = requests[NOT_WARMED, 1], requests[WARMED, 1]
+    return _saved(_pairs(_times(cold), _times(warmed)))
+
+
 @once_for_each_run
 def summarise_connect(run: ConnectRun) -> ConnectSummary:
     """Derive the summary of a connect run."""
@@ -187,6 +196,14 @@ def _compared(
         saving=median_saving(bounds, confidence) if bounds else None,
         rounds=len(bounds),
     )
+
+
+def contradiction_of(run: Run) -> str:
+    """Say that requests after the first of a start did not reuse, if it is so."""
+    later = [o for o in run.outcomes if o.slot.role is Role.SUBSEQUENT]
+    kept = sum(bool(outcome.reused) for outcome in later)
+    missed = len(later) - kept
+    return not_reused(missed, len(later)) if kept_too_few(kept, len(later)) else ""
 
 
 # --- of both -------------------------------------------------------------------------
