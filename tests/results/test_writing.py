@@ -3,16 +3,21 @@
 from __future__ import annotations
 
 import os
-from contextlib import suppress
+from contextlib import closing, suppress
+from errno import ENOSPC
 from pathlib import Path
+from threading import Event
+from time import monotonic
 from typing import Any
 
 import pytest
 
 from tests.support.records import bench_run, failure, sample, sessions, store
-from tests.support.stored import files, partial_of, writer_of
+from tests.support.stored import Turns, files, partial_of, writer_of
+from tests.support.sudden import eventually
 from vestbench.model.request import Outcome
 from vestbench.model.run import Conditions
+from vestbench.results.writing import RunWriter
 from vestbench.studies.registry import load_run
 
 
@@ -27,13 +32,70 @@ def test_outcomes_are_on_disk_within_a_second(path: Path) -> None:
     writer = writer_of(run, path, clock=lambda: now[0])
     writer.conditions(run.conditions)
     seen: list[int] = []
-    for moment in (100.2, 100.9, 100.99, 101.0, 101.5, 102.0):
+    for moment in (100.2, 100.4, 100.49, 100.5, 100.9, 101.0):
         now[0] = moment
         writer.add(sample(len(seen)))
         seen.append(len(load_run(partial_of(path)).samples))
     writer.close()
 
     assert seen == [0, 0, 0, 4, 4, 6]
+
+
+def test_what_came_does_not_wait_for_what_comes_next(path: Path) -> None:
+    now, turns = [100.0], Turns()
+    writer = writer_of(bench_run(), path, clock=lambda: now[0], wait=turns)
+    writer.conditions(bench_run().conditions)
+    seen: list[int] = []
+    for moment in (100.1, 100.2):
+        now[0] = moment
+        writer.add(sample(int(10 * moment)))
+    for moment in (100.49, 100.51, 100.99):  # nothing comes; the timer looks
+        now[0] = moment
+        turns.turn()
+        seen.append(len(load_run(partial_of(path)).samples))
+    writer.close()
+
+    assert seen == [0, 2, 2]
+
+
+def test_the_timer_does_not_need_the_test(path: Path) -> None:
+    run = bench_run()
+    with closing(writer_of(run, path, monotonic, Event.wait)) as writer:
+        writer.conditions(run.conditions)
+        writer.add(sample(0))
+        writer.add(sample(1))
+
+        assert eventually(lambda: len(load_run(partial_of(path)).samples) == 2)
+
+
+def test_closing_writes_what_waits(path: Path) -> None:
+    run = bench_run()
+    writer = writer_of(run, path)
+    writer.conditions(run.conditions)
+    writer.add(sample(0))
+    before = len(load_run(partial_of(path)).samples)
+    writer.close()
+    writer.close()
+
+    assert (before, len(load_run(partial_of(path)).samples)) == (0, 1)
+
+
+def test_a_full_disk_ends_neither_the_timer_nor_closing(
+    path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    now, turns = [0.0], Turns()
+    writer = writer_of(bench_run(), path, clock=lambda: now[0], wait=turns)
+    writer.conditions(bench_run().conditions)
+    writer.add(sample(0))
+    file, now[0] = writer._file, 1.0
+    monkeypatch.setattr(writer, "_file", Full(file))
+    turns.turn()
+    turns.turn()
+    writer.close()
+    monkeypatch.undo()
+    file.close()
+
+    assert load_run(partial_of(path)).samples == ()
 
 
 def test_a_full_block_is_on_disk_at_once(path: Path) -> None:
@@ -58,7 +120,7 @@ def test_a_killed_run_loads_with_what_was_flushed_and_is_interrupted(
         writer.add(outcome)
         if number == 9:
             writer.flush()
-    writer.close()  # as the end of the process does, but for what is still waiting
+    killed(writer)
 
     found = load_run(partial_of(path))
 
@@ -120,6 +182,25 @@ def test_a_run_killed_just_before_it_got_its_name_is_whole(path: Path) -> None:
     os.replace(path, partial_of(path))
 
     assert load_run(partial_of(path)) == run
+
+
+class Full:
+    """A file on a disk that has become full."""
+
+    def __init__(self, file: Any) -> None:
+        self._file = file
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._file, name)
+
+    def write(self, data: bytes) -> int:
+        raise OSError(ENOSPC, "no space left on device")
+
+
+def killed(writer: RunWriter) -> None:
+    """Do to a file what the end of its process does."""
+    writer._waiting = ()
+    writer.close()
 
 
 class Interrupted:

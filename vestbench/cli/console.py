@@ -6,7 +6,7 @@ import os
 import sys
 import time
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from errno import EIO, EPIPE
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
@@ -60,7 +60,8 @@ def say_aside(text: str) -> None:
     forced = {"FORCE_COLOR", "TTY_COMPATIBLE"} & os.environ.keys()
     if forced or sys.stderr.isatty():
         stderr().print(text, style="dim", markup=False, highlight=False, soft_wrap=True)
-    else:
+        return
+    with suppress(OSError):  # nobody is there to read it any more
         sys.stderr.write(f"{text}\n")
 
 

@@ -8,6 +8,7 @@ from contextlib import suppress
 from datetime import UTC, datetime
 from errno import EISDIR
 from pathlib import Path
+from threading import Event, RLock, Thread
 from time import monotonic
 from typing import Any
 
@@ -20,7 +21,8 @@ from vestbench.results.columns import block_of
 from vestbench.results.naming import FORMAT, partial_of
 
 _BLOCK = 256  # outcomes in a block at most
-_FLUSH_EVERY_S = 1.0
+# Twice in the second within which everything is on disk, whatever ends the process.
+_FLUSH_EVERY_S = 0.5
 
 
 def _text(table: Mapping[str, Any], head: str = "") -> str:
@@ -39,7 +41,17 @@ class RunWriter:
     """Writes a run as it goes to `partial`, which becomes `path` in the end.
 
     The path is reserved at once, so a bad one fails first. UsageError if the file
-    cannot be created, or later cannot be written.
+    cannot be created, or later cannot be written. To be closed by `close`.
+
+    Args:
+        path: Where the run is to be in the end.
+        command: What it is a run of.
+        label: What distinguishes it.
+        plan: What is asked for.
+        started: When, with its time zone.
+        clock: Returns a time in s, of any origin.
+        wait: Waits for an event, at most so many s, and says whether it came. A thread
+            of the writer's own waits so between its looks at what is not on disk yet.
     """
 
     def __init__(
@@ -51,11 +63,14 @@ class RunWriter:
         plan: Plan,
         started: datetime,
         clock: Callable[[], float] = monotonic,
+        wait: Callable[[Event, float], bool] = Event.wait,
     ) -> None:
         self.path = path
         self.partial = partial_of(path)
         self._clock = clock
         self._flushed = clock()
+        self._lock = RLock()  # of all below
+        self._over = Event()
         # An interruption may fall between any two calls. So what was written counts
         # only once `_end` and `_waiting` say so, two assignments without a call; what
         # does not count yet is written again, in the same place.
@@ -87,11 +102,24 @@ class RunWriter:
         except UsageError:
             self.discard()
             raise
+        Thread(target=self._look, args=(wait,), daemon=True).start()
+
+    def _look(self, wait: Callable[[Event, float], bool]) -> None:
+        """See that what came does not wait for what comes next."""
+        while not wait(self._over, _FLUSH_EVERY_S):
+            # What it meets, the next outcome meets, and there somebody is told.
+            with suppress(UsageError), self._lock:
+                if self._waiting and not self._file.closed and self._is_late():
+                    self.flush()
+
+    def _is_late(self) -> bool:
+        return self._clock() - self._flushed >= _FLUSH_EVERY_S
 
     @property
     def taken(self) -> int:
         """How many outcomes it was given, an interrupted `add` not included."""
-        return self._taken + len(self._waiting)
+        with self._lock:
+            return self._taken + len(self._waiting)
 
     def conditions(self, conditions: Conditions) -> None:
         """Write what is known before the first request."""
@@ -99,10 +127,10 @@ class RunWriter:
 
     def add(self, outcome: Outcome) -> None:
         """Take one outcome; it is on disk within a second."""
-        self._waiting = (*self._waiting, outcome)
-        late = self._clock() - self._flushed >= _FLUSH_EVERY_S
-        if late or len(self._waiting) >= _BLOCK:
-            self.flush()
+        with self._lock:
+            self._waiting = (*self._waiting, outcome)
+            if self._is_late() or len(self._waiting) >= _BLOCK:
+                self.flush()
 
     def flush(self) -> None:
         """Write what is waiting."""
@@ -111,6 +139,7 @@ class RunWriter:
 
     def finish(self, conclusion: Conclusion, summary: Mapping[str, Any]) -> Path:
         """Write the end, and give the file its name; may be repeated if interrupted."""
+        self._over.set()
         if not self._file.closed:
             self._write(_end(conclusion, summary))
         try:
@@ -123,18 +152,30 @@ class RunWriter:
 
     def discard(self) -> None:
         """Remove the file: nothing was measured."""
+        self._waiting = ()
         self.close()
         self.partial.unlink(missing_ok=True)
 
     def close(self) -> None:
-        """Close the file, and leave it under its unfinished name."""
-        # What a full disk has refused, closing would try to write once more.
-        with suppress(OSError):
-            self._file.close()
+        """Write what is waiting, and close the file, under the name that it has.
+
+        More than once does nothing.
+        """
+        self._over.set()
+        with self._lock:
+            if not self._file.closed:
+                with suppress(UsageError):
+                    self.flush()
+            # What a full disk has refused, closing would try to write once more.
+            with suppress(OSError):
+                self._file.close()
 
     def _write(self, text: str) -> None:
         """Write what is waiting, then `text`: all of it, or nothing that counts."""
-        waiting = self._waiting
+        with self._lock:
+            self._write_after(self._waiting, text)
+
+    def _write_after(self, waiting: tuple[Outcome, ...], text: str) -> None:
         samples = [outcome for outcome in waiting if isinstance(outcome, Sample)]
         failures = [outcome for outcome in waiting if isinstance(outcome, Failure)]
         blocks = ""

@@ -135,6 +135,10 @@ class _Execution:
                 path = place_result(self._job, path.parent)
 
     def carry_out(self, workers: RemoteStacks | None) -> Measured:
+        with closing(self._writer):  # whatever it is that ends the run
+            return self._carry_out(workers)
+
+    def _carry_out(self, workers: RemoteStacks | None) -> Measured:
         earlier = self._job.earlier
         if earlier is not None:
             ends = (_end_ns(outcome) for outcome in earlier.outcomes)
@@ -151,8 +155,9 @@ class _Execution:
         except VestbenchError as error:
             failure = error
             self._conclude(stopped=str(error))
-        except BaseException:
-            self._leave()
+        except BaseException:  # nobody expected it; what was measured stays as it is
+            if self._is_empty():
+                self._writer.discard()
             raise
         self._conclude(duration_s=round(time.perf_counter() - begin, 3))
         try:
@@ -186,13 +191,6 @@ class _Execution:
     def _kept(self) -> int:
         return len(self._samples) + len(self._failures)
 
-    def _leave(self) -> None:
-        """Let go of the file as it is, after an error that nobody expected."""
-        if self._is_empty():
-            self._writer.discard()
-        else:
-            self._writer.close()
-
     def _end(self, run: Run, failure: VestbenchError | None) -> Measured:
         """Write the end of `run`, whatever it was that ended it."""
         path = self._writer.path
@@ -210,7 +208,6 @@ class _Execution:
                 self._writer.add(self._latest)  # which an interruption kept from it
             self._writer.finish(run.conclusion, self._job.summary(run))
         except VestbenchError as error:  # such as a full disk: still show the tables
-            self._writer.close()
             path = self._writer.partial
             failure = failure or error
         if run.unanswered and not run.interrupted and failure is None:
