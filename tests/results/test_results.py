@@ -204,3 +204,16 @@ def test_a_text_that_no_file_can_hold_is_replaced_rather_than_lost(path: Path) -
     store(bench_run([failure(detail="no such host \udcff.example")]), path)
 
     assert load_run(path).failures[0].detail == "no such host ?.example"
+
+
+def test_the_type_of_an_answer_is_a_column_only_where_one_had_a_type(
+    path: Path,
+) -> None:
+    typed = sample(0, content_type="text/html")
+    store(bench_run([sample(1), sample(2)]), path)
+    mixed = store(bench_run([typed, sample(1)]), path.with_name("mixed.toml"))
+
+    (without,) = tomllib.loads(path.read_text())["samples"]
+
+    assert "content_type" not in without
+    assert [s.content_type for s in load_run(mixed).samples] == ["text/html", None]

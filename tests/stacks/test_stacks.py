@@ -324,3 +324,28 @@ def test_in_the_race_window_a_request_is_cold_or_lost_and_never_sent_twice(
     assert not any(sample.reused for sample in answered)
     assert {failure.kind for failure in lost} <= {"reset"}
     assert len(answered) == arrived
+
+
+# --- what the answer is ---
+
+
+@pytest.mark.parametrize(
+    ("header", "kept"),
+    [
+        ("Content-Type: application/json; charset=utf-8", "application/json"),
+        ("content-type: Text/HTML", "text/html"),
+        ("Content-Type: x/" + 500 * "y", "x/" + 78 * "y"),
+        ("X-Nothing: here", None),
+    ],
+)
+def test_the_type_of_the_answer_is_kept(
+    stack: Any, header: str, kept: str | None
+) -> None:
+    def typed(visit: Visit) -> None:
+        while visit.request():
+            visit.answer(headers=[header])
+
+    with ScriptedServer(typed, tls_pair().server) as server, opened(stack) as session:
+        [sample] = send(session, server)
+
+    assert sample.content_type == kept

@@ -95,6 +95,7 @@ TIME_OR_NONE, OFFSET_OR_NONE = or_none(TIME, math.nan), or_none(OFFSET, math.nan
 MICROS_OR_NONE = or_none(MICROS, math.nan)
 SECONDS_OR_NONE = or_none(Codec(float, float), math.nan)
 COUNT_OR_NONE, STATUS_OR_NONE = or_none(INTEGER, -1), or_none(INTEGER, 0)
+TEXT_OR_NONE = or_none(TEXT, "")
 FLAG_OR_NONE = or_none(Codec(str, _plain, _flag), "unknown")
 
 
@@ -258,6 +259,7 @@ _REST = "the latency minus the phases"
 _PHASE = "phase; empty where it did not happen"
 _SIGNED = "phase; empty where it was signed before, or not at all"
 _DRAINED = "from the call to the body drained; empty for a failure"
+_TYPE = "of the response, without its parameters; empty where it had none"
 _LEFT = "from the first write to the departure; empty if not asked"
 _CAME = "from the arrival to the read; empty if not asked"
 
@@ -296,6 +298,7 @@ COLUMNS = Columns(
     Column("syn_rtt_ms", "the kernel's round trip of the handshake", MICROS_OR_NONE),
     Column("retransmits", "segments sent again during the request", COUNT_OR_NONE),
     Column("body_bytes", "length of the response's body", INTEGER),
+    Column("content_type", _TYPE, TEXT_OR_NONE, optional=True),
     Column("kernel_send_ms", _LEFT, OFFSET_OR_NONE, optional=True),
     Column("kernel_receive_ms", _CAME, OFFSET_OR_NONE, optional=True),
     Column("retry_after_s", "what a 429 asked for", SECONDS_OR_NONE, None, _FAILURE),

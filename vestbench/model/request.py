@@ -156,6 +156,7 @@ class Sample:
     kernel_send_ns: int | None = None
     kernel_receive_ns: int | None = None
     sign_ns: int | None = None  # before the phases of the network
+    content_type: str | None = None  # of the answer, such as text/html
     # Values of columns that have no field here, by what the field would be called.
     extra: Mapping[str, Any] | None = None
 

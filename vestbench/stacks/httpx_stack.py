@@ -236,6 +236,7 @@ class _Result(NamedTuple):
             response.headers.get("retry-after"),
             response.http_version,
             response.content,
+            response.headers.get("content-type"),
         )
         outcome = exchange.answered(answer, stamps.carried(), stamps.phases())
         return cls(stamps, outcome, answer.body)

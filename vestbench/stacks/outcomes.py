@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from email.utils import parsedate_to_datetime
+from sys import intern
 from time import time
 from typing import NamedTuple
 
@@ -20,6 +21,8 @@ from vestbench.stacks.wire.timestamps import Phases
 
 TOO_MANY_REQUESTS = 429
 
+_LONGEST_TYPE = 80  # of a header that a stranger has written
+
 # A stack that only shows the whole call.
 NO_PHASES = Phases()
 
@@ -32,6 +35,7 @@ class Answer(NamedTuple):
     retry_after: str | None
     http_version: str  # such as HTTP/1.1
     body: bytes
+    content_type: str | None
 
 
 class Exchange(NamedTuple):
@@ -80,6 +84,7 @@ class Exchange(NamedTuple):
             syn_rtt_us=connection.syn_rtt_us,
             retransmits=carried.retransmits,
             body_bytes=len(answer.body),
+            content_type=_media_type(answer.content_type),
             kernel_send_ns=phases.kernel_send_ns,
             kernel_receive_ns=phases.kernel_receive_ns,
         )
@@ -104,6 +109,13 @@ class Exchange(NamedTuple):
             reused=reused,
             retry_after_s=retry_after_s,
         )
+
+
+def _media_type(header: str | None) -> str | None:
+    """Return the type in a Content-Type header, without its parameters."""
+    found = "".join(filter(str.isprintable, header or ""))
+    found = found.partition(";")[0].strip().lower()
+    return intern(found[:_LONGEST_TYPE]) or None  # the same for a million requests
 
 
 def _seconds(retry_after: str | None) -> float | None:

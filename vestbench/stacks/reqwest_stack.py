@@ -236,6 +236,7 @@ def _answered(exchange: Exchange, call: _Call, carried: Carried) -> Outcome:
         call.answer.get_header("retry-after"),
         str(call.answer.version).removesuffix(".0"),
         call.body,
+        call.answer.get_header("content-type"),
     )
     return exchange.answered(answer, carried)
 
