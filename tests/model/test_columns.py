@@ -176,7 +176,7 @@ def test_a_page_has_it_in_its_table_and_in_its_picture() -> None:
     page = document(benched(), "html")
     for column in FAKES:
         assert f'title="{column.about}">{column.name}</th>' in page
-    assert "connection costs (dns, connect, tls, agree)" in page
+    assert "connection costs (dns, unanswered, connect, tls, agree)" in page
     assert "queue 4.00 ms" in page
     picture = waterfall([("cold", [("agree", 8.0), ("queue", 4.0)])], 720.0, "here")
     assert str(picture).count('class="opening"') == 1
@@ -270,6 +270,6 @@ def test_an_assertion_may_be_of_it() -> None:
 def test_it_is_gone_with_the_test() -> None:
     assert not set(FAKES) & set(COLUMNS.all)
     assert [column.title for column in COLUMNS.metrics] == [
-        *("latency", "sign", "dns", "connect", "tls", "send", "wait", "receive"),
-        "client",
+        *("latency", "sign", "dns", "unanswered", "connect", "tls"),
+        *("send", "wait", "receive", "client"),
     ]

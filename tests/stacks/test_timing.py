@@ -18,6 +18,7 @@ from vestbench.stacks.httpcore_backend import TimedBackend
 from vestbench.stacks.httpx_stack import HttpxStack
 from vestbench.stacks.wire import connecting
 from vestbench.stacks.wire.connecting import Resolver
+from vestbench.stacks.wire.connection import Opening
 from vestbench.stacks.wire.failures import WireTimeoutError
 from vestbench.stacks.wire.instrument import Instrument
 from vestbench.stacks.wire.stream import TimedStream
@@ -161,7 +162,7 @@ def test_each_phase_is_exactly_the_time_that_passed_in_it(network: FakeNetwork) 
     assert stamps.opened == 1
 
 
-def test_an_address_that_fails_and_the_one_that_works_both_count_as_connect(
+def test_what_an_address_that_fails_takes_is_no_part_of_the_connect(
     network: FakeNetwork,
 ) -> None:
     network.dead["10.0.0.1"] = ConnectionRefusedError(111, "Connection refused")
@@ -170,7 +171,29 @@ def test_an_address_that_fails_and_the_one_that_works_both_count_as_connect(
     stamps = instrument.begin()
     TimedStream.connect(instrument, "exchange.test", 443)
 
-    assert stamps.connect_ns == 60 * MS
+    assert stamps.connect_ns == 30 * MS
+    assert stamps.phases().unanswered_ns == 30 * MS
+    assert stamps.opening() == Opening(1, 2, "10.0.0.1:443")
+
+
+def test_addresses_that_all_fail_are_named_with_what_each_did(
+    network: FakeNetwork,
+) -> None:
+    hosts = ("10.0.0.1", "10.0.0.2", "10.0.0.3")
+    network.dead["10.0.0.1"] = ConnectionRefusedError(111, "Connection refused")
+    network.dead["10.0.0.2"] = TimeoutError("timed out")
+    network.connect_ms = 5000
+    instrument = fake_instrument(network, network.resolver(0, *hosts))
+
+    stamps = instrument.begin()
+    with pytest.raises(WireTimeoutError) as failure:
+        TimedStream.connect(instrument, "exchange.test", 443)
+
+    assert str(failure.value) == (
+        "10.0.0.1:443: connection refused; 10.0.0.2:443: connect timeout; "
+        "10.0.0.3:443: not tried, the time had passed"
+    )
+    assert stamps.opening() == Opening(0, 2, "10.0.0.1:443, 10.0.0.2:443")
 
 
 def test_name_tcp_and_tls_share_the_connect_timeout(network: FakeNetwork) -> None:
@@ -183,17 +206,21 @@ def test_name_tcp_and_tls_share_the_connect_timeout(network: FakeNetwork) -> Non
     assert network.limits_s == [6.0, pytest.approx(2.999)]  # of 10 s
 
 
-def test_addresses_share_what_is_left_of_the_connect_timeout(
+def test_an_address_after_one_that_does_not_answer_has_all_of_the_connect_timeout(
     network: FakeNetwork,
 ) -> None:
     network.dead["10.0.0.1"] = TimeoutError("timed out")
-    network.connect_ms = 5000
-    instrument = fake_instrument(network, network.resolver(0, "10.0.0.1", "10.0.0.2"))
+    network.connect_ms = 3000
+    instrument = fake_instrument(
+        network,
+        network.resolver(1000, "10.0.0.1", "10.0.0.2"),
+        connect_timeout_s=4.0,
+    )
 
     instrument.begin()
-    TimedStream.connect(instrument, "exchange.test", 443)
+    shake_hands(TimedStream.connect(instrument, "exchange.test", 443), network)
 
-    assert network.limits_s == [5.0, 5.0]
+    assert network.limits_s == [3.0, 4.0, pytest.approx(0.999)]
 
 
 def test_a_name_that_took_all_of_the_connect_timeout_is_a_timeout(

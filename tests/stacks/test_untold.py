@@ -89,7 +89,7 @@ def test_the_query_of_a_url_is_not_told_when_its_refusal_ends_the_run_at_once(
         ("http://127.0.0.1:port/?token={secret}", (), 2),
         ("http://[::1/?token={secret}", (), 2),
         ("http://127.0.0.1/?token={secret} ", (), 2),
-        ("HTTP://127.0.0.1/?token={secret}", (), 2),
+        ("HTTP://127.0.0.1:{port}/?token={secret}", (), 4),
         ("127.0.0.1/?token={secret}", (), 2),
         ("http://?token={secret}", (), 2),
     ],

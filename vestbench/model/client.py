@@ -27,6 +27,9 @@ class SessionPlan:
     strategy: Strategy = POOLED
     concurrency: int = 1  # requests in flight at once
     http2: bool = False  # offer HTTP/2 in the handshake; the server decides
+    # Sessions with the same number connect to the addresses that a name had for the
+    # first of them. None: each asks for itself.
+    round: int | None = None
     stack: str = ""  # which HTTP library, where there are several; empty is the first
     kernel_timestamps: bool = (
         False  # ask the kernel when requests left and answers came
@@ -60,3 +63,4 @@ class StackAbility:
     strategies: tuple[str, ...]  # those it can honour here
     refused: Mapping[str, str]  # the others, with the reason
     unhonoured: Mapping[str, str]  # pool settings not quite the bot's, and why
+    addresses: str = ""  # which of a name's addresses it connects to, and how

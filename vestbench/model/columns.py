@@ -252,6 +252,7 @@ def _outcome(outcome: Outcome) -> str:
 
 _SLOT, _FAILURE, _BOTH = (Slot,), (Failure,), (Sample, Failure)
 _DNS = Phase(opens=True, words="name resolution")
+_SILENT = Phase(opens=True, words="addresses that did not answer")
 _TCP = Phase(opens=True, shakes=True, words="TCP connect")
 _TLS = Phase(opens=True, shakes=True, words="TLS handshake")
 _EXCHANGE = Phase(always=True)
@@ -260,7 +261,11 @@ _PHASE = "phase; empty where it did not happen"
 _SIGNED = "phase; empty where it was signed before, or not at all"
 _DRAINED = "from the call to the body drained; empty for a failure"
 _TYPE = "of the response, without its parameters; empty where it had none"
+_LOST = "phase: waiting for addresses that did not answer; empty without one"
 _LEFT = "from the first write to the departure; empty if not asked"
+_MADE = "connections that the request opened; empty where not known"
+_TRIED = "addresses tried for these connections; empty where not known"
+_WHO = "addresses that did not answer; empty without one"
 _CAME = "from the arrival to the read; empty if not asked"
 
 COLUMNS = Columns(
@@ -279,6 +284,7 @@ COLUMNS = Columns(
     Column("elapsed_ms", "what a failure took; empty for a sample", TIME, 2, _FAILURE),
     Column("sign_ms", _SIGNED, TIME_OR_NONE, optional=True, phase=Phase(network=False)),
     Column("dns_ms", _PHASE, TIME_OR_NONE, 2, phase=_DNS),
+    Column("unanswered_ms", _LOST, TIME_OR_NONE, optional=True, phase=_SILENT),
     Column("connect_ms", _PHASE, TIME_OR_NONE, 2, phase=_TCP),
     Column("tls_ms", _PHASE, TIME_OR_NONE, 2, phase=_TLS),
     Column("send_ms", "phase", TIME_OR_NONE, 2, phase=_EXCHANGE),
@@ -301,5 +307,8 @@ COLUMNS = Columns(
     Column("content_type", _TYPE, TEXT_OR_NONE, optional=True),
     Column("kernel_send_ms", _LEFT, OFFSET_OR_NONE, optional=True),
     Column("kernel_receive_ms", _CAME, OFFSET_OR_NONE, optional=True),
+    Column("opened", _MADE, COUNT_OR_NONE, None, _BOTH, optional=True),
+    Column("addresses", _TRIED, COUNT_OR_NONE, optional=True),
+    Column("unanswered_by", _WHO, TEXT_OR_NONE, None, _BOTH, optional=True),
     Column("retry_after_s", "what a 429 asked for", SECONDS_OR_NONE, None, _FAILURE),
 )

@@ -157,6 +157,12 @@ class Sample:
     kernel_receive_ns: int | None = None
     sign_ns: int | None = None  # before the phases of the network
     content_type: str | None = None  # of the answer, such as text/html
+    opened: int | None = None  # connections that it made; None where not known
+    addresses: int | None = None  # tried for these; None where not known
+    # The time lost on addresses that did not answer, before another one did, and which
+    # they were; None without one, or where not known.
+    unanswered_ns: int | None = None
+    unanswered_by: str | None = None
     # Values of columns that have no field here, by what the field would be called.
     extra: Mapping[str, Any] | None = None
 
@@ -184,6 +190,8 @@ class Failure:
     status: int | None = None
     reused: bool | None = None  # None where no connection was reached
     retry_after_s: float | None = None  # what a 429 asked for
+    opened: int | None = None  # as a sample's
+    unanswered_by: str | None = None  # as a sample's
     extra: Mapping[str, Any] | None = None  # as a sample's
 
     @property

@@ -219,6 +219,9 @@ class Conclusion(Stored, frozen=True, kw_only=True):
     sign_ms: tuple[Duration, ...] = ()
     duration_s: Duration | None = None
     orders: Orders | None = None
+    # Connections that were opened for all requests, the unmeasured ones included; None
+    # where a request does not tell, or where nothing else has counted them.
+    opened: Count | None = None
     server: Server | None = None
     link: LinkEnd | None = None
 

@@ -21,6 +21,9 @@ def stacks_report(abilities: Sequence[StackAbility]) -> list[Part]:
         Text("proof that a connection was reused", "bold"),
         facts_table("Proofs", ((each.stack, each.proof) for each in abilities)),
         GAP,
+        Text("which of a name's addresses it connects to", "bold"),
+        facts_table("Addresses", ((each.stack, each.addresses) for each in abilities)),
+        GAP,
         unhonoured_table(unhonoured),
     ]
 

@@ -252,6 +252,7 @@ class _Execution:
             self._conditions.update(self._job.set_up(measurement))
             self._writer.conditions(Conditions(**self._conditions))
             before = sim.counters() if sim is not None else None
+            opened = stack.opened
             try:
                 self._job.measure(measurement)
             finally:
@@ -264,7 +265,7 @@ class _Execution:
                     connections=after.connections - before.connections,
                     requests=after.requests - before.requests,
                 )
-                self._conclude(server=server)
+                self._conclude(server=server, opened=_since(opened, stack.opened))
                 if measurement.trader is not None:
                     measurement.trader.close()
                 stack.close()
@@ -307,6 +308,10 @@ def _simulated_venue(destination: Destination) -> SimulatedVenue:
     from vestbench.simulator.venue import SimulatedVenue
 
     return SimulatedVenue(destination.exchange, destination.link)
+
+
+def _since(before: int | None, after: int | None) -> int | None:
+    return None if before is None or after is None else after - before
 
 
 def _end_ns(outcome: Outcome) -> int:

@@ -27,6 +27,11 @@ from vestbench.stacks.httpx_transport import Library, library, transport
 from vestbench.stacks.outcomes import Answer, Exchange
 from vestbench.stacks.registry import find_stack
 from vestbench.stacks.session import USER_AGENT, TimedSession
+from vestbench.stacks.wire.connecting import (
+    Resolver,
+    SharedAnswers,
+    system_resolver,
+)
 from vestbench.stacks.wire.instrument import Instrument
 from vestbench.stacks.wire.timestamps import Timestamps
 
@@ -53,6 +58,7 @@ class HttpxStack:
 
     def __init__(self, ca_pem: str = "", origin_ns: int | None = None) -> None:
         self._serials = itertools.count(1)
+        self._names = SharedAnswers(system_resolver)
         self._library = library(self.name)
         client, core = self._library.client, self._library.core
         begin = perf_counter_ns()
@@ -87,7 +93,12 @@ class HttpxStack:
     def open(self, plan: SessionPlan) -> HttpxSession:
         """Build a client with a pool of its own."""
         return HttpxSession(
-            plan, self._library, self._context, self.facts.origin_ns, self._serials
+            plan,
+            self._library,
+            self._context,
+            self.facts.origin_ns,
+            self._serials,
+            self._names.of(plan.round),
         )
 
 
@@ -107,6 +118,7 @@ class HttpxSession(TimedSession):
         context: ssl.SSLContext,
         origin_ns: int,
         serials: Iterator[int],
+        resolve: Resolver,
     ) -> None:
         super().__init__(plan)
         self._library = used
@@ -119,6 +131,7 @@ class HttpxSession(TimedSession):
             plan.pool,
             resumes=plan.strategy.resumes,
             serials=serials,
+            resolve=resolve,
             kernel_timestamps=plan.kernel_timestamps,
         )
         self._transport = transport(used)(self._pool(context))
@@ -220,7 +233,8 @@ class HttpxSession(TimedSession):
             kind, detail = FailureKind.PROTOCOL, "it was answered before it was sent"
         exchange = Exchange(spec, slot, begin - self._origin_ns, elapsed)
         reused = stamps.reused() if stamps.connection is not None else None
-        return _Result(stamps, exchange.failed(kind, detail, reused=reused), b"")
+        failure = exchange.failed(kind, detail, reused=reused, opening=stamps.opening())
+        return _Result(stamps, failure, b"")
 
 
 class _Result(NamedTuple):

@@ -15,7 +15,7 @@ from vestbench.model.request import (
     Sample,
     Slot,
 )
-from vestbench.stacks.wire.connection import Carried
+from vestbench.stacks.wire.connection import UNKNOWN, Carried, Opening
 from vestbench.stacks.wire.failures import one_line
 from vestbench.stacks.wire.timestamps import Phases
 
@@ -56,6 +56,7 @@ class Exchange(NamedTuple):
                 FailureKind.RATE_LIMITED if limited else FailureKind.STATUS,
                 one_line(f"HTTP {answer.status} {answer.reason}"),
                 reused=carried.reused,
+                opening=carried.opening,
                 status=answer.status,
                 retry_after_s=_seconds(answer.retry_after),
             )
@@ -87,6 +88,10 @@ class Exchange(NamedTuple):
             content_type=_media_type(answer.content_type),
             kernel_send_ns=phases.kernel_send_ns,
             kernel_receive_ns=phases.kernel_receive_ns,
+            opened=carried.opening.connections,
+            addresses=carried.opening.addresses,
+            unanswered_ns=phases.unanswered_ns,
+            unanswered_by=carried.opening.unanswered,
         )
 
     def failed(
@@ -95,6 +100,7 @@ class Exchange(NamedTuple):
         detail: str,
         *,
         reused: bool | None,
+        opening: Opening = UNKNOWN,
         status: int | None = None,
         retry_after_s: float | None = None,
     ) -> Failure:
@@ -108,6 +114,8 @@ class Exchange(NamedTuple):
             status=status,
             reused=reused,
             retry_after_s=retry_after_s,
+            opened=opening.connections,
+            unanswered_by=opening.unanswered,
         )
 
 

@@ -55,6 +55,7 @@ class StackInfo:
     linux_only: str = ""  # why it runs on Linux only, or empty
     # Pool settings that work otherwise than in the bot's client, and how.
     unhonoured: Mapping[str, str] = field(default_factory=dict)
+    addresses: str = ""  # which of a name's addresses it connects to, and how
 
     def installed(self) -> bool:
         """Say whether the library is there."""
@@ -116,9 +117,14 @@ class StackInfo:
             strategies=tuple(name for name, why in refusals.items() if not why),
             refused={name: why for name, why in refusals.items() if why},
             unhonoured=self.unhonoured,
+            addresses=self.addresses,
         )
 
 
+_ONE_BY_ONE = (
+    "one after the other in the system's order, each with the whole connect timeout, as "
+    "in the library"
+)
 _HTTPCORE = {
     "max_idle": "kept for all hosts together, not for each; no matter with one venue",
     "idle_timeout": "no timer: an idle connection beyond it stays open until the next "
@@ -146,6 +152,7 @@ for _info in (
         http2_bursts=False,
         faithful_concurrency=_FAITHFUL_CONCURRENCY,
         proof="every connect and every write is seen",
+        addresses=_ONE_BY_ONE,
         unhonoured={
             **_HTTPCORE,
             "max_idle": f"above {_FAITHFUL_CONCURRENCY} concurrent requests httpcore 1 "
@@ -163,6 +170,7 @@ for _info in (
         http2=("h2",),
         http2_bursts=False,
         proof="every connect and every write is seen",
+        addresses=_ONE_BY_ONE,
         unhonoured=_HTTPCORE,
     ),
     StackInfo(

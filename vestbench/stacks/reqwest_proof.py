@@ -8,12 +8,12 @@ requests.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import cycle
 
 from vestbench.kernel.sockets import SocketState, scan
 from vestbench.stacks.reqwest_log import ConnectionLog, Seen
-from vestbench.stacks.wire.connection import Carried, Connection
+from vestbench.stacks.wire.connection import Carried, Connection, Opening
 
 # Bytes: to close TLS or HTTP/2 takes fewer, every request takes more.
 _LEAST_REQUEST = 40
@@ -57,7 +57,8 @@ class Watch:
         again = None if state is None else _look(connection, state)
         self._forget(now)
         reused = not seen.started and connection.uses > 0
-        return _use(connection, reused=reused, retransmits=again)
+        carried = _use(connection, reused=reused, retransmits=again)
+        return replace(carried, opening=Opening(seen.started))
 
     def end_burst(self, numbers: Sequence[int], *, tls: bool) -> dict[int, Carried]:
         """Look after requests that were sent together, and say what carried each.
@@ -69,15 +70,16 @@ class Watch:
         new = self._meet(now, seen, tls=tls)
         names = len(self._named)
         if not seen.carriers:
-            return self._untold(numbers, seen, new, now, tls=tls)
+            found = self._untold(numbers, seen, new, now, tls=tls)
+            return _with_openings(found, seen.started)
         # In the order in which they were written: the first on a connection opened it.
         carried = {}
         sockets = iter(new)
         for number, name in seen.carriers.items():
             if name not in self._named:
-                found = self._named[name] = self._new(seen, tls=tls)
+                opened = self._named[name] = self._new(seen, tls=tls)
                 inode = next(sockets, 0)  # any of those that were opened now
-                found.syn_rtt_us = now[inode].info.min_rtt_us if inode else None
+                opened.syn_rtt_us = now[inode].info.min_rtt_us if inode else None
             connection = self._named[name]
             carried[number] = _use(connection, reused=connection.uses > 0)
         # Otherwise one of the new connections has carried nothing yet.
@@ -85,7 +87,7 @@ class Watch:
             for connection in new.values():
                 connection.uses += 1
         self._forget(now)
-        return carried
+        return _with_openings(carried, seen.started)
 
     def _untold(
         self,
@@ -181,6 +183,21 @@ def _use(
         rtt_us=connection.rtt_us,
         retransmits=retransmits,
     )
+
+
+def _with_openings(carried: dict[int, Carried], started: int) -> dict[int, Carried]:
+    """Share the connections that were opened out, to requests that reused none first.
+
+    What is left over, which hyper opened and did not need, is the first request's.
+    """
+    order = sorted(carried, key=lambda number: carried[number].reused)
+    spread = {number: int(place < started) for place, number in enumerate(order)}
+    if order:
+        spread[order[0]] += max(0, started - len(order))
+    return {
+        number: replace(each, opening=Opening(spread[number]))
+        for number, each in carried.items()
+    }
 
 
 def _look(connection: Connection, state: SocketState) -> int:

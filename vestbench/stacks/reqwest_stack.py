@@ -26,13 +26,13 @@ from pyreqwest.exceptions import PyreqwestError
 
 from vestbench._version import __version__
 from vestbench.model.client import SessionPlan, StackFacts
-from vestbench.model.request import Failure, Outcome, RequestSpec, Slot
+from vestbench.model.request import Failure, FailureKind, Outcome, RequestSpec, Slot
 from vestbench.stacks.outcomes import Answer, Exchange
 from vestbench.stacks.reqwest_failures import classify
 from vestbench.stacks.reqwest_log import connection_log, tag
 from vestbench.stacks.reqwest_proof import Watch
 from vestbench.stacks.session import USER_AGENT, TimedSession
-from vestbench.stacks.wire.connection import Carried
+from vestbench.stacks.wire.connection import UNKNOWN, Carried, Opening
 
 # hyper looks for connections that were idle for too long every 90 ms.
 _CLOSED_WITHIN_S = 1.0
@@ -209,15 +209,21 @@ class ReqwestSession(TimedSession):
             raise RuntimeError("a call has neither an answer nor an error")
         kind, detail, reached = classify(call.error)
         reused: bool | None = None
+        opening = UNKNOWN
         if alone:
             seen = self._watch.opened()
             # A request that opened no connection had one. Of one that did, the log says
             # with TLS whether the connection was made.
+            met = reached or (reached is None and (seen.tls13 or seen.full_tls12))
             if reached is not False and not seen.started:
                 reused = True
-            elif reached or (reached is None and (seen.tls13 or seen.full_tls12)):
+            elif met:
                 reused = False
-        return exchange.failed(kind, detail, reused=reused)
+            if met or kind is FailureKind.TLS or not seen.started:
+                opening = Opening(seen.started)
+            elif reached is False:
+                opening = Opening(0)
+        return exchange.failed(kind, detail, reused=reused, opening=opening)
 
 
 class _Call(NamedTuple):

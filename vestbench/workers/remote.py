@@ -63,6 +63,13 @@ class RemoteStack:
             self._channel.send(start)
         self._facts: StackFacts | None = None
         self._midway = False  # an answer is still owed, as after Ctrl-C
+        # Connections that its requests opened, measured or not; None: not known of one.
+        self.opened: int | None = 0
+
+    def took(self, *outcomes: Outcome) -> None:
+        """Count the connections that requests opened."""
+        found = [self.opened, *(outcome.opened for outcome in outcomes)]
+        self.opened = None if None in found else sum(filter(None, found))
 
     @property
     def facts(self) -> StackFacts:
@@ -161,6 +168,12 @@ class RemoteStacks:
         """What each worker says of itself; waits for all of them the first time."""
         return tuple(stack.facts for stack in self._stacks.values())
 
+    @property
+    def opened(self) -> int | None:
+        """How many connections all requests so far have opened; None if not known."""
+        each = [stack.opened for stack in self._stacks.values()]
+        return None if None in each else sum(filter(None, each))
+
     def open(self, plan: SessionPlan) -> RemoteSession:
         """Build a client with a pool of its own on the stack that `plan` names."""
         name = plan.stack or next(iter(self._stacks))
@@ -195,21 +208,27 @@ class RemoteSession:
 
     def send(self, spec: RequestSpec, slot: Slot) -> Outcome:
         """Send one request and return its sample, or how it failed."""
-        asked = Send(key=self._key, spec=spec, slot=slot, body=False)
-        return self._stack.ask(asked, Sent).outcome
+        return self._ask(spec, slot, body=False).outcome
 
     def ask(self, spec: RequestSpec, slot: Slot) -> tuple[Outcome, bytes]:
         """Send one request and return its outcome, and the body of the answer."""
-        asked = Send(key=self._key, spec=spec, slot=slot, body=True)
-        sent = self._stack.ask(asked, Sent)
+        sent = self._ask(spec, slot, body=True)
         return sent.outcome, sent.body
+
+    def _ask(self, spec: RequestSpec, slot: Slot, *, body: bool) -> Sent:
+        asked = Send(key=self._key, spec=spec, slot=slot, body=body)
+        sent = self._stack.ask(asked, Sent)
+        self._stack.took(sent.outcome)
+        return sent
 
     def burst(
         self, specs: Sequence[RequestSpec], slots: Sequence[Slot]
     ) -> list[Outcome]:
         """Send all requests at the same moment."""
         asked = Burst(key=self._key, specs=specs, slots=slots)
-        return self._stack.ask(asked, BurstSent).outcomes
+        outcomes = self._stack.ask(asked, BurstSent).outcomes
+        self._stack.took(*outcomes)
+        return outcomes
 
     def close(self) -> None:
         """Close the client and its connections."""

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import socket
 from collections.abc import Callable
+from functools import partial
 from ipaddress import ip_address
+from typing import NamedTuple
 
-from vestbench.kernel.sockets import Address
+from vestbench.kernel.sockets import Address, address_text
 from vestbench.model.request import NS_PER_S
 from vestbench.stacks.wire.failures import (
     ConnectError,
@@ -51,59 +53,153 @@ def is_literal(host: str) -> bool:
     return True
 
 
+class Attempt(NamedTuple):
+    """One address that was tried."""
+
+    address: Address
+    begun_ns: int  # making a socket and setting its options, 0.1 ms, comes before
+    ended_ns: int
+    failure: WireError | None  # None where it answered
+
+    @property
+    def lost_ns(self) -> int:
+        """What was waited for nothing."""
+        return self.ended_ns - self.begun_ns if self.failure is not None else 0
+
+
+class Limits(NamedTuple):
+    """How long opening a connection may take."""
+
+    first_ns: int  # deadline of name resolution, the first address and TLS together
+    each_ns: int  # what each further address may take, with TLS
+    last_ns: int  # deadline of the whole exchange
+
+    def deadline_ns(self, place: int, now_ns: int) -> int:
+        """Return the deadline of the address at `place`, whose turn it is now."""
+        own = now_ns + self.each_ns if place else self.first_ns
+        return min(own, self.last_ns)
+
+
 def connect_any(
     addresses: list[tuple[int, Address]],
     options: list[SocketOption],
     clock: Callable[[], int],
-    deadline_ns: int,
-) -> tuple[socket.socket, Address, int]:
-    """Connect to the first address that answers; they share the time left.
+    limits: Limits,
+    attempts: list[Attempt],
+) -> tuple[socket.socket, int]:
+    """Connect to the first address that answers, one after the other.
+
+    As `socket.create_connection` does, on which the synchronous httpcore is built: each
+    address has the whole connect timeout.
 
     Args:
         addresses: With their families, as a resolver gives them.
         options: Set on the socket before it connects.
         clock: Nanoseconds, monotonic.
-        deadline_ns: By that clock.
+        limits: By that clock.
+        attempts: Takes those that are made, the successful one last.
 
     Returns:
-        The socket, its peer, and when the first connect began: making a socket and
-        setting its options, 0.1 ms, is no part of the phase.
+        The socket, and the deadline of what is left of opening the connection.
 
     Raises:
         ConnectError: No address can be reached.
         WireTimeoutError: None has answered in time.
     """
-    begun = 0
-    failure: WireError = ConnectError("the name has no address")
-    for position, (family, address) in enumerate(addresses):
+    failures: list[tuple[Address, WireError]] = []
+    for place, (family, address) in enumerate(addresses):
+        deadline_ns = limits.deadline_ns(place, clock())
         left_ns = deadline_ns - clock()
         if left_ns <= 0:
-            raise WireTimeoutError("connect timeout")
+            late = "not tried, the time had passed" if place else "connect timeout"
+            failures.append((address, WireTimeoutError(late)))
+            break
         try:
-            sock = socket.socket(family, socket.SOCK_STREAM)
+            sock = _socket(family, options)
         except OSError as error:  # a kernel without IPv6
-            failure = ConnectError(network_reason(error))
+            failures.append((address, ConnectError(network_reason(error))))
             continue
-        try:
-            sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-            for option in options:
-                sock.setsockopt(*option)
-            sock.settimeout(left_ns / (len(addresses) - position) / NS_PER_S)
-            begun = begun or clock()
-            sock.connect(address)
-        except TimeoutError:
-            sock.close()
-            failure = WireTimeoutError("connect timeout")
-        except OSError as error:
-            sock.close()
-            failure = ConnectError(network_reason(error))
-            failure.__cause__ = error
-        except BaseException:
-            sock.close()
-            raise
-        else:
-            return sock, address, begun
-    raise failure
+        sock.settimeout(left_ns / NS_PER_S)
+        begun_ns = clock()
+        failure = _connect(sock, address)
+        attempts.append(Attempt(address, begun_ns, clock(), failure))
+        if failure is None:
+            return sock, deadline_ns
+        failures.append((address, failure))
+    raise _all_failed(failures)
+
+
+def _socket(family: int, options: list[SocketOption]) -> socket.socket:
+    sock = socket.socket(family, socket.SOCK_STREAM)
+    try:
+        sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        for option in options:
+            sock.setsockopt(*option)
+    except BaseException:
+        sock.close()
+        raise
+    return sock
+
+
+def _connect(sock: socket.socket, address: Address) -> WireError | None:
+    """Connect, or close the socket and return why not."""
+    try:
+        sock.connect(address)
+    except TimeoutError:
+        sock.close()
+        return WireTimeoutError("connect timeout")
+    except OSError as error:
+        sock.close()
+        failure = ConnectError(network_reason(error))
+        failure.__cause__ = error
+        return failure
+    except BaseException:
+        sock.close()
+        raise
+    return None
+
+
+def _all_failed(failures: list[tuple[Address, WireError]]) -> WireError:
+    """Return the last failure; of several addresses it says what each one did."""
+    if not failures:
+        return ConnectError("the name has no address")
+    last = failures[-1][1]
+    if len(failures) == 1:
+        return last
+    each = (f"{address_text(address)}: {failure}" for address, failure in failures)
+    return type(last)("; ".join(each))
+
+
+class SharedAnswers:
+    """Name resolution whose answer is the same for all sessions of a round.
+
+    A name may have another address first each time it is asked for. Each connection
+    still asks, because that takes time, but those of one round take the first answer.
+
+    Args:
+        resolve: Asks.
+    """
+
+    def __init__(self, resolve: Resolver) -> None:
+        self._resolve = resolve
+        self._round: int | None = None
+        self._answers: dict[tuple[str, int], list[tuple[int, Address]]] = {}
+
+    def of(self, number: int | None) -> Resolver:
+        """Return the resolver of a round; without one, no answer is kept."""
+        if number is None:
+            return self._resolve
+        if number != self._round:
+            self._round, self._answers = number, {}
+        return partial(self._shared, self._answers)
+
+    def _shared(
+        self,
+        answers: dict[tuple[str, int], list[tuple[int, Address]]],
+        host: str,
+        port: int,
+    ) -> list[tuple[int, Address]]:
+        return answers.setdefault((host, port), self._resolve(host, port))
 
 
 def keepalive_options(idle_s: float) -> list[SocketOption]:

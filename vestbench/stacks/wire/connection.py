@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import socket
 from dataclasses import dataclass
-from typing import Self
+from typing import NamedTuple, Self
 
 from vestbench.kernel.sockets import Address, address_text
 from vestbench.kernel.tcp_info import TcpInfo, tcp_info
@@ -47,6 +47,17 @@ class Connection:
         return again
 
 
+class Opening(NamedTuple):
+    """What one request did to open connections; None is what cannot be known."""
+
+    connections: int | None = None  # that were made
+    addresses: int | None = None  # that were tried for them
+    unanswered: str | None = None  # those in vain; None as well where there was none
+
+
+UNKNOWN = Opening()
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Carried:
     """How one request was carried."""
@@ -56,3 +67,4 @@ class Carried:
     use: int  # how many requests the connection has carried with this one
     rtt_us: int | None = None  # after the request
     retransmits: int | None = None  # segments sent again during the request
+    opening: Opening = UNKNOWN

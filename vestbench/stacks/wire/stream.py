@@ -9,7 +9,12 @@ from typing import Self
 
 from vestbench.kernel.tcp_info import TcpInfo, tcp_info
 from vestbench.kernel.timestamps import StampedSocket
-from vestbench.stacks.wire.connecting import addresses_of, connect_any, is_literal
+from vestbench.stacks.wire.connecting import (
+    Limits,
+    addresses_of,
+    connect_any,
+    is_literal,
+)
 from vestbench.stacks.wire.connection import Connection
 from vestbench.stacks.wire.failures import (
     ReadError,
@@ -42,25 +47,27 @@ class TimedStream:
     def connect(cls, instrument: Instrument, host: str, port: int) -> Self:
         """Resolve `host`, connect, and stamp both.
 
-        Name resolution, TCP and TLS share the connect timeout. `getaddrinfo` cannot be
+        Name resolution, TCP and TLS share the connect timeout; after an address that
+        does not answer, the next one has all of it again. `getaddrinfo` cannot be
         interrupted: when it overruns, the timeout is raised after it returns.
 
         Raises:
             WireError: The name has no address, or no address can be reached in time.
         """
         stamps, clock = instrument.current(), instrument.clock
-        stamps.opened += 1
         begin = clock()
-        deadline_ns = min(begin + instrument.connect_budget_ns, stamps.deadline_ns)
-        stamps.connect_deadline_ns = deadline_ns
+        budget_ns = instrument.connect_budget_ns
+        limits = Limits(begin + budget_ns, budget_ns, stamps.deadline_ns)
         addresses = addresses_of(host, port, instrument.resolve)
         resolved = clock()
         if not is_literal(host):
             stamps.dns_ns = (stamps.dns_ns or 0) + resolved - begin
-        sock, peer, begun = connect_any(
-            addresses, instrument.socket_options, clock, deadline_ns
+        sock, stamps.connect_deadline_ns = connect_any(
+            addresses, instrument.socket_options, clock, limits, stamps.attempts
         )
-        stamps.connect_ns = (stamps.connect_ns or 0) + clock() - begun
+        peer, begun, ended, _ = stamps.attempts[-1]
+        stamps.opened += 1
+        stamps.connect_ns = (stamps.connect_ns or 0) + ended - begun
         connection = Connection.made(next(instrument.serials), sock, peer)
         return cls(sock, connection, instrument)
 

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Protocol
 
+from vestbench.kernel.sockets import address_text
 from vestbench.kernel.tcp_info import TcpInfo
 from vestbench.kernel.timestamps import KernelStamps, realtime_offset_ns
-from vestbench.stacks.wire.connection import Carried, Connection
+from vestbench.stacks.wire.connecting import Attempt
+from vestbench.stacks.wire.connection import Carried, Connection, Opening
 
 
 class Carrier(Protocol):
@@ -31,6 +33,7 @@ class Phases:
     """The phases of one exchange, in nanoseconds, as `Sample` has them."""
 
     dns_ns: int | None = None
+    unanswered_ns: int | None = None
     connect_ns: int | None = None
     tls_ns: int | None = None
     send_ns: int | None = None
@@ -55,7 +58,8 @@ class Timestamps:
     sent: int = 0  # where the last write is not the request's: HTTP/2 acknowledges
     first_read: int = 0
     last_read: int = 0
-    opened: int = 0  # connections this exchange tried to open
+    opened: int = 0  # connections that this exchange made
+    attempts: list[Attempt] = field(default_factory=list)  # addresses it tried
     peer_closed: bool = False  # the end of the stream was read
     head: bytes = b""  # the first bytes of the answer
     connection: Connection | None = None  # the one that carried it
@@ -85,7 +89,14 @@ class Timestamps:
             use=self.use,
             rtt_us=info.rtt_us if info else None,
             retransmits=self.connection.look(info) if info else None,
+            opening=self.opening(),
         )
+
+    def opening(self) -> Opening:
+        """Return what the exchange did to open connections."""
+        failed = [each.address for each in self.attempts if each.failure is not None]
+        unanswered = ", ".join(map(address_text, failed))
+        return Opening(self.opened, len(self.attempts), unanswered or None)
 
     def phases(self) -> Phases:
         """Return the durations of the phases, of an exchange that was answered."""
@@ -97,6 +108,7 @@ class Timestamps:
             )
         return Phases(
             dns_ns=self.dns_ns,
+            unanswered_ns=sum(each.lost_ns for each in self.attempts) or None,
             connect_ns=self.connect_ns,
             tls_ns=self.tls_ns,
             send_ns=sent - self.first_write,

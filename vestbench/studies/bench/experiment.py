@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from vestbench.errors import UsageError
 from vestbench.model.client import SessionPlan
@@ -81,7 +81,7 @@ def run_bench(
     for number, bursts in enumerate(plan.bursts()):
         if clients.stop.over():
             break
-        with clients.open(plan.session) as session:
+        with clients.open(replace(plan.session, round=number)) as session:
             for burst in _session(plan, session, number, bursts, make_request, pacer):
                 for outcome in burst:
                     clients.stop.notice(outcome)

@@ -94,7 +94,9 @@ class Comparison:
             # The longest preparation first, so that a primed connection is not left
             # waiting for another arm's warm-up.
             for arm in sorted(self.plan.arms, key=attrgetter("way.preparation")):
-                session = cleanup.enter_context(self._clients.open(self._plan_of(arm)))
+                session = cleanup.enter_context(
+                    self._clients.open(self._plan_of(arm, number))
+                )
                 sessions[arm.label] = session
                 roles[arm.label] = Role.COLD if arm.way.opens else Role.SUBSEQUENT
                 if not self._stop.over():
@@ -110,12 +112,13 @@ class Comparison:
                 outcomes[label] = outcome
         return outcomes
 
-    def _plan_of(self, arm: Arm) -> SessionPlan:
+    def _plan_of(self, arm: Arm, number: int) -> SessionPlan:
         return SessionPlan(
             pool=self.pool,
             strategy=arm.way,
             concurrency=self.plan.warm_connections if arm.way.warms else 1,
             http2=self.plan.http2 or arm.way.http2,
+            round=number,
             stack=arm.stack,
         )
 

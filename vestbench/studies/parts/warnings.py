@@ -8,6 +8,7 @@ from vestbench.model.columns import COLUMNS
 from vestbench.model.run import Run
 from vestbench.report.units import ms, plural
 from vestbench.studies.parts.breakdown import Breakdown
+from vestbench.studies.parts.connections import connection_warnings
 from vestbench.studies.parts.route import is_relayed
 
 # A residual larger than both is explained, not hidden.
@@ -23,8 +24,9 @@ _RESIDUAL_CAUSES = {
 
 
 def notes_of(run: Run) -> Iterator[str]:
-    """Yield what was noted while the run went on."""
+    """Yield what was noted while the run went on, and what its connections show."""
     yield from run.conclusion.notes or ()
+    yield from connection_warnings(run)
 
 
 def resent_warnings(

@@ -6,7 +6,7 @@ import logging
 import random
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from vestbench.errors import VenueError
 from vestbench.model.client import PoolSettings, SessionPlan
@@ -140,7 +140,8 @@ class Starter:
         if self.clients.stop.over():
             return
         first = self.schedule.session.concurrency
-        with self.clients.open(self.schedule.session) as session:
+        plan = replace(self.schedule.session, round=number)
+        with self.clients.open(plan) as session:
             if arm == WARMED:
                 self._warm_up(session, number, level)
             elif not self.schedule.numbered_alike:

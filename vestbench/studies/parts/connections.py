@@ -1,0 +1,115 @@
+"""Which addresses a run met, and how many connections it opened there."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from itertools import chain
+from statistics import median
+
+from vestbench.model.record import Record
+from vestbench.model.request import NS_PER_MS, Outcome, Sample
+from vestbench.model.run import Run
+from vestbench.report.units import ms, plural
+from vestbench.studies.parts.once import once_for_each_run
+
+_MOST_LISTED = 4
+
+# Of a request's latency, beyond which it is a measure of addresses more than of
+# opening a connection. One that refuses at once on this machine is below.
+_LOST_SHARE = 0.1
+
+
+def lost_on_addresses(outcome: Outcome) -> bool:
+    """Say whether a request waited for addresses that did not answer, and for long."""
+    lost = outcome.unanswered_ns if isinstance(outcome, Sample) else None
+    return lost is not None and lost > _LOST_SHARE * outcome.latency_ms * NS_PER_MS
+
+
+def differ(one: Outcome, other: Outcome) -> bool:
+    """Say whether two answers came from different addresses, where both are known."""
+    remotes = [each.remote for each in (one, other) if isinstance(each, Sample)]
+    return "" not in remotes and len(set(remotes)) > 1
+
+
+class Met(Record, frozen=True, kw_only=True):
+    """What the requests of a run met on their way to a server."""
+
+    remotes: Mapping[str, int]  # requests that each address answered
+    unanswered: Mapping[str, int]  # requests that addresses did not answer
+    lost_ms: Sequence[float]  # what each of these lost, where that is known
+    several: int  # requests that opened more than one connection
+    most: int  # that one of these opened
+
+
+@once_for_each_run
+def met_by(run: Run) -> Met:
+    """Return what the requests of a run met, however many there are."""
+    remotes: Counter[str] = Counter()
+    unanswered: Counter[str] = Counter()
+    lost: list[float] = []
+    several = most = 0
+    for outcome in chain[Outcome](run.samples, run.failures):
+        if isinstance(outcome, Sample):
+            remotes[outcome.remote] += 1
+            if outcome.unanswered_ns is not None:
+                lost.append(outcome.unanswered_ns / NS_PER_MS)
+        if outcome.unanswered_by:
+            unanswered[outcome.unanswered_by] += 1
+        if (outcome.opened or 0) > 1:
+            several += 1
+            most = max(most, outcome.opened or 0)
+    del remotes[""]
+    return Met(
+        remotes=remotes,
+        unanswered=unanswered,
+        lost_ms=lost,
+        several=several,
+        most=most,
+    )
+
+
+def connection_warnings(run: Run) -> Iterator[str]:
+    """Say what is unusual about the connections of a run, and about their addresses."""
+    met = met_by(run)
+    for who, count in met.unanswered.items():
+        yield (
+            f"no connection to {who} in {plural(count, 'request')}: the address did "
+            "not answer, or refused; repair it, or take it out of what the name stands "
+            "for (DNS, /etc/hosts)"
+        )
+    if met.lost_ms:
+        yield (
+            f"{plural(len(met.lost_ms), 'connection')} came after such an address, "
+            f"which took {ms(median(met.lost_ms))} ms (median)"
+        )
+    if len(met.remotes) > 1:
+        yield (
+            f"the requests met {len(met.remotes)} different servers, because the name "
+            f"has several addresses: {_listed(met.remotes)}"
+        )
+    if met.several:
+        yield (
+            f"{plural(met.several, 'request')} opened more than one connection, up to "
+            f"{met.most}; only one of them carried it"
+        )
+    yield from _not_reconciled(run)
+
+
+def _listed(remotes: Mapping[str, int]) -> str:
+    shown = [f"{remote} ({n})" for remote, n in list(remotes.items())[:_MOST_LISTED]]
+    rest = len(remotes) - len(shown)
+    return ", ".join(shown) + (f" and {rest} more" if rest else "")
+
+
+def _not_reconciled(run: Run) -> Iterator[str]:
+    server, opened = run.conclusion.server, run.conclusion.opened
+    if server is None or opened is None or server.connections == opened:
+        return
+    missed = server.connections - opened
+    more = f"{abs(missed)} {'more' if missed > 0 else 'fewer'}"
+    yield (
+        f"the exchange counted {plural(server.connections, 'connection')}, {more} than "
+        f"the {opened} that requests were seen to open: the proof of reuse does not "
+        "see all that the client does"
+    )
