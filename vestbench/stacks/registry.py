@@ -122,8 +122,8 @@ class StackInfo:
 
 
 _ONE_BY_ONE = (
-    "one after the other in the system's order, each with the whole connect timeout, as "
-    "in the library"
+    "one after the other in the system's order, each with the whole connect timeout, "
+    "as the library does"
 )
 _HTTPCORE = {
     "max_idle": "kept for all hosts together, not for each; no matter with one venue",
