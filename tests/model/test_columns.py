@@ -120,10 +120,12 @@ def benched() -> Run:
 
 
 @pytest.mark.parametrize("record", [Sample, Failure])
-def test_columns_of_a_file_have_a_field_unless_they_are_new(
+def test_columns_of_a_file_have_a_field_unless_they_are_mostly_absent(
     record: type[Outcome],
 ) -> None:
-    assert not any(column.is_extra(record) for column in COLUMNS.in_file(record))
+    # What few requests have goes into `extra`, so that the others pickle quickly.
+    always = [each for each in COLUMNS.in_file(record) if not each.optional]
+    assert not any(column.is_extra(record) for column in always)
     names = [column.name for column in COLUMNS.in_file(record)]
     assert len(names) == len(set(names))
 

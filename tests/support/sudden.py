@@ -146,7 +146,8 @@ def _has_come(what: Disturbance, pid: int, output: Path) -> bool:
     return bool(caught >> (signal.SIGTERM - 1) & 1)
 
 
-def _victim(pid: int, whom: str, mark: str) -> int | None:
+def victim(pid: int, whom: str, mark: str) -> int | None:
+    """Return the child of a command that is called `whom`; empty is the command."""
     if not whom:
         return pid
     for child in marked(mark):
@@ -162,14 +163,14 @@ def _victim(pid: int, whom: str, mark: str) -> int | None:
 
 def _strike(pid: int, what: Disturbance, mark: str) -> bool:
     """Send the signal; False where there was nobody to take it."""
-    victim = _victim(pid, what.whom, mark)
-    if victim is None:
+    found = victim(pid, what.whom, mark)
+    if found is None:
         return False
     with suppress(ProcessLookupError):
-        os.kill(victim, what.number)
+        os.kill(found, what.number)
         if what.again_s is not None:
             time.sleep(what.again_s)
-            os.kill(victim, what.number)
+            os.kill(found, what.number)
     return True
 
 

@@ -262,6 +262,8 @@ _SIGNED = "phase; empty where it was signed before, or not at all"
 _DRAINED = "from the call to the body drained; empty for a failure"
 _TYPE = "of the response, without its parameters; empty where it had none"
 _LOST = "phase: waiting for addresses that did not answer; empty without one"
+_AWAY = "how long the measuring process did not run in it; empty where it did"
+_ASLEEP = "how long the machine slept in it; empty where it did not"
 _LEFT = "from the first write to the departure; empty if not asked"
 _MADE = "connections that the request opened; empty where not known"
 _TRIED = "addresses tried for these connections; empty where not known"
@@ -282,6 +284,8 @@ COLUMNS = Columns(
     Column("start_ms", "since the start of the run", TIME, 2, _BOTH),
     Column("latency_ms", _DRAINED, TIME, 2, metric=True),
     Column("elapsed_ms", "what a failure took; empty for a sample", TIME, 2, _FAILURE),
+    Column("interrupted_ms", _AWAY, TIME_OR_NONE, None, _BOTH, optional=True),
+    Column("suspended_ms", _ASLEEP, TIME_OR_NONE, None, _BOTH, optional=True),
     Column("sign_ms", _SIGNED, TIME_OR_NONE, optional=True, phase=Phase(network=False)),
     Column("dns_ms", _PHASE, TIME_OR_NONE, 2, phase=_DNS),
     Column("unanswered_ms", _LOST, TIME_OR_NONE, optional=True, phase=_SILENT),

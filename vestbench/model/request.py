@@ -206,3 +206,8 @@ class Failure:
 
 
 Outcome = Sample | Failure
+
+
+def taken_ns(outcome: Outcome) -> int:
+    """Return what a request took, answered or not, in ns."""
+    return outcome.latency_ns if isinstance(outcome, Sample) else outcome.elapsed_ns

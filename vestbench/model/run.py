@@ -218,6 +218,7 @@ class Conclusion(Stored, frozen=True, kw_only=True):
     client_build_stacks: tuple[str, ...] = ()  # of these builds, where they are several
     sign_ms: tuple[Duration, ...] = ()
     duration_s: Duration | None = None
+    stolen_s: Duration | None = None  # processor time that the host took away
     orders: Orders | None = None
     # Connections that were opened for all requests, the unmeasured ones included; None
     # where a request does not tell, or where nothing else has counted them.

@@ -10,7 +10,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from vestbench.errors import VenueError, VestbenchError
-from vestbench.model.request import Failure, Outcome, Sample
+from vestbench.kernel.pauses import Stops, stolen_s, stolen_since
+from vestbench.model.request import Failure, Outcome, Sample, taken_ns
 from vestbench.model.run import Conditions, Run, Server
 from vestbench.results.naming import result_path
 from vestbench.results.writing import RunWriter, TakenError
@@ -141,7 +142,7 @@ class _Execution:
     def _carry_out(self, workers: RemoteStacks | None) -> Measured:
         earlier = self._job.earlier
         if earlier is not None:
-            ends = (_end_ns(outcome) for outcome in earlier.outcomes)
+            ends = (each.start_ns + taken_ns(each) for each in earlier.outcomes)
             self._offset_ns = max(ends, default=0)
         begin = time.perf_counter()
         failure: VestbenchError | None = None
@@ -230,8 +231,11 @@ class _Execution:
             url = sim.base_url() if sim is not None else ""
             venue = find_venue(destination.venue, simulated_url=url)
 
+            stops = cleanup.enter_context(closing(Stops()))
+            stops.start()
+
             def record(outcome: Outcome) -> None:
-                self._record(outcome)
+                self._record(stops.marked(outcome, facts[0].origin_ns))
                 if sim is not None:
                     sim.check()
                 self._observer.advance(outcome)
@@ -253,10 +257,12 @@ class _Execution:
             self._writer.conditions(Conditions(**self._conditions))
             before = sim.counters() if sim is not None else None
             opened = stack.opened
+            stolen = stolen_s()
             try:
                 self._job.measure(measurement)
             finally:
                 self._conclusion = measurement.conclusion
+                self._conclude(stolen_s=stolen_since(stolen))
                 if measurement.trader is not None:
                     self._conclude(**measurement.trader.conclusion())
             if sim is not None and before is not None:
@@ -312,8 +318,3 @@ def _simulated_venue(destination: Destination) -> SimulatedVenue:
 
 def _since(before: int | None, after: int | None) -> int | None:
     return None if before is None or after is None else after - before
-
-
-def _end_ns(outcome: Outcome) -> int:
-    taken = outcome.latency_ns if isinstance(outcome, Sample) else outcome.elapsed_ns
-    return outcome.start_ns + taken

@@ -26,6 +26,7 @@ class Group(Record, frozen=True, kw_only=True):
     name: str
     metrics: tuple[Metric, ...]  # latency first, then the phases that occurred, client
     failures: int
+    interrupted: int = 0  # requests that are in no metric, since we were away
 
     def metric(self, name: str) -> Metric | None:
         """Return the metric called `name`, if there are values for it."""

@@ -17,6 +17,7 @@ from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from vestbench.ipc import Channel, ChannelClosedError, leave_signals_to_the_parent
+from vestbench.kernel.pauses import Pulse
 from vestbench.workers.messages import (
     Burst,
     BurstSent,
@@ -58,17 +59,17 @@ class Worker:
         self._stack = start.stack.load()(ca_pem=start.ca_pem, origin_ns=start.origin_ns)
         self._sessions: dict[int, Session] = {}
         self._signer: Signer | None = None
+        self._pulse = Pulse(self._stack.facts.origin_ns)
 
     def serve(self) -> None:
         """Say that the stack is ready, and answer for as long as the parent lives."""
         _hold_garbage()
+        self._pulse.start()
         self._parent.send(self._stack.facts)
         sessions = self._sessions
         answers: Answers = {
             Send: self._send,
-            Burst: lambda asked: BurstSent(
-                outcomes=sessions[asked.key].burst(asked.specs, asked.slots)
-            ),
+            Burst: self._burst,
             Open: self._open,
             Close: lambda asked: sessions.pop(asked.key).close(),
             SignWith: self._sign_with,
@@ -80,10 +81,16 @@ class Worker:
             self._parent.reply(answers)
 
     def _send(self, asked: Send) -> Sent:
+        self._pulse.begin()
         spec, sign_ns = sign(asked.spec, self._signer)
         outcome, body = self._sessions[asked.key].ask(spec, asked.slot)
-        outcome = signed(outcome, sign_ns)
+        (outcome,) = self._pulse.marked([signed(outcome, sign_ns)])
         return Sent(outcome=outcome, body=body if asked.body else b"")
+
+    def _burst(self, asked: Burst) -> BurstSent:
+        self._pulse.begin()
+        outcomes = self._sessions[asked.key].burst(asked.specs, asked.slots)
+        return BurstSent(outcomes=self._pulse.marked(outcomes))
 
     def _open(self, asked: Open) -> Opened:
         session = self._sessions[asked.key] = self._stack.open(asked.plan)

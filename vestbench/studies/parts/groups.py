@@ -12,6 +12,7 @@ from vestbench.model.request import NS_PER_MS, Failure, Outcome, Role, Sample
 from vestbench.model.run import Run
 from vestbench.stats.metrics import Group, metric
 from vestbench.stats.quantiles import Distribution
+from vestbench.studies.parts.interruptions import is_interrupted
 
 # Above this share of requests that should have reused a connection and did not, the
 # pool did not do its work, and no saving of it can be stated.
@@ -29,9 +30,16 @@ class GroupTally:
         self._values = {column.title: Distribution() for column in columns}
         self._sinks = [(c.getter(Sample), self._values[c.title].add) for c in columns]
         self._failures = 0
+        self._interrupted = 0
 
     def add(self, outcome: Outcome) -> None:
-        """Take a request. One that failed has an infinite latency, and no phases."""
+        """Take a request. One that failed has an infinite latency, and no phases.
+
+        One that was interrupted is counted and left out: its times are not the venue's.
+        """
+        if is_interrupted(outcome):
+            self._interrupted += 1
+            return
         if not isinstance(outcome, Sample):
             self._values["latency"].add(outcome.latency_ms)
             self._failures += 1
@@ -48,6 +56,7 @@ class GroupTally:
             name=name,
             metrics=tuple(metric(w, values, confidence) for w, values in found.items()),
             failures=self._failures,
+            interrupted=self._interrupted,
         )
 
 

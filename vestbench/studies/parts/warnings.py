@@ -9,6 +9,7 @@ from vestbench.model.run import Run
 from vestbench.report.units import ms, plural
 from vestbench.studies.parts.breakdown import Breakdown
 from vestbench.studies.parts.connections import connection_warnings
+from vestbench.studies.parts.interruptions import interruption_warnings
 from vestbench.studies.parts.route import is_relayed
 
 # A residual larger than both is explained, not hidden.
@@ -27,6 +28,7 @@ def notes_of(run: Run) -> Iterator[str]:
     """Yield what was noted while the run went on, and what its connections show."""
     yield from run.conclusion.notes or ()
     yield from connection_warnings(run)
+    yield from interruption_warnings(run)
 
 
 def resent_warnings(
