@@ -50,9 +50,10 @@ def test_requests_of_the_time_are_marked_and_in_no_maximum(
 
     assert "did not run (it was stopped, or no processor was free) during" in shown
     kept = load_run(Path("run.toml"))
-    marks = [each.extra or {} for each in kept.samples]
-    longest = max(kept.samples, key=lambda each: each.latency_ns)
-    assert (longest.extra or {}).get("interrupted_ns", 0) > 0
-    assert sum("interrupted_ns" in mark for mark in marks) < len(marks)
+    marks = ["interrupted_ns" in (each.extra or {}) for each in kept.samples]
+    assert 0 < sum(marks) < len(marks)
+    # No packet goes through the lab itself; of the others, none is taken for the venue.
+    slow = [each.latency_ms > 1000 * _STOPPED_S for each in kept.samples]
+    assert all(marked for marked, late in zip(marks, slow, strict=True) if late)
     # As the run showed it, so shows it who reads its file.
     assert shown in run("report", "run.toml").stdout
