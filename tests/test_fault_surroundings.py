@@ -260,7 +260,7 @@ def test_a_run_that_is_told_to_wait_keeps_what_it_has() -> None:
             visit.answer(status=line, headers=headers)
 
     with ScriptedServer(script) as server:
-        stored = measured(server.url)
+        stored = measured(server.url, code=4)
 
     (failure,) = stored.failures
     assert (str(failure.kind), failure.retry_after_s) == ("rate-limited", 7.0)

@@ -19,6 +19,7 @@ from vestbench.cli.console import Progress, say_aside, show, stderr, until_it_va
 from vestbench.cli.exports import Exports
 from vestbench.cli.option_records import given_in, option_of, refuse
 from vestbench.cli.settings import exchange_spec, is_real, link_spec
+from vestbench.errors import ExitCode, VenueError
 from vestbench.model.run import Run
 from vestbench.running.carry_out import carry_out, check_job, place_result
 from vestbench.running.destination import Destination
@@ -138,6 +139,7 @@ def run_and_exit(
     Raises:
         VestbenchError: As of `run_and_show`.
         KeyboardInterrupt: As of `run_and_show`.
+        VenueError: The venue ended the run, which has been shown.
         typer.Exit: In any other case, with the code of the run.
     """
     run = run_and_show(given, job, destination, gated=gated)
@@ -145,7 +147,10 @@ def run_and_exit(
 
     doubt = given.judging.on_inconclusive
     verdict = verdict_of(run, assertions_of(run))
-    raise typer.Exit(exit_code(run, verdict, asked=gated, on_inconclusive=doubt))
+    code = exit_code(run, verdict, asked=gated, on_inconclusive=doubt)
+    if run.conclusion.refused and code is ExitCode.UNREACHABLE:
+        raise VenueError(f"ended early: {run.conclusion.stopped}")
+    raise typer.Exit(code)
 
 
 def show_log(output: o.OutputOptions) -> None:

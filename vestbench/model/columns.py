@@ -314,5 +314,5 @@ COLUMNS = Columns(
     Column("opened", _MADE, COUNT_OR_NONE, None, _BOTH, optional=True),
     Column("addresses", _TRIED, COUNT_OR_NONE, optional=True),
     Column("unanswered_by", _WHO, TEXT_OR_NONE, None, _BOTH, optional=True),
-    Column("retry_after_s", "what a 429 asked for", SECONDS_OR_NONE, None, _FAILURE),
+    Column("retry_after_s", "what it asks to wait", SECONDS_OR_NONE, None, _FAILURE),
 )

@@ -189,7 +189,7 @@ class Failure:
     detail: str  # one line; never holds a header or a body
     status: int | None = None
     reused: bool | None = None  # None where no connection was reached
-    retry_after_s: float | None = None  # what a 429 asked for
+    retry_after_s: float | None = None  # what its Retry-After asked for
     opened: int | None = None  # as a sample's
     unanswered_by: str | None = None  # as a sample's
     extra: Mapping[str, Any] | None = None  # as a sample's

@@ -211,6 +211,7 @@ class Conclusion(Stored, frozen=True, kw_only=True):
 
     interrupted: bool  # the run ended before its plan did, by a signal
     stopped: str | None = None  # why it ended early; empty when it did not
+    refused: bool = False  # the venue ended it, by refusals or by silence
     first_look: Count | None = None  # of a comparison: the first round with a verdict
     client_build_ms: tuple[Duration, ...] | None = None
     notes: tuple[str, ...] | None = None  # settings that a stack could not honour

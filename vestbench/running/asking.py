@@ -40,15 +40,20 @@ def tried(
 ) -> Iterator[tuple[Outcome, bytes]]:
     """Yield the outcome of each try, until one succeeds or `tries` have failed.
 
-    A venue that limits the rate is not asked again.
+    A venue that limits the rate, or asks for a pause, is not asked again.
     """
     for number in range(tries):
         if number:
             sleep(BACKOFF_S * 2 ** (number - 1))
         outcome, body = ask()
         yield outcome, body
-        if isinstance(outcome, Sample) or outcome.kind is FailureKind.RATE_LIMITED:
+        if isinstance(outcome, Sample) or _is_limited(outcome):
             return
+
+
+def _is_limited(failure: Failure) -> bool:
+    limited = failure.kind is FailureKind.RATE_LIMITED
+    return limited or failure.retry_after_s is not None
 
 
 def ask_all(

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 
 from vestbench.model.client import SessionPlan
+from vestbench.model.request import Outcome, RequestSpec, Slot
 from vestbench.model.session import Session, Stack
 from vestbench.running.ports import RunEnd, StopRule
 
@@ -17,7 +18,8 @@ class Clients:
 
     Args:
         stack: What builds them.
-        stop: Notices when nothing more is to be sent.
+        stop: Notices when nothing more is to be sent. Whatever a client sends, it
+            notices: primers and warm-ups too.
     """
 
     stack: Stack
@@ -34,7 +36,7 @@ class Clients:
         self._built_by.append(plan.stack)
         self._notes.update(dict.fromkeys(session.notes))
         try:
-            yield session
+            yield _Noticed(session, self.stop)
         finally:
             session.close()
 
@@ -51,3 +53,32 @@ class Clients:
             notes=tuple(self._notes),
             stopped=self.stop.reason,
         )
+
+
+class _Noticed:
+    """A session whose outcomes are told to a stop rule."""
+
+    def __init__(self, session: Session, stop: StopRule) -> None:
+        self._session = session
+        self._stop = stop
+        self.build_ns = session.build_ns
+        self.notes = session.notes
+        self.close = session.close
+
+    def send(self, spec: RequestSpec, slot: Slot) -> Outcome:
+        outcome = self._session.send(spec, slot)
+        self._stop.notice(outcome, spec.endpoint)
+        return outcome
+
+    def ask(self, spec: RequestSpec, slot: Slot) -> tuple[Outcome, bytes]:
+        outcome, body = self._session.ask(spec, slot)
+        self._stop.notice(outcome, spec.endpoint)
+        return outcome, body
+
+    def burst(
+        self, specs: Sequence[RequestSpec], slots: Sequence[Slot]
+    ) -> list[Outcome]:
+        outcomes = self._session.burst(specs, slots)
+        for spec, outcome in zip(specs, outcomes, strict=True):
+            self._stop.notice(outcome, spec.endpoint)
+        return outcomes

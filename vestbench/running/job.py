@@ -62,6 +62,7 @@ class Measurement:
         several = len(set(end.built_by)) > 1
         self.conclude(
             stopped=end.stopped,
+            refused=bool(end.stopped),
             client_build_ms=tuple(ns / NS_PER_MS for ns in end.build_ns),
             notes=end.notes,
             unmeasured=end.unmeasured,

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import random
 import time
+from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from math import ceil
 
 from vestbench.model.request import (
     NS_PER_S,
+    Failure,
     FailureKind,
     Outcome,
     RequestSpec,
@@ -18,11 +20,17 @@ from vestbench.model.request import (
 
 MakeRequest = Callable[[], RequestSpec]
 
-# Without a Retry-After, this many refusals in a row mean "go away" as well.
-_REFUSALS_IN_A_ROW = 3
+# Without a Retry-After, this many refusals of an endpoint in a row mean "go away" as
+# well: of the rate; of one that never was answered as wanted; and of any other one. One
+# request in five may fail by chance; ten of these in a row are one in ten million.
+_LIMITED_IN_A_ROW = 3
+_REFUSED_FROM_THE_FIRST = 5
+_REFUSED_IN_A_ROW = 10
 
 # When nothing at all has come back from the venue, this many tries are enough.
 _HOPELESS_AFTER = 5
+
+_DAY_S = 86_400
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -67,8 +75,9 @@ class Pacer:
 class StopRule:
     """Notices that there is no point, or no politeness, in going on."""
 
-    reason: str = ""  # why to stop; empty while it may go on
-    _refusals: int = 0
+    reason: str = ""  # why to stop, and what to do; empty while it may go on
+    _refused: Counter[str] = field(default_factory=Counter)  # in a row, by endpoint
+    _wanted: set[str] = field(default_factory=set)  # endpoints that have answered
     _unanswered: int = 0
     _answered: bool = False
 
@@ -76,25 +85,47 @@ class StopRule:
         """Say whether to stop now."""
         return bool(self.reason)
 
-    def notice(self, outcome: Outcome) -> None:
-        """Take an outcome into account."""
-        if isinstance(outcome, Sample) or outcome.status is not None:
+    def notice(self, outcome: Outcome, endpoint: str = "") -> None:
+        """Take the outcome of a request to an endpoint into account."""
+        if isinstance(outcome, Sample):
             self._answered = True
-        else:
+            self._wanted.add(endpoint)
+            self._refused[endpoint] = 0
+        elif outcome.status is None:
             self._unanswered += 1
             if not self._answered and self._unanswered >= _HOPELESS_AFTER:
                 self.reason = (
                     f"none of the first {self._unanswered} requests got through"
                 )
-        if isinstance(outcome, Sample) or outcome.kind is not FailureKind.RATE_LIMITED:
-            self._refusals = 0
-            return
-        self._refusals += 1
-        if outcome.retry_after_s is not None:
-            wait = outcome.retry_after_s
-            asked = f"to wait {wait:g} s" if wait else "for a pause"
-            self.reason = (
-                f"the venue limits the rate and asked {asked} (429 with Retry-After)"
-            )
-        elif self._refusals >= _REFUSALS_IN_A_ROW:
-            self.reason = f"the venue limits the rate ({self._refusals} times 429)"
+        else:
+            self._answered = True
+            if outcome.kind in (FailureKind.STATUS, FailureKind.RATE_LIMITED):
+                self._refused[endpoint] += 1
+                self.reason = self.reason or self._politely(outcome, endpoint)
+
+    def _politely(self, refusal: Failure, endpoint: str) -> str:
+        """Return why a refusal ends the run; empty if it does not."""
+        status, times = refusal.status, self._refused[endpoint]
+        limited = refusal.kind is FailureKind.RATE_LIMITED
+        what = "the venue limits the rate" if limited else "the venue refuses"
+        if refusal.retry_after_s is not None:
+            asked = _asked(refusal.retry_after_s)
+            what += f" and asked {asked} ({status} with Retry-After)"
+            return f"{what}; wait, then send fewer or more slowly (--rate)"
+        if limited and times >= _LIMITED_IN_A_ROW:
+            what += f" ({times} times {status})"
+            return f"{what}; wait, then send more slowly (--rate)"
+        if endpoint not in self._wanted and times >= _REFUSED_FROM_THE_FIRST:
+            what += f" each request from the first on ({times} times {refusal.detail})"
+            return f"{what}; check the URL, the endpoint and the keys"
+        if times >= _REFUSED_IN_A_ROW:
+            what += f" now ({times} times in a row, last {refusal.detail})"
+            return f"{what}; wait, then send fewer or more slowly (--rate)"
+        return ""
+
+
+def _asked(wait_s: float) -> str:
+    """Say what a Retry-After asks for."""
+    if wait_s > _DAY_S:
+        return "to wait more than a day"
+    return f"to wait {wait_s:g} s" if wait_s else "for a pause"

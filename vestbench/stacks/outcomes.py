@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import UTC
 from email.utils import parsedate_to_datetime
 from sys import intern
 from time import time
@@ -20,7 +21,9 @@ from vestbench.stacks.wire.failures import one_line
 from vestbench.stacks.wire.timestamps import Phases
 
 TOO_MANY_REQUESTS = 429
+_REDIRECTION = 300  # and above: what asks to wait, and is not only still at work
 
+_LONGEST_PAUSE_S = 366 * 86_400.0
 _LONGEST_TYPE = 80  # of a header that a stranger has written
 
 # A stack that only shows the whole call.
@@ -50,7 +53,9 @@ class Exchange(NamedTuple):
         self, answer: Answer, carried: Carried, phases: Phases = NO_PHASES
     ) -> Outcome:
         """Return the sample of an answer, or the failure if its status is unwanted."""
-        if not self.spec.accepts(answer.status):
+        asked = pause_s(answer.retry_after, now_s=time())
+        refused = answer.status >= _REDIRECTION and asked is not None
+        if refused or not self.spec.accepts(answer.status):
             limited = answer.status == TOO_MANY_REQUESTS
             return self.failed(
                 FailureKind.RATE_LIMITED if limited else FailureKind.STATUS,
@@ -58,7 +63,7 @@ class Exchange(NamedTuple):
                 reused=carried.reused,
                 opening=carried.opening,
                 status=answer.status,
-                retry_after_s=_seconds(answer.retry_after),
+                retry_after_s=asked,
             )
         connection = carried.connection
         return Sample(
@@ -126,16 +131,26 @@ def _media_type(header: str | None) -> str | None:
     return intern(found[:_LONGEST_TYPE]) or None  # the same for a million requests
 
 
-def _seconds(retry_after: str | None) -> float | None:
-    """Read a Retry-After header, seconds or a date (RFC 9110, 10.2.3).
+def pause_s(retry_after: str | None, *, now_s: float) -> float | None:
+    """Read a Retry-After header (RFC 9110, 10.2.3).
 
-    Anything else still asks for a pause: 0.
+    Args:
+        retry_after: Seconds, or a date in one of the three forms of HTTP, always UTC.
+        now_s: The time, in seconds since the epoch.
+
+    Returns:
+        How long it asks to wait, in seconds, a year at most; 0 for anything that is
+        neither, as it still asks for a pause; None without the header.
     """
     if retry_after is None:
         return None
+    retry_after = retry_after.strip()
     if retry_after.isascii() and retry_after.isdigit():
-        return float(retry_after)
+        return min(float(retry_after), _LONGEST_PAUSE_S)
     try:
-        return max(0.0, parsedate_to_datetime(retry_after).timestamp() - time())
-    except (ValueError, OverflowError):
+        found = parsedate_to_datetime(retry_after)
+    except (ValueError, TypeError, IndexError, OverflowError):
         return 0.0
+    # A date without a zone, or of the zone -0000, would be read as local time.
+    found = found if found.tzinfo else found.replace(tzinfo=UTC)
+    return min(max(0.0, found.timestamp() - now_s), _LONGEST_PAUSE_S)

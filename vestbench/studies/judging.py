@@ -140,7 +140,11 @@ def exit_code(
     if verdict is Verdict.INCONCLUSIVE:
         settled = {"pass": Verdict.PASS, "fail": Verdict.FAIL}
         verdict = settled.get(on_inconclusive, verdict)
-    codes = {Verdict.INVALID: ExitCode.INVALID}
+    if verdict is Verdict.INVALID:
+        return ExitCode.INVALID
+    if run.conclusion.refused:
+        return ExitCode.UNREACHABLE
+    codes: dict[Verdict, ExitCode] = {}
     if asked:
         codes[Verdict.FAIL] = ExitCode.NOT_MET
         codes[Verdict.INCONCLUSIVE] = ExitCode.INCONCLUSIVE

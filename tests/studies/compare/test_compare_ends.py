@@ -74,7 +74,8 @@ def test_a_venue_that_asks_to_wait_is_left_alone(place: int) -> None:
     end = recorder.run()
 
     assert end.stopped == (
-        "the venue limits the rate and asked to wait 30 s (429 with Retry-After)"
+        "the venue limits the rate and asked to wait 30 s (429 with Retry-After); "
+        "wait, then send fewer or more slowly (--rate)"
     )
     # What it refused is kept; a round of which the rest was not sent is not judged.
     assert len(recorder.recorded) == 4 * 2 + place + 1

@@ -84,7 +84,6 @@ def run_bench(
         with clients.open(replace(plan.session, round=number)) as session:
             for burst in _session(plan, session, number, bursts, make_request, pacer):
                 for outcome in burst:
-                    clients.stop.notice(outcome)
                     record(outcome)
                 if clients.stop.over():
                     break
@@ -106,7 +105,6 @@ def _burn_in(
                 pacer.wait()
                 slot = Slot(session=-1, index=index, role=Role.BURN_IN)
                 outcome = session.send(make_request(), slot)
-                clients.stop.notice(outcome)
                 if clients.stop.over() or not isinstance(outcome, Sample):
                     return clients.stop.reason
     return ""

@@ -107,9 +107,7 @@ class Comparison:
                 self.pacer.wait()
                 role = roles[label]
                 slot = Slot(session=number, index=index, role=role, arm=label)
-                outcome = sessions[label].send(self.make_request(), slot)
-                self._stop.notice(outcome)
-                outcomes[label] = outcome
+                outcomes[label] = sessions[label].send(self.make_request(), slot)
         return outcomes
 
     def _plan_of(self, arm: Arm, number: int) -> SessionPlan:
@@ -136,8 +134,7 @@ class Comparison:
             if self._stop.over():
                 return
             self.pacer.wait(len(burst))
-            for outcome in session.burst([make() for _ in burst], burst):
-                self._stop.notice(outcome)
+            session.burst([make() for _ in burst], burst)
             self._sent_unmeasured += len(burst)
         if strategy.warms and not self._stop.over():
             self.sleep(self.plan.idle_s)

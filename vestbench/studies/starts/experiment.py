@@ -181,7 +181,6 @@ class Starter:
         return isinstance(outcome, Sample)
 
     def _take(self, outcome: Outcome) -> None:
-        self.clients.stop.notice(outcome)
         if outcome.slot.session >= 0:
             self.record(outcome)
 
