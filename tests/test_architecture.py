@@ -28,7 +28,8 @@ ALLOWED = {
     "toml_file": set(),
     "values": {"errors", "defaults"},
     "ipc": LOWEST,
-    "children": {"ipc"},
+    "isolation": set(),
+    "children": {"ipc", "isolation"},
     "model": LOWEST,
     "config": {*LOWEST, "model", "toml_file", "values"},
     "spool": {*LOWEST, "model"},
@@ -36,7 +37,7 @@ ALLOWED = {
     "stacks": STACKS,
     "venues": RECORDS,
     "stats": {*LOWEST, "model"},
-    "simulator": {*STACKS, "stacks", "children"},
+    "simulator": {*STACKS, "stacks", "children", "isolation"},
     "workers": {*STACKS, "stacks", "simulator", "children"},
     "assertions": {*RECORDS, "stats"},
     "report": {*RECORDS, "stats", "assertions"},
@@ -47,7 +48,7 @@ ALLOWED = {
     "cli": {*HISTORY, "history", "config"},
     "api": {*HISTORY, "history", "config"},
     "pytest_plugin": {"api"},
-    "__main__": {"cli"},
+    "__main__": {"cli", "isolation"},
     "vestbench": {"_version", "api"},  # api: when one of its functions is first used
 }
 # Where each third-party library may be imported. A folder means all modules in it.
@@ -84,18 +85,12 @@ HOMES = {
 _MAIN = "the main program of a child: arguments in, exit status out"
 _FORK = "a child that has nothing left to clean up, or not the parent's things"
 EXCEPTIONS = {
-    ("vestbench.workers.worker", "sys.argv"): _MAIN,
-    ("vestbench.workers.worker", "sys.exit"): _MAIN,
-    ("vestbench.simulator.exchange", "sys.argv"): _MAIN,
     ("vestbench.simulator.exchange", "os._exit"): "its parent is gone",
     ("vestbench.simulator.lab", "sys.argv"): _MAIN,
     ("vestbench.simulator.lab", "os._exit"): _FORK,
     ("vestbench.simulator.link.lab_link", "os._exit"): _FORK,
     ("vestbench.simulator.link.netns", "os._exit"): "its parent is gone",
-    (
-        "vestbench.simulator.lab_client",
-        "os.environ",
-    ): "copied for a child, less proxies",
+    ("vestbench.children", "os.environ"): "copied for a child, less secrets",
 }
 
 

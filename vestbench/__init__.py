@@ -1,10 +1,9 @@
 """Measure what an open HTTP connection saves, and prove that it stays open.
 
 `bench`, `compare` and `simulated_exchange` are imported when they are first used, so
-that importing the package, as the command line does, takes no time.
+that importing the package, as the command line does, takes no time. It must import
+nothing from outside: see `vestbench.isolation`.
 """
-
-from __future__ import annotations
 
 from vestbench._version import __version__ as __version__
 

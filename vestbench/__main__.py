@@ -1,5 +1,10 @@
-"""`python -m vestbench`."""
+"""`python -m vestbench`, and what the command `vestbench` calls."""
 
-from vestbench.cli import main
+from vestbench.isolation import leave_working_directory
 
-main()
+leave_working_directory()
+
+from vestbench.cli import main  # noqa: E402 - from here on the path is clean
+
+if __name__ == "__main__":
+    main()

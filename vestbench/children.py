@@ -1,11 +1,15 @@
 """Starting child processes of ours, each with one end of a channel.
 
 What starts them is handed in where it is not this process: a lab starts a program in
-its own network.
+its own network. No child imports anything of the working directory, and none gets keys,
+tokens or passwords in its environment: a worker that signs is handed its key on its
+channel.
 """
 
 from __future__ import annotations
 
+import os
+import re
 import signal
 import subprocess
 import sys
@@ -14,6 +18,22 @@ from contextlib import closing
 from typing import Protocol
 
 from vestbench.ipc import Channel, pair
+from vestbench.isolation import ROOT, elsewhere
+
+# Calls `main` of a module of ours with the other arguments. Only while the package
+# itself is found, which imports nothing else, is its folder first on the path.
+_START = (
+    "import sys; root, *words = sys.argv[1:]; sys.path.insert(0, root); "
+    "import vestbench; sys.path.append(sys.path.pop(0)); "
+    "from importlib import import_module; "
+    "sys.exit(import_module(words[0]).main(words))"
+)
+# Ours are all called so, and those of others as they usually are: a venue's URL, which
+# may hold a token, is a setting too.
+_SECRET = re.compile(
+    "VEST(BENCH)?_.*|(.*_)?(KEY|SECRET|TOKEN|PASSWORD|PASSPHRASE|CREDENTIALS?)(_.*)?",
+    re.IGNORECASE,
+)
 
 
 class Process(Protocol):
@@ -51,6 +71,14 @@ def ending(status: int | None) -> str:
     return f"was killed by {name}"
 
 
+def child_environment() -> dict[str, str]:
+    """Return what a child gets of our environment: no secrets, a path that is ours."""
+    given = os.environ.items()
+    found = {name: text for name, text in given if not _SECRET.fullmatch(name)}
+    path = elsewhere(found.pop("PYTHONPATH", "").split(os.pathsep))
+    return {**found, "PYTHONPATH": os.pathsep.join(path)} if path else found
+
+
 class Child:
     """An ordinary child of this process."""
 
@@ -78,6 +106,7 @@ def start_child(argv: Sequence[str], fds: Mapping[int, int]) -> Child:
     return Child(
         subprocess.Popen(
             argv,
+            env=child_environment(),
             pass_fds=tuple(fds.values()),
             stdin=subprocess.DEVNULL,
             stdout=2,
@@ -87,10 +116,10 @@ def start_child(argv: Sequence[str], fds: Mapping[int, int]) -> Child:
 
 
 def start_module(module: str, spawn: Spawner | None = None) -> tuple[Process, Channel]:
-    """Start a module of ours, whose only argument names its end of a channel.
+    """Start a module of ours, whose `main` is told its name, and its end of a channel.
 
     Args:
-        module: What `python -m` runs.
+        module: Its full name.
         spawn: Starts it; None is as an ordinary child.
 
     Raises:
@@ -100,7 +129,7 @@ def start_module(module: str, spawn: Spawner | None = None) -> tuple[Process, Ch
     try:
         with closing(theirs):
             number = theirs.fileno()
-            argv = [sys.executable, "-m", module, str(number)]
+            argv = [sys.executable, "-P", "-c", _START, ROOT, module, str(number)]
             # The same number on both sides: all that an ordinary child can have.
             process = (spawn or start_child)(argv, {number: number})
     except BaseException:

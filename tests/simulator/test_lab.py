@@ -230,15 +230,15 @@ def test_proxies_are_taken_out_of_the_inherited_environment(
 ) -> None:
     for name in ("HTTP_PROXY", "https_proxy", "ALL_PROXY", "NO_PROXY"):
         monkeypatch.setenv(name, "http://nowhere")
-    monkeypatch.setenv("VESTBENCH_TEST", "kept")
+    monkeypatch.setenv("OF_THE_LAB", "kept")
     script = "import json, os; print(json.dumps(dict(os.environ)))"
     inherited = json.loads(output_of(lab, script)[1])
     given = json.loads(output_of(lab, script, env={"A": "b", "LC_ALL": "C"})[1])
 
-    assert inherited["VESTBENCH_TEST"] == "kept"
+    assert inherited["OF_THE_LAB"] == "kept"
     assert not [name for name in inherited if name.lower().endswith("_proxy")]
     assert given.items() >= {"A": "b"}.items()
-    assert "VESTBENCH_TEST" not in given
+    assert "OF_THE_LAB" not in given
 
 
 def test_a_program_runs_where_it_is_told_to(lab: Lab, tmp_path: Path) -> None:

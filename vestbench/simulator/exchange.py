@@ -1,4 +1,4 @@
-"""The process of the simulated exchange: `python -m vestbench.simulator.exchange FD`.
+"""The process of the simulated exchange: `main` in a Python of its own.
 
 It is told what to be on the channel that the descriptor is one end of, and serves until
 it is told to stop or the channel closes, which is how it learns that its parent is
@@ -10,7 +10,6 @@ from __future__ import annotations
 import asyncio
 import gc
 import os
-import sys
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
@@ -114,7 +113,3 @@ def main(argv: list[str]) -> None:
     Exchange(Channel.inherited(argv[1]), loop).serve()
     # Nothing is left to do that the kernel does not do faster.
     os._exit(0)
-
-
-if __name__ == "__main__":
-    main(sys.argv)

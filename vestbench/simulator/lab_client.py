@@ -12,7 +12,7 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from vestbench.children import ending
+from vestbench.children import child_environment, ending
 from vestbench.errors import LabError, ProcessDiedError
 from vestbench.ipc import ChannelClosedError, Done, FailedError, Message
 from vestbench.model.simulated import LinkReport, LinkSpec, Refusal
@@ -153,8 +153,8 @@ class Lab:
             fds: Number of a descriptor in the program → descriptor of this process,
                 which stays the caller's to close. The program sees no others, except
                 that 0 is /dev/null and 1 and 2 are this process's 2 unless given.
-            env: The whole environment; None is that of this process without the proxy
-                variables, which point nowhere inside.
+            env: The whole environment; None is that of any child of ours without the
+                proxy variables, which point nowhere inside.
             cwd: Where it runs; None is where this process was when the lab started.
 
         Raises:
@@ -332,11 +332,10 @@ class Lab:
 
 
 def _without_proxies() -> dict[str, str]:
-    return {k: v for k, v in os.environ.items() if k.lower() not in PROXIES}
+    return {k: v for k, v in child_environment().items() if k.lower() not in PROXIES}
 
 
 def _name_of(argv: Sequence[str]) -> str:
-    """Return what a program is called; a module of Python's by its own name."""
-    is_module = len(argv) > 2 and argv[1] == "-m"
-    name = argv[2] if is_module else Path(argv[0]).name
-    return _NAMES.get(name, name)
+    """Return what a program is called; a module of ours as a person calls it."""
+    ours = (name for module, name in _NAMES.items() if module in argv)
+    return next(ours, Path(argv[0]).name)

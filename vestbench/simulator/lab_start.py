@@ -9,11 +9,11 @@ import sys
 import time
 from contextlib import closing, suppress
 from dataclasses import asdict
-from pathlib import Path
 from typing import TYPE_CHECKING
 
-from vestbench.children import ending
+from vestbench.children import child_environment, ending
 from vestbench.ipc import ChannelClosedError, pair
+from vestbench.isolation import ROOT
 from vestbench.model.simulated import LinkSpec, Refusal
 from vestbench.simulator.link.messages import LinkStarted, StartLink
 from vestbench.simulator.link.netns import LinkRefusedError
@@ -47,11 +47,11 @@ class StartedLab:
     def __init__(self) -> None:
         self.channel: Channel
         self.channel, there = pair()
-        root = str(Path(__file__).resolve().parents[2])
         number = there.fileno()
         with closing(there):
             self._process = subprocess.Popen(
-                [sys.executable, "-I", "-S", "-c", _START, root, str(number)],
+                [sys.executable, "-I", "-S", "-c", _START, ROOT, str(number)],
+                env=child_environment(),
                 stdin=subprocess.DEVNULL,
                 stdout=2,
                 pass_fds=(number,),

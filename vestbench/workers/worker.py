@@ -1,4 +1,4 @@
-"""The process that sends requests: `python -m vestbench.workers.worker FD`.
+"""The process that sends requests: `main` in a Python of its own.
 
 It is a process of its own so that nothing else runs where the clock runs: no progress
 display, no statistics, no signing, no garbage of theirs. It can be started inside the
@@ -107,7 +107,3 @@ def _hold_garbage() -> None:
     gc.collect()
     gc.freeze()
     gc.disable()
-
-
-if __name__ == "__main__":
-    sys.exit(main(sys.argv))
