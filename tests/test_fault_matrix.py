@@ -5,6 +5,7 @@ The client's own tests hold the details of each; here it is what a user gets.
 
 from __future__ import annotations
 
+import gzip
 import socket
 import subprocess
 from collections.abc import Callable, Iterator, Mapping
@@ -160,6 +161,7 @@ OK = b"HTTP/1.1 200 OK\r\n"
 INTERIM = b"HTTP/1.1 102 Processing\r\n\r\n"
 CHUNKED = OK + b"Transfer-Encoding: chunked\r\n\r\n"
 PACKED = OK + b"Transfer-Encoding: chunked\r\nContent-Encoding: %s\r\n\r\n"
+LENGTH = OK + b"Content-Encoding: %s\r\nContent-Length: %d\r\n\r\n"
 MORE = b"10000\r\n" + b"x" * 2**16 + b"\r\n"
 
 # How a server ends a connection, and with what certificate if it does so in TLS.
@@ -355,14 +357,17 @@ def test_what_follows_an_answer_is_no_answer_to_the_next_request(
     assert not any(sample.reused for sample in stored.samples)
 
 
-def test_no_answer_fills_the_memory_of_the_measuring_process() -> None:
+@pytest.mark.parametrize("name", ["httpx", "httpx2", "reqwest"])
+def test_no_answer_fills_the_memory_of_the_measuring_process(name: str) -> None:
+    zeros = gzip.compress(bytes(2**26), 1) * 16  # 1 GiB, packed 4 MiB
     floods = (
         endless(OK + b"a: ", b"x" * 2**16),
         endless(OK + b"\r\n", b"x" * 2**16),
         endless(CHUNKED, MORE),
         after(PACKED % b"gzip" + b"%x\r\n%s\r\n" % (len(BOMB), BOMB), stall),
+        after(LENGTH % (b"gzip", len(zeros)) + zeros, stall),
     )
-    with RemoteStack() as stack:
+    with RemoteStack(stack=name) as stack:
         session = stack.open(plan())
         before = peak_mib(stack)
         for flood in floods:

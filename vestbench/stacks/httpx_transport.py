@@ -12,10 +12,7 @@ from functools import cache
 from types import ModuleType
 from typing import Any
 
-# Of an answer, decoded: what a server sends must not fill the memory. (A header ends at
-# 100 KiB by itself, in h11.)
-MAX_BODY_BYTES = 16 * 2**20
-TOO_LONG = f"the body is longer than {MAX_BODY_BYTES // 2**20} MiB"
+from vestbench.stacks.session import MAX_BODY_BYTES, TOO_LONG
 
 
 @dataclass(frozen=True, slots=True)

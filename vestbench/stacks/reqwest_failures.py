@@ -18,6 +18,7 @@ from pyreqwest.exceptions import (
 )
 
 from vestbench.model.request import FailureKind
+from vestbench.stacks.session import TOO_LONG
 from vestbench.stacks.wire.failures import UNSENDABLE, detail_of
 
 _CONNECTING = "client error (Connect)"
@@ -36,6 +37,10 @@ _GONE = (
 )
 
 
+class TooLongError(Exception):
+    """A body is longer than what is read of one."""
+
+
 class Classified(NamedTuple):
     """What a failed call is."""
 
@@ -46,6 +51,8 @@ class Classified(NamedTuple):
 
 def classify(error: Exception) -> Classified:
     """Return the failure kind of `error`, why, and whether a connection was reached."""
+    if isinstance(error, TooLongError):
+        return Classified(FailureKind.PROTOCOL, TOO_LONG, True)
     if not isinstance(error, PyreqwestError):  # its text quotes the header
         return Classified(FailureKind.PROTOCOL, UNSENDABLE, False)
     causes = _causes(error)

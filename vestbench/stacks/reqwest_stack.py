@@ -28,15 +28,17 @@ from vestbench._version import __version__
 from vestbench.model.client import SessionPlan, StackFacts
 from vestbench.model.request import Failure, FailureKind, Outcome, RequestSpec, Slot
 from vestbench.stacks.outcomes import Answer, Exchange
-from vestbench.stacks.reqwest_failures import classify
+from vestbench.stacks.reqwest_failures import TooLongError, classify
 from vestbench.stacks.reqwest_log import connection_log, tag
 from vestbench.stacks.reqwest_proof import Watch
-from vestbench.stacks.session import USER_AGENT, TimedSession
+from vestbench.stacks.session import MAX_BODY_BYTES, USER_AGENT, TimedSession
 from vestbench.stacks.wire.connection import UNKNOWN, Carried, Opening
 
 # hyper looks for connections that were idle for too long every 90 ms.
 _CLOSED_WITHIN_S = 1.0
 _LOOK_EVERY_S = 0.005
+
+_PIECE = 2**18  # bytes that are read of a body at once
 
 _BURN_IN_LIMIT = timedelta(seconds=5)
 
@@ -193,10 +195,12 @@ class ReqwestSession(TimedSession):
             builder = client.request(spec.method, spec.url).headers(headers)
             if spec.body:
                 builder = builder.body_bytes(spec.body)
-            answer = builder.build().send()
-            body = answer.bytes()
+            with builder.build_streamed() as answer:
+                body = _body(answer)
+            if body is None:  # raised here, for a traceback keeps what it went through
+                raise TooLongError
         # ValueError: a header or a URL that cannot be sent.
-        except (PyreqwestError, ValueError) as error:
+        except (PyreqwestError, TooLongError, ValueError) as error:
             return _Call(begin, perf_counter_ns() - begin, None, b"", error)
         elapsed = perf_counter_ns() - begin
         return _Call(begin, elapsed, answer, bytes(body), None)
@@ -232,6 +236,23 @@ class _Call(NamedTuple):
     answer: Any  # None if there was none
     body: bytes
     error: Exception | None
+
+
+def _body(answer: Any) -> Any:
+    """Read a body; of one that is too long only a part, and return None.
+
+    A length is that of the body that is returned: reqwest drops it where it decodes.
+    To read in pieces takes 2 µs longer.
+    """
+    length = answer.get_header("content-length")
+    if length is not None and int(length) <= MAX_BODY_BYTES:
+        return answer.bytes()
+    body, reader = bytearray(), answer.body_reader
+    while (piece := reader.read(_PIECE)) is not None:
+        body += piece
+        if len(body) > MAX_BODY_BYTES:
+            return None
+    return body
 
 
 def _answered(exchange: Exchange, call: _Call, carried: Carried) -> Outcome:

@@ -15,6 +15,11 @@ from vestbench.model.session import Session
 
 T = TypeVar("T")
 
+# Of an answer, decoded: what a server sends must not fill the memory. (A header ends by
+# itself: at 100 KiB in h11, at 400 KiB in hyper.)
+MAX_BODY_BYTES = 16 * 2**20
+TOO_LONG = f"the body is longer than {MAX_BODY_BYTES // 2**20} MiB"
+
 USER_AGENT = f"vestbench/{__version__}"
 
 # A collection costs 0.2 ms between requests; one after each request would slow them.
