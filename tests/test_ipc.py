@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import os
+import socket
 import subprocess
 import sys
 from collections.abc import Iterator
-from contextlib import ExitStack
+from contextlib import ExitStack, closing, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 
+from tests.support.command import PATIENCE_S
 from vestbench.ipc import (
     Channel,
     ChannelClosedError,
@@ -247,3 +249,58 @@ def test_a_started_process_finds_its_end_by_number() -> None:
     with pytest.raises(ChannelClosedError):
         here.receive(object)
     here.close()
+
+
+class Neighbour:
+    """Something that is watched; it is over at the n-th look."""
+
+    def __init__(self, over_at: int) -> None:
+        self._news, self.tells = socket.socketpair()
+        self._left = over_at
+
+    def fileno(self) -> int:
+        return self._news.fileno()
+
+    def check(self) -> None:
+        self._left -= 1
+        if self._left == 0:
+            raise ConnectionAbortedError("it is over")
+        self._news.setblocking(False)
+        with suppress(BlockingIOError):
+            self._news.recv(1)
+
+    def close(self) -> None:
+        self._news.close()
+        self.tells.close()
+
+
+def test_news_of_a_neighbour_that_is_over_ends_the_wait_for_an_answer() -> None:
+    ours, theirs = pair()
+    with closing(ours), closing(theirs), closing(Neighbour(2)) as neighbour:
+        ours.watch(neighbour)
+        neighbour.tells.send(b"!!")  # a piece of news is taken at each look
+
+        with pytest.raises(ConnectionAbortedError):
+            ours.ask(Done(), Done, timeout_s=PATIENCE_S)
+
+
+def test_other_news_of_a_neighbour_does_not_disturb() -> None:
+    ours, theirs = pair()
+    with closing(ours), closing(theirs), closing(Neighbour(99)) as neighbour:
+        ours.watch(neighbour)
+        neighbour.tells.send(b"!!")  # a piece of news is taken at each look
+        theirs.send(Done())
+
+        assert isinstance(ours.receive(Done, PATIENCE_S), Done)
+        with pytest.raises(TimeoutError):
+            ours.receive(Done, 0.0)
+
+
+def test_a_closed_end_is_noticed_beside_a_neighbour() -> None:
+    ours, theirs = pair()
+    with closing(ours), closing(Neighbour(99)) as neighbour:
+        ours.watch(neighbour)
+        theirs.close()
+
+        with pytest.raises(ChannelClosedError):
+            ours.receive(Done, PATIENCE_S)

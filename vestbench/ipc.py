@@ -21,10 +21,21 @@ from contextlib import suppress
 TYPE_CHECKING = False  # as mypy knows it; importing typing takes 4 ms of the start
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
-    from typing import Any, TypeVar, dataclass_transform
+    from selectors import BaseSelector
+    from typing import Any, Protocol, TypeVar, dataclass_transform
 
     M = TypeVar("M")
     Answers = Mapping[type, Callable[[Any], object]]
+
+    class Watched(Protocol):
+        """What must live while a message is waited for."""
+
+        def fileno(self) -> int:
+            """Return a descriptor that can be read when there is news."""
+
+        def check(self) -> None:
+            """Take the news, and raise an error if it does not live any more."""
+
 else:
 
     def dataclass_transform(**_: Any) -> Callable[[M], M]:
@@ -97,6 +108,8 @@ class Channel:
         self._events: deque[object] = deque()  # that came before an answer
         self._serial = 0  # of the question asked last
         self._question = 0  # the number of the message received last
+        self._watched: Watched | None = None
+        self._selector: BaseSelector | None = None
         self.descriptors: list[int] = []
 
     @classmethod
@@ -113,6 +126,17 @@ class Channel:
         `reply_to_all`.
         """
         return self._socket.fileno()
+
+    def watch(self, watched: Watched) -> None:
+        """Look after something else too from now on, whenever a message is waited for.
+
+        What `check` of it raises ends the wait.
+        """
+        from selectors import EVENT_READ, DefaultSelector
+
+        self._watched, self._selector = watched, DefaultSelector()
+        for handle in (self._socket, watched):
+            self._selector.register(handle, EVENT_READ, handle)
 
     def send(self, message: object) -> None:
         """Send an event: a message that is neither a question nor an answer."""
@@ -196,6 +220,9 @@ class Channel:
 
     def close(self) -> None:
         """Close this end."""
+        if self._selector is not None:
+            self._selector.close()
+            self._selector = None
         self._socket.close()
 
     def _send(
@@ -231,9 +258,9 @@ class Channel:
     def _fill(self, size: int, end: float | None) -> None:
         """Read until so many bytes are pending, at the latest until `end`."""
         while len(self._pending) < size:
-            left_s = None if end is None else max(0.0, end - time.monotonic())
+            self._look_after(end)
             try:
-                self._socket.settimeout(left_s)
+                self._socket.settimeout(_left_s(end))
                 data = self._read()
             except (BlockingIOError, TimeoutError):
                 raise TimeoutError("no whole message came in time") from None
@@ -242,6 +269,19 @@ class Channel:
             if not data:
                 raise ChannelClosedError("end of file")
             self._pending += data
+
+    def _look_after(self, end: float | None) -> None:
+        """Wait until there is something to read, and check what is watched meanwhile.
+
+        What came with an earlier message, no selector shows: hence the first check.
+        """
+        if self._selector is None or self._watched is None:
+            return
+        found: list[object] = [self._watched]
+        while found == [self._watched]:
+            self._watched.check()
+            ready = self._selector.select(_left_s(end))
+            found = [key.data for key, _ in ready]
 
     def _read(self) -> bytes:
         """Return what has arrived, and keep the descriptors that came with it."""
@@ -278,6 +318,10 @@ def pair() -> tuple[Channel, Channel]:
 
 def _end(timeout_s: float | None) -> float | None:
     return None if timeout_s is None else time.monotonic() + timeout_s
+
+
+def _left_s(end: float | None) -> float | None:
+    return None if end is None else max(0.0, end - time.monotonic())
 
 
 def _answering(question: object, answers: Answers) -> Callable[[Any], object]:

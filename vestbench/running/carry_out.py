@@ -225,7 +225,8 @@ class _Execution:
             spawn = sim.spawn if sim is not None and sim.has_link else None
             ca_pem = sim.ca_pem if sim is not None else ""
             stack = cleanup.enter_context(
-                workers or RemoteStacks(destination.stacks, spawn, ca_pem=ca_pem)
+                workers
+                or RemoteStacks(destination.stacks, spawn, ca_pem=ca_pem, watched=sim)
             )
             facts = stack.facts  # waits until all are ready: starting takes the CPU
             url = sim.base_url() if sim is not None else ""
@@ -236,8 +237,6 @@ class _Execution:
 
             def record(outcome: Outcome) -> None:
                 self._record(stops.marked(outcome, facts[0].origin_ns))
-                if sim is not None:
-                    sim.check()
                 self._observer.advance(outcome)
 
             measurement = Measurement(

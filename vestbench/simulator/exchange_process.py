@@ -103,6 +103,10 @@ class ExchangeProcess:
         """Return what has been counted so far."""
         return self._ask(Count(), ExchangeCounters)
 
+    def fileno(self) -> int:
+        """Return the descriptor that can be read when it has ended."""
+        return self._channel.fileno()
+
     def check(self) -> None:
         """Make sure that it still runs; it takes microseconds."""
         # It says nothing without being asked: what can be read now is its end.

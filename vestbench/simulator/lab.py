@@ -73,7 +73,7 @@ class Supervisor:
         answers: Answers = {
             messages.Spawn: self._spawn,
             messages.Kill: self._kill,
-            messages.MeasureRtt: _measure,
+            messages.MeasureRtt: lambda wanted: self._measure(wanted, link),
             messages.Listen: lambda wanted: link.ask(wanted, messages.Listening),
             messages.EndLab: lambda _: self._end(link),
         }
@@ -104,6 +104,23 @@ class Supervisor:
         # Only a child that was not reaped: its number cannot be another's.
         if wanted.pid in self._alive:
             os.kill(wanted.pid, wanted.signal)
+
+    def _measure(
+        self, wanted: messages.MeasureRtt, link: LinkProcess
+    ) -> messages.RoundTrips:
+        from vestbench.simulator.link.forwarder import virtual_address
+
+        host = virtual_address()
+        with own_listener() as own:
+            port = wanted.port or own.getsockname()[1]
+            try:
+                # A SYN that is sent again, where the link loses packets, takes seconds.
+                rtts = kernel_rtts_ms(host, port, link, n=wanted.n, timeout_s=8.0)
+            except OSError as error:
+                self._reap()  # if it was the link that ended, the parent is told first
+                why = f"no connection through the link to {host}:{port}: {error}"
+                raise FailedError(why) from error
+        return messages.RoundTrips(rtts_ms=tuple(rtts))
 
     def _end(self, link: LinkProcess) -> messages.LabEnded:
         account = None
@@ -150,21 +167,6 @@ class Supervisor:
 def _children() -> set[int]:
     me = os.getpid()
     return set(map(int, netns.read_text(f"/proc/{me}/task/{me}/children").split()))
-
-
-def _measure(wanted: messages.MeasureRtt) -> messages.RoundTrips:
-    from vestbench.simulator.link.forwarder import virtual_address
-
-    host = virtual_address()
-    with own_listener() as own:
-        port = wanted.port or own.getsockname()[1]
-        try:
-            # A SYN that is sent again, where the link loses packets, takes seconds.
-            rtts = kernel_rtts_ms(host, port, n=wanted.n, timeout_s=8.0)
-        except OSError as error:
-            why = f"no connection through the link to {host}:{port}: {error}"
-            raise FailedError(why) from error
-    return messages.RoundTrips(rtts_ms=tuple(rtts))
 
 
 def spawn(wanted: messages.Spawn, fds: list[int]) -> int:

@@ -81,7 +81,9 @@ class LabProcess:
         self._status = status
         if self._asked or status == 0:
             return ""
-        return f"{self.name} (process {self.pid}) {ending(status)}"
+        ours = self.name in _NAMES.values()
+        name = self.name if ours else f"{self.name} (process {self.pid})"
+        return f"{name} {ending(status)}"
 
 
 class Lab:
@@ -197,6 +199,10 @@ class Lab:
                 self._relayed[port] = self._ask(wanted, messages.Listening).port
             return host, self._relayed[port]
 
+    def fileno(self) -> int:
+        """Return the descriptor that can be read when something has ended."""
+        return self._process.channel.fileno()
+
     def check(self) -> None:
         """Make sure that everything still runs; it takes microseconds.
 
@@ -296,6 +302,7 @@ class Lab:
                     f"the lab did not answer within {timeout_s:g} s"
                 ) from None
             except FailedError as failure:
+                self.check()  # it may have failed because something has ended
                 raise LabError(f"the lab: {failure}") from failure
 
     def _pump(

@@ -121,8 +121,12 @@ class SimulatedVenue(_Simulated):
         """Return the URL that reaches the exchange through the link."""
         return f"https://{self._host}:{self._port}{path}"
 
+    def fileno(self) -> int:
+        """Return the descriptor on which an end of either is told."""
+        return (self._lab or self.exchange).fileno()
+
     def check(self) -> None:
-        """Raise `LabError` if the exchange or the link has ended by itself."""
+        """Raise `ProcessDiedError` if the exchange or the link has ended by itself."""
         (self._lab or self.exchange).check()
 
     def stop(self) -> LinkReport | None:
@@ -196,7 +200,7 @@ class ServedExchange(_Simulated):
         self.exchange.own(file)
 
     def check(self) -> None:
-        """Raise `LabError` if the exchange or its relay has ended by itself."""
+        """Raise `ProcessDiedError` if the exchange or its relay has ended by itself."""
         if self._lab is not None:
             self._lab.check()
         self.exchange.check()

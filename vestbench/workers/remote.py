@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from vestbench.children import Spawner
-    from vestbench.ipc import M
+    from vestbench.ipc import M, Watched
     from vestbench.model.request import Outcome, RequestSpec, Signer, Slot
 
 _PATIENCE_S = 5.0
@@ -45,6 +45,8 @@ class RemoteStack:
         stack: Which HTTP library it has.
         origin_ns: When the run began, by CLOCK_MONOTONIC, for workers whose samples
             have one time line; None is when the worker is ready.
+        watched: Must live while the worker does something: what its `check` raises
+            ends the wait for an answer, which may never come.
     """
 
     def __init__(
@@ -54,9 +56,13 @@ class RemoteStack:
         ca_pem: str = "",
         stack: str = STACK,
         origin_ns: int | None = None,
+        watched: Watched | None = None,
     ) -> None:
         module = "vestbench.workers.worker"
         self._process, self._channel = start_module(module, spawn)
+        self._watched = watched
+        if watched is not None:
+            self._channel.watch(watched)
         self._keys = itertools.count()
         start = StartStack(stack=find_stack(stack), ca_pem=ca_pem, origin_ns=origin_ns)
         with suppress(ChannelClosedError):  # dead already: who asks it is told
@@ -113,6 +119,8 @@ class RemoteStack:
     def _died(self) -> ProcessDiedError:
         # Its end of the channel closes a moment before it ends.
         status = self._process.wait(_PATIENCE_S)
+        if self._watched is not None:  # it may have taken the worker along
+            self._watched.check()
         return ProcessDiedError(f"the measuring process {ending(status)}")
 
     def close(self) -> None:
@@ -144,6 +152,7 @@ class RemoteStacks:
         names: The stacks; the first is where a session opens that names none.
         spawn: Starts the workers.
         ca_pem: Certificates to trust instead of the usual trust store.
+        watched: Must live while a worker does something.
     """
 
     def __init__(
@@ -152,12 +161,19 @@ class RemoteStacks:
         spawn: Spawner | None = None,
         *,
         ca_pem: str = "",
+        watched: Watched | None = None,
     ) -> None:
         origin_ns = perf_counter_ns()
         with ExitStack() as started:
             self._stacks = {
                 name: started.enter_context(
-                    RemoteStack(spawn, ca_pem=ca_pem, stack=name, origin_ns=origin_ns)
+                    RemoteStack(
+                        spawn,
+                        ca_pem=ca_pem,
+                        stack=name,
+                        origin_ns=origin_ns,
+                        watched=watched,
+                    )
                 )
                 for name in names
             }

@@ -35,6 +35,7 @@ CHECK_RTT_MS = 5.0  # of the second link, which only the self-test uses
 CHECK_BELOW_MS, CHECK_ABOVE_MS = 0.5, 5.0
 CHECK_CONNECTS = 8
 ANSWER_S = 2.0  # what the forwarder may take to answer; a stopped one never does
+LOOK_EVERY_S = 0.05  # whether the link still lives
 APART_S = 0.012  # of connects: more than a flight, and than most stalls of a machine
 
 
@@ -50,6 +51,16 @@ class LinkProcess:
             self._channel.close()
             _run_link(lambda: body(there), lab, name)
         there.close()
+
+    def check(self) -> None:
+        """Make sure that it still runs, without reaping it.
+
+        Raises:
+            OSError: It has ended.
+        """
+        flags = os.WEXITED | os.WNOHANG | os.WNOWAIT
+        if os.waitid(os.P_PID, self.pid, flags) is not None:
+            raise OSError(errno.EPIPE, f"the {self._name} has ended")
 
     def ask(self, question: Message, kind: type[M]) -> M:
         """Ask the link process.
@@ -154,11 +165,11 @@ def _start_packets(wanted: StartLink) -> tuple[LinkProcess, int]:
     tested = Line(CHECK_RTT_MS / 2), Line(CHECK_RTT_MS / 2)
     with refusing("forwarder", "fork-refused"):
         link = start_packet_link(device, [(up, down), tested])
-    check_link()
+    check_link(link)
     return link, MTU
 
 
-def check_link() -> None:
+def check_link(link: LinkProcess) -> None:
     """Connect through the second link, which is fixed at 5 ms, as a functional test.
 
     The link of the user is not used up: its losses, flights and drift start untouched.
@@ -170,7 +181,7 @@ def check_link() -> None:
     with refusing("self-test", "link-does-not-carry"), own_listener() as listener:
         port = listener.getsockname()[1]
         for _ in range(CHECK_CONNECTS):
-            found += kernel_rtts_ms(virtual_address(1), port, n=1, timeout_s=2.0)
+            found += kernel_rtts_ms(virtual_address(1), port, link, n=1, timeout_s=2.0)
             error = found[-1] - CHECK_RTT_MS
             # The first connect pays for caches, the second must not.
             if len(found) > 1 and -CHECK_BELOW_MS <= error <= CHECK_ABOVE_MS:
@@ -187,7 +198,9 @@ def own_listener() -> socket.socket:
     return socket.create_server((LOCAL, 0), backlog=64)
 
 
-def kernel_rtts_ms(host: str, port: int, *, n: int, timeout_s: float) -> list[float]:
+def kernel_rtts_ms(
+    host: str, port: int, link: LinkProcess, *, n: int, timeout_s: float
+) -> list[float]:
     """Connect `n` times, and return the kernel's round trips of the handshakes.
 
     A connect follows when the one before is made, or after 12 ms. So each is a flight
@@ -195,7 +208,7 @@ def kernel_rtts_ms(host: str, port: int, *, n: int, timeout_s: float) -> list[fl
     not meet them all; but five connects over a link of 80 ms take less than two.
 
     Raises:
-        OSError: A connection was not made in time.
+        OSError: A connection was not made in time, or the link has ended.
     """
     end = time.monotonic() + timeout_s
     handles: list[socket.socket] = []
@@ -205,16 +218,18 @@ def kernel_rtts_ms(host: str, port: int, *, n: int, timeout_s: float) -> list[fl
             handles[-1].setblocking(False)
             handles[-1].connect_ex((host, port))
             select.select((), (handles[-1],), (), APART_S)
-        return [_handshake_ms(handle, end) for handle in handles]
+        return [_handshake_ms(handle, link, end) for handle in handles]
     finally:
         for handle in handles:
             handle.close()
 
 
-def _handshake_ms(handle: socket.socket, end: float) -> float:
+def _handshake_ms(handle: socket.socket, link: LinkProcess, end: float) -> float:
     """Wait for a connection until `end`, a monotonic time; return its first RTT."""
-    if not select.select((), (handle,), (), max(0.0, end - time.monotonic()))[1]:
-        raise TimeoutError(errno.ETIMEDOUT, "timed out")
+    while not select.select((), (handle,), (), LOOK_EVERY_S)[1]:
+        link.check()
+        if time.monotonic() >= end:
+            raise TimeoutError(errno.ETIMEDOUT, "timed out")
     failure = handle.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR)
     if failure:
         raise OSError(failure, os.strerror(failure))
