@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 from vestbench.model.record import Record
 from vestbench.stats.quantiles import Distribution, QuantileEstimate, estimate
@@ -18,6 +18,9 @@ class Metric(Record, frozen=True, kw_only=True):
     p99: QuantileEstimate
     low: float
     high: float
+    # The median with 0 for each request that is known not to have had it, such as a
+    # lookup that only some connections needed.
+    typical: float
 
 
 class Group(Record, frozen=True, kw_only=True):
@@ -33,15 +36,24 @@ class Group(Record, frozen=True, kw_only=True):
         return next((metric for metric in self.metrics if metric.name == name), None)
 
     def typical(self, name: str) -> float | None:
-        """Return the median of the metric called `name`, in ms, if there is one."""
+        """Return the median of the metric called `name` over the whole group, in ms.
+
+        A phase that did not happen counts as 0; None where no request had it.
+        """
         metric = self.metric(name)
-        return None if metric is None else metric.p50.point
+        return None if metric is None else metric.typical
 
 
 def metric(
-    name: str, values: Iterable[float] | Distribution, confidence: float
+    name: str,
+    values: Iterable[float] | Distribution,
+    confidence: float,
+    absent: int = 0,
 ) -> Metric:
-    """Return the distribution of one value or more, in ms; failures are infinite."""
+    """Return the distribution of one value or more, in ms; failures are infinite.
+
+    So many further requests did not have it, and are in none of the quantiles.
+    """
     if not isinstance(values, Distribution):
         values = Distribution(values)
     if not len(values):
@@ -54,4 +66,15 @@ def metric(
         p99=estimate(values, 0.99, confidence),
         low=values.low,
         high=values.high,
+        typical=_median(values.ranked(), absent),
     )
+
+
+def _median(ranked: Sequence[float], absent: int) -> float:
+    """Return the median of `ranked` and of so many zeros."""
+    count = len(ranked) + absent
+    low, high = (
+        0.0 if place < absent else ranked[place - absent]
+        for place in ((count - 1) // 2, count // 2)
+    )
+    return low if low == high else low + (high - low) / 2

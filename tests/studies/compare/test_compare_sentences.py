@@ -210,8 +210,9 @@ def test_a_residual_is_charged_to_the_arm_that_takes_longer() -> None:
     slow_start = flat(rendered(compare_run(rounds(extra={"unpooled": 20.0}))))
 
     assert "mostly wait (-20" in slow_pool
-    assert "which takes longer on the reused connection" in slow_pool
+    assert "longer for pooled, as when the server is slower on connections" in slow_pool
     assert "mostly wait (+2" in slow_start or "mostly wait (+19" in slow_start
+    assert "longer for unpooled, as when" in slow_start
     assert "the server is slower on new connections" in slow_start
     assert "new connections" not in slow_pool
 

@@ -23,7 +23,7 @@ from vestbench.model.verdict import Reason, Verdict
 from vestbench.studies.bench.summary import BurstReuse, summarise_bench
 from vestbench.studies.compare.question import theoretical_saving_ms
 from vestbench.studies.compare.summary import PairSummary, summarise_compare
-from vestbench.studies.parts.breakdown import too_short
+from vestbench.studies.parts.causes import too_short
 
 # --- the physical limit ---
 
@@ -58,7 +58,7 @@ def test_the_limit_is_that_of_the_two_ways(
     # What crypto the fixture puts into a handshake that is saved.
     crypto = {"unpooled": 2.0, "resumed": 1.0}
     saved = crypto[control] - crypto.get(candidate, 0.0)
-    assert breakdown.handshake_cpu == pytest.approx(saved)
+    assert breakdown.beyond_handshakes == pytest.approx(saved)
     assert f"physical limit: {words}" in flat(run)
 
 
@@ -112,12 +112,13 @@ def test_without_phases_only_the_route_explains_a_saving() -> None:
     assert pair.breakdown is not None
     assert not pair.breakdown.has_phases
     assert pair.breakdown.opening is pair.breakdown.residual is None
-    assert pair.breakdown.handshake_cpu is None
+    assert pair.breakdown.beyond_handshakes is None
     assert pair.breakdown.expected == pytest.approx(60.0)
     assert pair.breakdown.beyond_round_trips == pytest.approx(2.0)
     text = flat(run)
     assert "reqwest shows only the whole call: its phases are not known" in text
-    assert "beyond it: computing, not separable without phases" in text
+    assert "beyond it: not separable without phases" in text
+    assert "computing" not in text
     assert "residual" not in text
     assert "connect 30" not in text
 
@@ -135,7 +136,7 @@ def test_a_bench_run_without_phases_draws_none_and_says_so() -> None:
     assert "Keeping the connection open saves" in text
     assert "reqwest shows only the whole call: its phases are not known" in text
     assert "expected from the route: 2 round trips 60.0" in text
-    assert "Median request by phase" not in text
+    assert "Median of each phase" not in text
     assert "first TLS handshake of the process 56.7 ms more, once" in text
 
 

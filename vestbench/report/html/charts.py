@@ -132,7 +132,7 @@ def waterfall(rows: PhaseRows, width: float, conditions: str) -> Markup | None:
     y = 4.0
     for name, phases in rows:
         total = sum(duration for _, duration in phases)
-        note = tag("tspan", f"  {ms(total)} ms in all", class_="muted")
+        note = tag("tspan", f"  medians of {ms(total)} ms together", class_="muted")
         head = tag("tspan", shortened(name, width), class_="strong")
         bars.append(tag("text", head, note, x=0, y=y + 15))
         y += _ROW + 2
@@ -143,7 +143,7 @@ def waterfall(rows: PhaseRows, width: float, conditions: str) -> Markup | None:
         f"{name}: " + ", ".join(f"{phase} {ms(d)} ms" for phase, d in phases) + "."
         for name, phases in rows
     )
-    return picture("Median request by phase", about, (width, y + 20), parts)
+    return picture("Median of each phase", about, (width, y + 20), parts)
 
 
 def _cascade(

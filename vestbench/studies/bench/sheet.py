@@ -35,7 +35,13 @@ from vestbench.stats.metrics import Metric
 from vestbench.studies.base import Findings
 from vestbench.studies.bench.plan import BenchRun
 from vestbench.studies.bench.summary import BenchSummary, summarise_bench
-from vestbench.studies.parts.breakdown import Breakdown, phase_rows
+from vestbench.studies.parts.breakdown import (
+    NO_PHASE,
+    NO_PHASE_NOTE,
+    Breakdown,
+    phase_rows,
+)
+from vestbench.studies.parts.causes import Names, cause_warnings
 from vestbench.studies.parts.kernel import kernel_lines
 from vestbench.studies.parts.lines import (
     build_line,
@@ -52,7 +58,6 @@ from vestbench.studies.parts.warnings import (
     link_warnings,
     notes_of,
     resent_warnings,
-    residual_warning,
 )
 
 _FIGURES = ("n", "p50", "p90", "p99", "min", "max")
@@ -76,7 +81,7 @@ def _parts(run: BenchRun, summary: BenchSummary) -> Iterator[Part]:
     yield from failures_parts(run)
     rows = phase_rows((summary.cold, summary.subsequent), merged=is_relayed(run))
     if rows:
-        yield from (GAP, Figure("Median request by phase, to scale", Waterfall(rows)))
+        yield from (GAP, Figure("Median of each phase, to scale", Waterfall(rows)))
     yield from (GAP, build_line(run))
     if summary.kernel is not None:
         yield GAP
@@ -127,11 +132,12 @@ def _because(run: BenchRun, summary: BenchSummary) -> str:
     if saving is None:
         return "there is no session to judge by"
     if summary.why is Reason.TOO_SHORT and breakdown and breakdown.expected is not None:
-        opening = breakdown.saving if breakdown.opening is None else breakdown.opening
+        opening = breakdown.opening
+        in_all = "" if opening is None else f" about {ms(opening)} ms in all,"
         return (
             "the route is too short: opening a connection costs "
             f"{plural(1 + breakdown.tls_round_trips, 'round trip')} of "
-            f"{ms(breakdown.rtt)} ms, about {ms(opening)} ms in all, "
+            f"{ms(breakdown.rtt)} ms,{in_all} "
             f"so no client can save {target:g} ms here"
         )
     if summary.why is Reason.FEW:
@@ -235,7 +241,7 @@ def _opening_rows(
         yield f"{words} *", sum(breakdown.part(name) or 0.0 for name in shaken)
 
 
-def _saving_table(run: BenchRun, summary: BenchSummary) -> Iterator[Table]:
+def _saving_table(run: BenchRun, summary: BenchSummary) -> Iterator[Part]:
     breakdown = summary.breakdown
     if breakdown is None or summary.saving is None:
         return
@@ -261,13 +267,16 @@ def _saving_table(run: BenchRun, summary: BenchSummary) -> Iterator[Table]:
     for column in COLUMNS.parts:
         if column.title not in COLUMNS.opening:
             row(f"    {column.title}", breakdown.part(column.title), "dim")
+    row(f"    {NO_PHASE}", breakdown.rest, "dim")
     if breakdown.expected is not None:
         table.end_section()
         trips = plural(1 + breakdown.tls_round_trips, "round trip")
         row(f"expected from the route: {trips}", breakdown.expected)
-        row("  handshake CPU on top", breakdown.handshake_cpu)
-        row("  computing on top, not separable", breakdown.beyond_round_trips)
+        row("  TCP and TLS beyond them", breakdown.beyond_handshakes)
+        row("  the rest, not separable", breakdown.beyond_round_trips)
     yield table
+    if breakdown.has_phases:
+        yield from dim([NO_PHASE_NOTE])
 
 
 def bench_warnings(run: BenchRun, summary: BenchSummary) -> Iterator[str]:
@@ -280,13 +289,6 @@ def bench_warnings(run: BenchRun, summary: BenchSummary) -> Iterator[str]:
             f"connection did not: {_why_not_reused(run)}"
         )
     yield from notes_of(run)
-    if summary.plateau is not None:
-        found = summary.plateau
-        yield (
-            f"{plural(found.count, 'reused request')} waited {ms(found.excess_ms)} ms "
-            "longer than the others: a delayed acknowledgement; the server should set "
-            "TCP_NODELAY and send header and body in one write"
-        )
     connects = len(summary.syn_retransmissions)
     longer = "1, 3 or 7 s more"
     yield from resent_warnings(run, connects, longer, summary.retransmits)
@@ -295,7 +297,7 @@ def bench_warnings(run: BenchRun, summary: BenchSummary) -> Iterator[str]:
             f"{plural(summary.resumed, 'connection')} resumed a TLS session: their "
             "handshake was cheaper than a full one"
         )
-    yield from residual_warning(summary.breakdown)
+    yield from cause_warnings(run, summary, Names("cold", "subsequent"))
     yield from link_warnings(run, summary.disturbed)
 
 

@@ -10,7 +10,7 @@ from collections import Counter
 from math import inf, isfinite
 from statistics import median
 
-from vestbench.model.record import Record
+from vestbench.model.record import Record, asdict, replace
 from vestbench.model.request import NS_PER_MS, Outcome, Role, Sample
 from vestbench.model.strategy import find_strategy
 from vestbench.model.verdict import Decision, Reason, Verdict
@@ -23,17 +23,21 @@ from vestbench.stats.decision import (
     summarise,
 )
 from vestbench.stats.diagnostics import (
-    Plateau,
     SynRetransmission,
-    plateau,
     syn_retransmissions,
 )
 from vestbench.stats.evidence import MIN_ROUNDS
 from vestbench.stats.metrics import Group
 from vestbench.studies.bench.plan import BenchRun
-from vestbench.studies.parts.breakdown import Breakdown, breakdown_of, too_short
+from vestbench.studies.parts.breakdown import Breakdown
+from vestbench.studies.parts.causes import (
+    LOOKED_AT,
+    Explained,
+    Side,
+    explain,
+    too_short,
+)
 from vestbench.studies.parts.groups import (
-    GroupTally,
     disturbed_samples,
     fails_too_often,
     kept_too_few,
@@ -43,9 +47,6 @@ from vestbench.studies.parts.groups import (
 from vestbench.studies.parts.kernel import KernelOffsets, kernel_offsets
 from vestbench.studies.parts.once import once_for_each_run
 from vestbench.studies.parts.route import in_round_trips, round_trip_ms
-
-# How many requests are looked at for signs of something unusual.
-_LOOKED_AT = 100_000
 
 
 class Reuse(Record, frozen=True, kw_only=True):
@@ -67,11 +68,7 @@ class BurstReuse(Record, frozen=True, kw_only=True):
     opened: float  # connections that such a burst opens: the median
 
 
-# What the document of `--json` calls a field.
-_WORDS = {"breakdown": "closure"}
-
-
-class BenchSummary(Record, rename=_WORDS, frozen=True, kw_only=True):
+class BenchSummary(Explained, frozen=True, kw_only=True):
     """All that the tables of a bench run show."""
 
     cold: Group
@@ -81,11 +78,9 @@ class BenchSummary(Record, rename=_WORDS, frozen=True, kw_only=True):
     saving: SavingSummary | None  # ms; None when no session has both sorts
     percent: MedianSummary | None  # of the cold request
     round_trips: MedianSummary | None
-    breakdown: Breakdown | None
     rtt_ms: float | None
     acceptance: Verdict | None  # None when nothing was pooled
     why: Reason
-    plateau: Plateau | None
     syn_retransmissions: tuple[SynRetransmission, ...]
     retransmits: int
     resumed: int
@@ -99,8 +94,8 @@ def summarise_bench(run: BenchRun) -> BenchSummary:
     confidence = run.plan.confidence
     target = run.plan.min_saving_ms
     tally = _Tally(run)
-    cold = tally.groups[False].group("cold", confidence)
-    subsequent = tally.groups[True].group("subsequent", confidence)
+    cold = tally.sides[False].tally.group("cold", confidence)
+    subsequent = tally.sides[True].tally.group("subsequent", confidence)
     reuse = tally.reuse
     rtt = round_trip_ms(run)
     votes = tally.votes()
@@ -111,10 +106,12 @@ def summarise_bench(run: BenchRun) -> BenchSummary:
         saving = summarise(bounds, target=target, confidence=confidence, close=close)
         percent = median_saving((_percent(*each) for each in votes), confidence)
         trips = in_round_trips(bounds, rtt, confidence)
-    breakdown = breakdown_of(cold, subsequent, saving, rtt, tally.versions)
-    acceptance, why = _accept(run, reuse, saving, breakdown, target)
+    sides = tally.sides[False], tally.sides[True]
+    explained = explain(*sides, saving, rtt, confidence)
+    acceptance, why = _accept(run, reuse, saving, explained.breakdown, target)
     if acceptance is Verdict.INVALID:
-        saving = percent = trips = breakdown = None
+        saving = percent = trips = None
+        explained = replace(explained, breakdown=None)
     return BenchSummary(
         cold=cold,
         subsequent=subsequent,
@@ -123,16 +120,15 @@ def summarise_bench(run: BenchRun) -> BenchSummary:
         saving=saving,
         percent=percent,
         round_trips=trips,
-        breakdown=breakdown,
         rtt_ms=rtt,
         acceptance=acceptance,
         why=why,
-        plateau=plateau(tally.waits, floor_ms=cold.typical("wait")),
         syn_retransmissions=syn_retransmissions(tally.connects, rtt_ms=rtt or 0.0),
         retransmits=tally.retransmits,
         resumed=tally.resumed,
         disturbed=disturbed_samples(run),
         kernel=kernel_offsets(run) if run.plan.kernel_timestamps else None,
+        **asdict(explained),
     )
 
 
@@ -140,10 +136,8 @@ class _Tally:
     """What one pass over the outcomes of a run collects, however many there are."""
 
     def __init__(self, run: BenchRun) -> None:
-        self.groups = {False: GroupTally(), True: GroupTally()}
-        self.versions: set[str] = set()  # of TLS, on connections that were opened
-        self.waits = array("d")  # ms, of reused requests; the first of them
-        self.connects = array("d")  # ms, likewise
+        self.sides = {False: Side(), True: Side()}  # by whether they reused
+        self.connects = array("d")  # ms; the first of them
         self.retransmits = 0
         self.resumed = 0
         # Latencies in ms by session; a connection's number, while its session lasts.
@@ -161,12 +155,12 @@ class _Tally:
             self._add(sample)
         self._failures = run.failures
         for failure in run.failures:
-            self.groups[side_of(failure)].add(failure)
+            self.sides[side_of(failure)].tally.add(failure)
             self._sessions.add(failure.slot.session)
             self._expect(failure)
 
     def _add(self, sample: Sample) -> None:
-        self.groups[sample.reused].add(sample)
+        self.sides[sample.reused].add(sample)
         self._expect(sample)
         session = sample.slot.session
         if session not in self._sessions:
@@ -177,13 +171,12 @@ class _Tally:
             self._connections += 1
         if sample.reused:
             self._later.setdefault(session, array("d")).append(sample.latency_ms)
-            _note(self.waits, sample.wait_ns)
         else:
             if sample.slot.role is Role.COLD:
                 self._cold.setdefault(session, array("d")).append(sample.latency_ms)
-            self.versions.add(sample.tls_version)
             self.resumed += sample.resumed
-        _note(self.connects, sample.connect_ns)
+        if sample.connect_ns is not None and len(self.connects) < LOOKED_AT:
+            self.connects.append(sample.connect_ns / NS_PER_MS)
         self.retransmits += sample.retransmits or 0
 
     def _expect(self, outcome: Outcome) -> None:
@@ -245,11 +238,6 @@ class _Tally:
 def session_votes(run: BenchRun) -> list[tuple[float, Bounds]]:
     """Return, for each session, its cold latency and its saving, both in ms."""
     return _Tally(run).votes()
-
-
-def _note(values: array[float], ns: int | None) -> None:
-    if ns is not None and len(values) < _LOOKED_AT:
-        values.append(ns / NS_PER_MS)
 
 
 def _percent(first: float, vote: Bounds) -> Bounds:

@@ -12,11 +12,11 @@ from vestbench.studies.compare.plan import CompareRun
 from vestbench.studies.compare.rounds import rounds_of
 from vestbench.studies.compare.summary import CompareSummary, PairSummary
 from vestbench.studies.parts.breakdown import Breakdown
+from vestbench.studies.parts.causes import Names, cause_warnings
 from vestbench.studies.parts.warnings import (
     link_warnings,
     notes_of,
     resent_warnings,
-    residual_warning,
 )
 
 
@@ -114,9 +114,11 @@ def compare_warnings(run: CompareRun, summary: CompareSummary) -> Iterator[str]:
     connects = len(summary.syn_retransmissions)
     longer = "a whole second or more longer"
     yield from resent_warnings(run, connects, longer, summary.retransmits)
+    stacks = {arm.label: arm.stack for arm in summary.arms}
     for pair in summary.pairs:
         named = f"{pair.candidate}: " if len(summary.pairs) > 1 else ""
-        yield from (named + text for text in residual_warning(pair.breakdown))
+        names = Names(pair.control, pair.candidate, stacks[pair.candidate])
+        yield from (named + text for text in cause_warnings(run, pair, names))
     yield from link_warnings(run, summary.disturbed)
 
 
@@ -152,10 +154,4 @@ def _pair_warnings(
             f"{name}: the medians of the arms differ by "
             f"{ms(pair.mismatch.of_medians_ms)} ms, but the median saving is "
             f"{ms(pair.mismatch.median_ms)} ms: conditions changed during the run"
-        )
-    if pair.plateau is not None:
-        yield (
-            f"{name}: {plural(pair.plateau.count, 'request')} waited "
-            f"{ms(pair.plateau.excess_ms)} ms longer than the others: a delayed "
-            "acknowledgement; the server should set TCP_NODELAY"
         )

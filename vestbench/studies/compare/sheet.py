@@ -41,9 +41,10 @@ from vestbench.studies.compare.summary import (
     ArmSummary,
     CompareSummary,
     PairSummary,
+    sides_of,
     summarise_compare,
 )
-from vestbench.studies.parts.breakdown import Breakdown
+from vestbench.studies.parts.breakdown import NO_PHASE, NO_PHASE_NOTE, Breakdown
 from vestbench.studies.parts.lines import (
     build_line,
     dim,
@@ -83,6 +84,7 @@ def _parts(run: CompareRun, summary: CompareSummary) -> Iterator[Part]:
     elif answered:
         for pair in summary.pairs:
             yield from (GAP, _phases_table(run, summary, pair))
+            yield from dim(_phases_notes(run, pair))
     yield from failures_parts(run, by_arm=True)
     if answered and not is_several(run):
         took: dict[str, list[float]] = {arm.label: [] for arm in summary.arms}
@@ -196,8 +198,10 @@ def _phases_table(run: CompareRun, summary: CompareSummary, pair: PairSummary) -
     about = f"The saving by phase, {pair.candidate} against the control"
     figures = numbers(pair.control, pair.candidate, "saved", "round trips")
     table = Table(about, ["median, ms", *figures])
-    groups = {arm.label: arm.group for arm in summary.arms}
-    control, candidate = groups[pair.control], groups[pair.candidate]
+    control, candidate = (
+        side.tally.group("", run.plan.confidence)
+        for side in sides_of(run)[pair.candidate].sides
+    )
     breakdown = pair.breakdown
     rtt = breakdown.rtt if breakdown is not None else None
 
@@ -226,6 +230,18 @@ def _phases_table(run: CompareRun, summary: CompareSummary, pair: PairSummary) -
     return table
 
 
+def _phases_notes(run: CompareRun, pair: PairSummary) -> Iterator[str]:
+    if pair.breakdown is None or not pair.breakdown.has_phases:
+        return
+    yield NO_PHASE_NOTE
+    left_out = sides_of(run)[pair.candidate].left_out
+    if left_out:
+        yield (
+            f"without {plural(left_out, 'round')} in which a request failed or was not "
+            "what its arm is called"
+        )
+
+
 def _breakdown_rows(
     breakdown: Breakdown, control: str, candidate: str
 ) -> Iterator[tuple[str, float, str]]:
@@ -233,6 +249,7 @@ def _breakdown_rows(
     if breakdown.opening is not None and breakdown.residual is not None:
         yield "  name resolution, TCP and TLS", breakdown.opening, ""
         yield "  residual", breakdown.residual, ""
+        yield f"    {NO_PHASE}", breakdown.rest or 0.0, ""
     if breakdown.expected is not None:
         limit = _physical_limit(breakdown, control, candidate)
         if breakdown.dns is not None:
@@ -240,7 +257,7 @@ def _breakdown_rows(
         yield f"physical limit: {limit}", breakdown.expected, ""
     if breakdown.beyond_round_trips is not None:
         yield (
-            "  beyond it: computing, not separable without phases",
+            "  beyond it: not separable without phases",
             breakdown.beyond_round_trips,
             "",
         )

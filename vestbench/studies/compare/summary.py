@@ -6,27 +6,26 @@ rounds are played through the same sequential verdict that stopped the run.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from math import isfinite
 from statistics import median
+from typing import NamedTuple
 
 from vestbench.model.columns import network_ns
-from vestbench.model.record import Record, replace
-from vestbench.model.request import NS_PER_MS, Failure, Sample
-from vestbench.model.strategy import find_strategy
+from vestbench.model.record import Record, asdict, replace
+from vestbench.model.request import NS_PER_MS, Failure, Outcome, Sample
+from vestbench.model.strategy import Strategy, find_strategy
 from vestbench.model.verdict import Reason, Verdict, worst
 from vestbench.stats.bounds import percent_bounds, saving_bounds
 from vestbench.stats.decision import MedianSummary, SavingSummary, Settling, Step
 from vestbench.stats.diagnostics import (
     MedianMismatch,
     OrderEffect,
-    Plateau,
     SignAgreement,
     SynRetransmission,
     lag1_sign_agreement,
     median_mismatch,
     order_effect,
-    plateau,
     syn_retransmissions,
 )
 from vestbench.stats.metrics import Group
@@ -42,7 +41,8 @@ from vestbench.studies.compare.rounds import (
     target_of,
     too_many,
 )
-from vestbench.studies.parts.breakdown import Breakdown, breakdown_of, too_short
+from vestbench.studies.parts.breakdown import Breakdown
+from vestbench.studies.parts.causes import Explained, Side, explain, too_short
 from vestbench.studies.parts.groups import disturbed_samples, groups_of, kinds_of
 from vestbench.studies.parts.once import once_for_each_run
 from vestbench.studies.parts.route import (
@@ -69,11 +69,7 @@ class ArmSummary(Record, frozen=True, kw_only=True):
     valid: bool  # False if it was not what it is called, such as pooled
 
 
-# What the document of `--json` calls a field.
-_WORDS = {"breakdown": "closure"}
-
-
-class PairSummary(Record, rename=_WORDS, frozen=True, kw_only=True):
+class PairSummary(Explained, frozen=True, kw_only=True):
     """One candidate against the control."""
 
     candidate: str
@@ -87,13 +83,11 @@ class PairSummary(Record, rename=_WORDS, frozen=True, kw_only=True):
     saving: MedianSummary  # ms
     percent: MedianSummary
     round_trips: MedianSummary | None
-    breakdown: Breakdown | None
     projection: int | None  # rounds in all that would decide, if the trend holds
     undetermined: int  # rounds that failures leave without a vote
     order: OrderEffect | None
     agreement: SignAgreement | None
     mismatch: MedianMismatch | None
-    plateau: Plateau | None
 
 
 class CompareSummary(Record, frozen=True, kw_only=True):
@@ -179,11 +173,11 @@ def _pair(
     pairings = list(replay)
     state = replay.verdict.finish()
     found = state.summary
-    breakdown = None
-    if state.rounds > 1:  # no figure from one round is called a saving
-        breakdown = _breakdown(run, control, candidate, state.saving, rtt)
+    # No figure from one round is called a saving.
+    saving = state.saving if state.rounds > 1 else None
+    explained = _explained(run, control, candidate, saving, rtt)
     valid = control.valid and candidate.valid
-    acceptance, why = _accept(state, breakdown, asked, valid=valid)
+    acceptance, why = _accept(state, explained.breakdown, asked, valid=valid)
     if run.unanswered:
         acceptance, why = Verdict.INVALID, Reason.UNANSWERED
     confidence = pair_confidence(run.plan)
@@ -203,7 +197,6 @@ def _pair(
         saving=state.saving,
         percent=state.percent,
         round_trips=in_round_trips(bounds, rtt, confidence),
-        breakdown=breakdown,
         projection=projection_of(found, run.plan),
         undetermined=found.rounds - found.votes_pass - found.votes_fail,
         order=order_effect(
@@ -212,39 +205,68 @@ def _pair(
         ),
         agreement=lag1_sign_agreement([saved for _, saved in answered]),
         mismatch=_mismatch([each for each, _ in answered], state.saving),
-        plateau=_plateau(pairings, control),
+        **asdict(explained),
     )
 
 
-def _breakdown(
+class Fair(NamedTuple):
+    """The rounds of a pair in which both requests were what their arms are called."""
+
+    sides: tuple[Side, Side]  # of the control and of the candidate
+    left_out: int  # rounds
+
+
+@once_for_each_run
+def sides_of(run: CompareRun) -> Mapping[str, Fair]:
+    """Return the fair rounds of each pair, by the candidate's label.
+
+    Where no round is fair, all answers are shown as they are.
+    """
+    ways = {arm.label: arm.way for arm in run.plan.arms}
+    found = {}
+    for label, control in controls_of(run.plan).items():
+        pairings = [each.between(control, label) for each in rounds_of(run)]
+        both = ways[control], ways[label]
+        fair = [pair for pair in pairings if all(map(_is_fair, both, pair))]
+        sides = Side(), Side()
+        for pair in fair or pairings:
+            for side, outcome in zip(sides, pair, strict=True):
+                if isinstance(outcome, Sample):
+                    side.add(outcome)
+        found[label] = Fair(sides, len(pairings) - len(fair))
+    return found
+
+
+def _is_fair(way: Strategy, outcome: Outcome) -> bool:
+    return isinstance(outcome, Sample) and not way.contradicted_by(outcome)
+
+
+def _explained(
     run: CompareRun,
     control: ArmSummary,
     candidate: ArmSummary,
-    saving: MedianSummary,
+    saving: MedianSummary | None,
     rtt: float | None,
-) -> Breakdown | None:
-    """Return what the saving should be made of; None without one to explain.
+) -> Explained:
+    """Return what explains the saving, if there is one to explain.
 
     What the route allows to save is only defined where the control opens connections,
     and the candidate needs no more round trips.
     """
-    if not control.answered or not candidate.answered:
-        return None
-    if not control.valid or not candidate.valid:
-        return None
-    arms = (control.label, candidate.label)
-    opened = [s for s in run.samples if not s.reused and s.slot.arm in arms]
-    versions = {sample.tls_version for sample in opened}
-    tls = tls_round_trips(versions)
-    trips = find_strategy(control.strategy).round_trips(tls)
-    saved = trips - find_strategy(candidate.strategy).round_trips(tls)
-    breakdown = breakdown_of(
-        control.group, candidate.group, saving, rtt, versions, round_trips=saved
+    sides = sides_of(run)[candidate.label].sides
+    if not all(arm.valid and arm.answered for arm in (control, candidate)):
+        saving = None
+    tls = tls_round_trips(sides[0].versions | sides[1].versions)
+    ours, theirs = (find_strategy(arm.strategy) for arm in (control, candidate))
+    tcp = ours.tcp_trips - theirs.tcp_trips
+    saved = ours.round_trips(tls) - theirs.round_trips(tls)
+    found = explain(
+        *(*sides, saving, rtt, run.plan.confidence), round_trips=(tcp, saved - tcp)
     )
-    defined = trips and saved >= 0 and control.strategy != candidate.strategy
-    if breakdown is None or defined:
-        return breakdown
-    return replace(breakdown, expected=None)
+    defined = ours.round_trips(tls) and saved >= 0 and ours is not theirs
+    if found.breakdown is None or defined:
+        return found
+    return replace(found, breakdown=replace(found.breakdown, expected=None))
 
 
 def _in_ms(asked: tuple[float, bool], pairings: Sequence[Pairing]) -> float:
@@ -264,13 +286,6 @@ def _mismatch(
         ((a.latency_ms, b.latency_ms) for a, b in answered),
         interval_width=ends.high - ends.low,
     )
-
-
-def _plateau(pairings: Sequence[Pairing], control: ArmSummary) -> Plateau | None:
-    """Look for requests of the candidate that waited for a delayed acknowledgement."""
-    samples = [b for _, b in pairings if isinstance(b, Sample)]
-    waits = [s.wait_ns / NS_PER_MS for s in samples if s.wait_ns is not None]
-    return plateau(waits, floor_ms=control.group.typical("wait"))
 
 
 def _accept(

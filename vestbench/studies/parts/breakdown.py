@@ -16,6 +16,14 @@ from vestbench.studies.parts.route import tls_round_trips
 _FIELDS = (*("dns", "connect", "tls", "send", "wait", "receive", "client"), "sign")
 
 
+# What the part of a residual is called that is in no phase, and why there is one.
+NO_PHASE = "in no phase"
+NO_PHASE_NOTE = "in no phase: medians of parts need not add up to the median of the sum"
+
+# The share of a latency from which on it is seen in a picture.
+_SEEN = 0.01
+
+
 class Breakdown(Record, frozen=True, kw_only=True):
     """The saving beside what it should be made of. All values in ms.
 
@@ -33,6 +41,9 @@ class Breakdown(Record, frozen=True, kw_only=True):
     rtt: float | None  # the route's, by the kernel's account of each handshake
     tls_round_trips: int  # of the control's handshake
     round_trips: int  # that the candidate saves, TCP's included
+    tcp_round_trips: int  # those of them that are TCP's
+    low: float | None = None  # the ends of the saving's interval; None without one
+    high: float | None = None
     expected: float | None  # these round trips, and name resolution
     sign: float | None = None  # None where no request was signed inside the clock
     others: Mapping[str, float] | None = None  # of the columns without a field here
@@ -60,7 +71,18 @@ class Breakdown(Record, frozen=True, kw_only=True):
         return None if opening is None else self.saving - opening
 
     @property
-    def handshake_cpu(self) -> float | None:
+    def rest(self) -> float | None:
+        """What is in no phase: medians of parts need not add up to that of the sum."""
+        if self.residual is None:
+            return None
+        return self.residual - sum(
+            self.part(column.title) or 0.0
+            for column in COLUMNS.parts
+            if column.title not in COLUMNS.opening
+        )
+
+    @property
+    def beyond_handshakes(self) -> float | None:
         """What TCP and TLS took beyond round trips; a relay charges all to TLS."""
         if self.rtt is None or self.tls is None:
             return None
@@ -81,17 +103,19 @@ def breakdown_of(
     rtt: float | None,
     tls_versions: Collection[str],
     *,
-    round_trips: int | None = None,
+    round_trips: tuple[int, int] | None = None,
 ) -> Breakdown | None:
     """Return what the saving should be made of; None where there is no saving.
 
-    `control` opens connections, and `candidate` is to save that. `round_trips` are
-    those that are saved: by default all of a full handshake.
+    `control` opens connections, and `candidate` is to save that; both are of requests
+    that were what they are called. `round_trips` are those of TCP and of TLS that are
+    saved: by default all of a full handshake.
     """
     if saving is None or not isfinite(saving.median_lo):
         return None
     trips = tls_round_trips(tls_versions)
-    saved = 1 + trips if round_trips is None else round_trips
+    tcp, tls = (1, trips) if round_trips is None else round_trips
+    ends = saving.interval
     known = control.typical("wait") is not None or candidate.typical("wait") is not None
 
     parts = _parts(control, candidate) if known else {}
@@ -100,8 +124,11 @@ def breakdown_of(
         saving=saving.median_lo,
         rtt=rtt,
         tls_round_trips=trips,
-        round_trips=saved,
-        expected=None if rtt is None else saved * rtt + fields.get("dns", 0.0),
+        round_trips=tcp + tls,
+        tcp_round_trips=tcp,
+        low=None if ends is None else ends.low,
+        high=None if ends is None else ends.high,
+        expected=None if rtt is None else (tcp + tls) * rtt + fields.get("dns", 0.0),
         others=parts or None,
         **fields,
     )
@@ -117,36 +144,32 @@ def _parts(control: Group, candidate: Group) -> dict[str, float]:
     return found
 
 
-def too_short(breakdown: Breakdown | None, target: float) -> bool:
-    """Say whether the handshakes' round trips and crypto are less than the target."""
-    if breakdown is None or breakdown.expected is None:
-        return False
-    computing = (
-        breakdown.handshake_cpu
-        if breakdown.has_phases
-        else breakdown.beyond_round_trips
-    )
-    return breakdown.expected + max(0.0, computing or 0.0) < target
-
-
 def phase_rows(groups: Iterable[Group], *, merged: bool) -> PhaseRows:
     """Return the median phases of each group that has phases.
 
-    The client's own time is last: only its sum is known. `merged` makes one phase of
-    the handshakes, which a relay cannot separate.
+    The client's own time is last: only its sum is known. If all of these are less than
+    the median latency, what is missing follows them. `merged` makes one phase of the
+    handshakes, which a relay cannot separate.
     """
     return [
-        (group.name, list(_phases(group, merged=merged)))
+        (group.name, _whole(list(_phases(group, merged=merged)), group))
         for group in groups
         if group.metric("client") is not None
     ]
+
+
+def _whole(phases: list[tuple[str, float]], group: Group) -> list[tuple[str, float]]:
+    latency = group.typical("latency") or 0.0
+    rest = latency - sum(duration for _, duration in phases)
+    seen = isfinite(latency) and rest > _SEEN * latency
+    return [*phases, (NO_PHASE, rest)] if seen else phases
 
 
 def _phases(group: Group, *, merged: bool) -> Iterator[tuple[str, float]]:
     shaken = COLUMNS.shaken if merged else ()
     for column in COLUMNS.parts:
         name, duration = column.title, group.typical(column.title)
-        if column.phase is None or duration is None:
+        if column.phase is None or not duration:
             continue
         if name not in shaken:
             yield name, duration

@@ -51,10 +51,15 @@ class GroupTally:
 
     def group(self, name: str, confidence: float) -> Group:
         """Return the distributions of the latency and of each phase that occurred."""
+        # The client's own time is known where the phases are.
+        known = len(self._values["client"])
         found = {what: values for what, values in self._values.items() if len(values)}
         return Group(
             name=name,
-            metrics=tuple(metric(w, values, confidence) for w, values in found.items()),
+            metrics=tuple(
+                metric(what, values, confidence, max(0, known - len(values)))
+                for what, values in found.items()
+            ),
             failures=self._failures,
             interrupted=self._interrupted,
         )

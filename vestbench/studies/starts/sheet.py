@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from itertools import chain
 from math import isfinite
 
@@ -21,6 +21,7 @@ from vestbench.report.units import (
 )
 from vestbench.stats.metrics import Metric
 from vestbench.studies.base import Findings
+from vestbench.studies.parts.causes import Explained, Names, cause_warnings
 from vestbench.studies.parts.groups import disturbed_samples
 from vestbench.studies.parts.lines import (
     build_line,
@@ -31,7 +32,7 @@ from vestbench.studies.parts.lines import (
     saving_line,
 )
 from vestbench.studies.parts.warnings import link_warnings, notes_of
-from vestbench.studies.starts.plan import ConnectRun, WarmUpRun
+from vestbench.studies.starts.plan import NOT_WARMED, WARMED, ConnectRun, WarmUpRun
 from vestbench.studies.starts.summary import (
     ConnectSummary,
     StepSummary,
@@ -46,14 +47,27 @@ _TITLES = {"listen-key": "listen key", "cancel": "safe cancel"}
 
 
 def _findings(
-    run: Run, headline: Text, count: Text, table: Table, notes: Iterable[str]
+    run: Run,
+    headline: Text,
+    count: Text,
+    table: Table,
+    notes: Iterable[str],
+    explained: Mapping[str, Explained],
 ) -> Findings:
+    """Return the findings; what is explained is of the step by that name, if any."""
+    causes = (
+        f"{step}: {text}" if step else text
+        for step, found in explained.items()
+        for text in cause_warnings(run, found, Names(NOT_WARMED, WARMED))
+    )
     return Findings(
         headline=[headline],
         parts=chain[Part](
             [count, table], dim(notes), failures_parts(run), [GAP, build_line(run)]
         ),
-        warnings=chain(notes_of(run), link_warnings(run, disturbed_samples(run))),
+        warnings=chain(
+            notes_of(run), causes, link_warnings(run, disturbed_samples(run))
+        ),
     )
 
 
@@ -84,7 +98,9 @@ def warm_up_findings(run: WarmUpRun) -> Findings:
             table.add_row(name, *figure_cells(found, *names))
     p90s = [found.p90 for found in rows.values() if found is not None]
     notes = quantile_notes(p90s, run.plan.confidence)
-    return _findings(run, headline, _reuse_line(summary), table, notes)
+    return _findings(
+        *(run, headline, _reuse_line(summary), table, notes), {"": summary}
+    )
 
 
 def _reuse_line(summary: WarmUpSummary) -> Text:
@@ -117,7 +133,9 @@ def connect_findings(run: ConnectRun) -> Findings:
     )
     table = _steps_table(summary, run.plan.confidence)
     notes = _connect_notes(run, summary)
-    return _findings(run, headline, _completed_line(run, summary), table, notes)
+    count = _completed_line(run, summary)
+    steps = {_title(step): step for step in summary.steps}
+    return _findings(run, headline, count, table, notes, steps)
 
 
 def _completed_line(run: ConnectRun, summary: ConnectSummary) -> Text:
@@ -142,13 +160,17 @@ def _steps_table(summary: ConnectSummary, confidence: float) -> Table:
 
     add_warm_up("warm-up", summary.warm_up)
     for step in summary.steps:
-        name = _TITLES.get(step.name, step.name)
+        name = _title(step)
         opened = f"{step.opened[0]} : {step.opened[1]}"
         table.add_row(name, *_cells(step, summary.rtt_ms), opened)
     table.end_section()
     table.add_row(Text("all steps", "bold"), *_cells(summary.whole, summary.rtt_ms), "")
     add_warm_up("  + warm-up", summary.with_warm_up)
     return table
+
+
+def _title(step: StepSummary) -> str:
+    return _TITLES.get(step.name, step.name)
 
 
 def _cells(step: StepSummary, rtt_ms: float | None) -> list[str]:

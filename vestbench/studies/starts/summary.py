@@ -8,7 +8,7 @@ from itertools import chain
 from math import inf
 from typing import NamedTuple, TypeVar
 
-from vestbench.model.record import Record, replace
+from vestbench.model.record import Record, asdict, replace
 from vestbench.model.request import NS_PER_MS, Outcome, Role, Sample, Slot
 from vestbench.model.run import Run
 from vestbench.stats.bounds import Bounds, percent_bounds, saving_bounds
@@ -19,6 +19,7 @@ from vestbench.stats.decision import (
     summarise,
 )
 from vestbench.stats.metrics import Metric, metric
+from vestbench.studies.parts.causes import Explained, Side, explain
 from vestbench.studies.parts.groups import kept_too_few
 from vestbench.studies.parts.lines import not_reused
 from vestbench.studies.parts.once import once_for_each_run
@@ -30,7 +31,7 @@ K = TypeVar("K", bound=Hashable)
 _WARM_UP = "warm-up"
 
 
-class WarmUpSummary(Record, frozen=True, kw_only=True):
+class WarmUpSummary(Explained, frozen=True, kw_only=True):
     """All that the table of a warm-up run shows."""
 
     warm_up: Metric | None  # the warm-up requests themselves
@@ -45,7 +46,7 @@ class WarmUpSummary(Record, frozen=True, kw_only=True):
     round_trips: MedianSummary | None
 
 
-class StepSummary(Record, frozen=True, kw_only=True):
+class StepSummary(Explained, frozen=True, kw_only=True):
     """One step of the start, in both arms. All values in ms.
 
     A step that needed several tries took from the beginning of the first to the end of
@@ -100,13 +101,15 @@ def summarise_warm_up(run: WarmUpRun) -> WarmUpSummary:
     warmed, cold = _times(requests[Role.SUBSEQUENT]), _times(requests[Role.COLD])
     pairs = _pairs(cold, warmed)
     bounds = _saved(pairs)
+    rtt = round_trip_ms(run)
     saving = percent = trips = None
     if bounds:
         target = run.plan.min_saving_ms
         saving = summarise(bounds, target=target, confidence=confidence)
         shares = [percent_bounds(*a, *b) for a, b in pairs]
         percent = median_saving(shares, confidence)
-        trips = in_round_trips(bounds, round_trip_ms(run), confidence)
+        trips = in_round_trips(bounds, rtt, confidence)
+    sides = requests[Role.COLD], requests[Role.SUBSEQUENT]
     return WarmUpSummary(
         warm_up=_metric(_WARM_UP, [_took([each]) for each in warm_ups], confidence),
         warmed=_metric("warmed", warmed.values(), confidence),
@@ -120,6 +123,7 @@ def summarise_warm_up(run: WarmUpRun) -> WarmUpSummary:
         saving=saving,
         percent=percent,
         round_trips=trips,
+        **asdict(_explained(run, *sides, saving, rtt)),
     )
 
 
@@ -156,9 +160,7 @@ def summarise_connect(run: ConnectRun) -> ConnectSummary:
     return ConnectSummary(
         warm_up=_metric(_WARM_UP, warm_ups.values(), confidence),
         steps=tuple(
-            _step(
-                name, requests[NOT_WARMED, place], requests[WARMED, place], confidence
-            )
+            _step(run, name, requests[NOT_WARMED, place], requests[WARMED, place])
             for place, name in named
         ),
         whole=_compared("whole start", without, after, confidence),
@@ -170,14 +172,48 @@ def summarise_connect(run: ConnectRun) -> ConnectSummary:
 
 
 def _step(
-    name: str, without: _Requests, after: _Requests, confidence: float
+    run: ConnectRun, name: str, without: _Requests, after: _Requests
 ) -> StepSummary:
     tries = [*without.values(), *after.values()]
+    found = _compared(name, _times(without), _times(after), run.plan.confidence)
+    rtt = round_trip_ms(run)
     return replace(
-        _compared(name, _times(without), _times(after), confidence),
+        found,
         opened=(_opened(without), _opened(after)),
         tries=sum(len(each) - 1 for each in tries),
+        **asdict(_explained(run, without, after, found.saving, rtt)),
     )
+
+
+def _explained(
+    run: Run,
+    without: _Requests,
+    after: _Requests,
+    saving: MedianSummary | None,
+    rtt: float | None,
+) -> Explained:
+    """Return what explains the saving of a warm-up, if it saved opening a connection.
+
+    Only of rounds in which both requests got through at once, and did what their plan
+    intended.
+    """
+    sides = Side(), Side()
+    rounds = [(without[n], tries) for n, tries in after.items() if n in without]
+    for pair in rounds:
+        ours, theirs = map(_as_planned, pair)
+        if ours is not None and theirs is not None:
+            sides[0].add(ours)
+            sides[1].add(theirs)
+    opens = bool(sides[0].versions) and len(rounds) > 1 and not contradiction_of(run)
+    return explain(*sides, saving if opens else None, rtt, run.plan.confidence)
+
+
+def _as_planned(tries: Sequence[Outcome]) -> Sample | None:
+    """Return the answer of a step that got one at once, as it was to be got."""
+    (first, *others) = tries
+    if others or not isinstance(first, Sample):
+        return None
+    return first if first.reused is (first.slot.role is Role.SUBSEQUENT) else None
 
 
 def _opened(requests: _Requests) -> int:
