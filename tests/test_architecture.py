@@ -15,7 +15,7 @@ from vestbench.model.strategy import STRATEGIES
 # Which parts of the package a part may import, besides itself. Changing this is a
 # decision about the design (../shared/design.md, section 3), not about a test.
 LOWEST = {"errors", "defaults", "_version"}
-RECORDS = {*LOWEST, "model", "ipc", "toml_file", "spool", "values"}
+RECORDS = {*LOWEST, "model", "ipc", "files", "toml_file", "spool", "values"}
 STACKS = {*RECORDS, "kernel"}
 SIMULATOR = {*STACKS, "stacks", "venues", "stats"}
 RUNNING = {*SIMULATOR, "simulator", "workers", "assertions", "report", "results"}
@@ -25,13 +25,14 @@ ALLOWED = {
     "_version": set(),
     "errors": set(),
     "defaults": set(),
+    "files": set(),
     "toml_file": set(),
     "values": {"errors", "defaults"},
     "ipc": LOWEST,
     "isolation": set(),
     "children": {"ipc", "isolation"},
     "model": LOWEST,
-    "config": {*LOWEST, "model", "toml_file", "values"},
+    "config": {*LOWEST, "model", "files", "toml_file", "values"},
     "spool": {*LOWEST, "model"},
     "kernel": {"errors", "model"},
     "stacks": STACKS,

@@ -13,8 +13,9 @@ from typing import Any
 
 from vestbench import defaults
 from vestbench.errors import UsageError, reason_of
+from vestbench.files import read_bounded
 from vestbench.model.client import PoolSettings
-from vestbench.toml_file import parse, read_bounded
+from vestbench.toml_file import parse
 from vestbench.values import parse_duration
 
 _MAX_FILE_BYTES = 2**20

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 import tomllib
-from pathlib import Path
 from typing import Any
 
 # A key of so many parts, `a.a.a`, takes tomllib seconds, and ten times as many parts a
@@ -14,22 +13,6 @@ _PART = r"""(?:[\w-]++|"[^"\n]*+"|'[^'\n]*+')"""
 _LONG_KEY = re.compile(
     rf"(?<![\w.-]){_PART}(?:[ \t]*+\.[ \t]*+{_PART}){{{_MAX_PARTS}}}", re.ASCII
 )
-
-
-def read_bounded(path: Path, most_bytes: int) -> bytearray:
-    """Read a file that may be a pipe, or a device without an end.
-
-    Raises:
-        OSError: It cannot be read.
-        ValueError: Its name is none, or it is larger than `most_bytes`.
-    """
-    data = bytearray()
-    with path.open("rb") as file:
-        while piece := file.read(2**20):
-            data += piece
-            if len(data) > most_bytes:
-                raise ValueError(f"it is larger than {most_bytes // 2**20} MiB")
-    return data
 
 
 def parse(data: bytes | bytearray) -> dict[str, Any]:

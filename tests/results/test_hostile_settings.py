@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import json
 import os
+import shutil
+import socket
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from random import Random
@@ -141,13 +144,98 @@ def test_what_is_no_result_and_no_document_is_not_overwritten(
     assert kind != "file" or path.read_text() == "mine"
 
 
-def test_settings_without_an_end_are_refused(
+def test_settings_that_are_too_large_are_refused(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    Path("vestbench.toml").symlink_to("/dev/zero")
+    with Path("vestbench.toml").open("wb") as file:
+        file.truncate(2**20 + 1)
 
     result = vestbench("config")
 
     check(result, allowed=(ExitCode.USAGE,))
     assert "larger than 1 MiB" in result.stderr
+
+
+# --- what is no regular file ---------------------------------------------------------
+
+
+def _socket(path: Path) -> None:
+    with socket.socket(socket.AF_UNIX) as listening:
+        listening.bind(str(path))
+
+
+NO_REGULAR_FILE: Mapping[str, Callable[[Path], object]] = {
+    "pipe": os.mkfifo,  # to open one would wait for a writer
+    "socket": _socket,
+    "endless device": lambda path: path.symlink_to("/dev/zero"),
+    "link to a pipe": lambda path: (os.mkfifo("pipe"), path.symlink_to("pipe")),
+}
+
+
+@pytest.mark.parametrize("kind", NO_REGULAR_FILE)
+@pytest.mark.parametrize(
+    "words", [w for w in TO_BE_READ if w[0] not in ("history", "trend")], ids=" ".join
+)
+def test_only_a_regular_file_is_read(
+    stored: Mapping[str, Path],
+    words: tuple[str, ...],
+    kind: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    NO_REGULAR_FILE[kind](Path("run.toml"))
+    run = str(stored["bench"])
+
+    result = vestbench(*(run if w == "RUN" else w for w in words), "run.toml")
+
+    check(result, allowed=(ExitCode.USAGE,))
+    assert "run.toml" in result.stderr
+    assert "it is not a regular file" in result.stderr
+
+
+@pytest.mark.parametrize("kind", NO_REGULAR_FILE)
+@pytest.mark.parametrize("command", ["history", "trend"])
+def test_in_a_folder_of_results_only_regular_files_are_read(
+    stored: Mapping[str, Path],
+    command: str,
+    kind: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    shutil.copy(stored["bench"], "good.toml")
+    NO_REGULAR_FILE[kind](Path("bad.toml"))
+
+    shown = json.loads(vestbench(command, ".", "--json").stdout)
+
+    why = "cannot read bad.toml: it is not a regular file"
+    assert shown["unreadable"] == {"bad.toml": why}
+    assert len(shown.get("runs") or shown["series"]) == 1
+
+
+@pytest.mark.parametrize("kind", NO_REGULAR_FILE)
+@pytest.mark.parametrize("words", [("config",), ("bench",), ("history",)])
+def test_only_a_regular_file_has_settings(
+    words: tuple[str, ...], kind: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    NO_REGULAR_FILE[kind](Path("vestbench.toml"))
+
+    result = vestbench(*words)
+
+    check(result, allowed=(ExitCode.USAGE,))
+    assert "vestbench.toml: it is not a regular file" in result.stderr
+
+
+def test_a_pipe_is_no_summary_of_a_job(
+    stored: Mapping[str, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("GITHUB_STEP_SUMMARY", str(tmp_path / "pipe"))
+    os.mkfifo(tmp_path / "pipe")
+
+    result = vestbench("report", str(stored["bench"]), "--github")
+
+    assert result.exit_code == ExitCode.USAGE
+    assert "cannot write GitHub's job summary" in result.stderr

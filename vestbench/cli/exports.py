@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable
+from io import TextIOWrapper
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Self
@@ -18,6 +19,7 @@ from vestbench.cli.console import say_aside
 from vestbench.cli.option_records import option_of
 from vestbench.cli.output_options import ExportOptions
 from vestbench.errors import UsageError, VestbenchError, reason_of
+from vestbench.files import at_once, create_for
 from vestbench.model.formats import FORMATS
 
 if TYPE_CHECKING:
@@ -148,8 +150,8 @@ class Exports:
         partial = _partial_of(path)
         try:
             # No translation of line ends: those of CSV are CRLF everywhere.
-            with partial.open(
-                "x", encoding="utf-8", errors="replace", newline=""
+            with TextIOWrapper(
+                create_for(path, partial), "utf-8", errors="replace", newline=""
             ) as file:
                 file.writelines(pieces)
             os.replace(partial, path)
@@ -213,7 +215,9 @@ def _append_summary(text: str) -> None:
     if not path:
         return
     try:
-        with Path(path).open("a", encoding="utf-8", errors="replace") as file:
+        with open(
+            path, "a", encoding="utf-8", errors="replace", opener=at_once
+        ) as file:
             file.write(text)
     except (OSError, ValueError) as error:
         reason = reason_of(error)

@@ -15,12 +15,13 @@ from typing import Any, TypeVar
 from msgspec import ValidationError, convert
 
 from vestbench.errors import InvalidRunError, UsageError, reason_of
+from vestbench.files import read_bounded
 from vestbench.model.request import Failure, Sample
 from vestbench.model.run import Conclusion, Conditions, Plan, Run
 from vestbench.results.columns import outcomes_of, size_of
 from vestbench.results.naming import FORMAT, PARTIAL
 from vestbench.spool import Spool
-from vestbench.toml_file import parse, read_bounded
+from vestbench.toml_file import parse
 
 _MAX_OUTCOMES = 2_000_000  # in a file
 _MAX_BYTES = 256 * 2**20  # of such a file

@@ -15,6 +15,7 @@ from typing import Any
 import tomli_w
 
 from vestbench.errors import UsageError, reason_of
+from vestbench.files import create_for
 from vestbench.model.request import Failure, Outcome, Sample
 from vestbench.model.run import Conclusion, Conditions, Plan
 from vestbench.results.columns import block_of
@@ -84,7 +85,7 @@ class RunWriter:
                 raise IsADirectoryError(EISDIR, os.strerror(EISDIR))
             if path.exists() and not path.is_file():  # in the end it would be replaced
                 raise ValueError("it is no file")
-            self._file = self.partial.open("xb")
+            self._file = create_for(path, self.partial)
         except (OSError, ValueError) as error:
             if isinstance(error, FileExistsError) and self.partial.exists():
                 raise TakenError(

@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from vestbench.errors import UsageError
+from vestbench.files import open_regular
 from vestbench.venues.secret import Secret
 from vestbench.venues.vest.credentials import (
     ACCOUNT_GROUPS,
@@ -111,16 +112,11 @@ def _shown(path: Path) -> str:
 def _read(path: Path) -> tuple[bytes, str]:
     """Return the content, or why it is not to be read."""
     try:
-        # Non-blocking: opening a named pipe would wait for its writer.
-        descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
-        try:
+        with open_regular(path) as file:
             # The open file, not the path: nobody can exchange it in between.
-            if problem := _unfit(os.fstat(descriptor)):
+            if problem := _unfit(os.fstat(file.fileno())):
                 return b"", problem
-            with open(descriptor, "rb", closefd=False) as file:
-                content = file.read(_LARGEST_BYTES + 1)
-        finally:
-            os.close(descriptor)
+            content = file.read(_LARGEST_BYTES + 1)
     except OSError as error:
         return b"", f"cannot be read: {_why(error)}"
     return content, ("is too large" if len(content) > _LARGEST_BYTES else "")
@@ -128,8 +124,6 @@ def _read(path: Path) -> tuple[bytes, str]:
 
 def _unfit(facts: os.stat_result) -> str:
     """Return why a file with these facts must not hold keys, or nothing."""
-    if not stat.S_ISREG(facts.st_mode):
-        return "cannot be read: it is not a regular file"
     if facts.st_uid != os.geteuid():
         return f"belongs to somebody else (user {facts.st_uid}): it must be yours"
     mode = stat.S_IMODE(facts.st_mode)
