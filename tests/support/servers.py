@@ -314,12 +314,12 @@ def post(url: str, body: bytes, **values: object) -> RequestSpec:
 def plan(**values: object) -> SessionPlan:
     """Return a plan with the bot's pool settings, except those given.
 
-    `strategy`, `concurrency`, `http2` and `stack` go to the plan, all others to the
-    pool.
+    `strategy`, `concurrency`, `http2`, `stack` and `round` go to the plan, all others
+    to the pool.
     """
     of_plan = {
         key: values.pop(key)
-        for key in ("strategy", "concurrency", "http2", "stack")
+        for key in ("strategy", "concurrency", "http2", "stack", "round")
         if key in values
     }
     return SessionPlan(pool=PoolSettings(**values), **of_plan)  # type: ignore[arg-type]

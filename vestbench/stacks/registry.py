@@ -182,6 +182,8 @@ for _info in (
         extra="reqwest",
         phases=False,
         proof="its connection log, and the bytes that each of its sockets has sent",
+        addresses="by itself IPv6 and IPv4 race, the second 300 ms later; of a name "
+        "with several, vestbench hands it one that answers for each round",
         linux_only="its sockets are found in /proc/self/fd",
     ),
 ):

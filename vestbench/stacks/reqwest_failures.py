@@ -19,7 +19,7 @@ from pyreqwest.exceptions import (
 
 from vestbench.model.request import FailureKind
 from vestbench.stacks.session import TOO_LONG
-from vestbench.stacks.wire.failures import UNSENDABLE, detail_of
+from vestbench.stacks.wire.failures import UNSENDABLE, WireError, detail_of
 
 _CONNECTING = "client error (Connect)"
 
@@ -53,6 +53,8 @@ def classify(error: Exception) -> Classified:
     """Return the failure kind of `error`, why, and whether a connection was reached."""
     if isinstance(error, TooLongError):
         return Classified(FailureKind.PROTOCOL, TOO_LONG, True)
+    if isinstance(error, WireError):  # a name that was resolved beside it
+        return Classified(error.kind, detail_of(error), False)
     if not isinstance(error, PyreqwestError):  # its text quotes the header
         return Classified(FailureKind.PROTOCOL, UNSENDABLE, False)
     causes = _causes(error)

@@ -32,7 +32,9 @@ from vestbench.stacks.reqwest_failures import TooLongError, classify
 from vestbench.stacks.reqwest_log import connection_log, tag
 from vestbench.stacks.reqwest_proof import Watch
 from vestbench.stacks.session import MAX_BODY_BYTES, USER_AGENT, TimedSession
+from vestbench.stacks.wire.choosing import Choice
 from vestbench.stacks.wire.connection import UNKNOWN, Carried, Opening
+from vestbench.stacks.wire.failures import NameResolutionError
 
 # hyper looks for connections that were idle for too long every 90 ms.
 _CLOSED_WITHIN_S = 1.0
@@ -58,6 +60,7 @@ class ReqwestStack:
     def __init__(self, ca_pem: str = "", origin_ns: int | None = None) -> None:
         self._ca_pem = ca_pem.encode()
         self._serials = itertools.count(1)
+        self._choice = Choice("reqwest")
         connection_log()
         # encodings.idna: what `socket` imports when it first resolves a name.
         "localhost".encode("idna")
@@ -76,7 +79,9 @@ class ReqwestStack:
 
     def open(self, plan: SessionPlan) -> ReqwestSession:
         """Build a client with a pool of its own."""
-        return ReqwestSession(plan, self._ca_pem, self.facts.origin_ns, self._serials)
+        return ReqwestSession(
+            plan, self._ca_pem, self.facts.origin_ns, self._serials, self._choice
+        )
 
 
 class ReqwestSession(TimedSession):
@@ -87,9 +92,19 @@ class ReqwestSession(TimedSession):
     """
 
     def __init__(
-        self, plan: SessionPlan, ca_pem: bytes, origin_ns: int, serials: Iterator[int]
+        self,
+        plan: SessionPlan,
+        ca_pem: bytes,
+        origin_ns: int,
+        serials: Iterator[int],
+        choice: Choice,
     ) -> None:
         super().__init__(plan)
+        self._choice = choice
+        self.notes = choice.notes()
+        self._target: tuple[str, int] | None = None  # host and port, once known
+        self._address = ""  # of it, handed to the client; empty where that chooses
+        self._used = False
         self._ca_pem = ca_pem
         self._origin_ns = origin_ns
         self._watch = Watch(connection_log(), serials)
@@ -100,7 +115,7 @@ class ReqwestSession(TimedSession):
         doubt = not (strategy.opens or strategy.warms or strategy.http2)
         self._verbose = plan.concurrency > 1 and doubt
         if self._verbose:
-            self.notes = (
+            self.notes += (
                 "reqwest shows only in its verbose log which of several requests at "
                 "once opened a connection; that log adds up to 0.2 ms to each",
             )
@@ -125,12 +140,28 @@ class ReqwestSession(TimedSession):
             .http2(self._plan.http2)
             .connection_verbose(self._verbose)
         )
+        if self._target is not None and self._address:
+            host, port = self._target
+            builder = builder.resolve(host, self._address, port)
         if self._ca_pem:
             builder = builder.add_root_certificate_pem(self._ca_pem)
         return builder.build()
 
+    def _aim(self, spec: RequestSpec) -> None:
+        """Choose an address before the first request, if there are several."""
+        if self._target is not None:
+            return
+        self._target = (_host(spec), _port(spec))
+        limit_s, number = self._plan.pool.connect_timeout_s, self._plan.round or 0
+        with suppress(NameResolutionError):  # as the client will find out
+            self._address = self._choice.address(*self._target, number, limit_s)
+        if self._address:
+            self._client.close()
+            self._client = self._build()
+
     def ask(self, spec: RequestSpec, slot: Slot) -> tuple[Outcome, bytes]:
         """Send one request and return its outcome, and the body of the answer."""
+        self._aim(spec)
         self._watch.begin(_port(spec))
         call = self._call(spec)
         exchange = self._exchange(spec, slot, call)
@@ -147,6 +178,7 @@ class ReqwestSession(TimedSession):
         """Send all requests at the same moment, each from a thread of its own."""
         if len(specs) == 1:
             return [self.send(specs[0], slots[0])]
+        self._aim(specs[0])
         self._watch.begin(_port(specs[0]))
         calls = self._burst.run(
             [
@@ -176,6 +208,7 @@ class ReqwestSession(TimedSession):
     def _between(self) -> None:
         """Close what has to be closed, and collect garbage, outside the clock."""
         strategy = self._plan.strategy
+        self._used = True
         if strategy.opens and not strategy.resumes:
             self._client.close()
             self._client = self._build()
@@ -190,8 +223,11 @@ class ReqwestSession(TimedSession):
         client, headers = self._client, list(spec.headers)
         if number is not None:
             headers.append(("user-agent", f"{USER_AGENT} {tag(number)}"))
+        opens = self._plan.strategy.opens or not self._used
         begin = perf_counter_ns()
         try:
+            if self._address and self._target and opens:
+                self._choice.resolve(*self._target)
             builder = client.request(spec.method, spec.url).headers(headers)
             if spec.body:
                 builder = builder.body_bytes(spec.body)
@@ -200,7 +236,12 @@ class ReqwestSession(TimedSession):
             if body is None:  # raised here, for a traceback keeps what it went through
                 raise TooLongError
         # ValueError: a header or a URL that cannot be sent.
-        except (PyreqwestError, TooLongError, ValueError) as error:
+        except (
+            PyreqwestError,
+            NameResolutionError,
+            TooLongError,
+            ValueError,
+        ) as error:
             return _Call(begin, perf_counter_ns() - begin, None, b"", error)
         elapsed = perf_counter_ns() - begin
         return _Call(begin, elapsed, answer, bytes(body), None)
@@ -270,6 +311,13 @@ def _answered(exchange: Exchange, call: _Call, carried: Carried) -> Outcome:
 
 def _is_tls(spec: RequestSpec) -> bool:
     return spec.url.startswith("https:")
+
+
+def _host(spec: RequestSpec) -> str:
+    try:
+        return urlsplit(spec.url).hostname or ""
+    except ValueError:  # no URL: the request will fail
+        return ""
 
 
 def _port(spec: RequestSpec) -> int:

@@ -174,7 +174,7 @@ class SharedAnswers:
     """Name resolution whose answer is the same for all sessions of a round.
 
     A name may have another address first each time it is asked for. Each connection
-    still asks, because that takes time, but those of one round take the first answer.
+    still asks, because that takes time, but those of one round share the first answer.
 
     Args:
         resolve: Asks.
@@ -191,15 +191,29 @@ class SharedAnswers:
             return self._resolve
         if number != self._round:
             self._round, self._answers = number, {}
-        return partial(self._shared, self._answers)
+        return partial(self._shared, self._answers, number)
 
     def _shared(
         self,
         answers: dict[tuple[str, int], list[tuple[int, Address]]],
+        number: int,
         host: str,
         port: int,
     ) -> list[tuple[int, Address]]:
-        return answers.setdefault((host, port), self._resolve(host, port))
+        found = self._resolve(host, port)
+        return answers.setdefault((host, port), in_turn(found, number))
+
+
+def in_turn(found: list[tuple[int, Address]], number: int) -> list[tuple[int, Address]]:
+    """Return addresses in the order for a round.
+
+    Which family comes first is the system's choice (RFC 6724). Which address of it does
+    is a name server's lot, and here each one's turn, so that rounds share them out.
+    """
+    first = sorted(each for each in found if each[0] == found[0][0])
+    rest = [each for each in found if each[0] != found[0][0]]
+    turn = number % len(first) if first else 0
+    return first[turn:] + first[:turn] + rest
 
 
 def keepalive_options(idle_s: float) -> list[SocketOption]:

@@ -42,6 +42,7 @@ from vestbench.studies.parts.breakdown import (
     phase_rows,
 )
 from vestbench.studies.parts.causes import Names, cause_warnings
+from vestbench.studies.parts.connections import misled_by
 from vestbench.studies.parts.kernel import kernel_lines
 from vestbench.studies.parts.lines import (
     build_line,
@@ -129,6 +130,8 @@ def _because(run: BenchRun, summary: BenchSummary) -> str:
     target = run.plan.min_saving_ms
     if summary.why is Reason.NOT_REUSED:
         return not_reused(reuse.expected - reuse.reused, reuse.expected)
+    if found := misled_by(run, summary.why):
+        return found
     if saving is None:
         return "there is no session to judge by"
     if summary.why is Reason.TOO_SHORT and breakdown and breakdown.expected is not None:

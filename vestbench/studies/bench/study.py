@@ -27,6 +27,7 @@ from vestbench.studies.bench.summary import (
     session_votes,
     summarise_bench,
 )
+from vestbench.studies.parts.connections import misled_by
 from vestbench.studies.parts.groups import fails_too_often, side_of
 from vestbench.studies.parts.lines import not_reused
 from vestbench.studies.parts.quantities import of_count
@@ -81,7 +82,7 @@ class _Bench(Study[BenchPlan]):
         if found.why is Reason.NOT_REUSED:
             reuse = found.reuse
             return not_reused(reuse.expected - reuse.reused, reuse.expected)
-        return "there is no session to judge by"
+        return misled_by(run, found.why) or "there is no session to judge by"
 
     def settlings(self, run: BenchRun) -> tuple[Settling, ...]:
         votes = [vote for _, vote in session_votes(run)]
@@ -112,7 +113,7 @@ class _Bench(Study[BenchPlan]):
         if found.why is Reason.NOT_REUSED:
             return invalid("connections were not reused")
         if found.acceptance is Verdict.INVALID or found.saving is None:
-            return invalid("nothing was cold")
+            return invalid(misled_by(run, found.why) or "nothing was cold")
         failed = [side_of(failure) for failure in run.failures]
         often = fails_too_often(
             failed.count(True), found.reuse.expected, failed.count(False)

@@ -37,6 +37,7 @@ from vestbench.studies.parts.causes import (
     explain,
     too_short,
 )
+from vestbench.studies.parts.connections import differ, misled
 from vestbench.studies.parts.groups import (
     disturbed_samples,
     fails_too_often,
@@ -109,6 +110,9 @@ def summarise_bench(run: BenchRun) -> BenchSummary:
     sides = tally.sides[False], tally.sides[True]
     explained = explain(*sides, saving, rtt, confidence)
     acceptance, why = _accept(run, reuse, saving, explained.breakdown, target)
+    pooled = acceptance not in (None, Verdict.INVALID)
+    if pooled and (addressed := misled(run, tally.pairs.values())):
+        acceptance, why = Verdict.INVALID, addressed
     if acceptance is Verdict.INVALID:
         saving = percent = trips = None
         explained = replace(explained, breakdown=None)
@@ -143,6 +147,8 @@ class _Tally:
         # Latencies in ms by session; a connection's number, while its session lasts.
         self._cold: dict[int, array[float]] = {}
         self._later: dict[int, array[float]] = {}
+        # By session: its first request, and a later one, from elsewhere if one was.
+        self.pairs: dict[int, tuple[Sample, Sample]] = {}
         self._sessions: set[int] = set()
         self._known: set[int] = set()
         self._connections = 0
@@ -166,6 +172,9 @@ class _Tally:
         if session not in self._sessions:
             self._sessions.add(session)
             self._known.clear()  # no session uses another's connections
+        first, later = self.pairs.setdefault(session, (sample, sample))
+        if not differ(first, later):
+            self.pairs[session] = first, sample
         if sample.connection not in self._known:
             self._known.add(sample.connection)
             self._connections += 1

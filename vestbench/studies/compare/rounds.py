@@ -14,12 +14,9 @@ from vestbench.stats.decision import SavingSummary, close_margin
 from vestbench.stats.evidence import projected_rounds, threshold_of
 from vestbench.stats.sequential import SequentialVerdict
 from vestbench.studies.compare.plan import ComparePlan, CompareRun, controls_of
-from vestbench.studies.parts.groups import MAX_NOT_REUSED
+from vestbench.studies.parts.connections import differ, lost_on_addresses
+from vestbench.studies.parts.groups import too_many
 from vestbench.studies.parts.once import once_for_each_run
-
-# Answered requests of an arm that may contradict its strategy before the run is
-# invalid, whatever their share.
-_FEW_ENOUGH = 1
 
 
 class Pairing(NamedTuple):
@@ -100,9 +97,28 @@ def pair_confidence(plan: ComparePlan) -> float:
     return plan.confidence
 
 
-def too_many(contradictions: int, answered: int) -> bool:
-    """Say whether an arm contradicted its strategy too often."""
-    return contradictions > max(_FEW_ENOUGH, MAX_NOT_REUSED * answered)
+def rounds_needed(plan: ComparePlan, servers: int) -> int:
+    """Return how many rounds a verdict needs, at least.
+
+    Where they met several servers, twice as many: which one is a coin of its own.
+    """
+    return min(plan.max_rounds, plan.min_rounds * (2 if servers > 1 else 1))
+
+
+class Servers:
+    """Counts the servers that rounds met, until there are enough rounds for them."""
+
+    def __init__(self, plan: ComparePlan) -> None:
+        self._plan = plan
+        self._rounds = 0
+        self._met: set[str] = set()
+
+    def enough(self, found: Round) -> bool:
+        """Take a round, and say whether these are enough for a verdict."""
+        self._rounds += 1
+        answered = (o for o in found.outcomes.values() if isinstance(o, Sample))
+        self._met |= {sample.remote for sample in answered} - {""}
+        return self._rounds >= rounds_needed(self._plan, len(self._met))
 
 
 def first_look(run: CompareRun) -> float:
@@ -147,12 +163,14 @@ class Replay:
 
     def __iter__(self) -> Iterator[Pairing]:
         """Yield what each round said, up to the one that decided."""
-        look_from = first_look(self._run)
+        look_from, servers = first_look(self._run), Servers(self._run.plan)
         for found in rounds_of(self._run):
             if self.verdict.verdict is not None:
                 return
             pairing = found.between(*self._arms)
-            pairing.vote(self.verdict, look=found.number + 1 >= look_from)
+            enough = servers.enough(found)
+            look = enough and found.number + 1 >= look_from
+            pairing.vote(self.verdict, look=look)
             yield pairing
 
 
@@ -170,6 +188,8 @@ class Judgement:
             label: new_verdict(plan, target, percent=percent)
             for label in self._controls
         }
+        self._servers = Servers(plan)
+        self._misled: Counter[str] = Counter()  # by candidate: rounds of addresses
         self._answered: Counter[str] = Counter()
         self._wrong: Counter[str] = Counter()
         self.rounds = 0
@@ -177,8 +197,12 @@ class Judgement:
     def add(self, found: Round, *, look: bool = True) -> bool:
         """Take a round into account and say whether the run can end."""
         self.rounds += 1
+        look = self._servers.enough(found) and look
         for label, verdict in self.verdicts.items():
-            found.between(self._controls[label], label).vote(verdict, look=look)
+            pairing = found.between(self._controls[label], label)
+            pairing.vote(verdict, look=look)
+            lost = any(map(lost_on_addresses, pairing))
+            self._misled[label] += lost or differ(*pairing)
         for label, outcome in found.outcomes.items():
             self._answered[label] += isinstance(outcome, Sample)
             self._wrong[label] += self._strategies[label].contradicted_by(outcome)
@@ -186,10 +210,9 @@ class Judgement:
 
     def decided(self) -> bool:
         """Say whether the question is answered, or cannot be answered."""
-        if self.rounds >= GIVE_UP_AFTER and any(
-            too_many(self._wrong[label], self._answered[label])
-            for label in self._strategies
-        ):
+        wrong = [(n, self._answered[label]) for label, n in self._wrong.items()]
+        wrong += [(n, self.rounds) for n in self._misled.values()]
+        if self.rounds >= GIVE_UP_AFTER and any(too_many(*each) for each in wrong):
             return True
         verdicts = [each.verdict for each in self.verdicts.values()]
         if self._plan.question == "any" and Verdict.PASS in verdicts:

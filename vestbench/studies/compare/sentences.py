@@ -9,10 +9,11 @@ from vestbench.model.strategy import find_strategy
 from vestbench.model.verdict import Decision, Reason, Verdict
 from vestbench.report.units import ms, plural
 from vestbench.studies.compare.plan import CompareRun
-from vestbench.studies.compare.rounds import rounds_of
+from vestbench.studies.compare.rounds import rounds_needed, rounds_of
 from vestbench.studies.compare.summary import CompareSummary, PairSummary
 from vestbench.studies.parts.breakdown import Breakdown
 from vestbench.studies.parts.causes import Names, cause_warnings
+from vestbench.studies.parts.connections import met_by, misled_by
 from vestbench.studies.parts.warnings import (
     link_warnings,
     notes_of,
@@ -31,6 +32,8 @@ def explanation(run: CompareRun, summary: CompareSummary, pair: PairSummary) -> 
         return _too_short(breakdown)
     if pair.why is Reason.RELIABILITY:
         return f"{pair.candidate} fails more often than {pair.control}"
+    if found := misled_by(run, pair.why):
+        return found
     if pair.acceptance is Verdict.FAIL:
         return _no_saving(summary, pair)
     return pair.why.sentence
@@ -54,7 +57,7 @@ def _too_short(breakdown: Breakdown) -> str:
 
 
 def _undecided(run: CompareRun, summary: CompareSummary, pair: PairSummary) -> str:
-    needed = run.plan.min_rounds
+    needed = rounds_needed(run.plan, len(met_by(run).remotes))
     if summary.acceptance is Verdict.PASS:
         return "not decided when another candidate passed, which ended the run"
     if pair.rounds < needed:

@@ -13,7 +13,12 @@ from vestbench.model.verdict import Reason, Verdict
 from vestbench.stats.decision import Settling
 from vestbench.studies.base import Findings, Saving, Sides, Study
 from vestbench.studies.compare.plan import ComparePlan, CompareRun, controls_of
-from vestbench.studies.compare.rounds import first_look, rounds_of, target_of
+from vestbench.studies.compare.rounds import (
+    first_look,
+    rounds_needed,
+    rounds_of,
+    target_of,
+)
 from vestbench.studies.compare.sentences import explanation
 from vestbench.studies.compare.summary import (
     CompareSummary,
@@ -22,6 +27,7 @@ from vestbench.studies.compare.summary import (
     settlings_of,
     summarise_compare,
 )
+from vestbench.studies.parts.connections import met_by
 from vestbench.studies.parts.groups import fails_too_often
 
 
@@ -126,7 +132,7 @@ def _saving(run: CompareRun, pair: PairSummary, unit: Unit) -> Estimate:
     failed = {arm.label: sum(n for _, n in arm.failures) for arm in arms}
     ours, control = failed[pair.candidate], failed[pair.control]
     often = fails_too_often(ours, pair.rounds, control)
-    least = run.plan.min_rounds
+    least = rounds_needed(run.plan, len(met_by(run).remotes))
     found = of_median(in_unit(pair, unit), pair.rounds, least, unreliable=often)
     if found.settled is not None:
         return found

@@ -39,11 +39,16 @@ from vestbench.studies.compare.rounds import (
     projection_of,
     rounds_of,
     target_of,
-    too_many,
 )
 from vestbench.studies.parts.breakdown import Breakdown
 from vestbench.studies.parts.causes import Explained, Side, explain, too_short
-from vestbench.studies.parts.groups import disturbed_samples, groups_of, kinds_of
+from vestbench.studies.parts.connections import misled
+from vestbench.studies.parts.groups import (
+    disturbed_samples,
+    groups_of,
+    kinds_of,
+    too_many,
+)
 from vestbench.studies.parts.once import once_for_each_run
 from vestbench.studies.parts.route import (
     in_round_trips,
@@ -176,10 +181,9 @@ def _pair(
     # No figure from one round is called a saving.
     saving = state.saving if state.rounds > 1 else None
     explained = _explained(run, control, candidate, saving, rtt)
-    valid = control.valid and candidate.valid
-    acceptance, why = _accept(state, explained.breakdown, asked, valid=valid)
-    if run.unanswered:
-        acceptance, why = Verdict.INVALID, Reason.UNANSWERED
+    acceptance, why = _accept(state, explained.breakdown, asked)
+    if broken := _broken(run, control, candidate, pairings):
+        acceptance, why = Verdict.INVALID, broken
     confidence = pair_confidence(run.plan)
     bounds = [saving_bounds(*pairing.times) for pairing in pairings]
     answered = [
@@ -288,16 +292,24 @@ def _mismatch(
     )
 
 
+def _broken(
+    run: CompareRun,
+    control: ArmSummary,
+    candidate: ArmSummary,
+    pairings: Sequence[Pairing],
+) -> Reason:
+    """Return why no saving can be stated; `NONE` if one can."""
+    if run.unanswered:
+        return Reason.UNANSWERED
+    if not control.valid or not candidate.valid:
+        return Reason.NOT_REUSED
+    return misled(run, pairings)
+
+
 def _accept(
-    state: State,
-    breakdown: Breakdown | None,
-    asked: tuple[float, bool],
-    *,
-    valid: bool,
+    state: State, breakdown: Breakdown | None, asked: tuple[float, bool]
 ) -> tuple[Verdict, Reason]:
     target, percent = asked
-    if not valid:
-        return Verdict.INVALID, Reason.NOT_REUSED
     if state.verdict is None:
         return Verdict.INCONCLUSIVE, Reason.NOISY
     if state.verdict is Verdict.FAIL and state.reason is Reason.NONE:

@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import chain
 from statistics import median
 
 from vestbench.model.record import Record
 from vestbench.model.request import NS_PER_MS, Outcome, Sample
 from vestbench.model.run import Run
+from vestbench.model.verdict import Reason
 from vestbench.report.units import ms, plural
+from vestbench.studies.parts.groups import too_many
 from vestbench.studies.parts.once import once_for_each_run
 
 _MOST_LISTED = 4
+_REPAIR = "repair it, or take it out of what the name stands for (DNS, /etc/hosts)"
 
 # Of a request's latency, beyond which it is a measure of addresses more than of
 # opening a connection. One that refuses at once on this machine is below.
@@ -30,6 +33,41 @@ def differ(one: Outcome, other: Outcome) -> bool:
     """Say whether two answers came from different addresses, where both are known."""
     remotes = [each.remote for each in (one, other) if isinstance(each, Sample)]
     return "" not in remotes and len(set(remotes)) > 1
+
+
+def misled(run: Run, pairs: Iterable[tuple[Outcome, Outcome]]) -> Reason:
+    """Say whether savings are a matter of addresses; a few of them may be.
+
+    Args:
+        run: What was measured.
+        pairs: The two requests that each saving is the difference of.
+    """
+    met = met_by(run)
+    if len(met.remotes) < 2 and not met.unanswered:  # as nearly always
+        return Reason.NONE
+    found = list(pairs)
+    lost = sum(any(map(lost_on_addresses, pair)) for pair in found)
+    if too_many(lost, len(found)):
+        return Reason.DEAD_ADDRESS
+    elsewhere = sum(differ(*pair) for pair in found)
+    return Reason.OTHER_SERVER if too_many(elsewhere, len(found)) else Reason.NONE
+
+
+def misled_by(run: Run, reason: Reason) -> str:
+    """Say in words what `misled` found; empty for any other reason."""
+    met = met_by(run)
+    if reason is Reason.DEAD_ADDRESS:
+        return (
+            f"{', '.join(met.unanswered)} did not answer, and the saving holds the "
+            f"{ms(median(met.lost_ms))} ms (median) that were lost on it: {_REPAIR}"
+        )
+    if reason is Reason.OTHER_SERVER:
+        return (
+            "the two requests of a saving met different servers, so it may be their "
+            f"difference: {_listed(met.remotes)}; measure one of them, under a name "
+            "that stands for it alone (/etc/hosts)"
+        )
+    return ""
 
 
 class Met(Record, frozen=True, kw_only=True):
@@ -75,8 +113,7 @@ def connection_warnings(run: Run) -> Iterator[str]:
     for who, count in met.unanswered.items():
         yield (
             f"no connection to {who} in {plural(count, 'request')}: the address did "
-            "not answer, or refused; repair it, or take it out of what the name stands "
-            "for (DNS, /etc/hosts)"
+            f"not answer, or refused; {_REPAIR}"
         )
     if met.lost_ms:
         yield (

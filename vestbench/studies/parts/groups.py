@@ -107,6 +107,11 @@ def disturbed_samples(run: Run) -> int:
     return sum(map(is_disturbed, run.samples))
 
 
+def too_many(contradictions: int, requests: int) -> bool:
+    """Say whether requests were too often not what they are called; one may be."""
+    return contradictions > max(1, MAX_NOT_REUSED * requests)
+
+
 def kept_too_few(reused: int, expected: int) -> bool:
     """Say whether too few of the requests that should have reused a connection did."""
     return reused < (1 - MAX_NOT_REUSED) * expected

@@ -20,6 +20,7 @@ from vestbench.stats.decision import (
 )
 from vestbench.stats.metrics import Metric, metric
 from vestbench.studies.parts.causes import Explained, Side, explain
+from vestbench.studies.parts.connections import misled, misled_by
 from vestbench.studies.parts.groups import kept_too_few
 from vestbench.studies.parts.lines import not_reused
 from vestbench.studies.parts.once import once_for_each_run
@@ -235,11 +236,32 @@ def _compared(
 
 
 def contradiction_of(run: Run) -> str:
-    """Say that requests after the first of a start did not reuse, if it is so."""
+    """Say why no saving can be stated; empty if one can.
+
+    Requests after the first of a start did not reuse, or its savings are of addresses.
+    """
     later = [o for o in run.outcomes if o.slot.role is Role.SUBSEQUENT]
     kept = sum(bool(outcome.reused) for outcome in later)
     missed = len(later) - kept
-    return not_reused(missed, len(later)) if kept_too_few(kept, len(later)) else ""
+    if kept_too_few(kept, len(later)):
+        return not_reused(missed, len(later))
+    return misled_by(run, misled(run, _first_requests(run)))
+
+
+def _first_requests(run: Run) -> list[tuple[Outcome, Outcome]]:
+    """Return, for each round, its first requests without and after a warm-up."""
+    first: dict[tuple[str, int], Outcome] = {}
+    for outcome in run.outcomes:
+        slot = outcome.slot
+        if slot.role is not Role.WARM_UP:
+            known = first.setdefault((slot.arm, slot.session), outcome)
+            if slot.index < known.slot.index:
+                first[slot.arm, slot.session] = outcome
+    return [
+        (outcome, first[WARMED, number])
+        for (arm, number), outcome in first.items()
+        if arm == NOT_WARMED and (WARMED, number) in first
+    ]
 
 
 # --- of both -------------------------------------------------------------------------
