@@ -176,7 +176,7 @@ def test_a_bots_life(client: Outsider) -> None:
     assert status == 200
     assert isinstance(listening["listenKey"], str)
     assert client.ask("POST", "/account/listenKey")[1] == listening
-    assert client.ask("PUT", "/account/listenKey") == (200, {})
+    assert client.ask("PUT", "/account/listenKey") == (200, listening)
 
     status, account = client.stamped("/account")
     assert status == 200

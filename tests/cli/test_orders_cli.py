@@ -206,7 +206,7 @@ def test_another_answer_to_the_safe_cancel_is_a_failure(
 
     assert result.exit_code == ExitCode.UNREACHABLE
     assert said in result.stderr
-    assert len(load_run(Path("run.toml")).failures) == 12
+    assert len(load_run(Path("run.toml")).failures) == 5
 
 
 @pytest.mark.parametrize("endpoint", ["order", "leverage"])

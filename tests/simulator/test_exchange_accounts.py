@@ -24,7 +24,7 @@ from vestbench.simulator.vest.accounts import (
     MAX_ACCOUNTS,
     MAX_SIGNERS,
     Accounts,
-    NonceWindow,
+    Nonces,
 )
 from vestbench.simulator.vest.answers import ApiError
 from vestbench.simulator.vest.portfolio import Portfolio
@@ -51,9 +51,9 @@ def test_listen_key_lives_for_60_minutes_from_its_last_extension(
 ) -> None:
     first = client.ask("POST", "/account/listenKey")[1]
     client.now_ms += HOUR_MS - 1
-    assert client.ask("PUT", "/account/listenKey") == (200, {})
+    assert client.ask("PUT", "/account/listenKey") == (200, first)
     client.now_ms += HOUR_MS - 1
-    assert client.ask("PUT", "/account/listenKey") == (200, {})
+    assert client.ask("PUT", "/account/listenKey") == (200, first)
     client.now_ms += HOUR_MS
 
     assert code(client.ask("PUT", "/account/listenKey")) == 1125
@@ -146,31 +146,25 @@ def test_last_nonce_is_the_highest(client: Client) -> None:
         return client.ask("GET", "/account/nonce", time=NOW_MS)[1]
 
     assert last() == {"lastNonce": 0}
-    client.place(nonce=NOW_MS + 5)
     client.place(nonce=NOW_MS + 3)
+    client.place(nonce=NOW_MS + 5)
     assert last() == {"lastNonce": NOW_MS + 5}
 
 
-def refused(window: NonceWindow, nonce: int) -> int:
+def refused(nonces: Nonces, nonce: int) -> int:
     with pytest.raises(ApiError) as caught:
-        window.use(nonce)
+        nonces.use(nonce)
     return int(caught.value.response.body.split(b":")[1].split(b",")[0])
 
 
-def test_nonce_window_takes_each_once_in_any_order_but_none_that_is_too_old() -> None:
-    window = NonceWindow(size=3)
-    for nonce in (30, 10, 20):
-        window.use(nonce)
+def test_each_nonce_is_higher_than_the_last() -> None:
+    nonces = Nonces()
+    nonces.use(30)
 
-    assert refused(window, 10) == 3015
-    window.use(40)  # 10 is forgotten, and with it all that is not above
-    assert refused(window, 10) == 1023
-    assert refused(window, 5) == 1023
-    window.use(15)
-    assert refused(window, 15) == 1023  # it was forgotten at once
-    window.use(25)
-    assert refused(window, 25) == 3015
-    assert window.last == 40
+    assert refused(nonces, 30) == 3015
+    assert refused(nonces, 29) == 1023
+    nonces.use(31)
+    assert nonces.last == 31
 
 
 # Bounds, and nothing shown.

@@ -83,10 +83,8 @@ def test_times_are_integers_and_decimals_are_strings() -> None:
         "openTime",
         "closeTime",
     }
-    assert [type(trade[each]) for each in ("id", "price", "qty", "quoteQty")] == [
-        str
-    ] * 4
-    assert isinstance(trade["time"], int)
+    kinds = [type(trade[each]) for each in ("id", "price", "qty", "quoteQty", "time")]
+    assert kinds == [int, str, str, str, int]
     assert [type(each) for each in kline] == [int, *[str] * 4, int, str, str, int]
     assert set(rate) == {"symbol", "time", "oneHrFundingRate"}
     assert isinstance(rate["time"], int)
@@ -105,7 +103,6 @@ def test_paradex_time_is_a_string_of_milliseconds_and_needs_no_routing_header() 
 @pytest.mark.parametrize(
     "value",
     [
-        None,
         "",
         "restserver",
         "restserver10",
@@ -114,13 +111,25 @@ def test_paradex_time_is_a_string_of_milliseconds_and_needs_no_routing_header() 
         "restserver1 ",
     ],
 )
-def test_absent_or_malformed_account_group_is_1146(value: str | None) -> None:
-    headers = {} if value is None else {"xrestservermm": value}
-
-    status, body = answer("/v2/ticker/latest", headers=headers)
+def test_malformed_account_group_is_1146(value: str) -> None:
+    status, body = answer("/v2/ticker/latest", headers={"xrestservermm": value})
 
     assert (status, body["code"]) == (400, 1146)
-    assert isinstance(body["msg"], str)
+    assert "xrestservermm must be restserver0 to restserver9" in body["msg"]
+
+
+@pytest.mark.parametrize("path", ["/ticker/latest", "/ticker/24hr", "/exchangeInfo"])
+def test_public_endpoints_need_no_routing_header(path: str) -> None:
+    assert answer(f"/v2{path}", headers={})[0] == 200
+
+
+@pytest.mark.parametrize("method", ["GET", "POST"])
+def test_what_is_not_simulated_is_501(method: str) -> None:
+    request = Request(method, "/v2/lp", {}, ROUTED)
+
+    response = finished(Application(MARKET).begin(request))
+
+    assert (response.status, json.loads(response.body)["code"]) == (501, 501)
 
 
 @pytest.mark.parametrize("group", range(10))

@@ -255,6 +255,30 @@ def test_balances_follow_from_the_fills(trades: list[tuple[bool, int, int]]) -> 
 # Listing.
 
 
+def test_an_order_shows_what_it_met_when_it_was_placed(client: Client) -> None:
+    resting = client.place()
+
+    assert resting["initMarginRatio"] == "0.100000"
+    ticker = client.ask("GET", "/ticker/latest", symbols="BTC-PERP")[1]["tickers"][0]
+    assert resting["markPrice"] == ticker["markPrice"]
+    assert [resting[name] for name in ("tpPrice", "slPrice", "code")] == 3 * [None]
+    assert resting["settledFunding"] is None
+
+
+def test_a_filled_order_has_settled_its_funding_and_a_rejected_one_has_a_code(
+    client: Client,
+) -> None:
+    filled = client.place(**MARKET_ORDER)
+    killed = client.place(**{**MARKET_ORDER, "limitPrice": "1.00"})
+    useless = client.place(**{**MARKET_ORDER, "reduceOnly": True})
+
+    assert (filled["status"], filled["settledFunding"]) == ("FILLED", "0.000000")
+    assert filled["code"] is None
+    assert (killed["status"], killed["code"]) == ("REJECTED", 3011)
+    assert (useless["status"], useless["code"]) == ("REJECTED", 1130)
+    assert killed["settledFunding"] is useless["settledFunding"] is None
+
+
 def test_filters_select(client: Client) -> None:
     first = client.place(symbol="BTC-PERP")
     client.now_ms += 1_000

@@ -46,6 +46,8 @@ def test_decimals_are_those_that_exchange_info_says(symbol: str) -> None:
     sizes = [latest["imbalance"], day["volume"]]
     sizes += [level[1] for side in depth.values() for level in side]
     sizes += [trade["qty"] for trade in trades]
+    signed = [trade[name] for trade in trades for name in ("qty", "quoteQty")]
+    assert min(map(Decimal, signed)) > 0
     sizes += [kline[6] for kline in klines]
     assert {places(each) for each in prices} == {price}
     assert {places(each) for each in sizes} == {size}

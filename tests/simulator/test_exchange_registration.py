@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
 import pytest
@@ -16,6 +17,8 @@ from tests.support.exchange_client import (
     code,
     lower,
 )
+from tests.support.market_answers import finished
+from vestbench.simulator.http.messages import Request
 
 # Registration.
 
@@ -201,6 +204,31 @@ def test_every_other_group_is_1146(client: Client, method: str, path: str) -> No
     for group in others:
         answer = client.ask(method, path, group=group, time=NOW_MS)
         assert code(answer) == 1146
+
+
+@pytest.mark.parametrize(("method", "path"), PRIVATE)
+def test_a_missing_routing_header_is_called_that(
+    client: Client, method: str, path: str
+) -> None:
+    headers = {"x-api-key": client.api_key}
+    request = Request(method, f"/v2{path}", {"time": str(NOW_MS)}, headers)
+
+    response = finished(client.application.begin(request))
+
+    body = json.loads(response.body)
+    assert (response.status, body["code"]) == (400, 1146)
+    assert "the header xrestservermm is missing" in body["msg"]
+    assert "accGroup" in body["msg"]
+
+
+def test_a_registration_needs_no_routing_header() -> None:
+    client = Client()
+    content = json.dumps(client.proof()).encode()
+    request = Request("POST", "/v2/register", {}, {}, content)
+
+    response = finished(client.application.begin(request))
+
+    assert response.status == 200
 
 
 def test_key_expires_with_the_approval_of_its_signer(client: Client) -> None:

@@ -9,7 +9,6 @@ from __future__ import annotations
 import os
 from collections import OrderedDict
 from dataclasses import dataclass, field
-from heapq import heappop, heappush
 from math import ceil, inf
 
 from vestbench.simulator.vest.answers import ErrorCode, refusal
@@ -17,38 +16,25 @@ from vestbench.simulator.vest.portfolio import Portfolio
 
 MAX_ACCOUNTS = 256
 MAX_SIGNERS = 16  # of one account
-NONCES = 4_096  # remembered of one account
 LISTEN_KEY_MS = 60 * 60_000
 MAX_CLIENTS = 1_024  # whose requests are counted
 _GROUPS = 10
 
 
-class NonceWindow:
-    """The highest nonces that an account has used.
+@dataclass(slots=True)
+class Nonces:
+    """The nonces of an account, each of which must be higher than the last one."""
 
-    Requests overtake one another, so nonces need not rise; but one that is lower than
-    all that are remembered could have been used before, and is refused.
-    """
-
-    def __init__(self, size: int = NONCES) -> None:
-        self._size = size
-        self._known: set[int] = set()
-        self._heap: list[int] = []
-        self._forgotten = 0  # no nonce up to this one is taken any more
-        self.last = 0  # the highest
+    last: int = 0
 
     def use(self, nonce: int) -> None:
-        """Take a nonce, once; an `ApiError` if it was used or is too old to tell."""
-        if nonce in self._known:
+        """Take a nonce; an `ApiError` if it is not higher than the last one."""
+        if nonce == self.last:
             raise refusal(ErrorCode.DUPLICATE, "the nonce was used before")
-        if nonce <= self._forgotten:
-            raise refusal(ErrorCode.INVALID_NONCE)
-        self._known.add(nonce)
-        heappush(self._heap, nonce)
-        self.last = max(self.last, nonce)
-        if len(self._heap) > self._size:
-            self._forgotten = heappop(self._heap)
-            self._known.remove(self._forgotten)
+        if nonce < self.last:
+            detail = "it must be higher than the last, which /account/nonce tells"
+            raise refusal(ErrorCode.INVALID_NONCE, detail)
+        self.last = nonce
 
 
 @dataclass(slots=True)
@@ -58,7 +44,7 @@ class Account:
     address: str
     group: int
     portfolio: Portfolio
-    nonces: NonceWindow = field(default_factory=NonceWindow)
+    nonces: Nonces = field(default_factory=Nonces)
     # The API key of each signing address, the one registered last at the end.
     keys: OrderedDict[str, str] = field(default_factory=OrderedDict, repr=False)
     _listen_key: str = field(default="", repr=False)
@@ -71,11 +57,15 @@ class Account:
         self._listen_end_ms = now_ms + LISTEN_KEY_MS
         return self._listen_key
 
-    def limit_listen_key(self, now_ms: int, life_ms: int) -> None:
-        """Let the listen key live that long from now; an `ApiError` if none lives."""
+    def limit_listen_key(self, now_ms: int, life_ms: int) -> str:
+        """Let the listen key live that long from now, and return it.
+
+        An `ApiError` says that none lives.
+        """
         if now_ms >= self._listen_end_ms:
             raise refusal(ErrorCode.INVALID_LISTEN_KEY)
         self._listen_end_ms = now_ms + life_ms
+        return self._listen_key
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,7 +73,7 @@ class Credential:
     """What an API key stands for."""
 
     account: Account
-    signer: str  # the address that signs its orders
+    signer: str  # the address that signs its orders, besides the account's own
     end_ms: int  # when the primary key's approval ends
 
 

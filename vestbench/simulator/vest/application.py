@@ -24,7 +24,7 @@ from vestbench.simulator.vest.answers import (
 )
 from vestbench.simulator.vest.market import INTERVALS, Market
 from vestbench.simulator.vest.parameters import query_integer, query_stretch
-from vestbench.simulator.vest.private import Handler, PrivateApi
+from vestbench.simulator.vest.private import ROUTING, Handler, PrivateApi
 
 ORDER_PATHS = frozenset({"/v2/orders", "/v2/orders/cancel"})
 _ACCOUNT_GROUP = re.compile(r"restserver[0-9]")
@@ -95,10 +95,11 @@ class Application:
             raise refusal(ErrorCode.TOO_MANY_REQUESTS, headers=headers)
         # The routing header is read by what stands in front of the servers, hence
         # before anything else is looked at.
-        if request.path.startswith("/v2/"):
-            group = request.headers.get("xrestservermm", "")
-            if not _ACCOUNT_GROUP.fullmatch(group):
-                raise refusal(ErrorCode.INVALID_ACCOUNT_GROUP)
+        # Public clients send it where an account is asked for, and nowhere else.
+        group = request.headers.get(ROUTING, "restserver0")
+        if request.path.startswith("/v2/") and not _ACCOUNT_GROUP.fullmatch(group):
+            detail = f"{ROUTING} must be restserver0 to restserver9"
+            raise refusal(ErrorCode.INVALID_ACCOUNT_GROUP, detail)
         if (methods := self._routes.get(request.path)) is None:
             raise ApiError(404, 404, "Not found")
         if (handler := methods.get(request.method)) is None:

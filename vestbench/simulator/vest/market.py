@@ -196,19 +196,16 @@ class Market:
     def trades(
         self, symbol: str, start_ms: int, end_ms: int, limit: int
     ) -> list[dict[str, Any]]:
-        """Return the last trades of a stretch of time, the oldest first.
-
-        Sizes are signed: negative where the taker sold, as the exchange writes them.
-        """
+        """Return the last trades of a stretch of time, the oldest first."""
         instrument, tape = self._instruments[symbol], self._tapes[symbol]
         end = end_ms // TRADE_MS + 1
         first = max(-(-max(start_ms, LISTED_MS) // TRADE_MS), end - limit)
         found: list[Any] = []
         for number in range(first, end):
-            price, lots = tape.price(number), tape.lots[number % WEEK_TRADES]
+            price, lots = tape.price(number), abs(tape.lots[number % WEEK_TRADES])
             found.append(
                 {
-                    "id": f"0x{number:016x}",
+                    "id": number,
                     "price": instrument.written_price(price),
                     "qty": instrument.written_size(lots),
                     "quoteQty": money(instrument.worth(lots, price)),

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
 
-from vestbench.simulator.vest.answers import ErrorCode, invalid, refusal
+from vestbench.simulator.vest.answers import ApiError, ErrorCode, invalid, refusal
 from vestbench.simulator.vest.instruments import Instrument, money
 from vestbench.simulator.vest.market import Market
 from vestbench.simulator.vest.parameters import (
@@ -27,6 +27,7 @@ MAX_AHEAD_MS = 60_000  # how far a client's clock may be ahead
 MAX_PRICE = 10  # times the mark price
 _DECIMAL = re.compile(r"([0-9]{1,12})(?:\.([0-9]{1,12}))?")
 _NONCE_END = 2**64
+_LONGEST_TEXT = 64
 
 
 class OrderType(StrEnum):
@@ -57,7 +58,6 @@ class Status(StrEnum):
 class OrderRequest:
     """A checked request for an order."""
 
-    signed: tuple[int | bool | str, ...]  # what the signature is of, as it was written
     nonce: int
     instrument: Instrument
     is_buy: bool
@@ -77,6 +77,53 @@ class OrderRequest:
     def accepts(self, price: int) -> bool:
         """Say whether the order may be filled at a price."""
         return price <= self.price if self.is_buy else price >= self.price
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OrderForm:
+    """An order as it is written, whatever its fields say."""
+
+    time_ms: int
+    nonce: int
+    kind: str
+    symbol: str
+    is_buy: bool
+    size: str
+    limit_price: str
+    reduce_only: bool
+    time_in_force: Any
+
+    @property
+    def signed(self) -> tuple[int | bool | str, ...]:
+        """What the signature is of."""
+        terms = (self.symbol, self.is_buy, self.size, self.limit_price)
+        return (self.time_ms, self.nonce, self.kind, *terms, self.reduce_only)
+
+    def checked(self, market: Market, now_ms: int) -> OrderRequest:
+        """Return it as one that can be placed; an `ApiError` says why it cannot."""
+        instrument = market.instrument(self.symbol)
+        if self.kind not in set(OrderType):
+            raise refusal(ErrorCode.INVALID_ORDER_TYPE)
+        kind = OrderType(self.kind)
+        time_in_force = _time_in_force(self.time_in_force, kind)
+        lots = _units("size", self.size, instrument.size_decimals)
+        if lots == 0:
+            raise invalid("size must not be 0")
+        price = _units("limitPrice", self.limit_price, instrument.price_decimals)
+        if not 0 < price <= MAX_PRICE * market.mark(instrument.symbol, now_ms):
+            raise refusal(ErrorCode.INVALID_LIMIT_PRICE)
+        return OrderRequest(
+            nonce=self.nonce,
+            instrument=instrument,
+            is_buy=self.is_buy,
+            type=kind,
+            time_in_force=time_in_force,
+            lots=lots,
+            price=price,
+            reduce_only=self.reduce_only,
+            size=self.size,
+            limit_price=self.limit_price,
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,6 +150,9 @@ class Order:
     last_lots: int = 0  # of the last fill
     last_price: int = 0
     last_ms: int = 0
+    code: int | None = None  # why it was rejected
+    mark: int = 0  # ticks, when it was placed
+    margin: int = 0  # millionths of the value that it needed
 
     @property
     def is_open(self) -> bool:
@@ -129,7 +179,12 @@ class Order:
             "size": request.size,
             "limitPrice": request.limit_price,
             "reduceOnly": request.reduce_only,
+            "initMarginRatio": money(self.margin),
+            "markPrice": price(self.mark),
+            "tpPrice": None,
+            "slPrice": None,
             "status": self.status.value,
+            "code": self.code,
             "filledSize": size(self.filled),
             "lastFilledSize": None,
             "lastFilledPrice": None,
@@ -137,6 +192,7 @@ class Order:
             "avgFilledPrice": None,
             "fees": money(self.fees),
             "realizedPnl": money(self.realized),
+            "settledFunding": money(0) if self.status is Status.FILLED else None,
             "postTime": self.posted_ms,
         }
         if self.filled:
@@ -149,42 +205,29 @@ class Order:
         return shown
 
 
-def read_order(body: Mapping[str, Any], market: Market, now_ms: int) -> OrderRequest:
-    """Check the body of `POST /orders`, all but its signature and its nonce's past.
+def read_order(body: Mapping[str, Any], now_ms: int) -> OrderForm:
+    """Check of the body of `POST /orders` what it takes to be signed.
 
     An `ApiError` with the documented code says what is wrong.
     """
     order = as_object(body.get("order"), "order")
     time_ms, nonce = _stamps(order, body, now_ms)
-    instrument = market.instrument(order.get("symbol"))
-    kind = order.get("orderType")
-    if not isinstance(kind, str) or kind not in set(OrderType):
-        raise refusal(ErrorCode.INVALID_ORDER_TYPE)
-    time_in_force = _time_in_force(order.get("timeInForce"), OrderType(kind))
-    is_buy = body_boolean(order, "isBuy")
-    reduce_only = body_boolean(order, "reduceOnly")
-    lots = _units(order, "size", instrument.size_decimals)
-    if lots == 0:
-        raise invalid("size must not be 0")
     if order.get("limitPrice") in (None, ""):
         raise refusal(ErrorCode.INVALID_LIMIT_PRICE, "it is required")
-    price = _units(order, "limitPrice", instrument.price_decimals)
-    if not 0 < price <= MAX_PRICE * market.mark(instrument.symbol, now_ms):
-        raise refusal(ErrorCode.INVALID_LIMIT_PRICE)
-    size, limit = order["size"], order["limitPrice"]
-    terms = (instrument.symbol, is_buy, size, limit, reduce_only)
-    return OrderRequest(
-        signed=(time_ms, nonce, kind, *terms),
+    if not all(order.get(name) is None for name in ("tpPrice", "slPrice")):
+        raise ApiError(501, 501, "Not simulated: tpPrice and slPrice")
+    return OrderForm(
+        time_ms=time_ms,
         nonce=nonce,
-        instrument=instrument,
-        is_buy=is_buy,
-        type=OrderType(kind),
-        time_in_force=time_in_force,
-        lots=lots,
-        price=price,
-        reduce_only=reduce_only,
-        size=size,
-        limit_price=limit,
+        kind=_text(order, "orderType", refusal(ErrorCode.INVALID_ORDER_TYPE)),
+        symbol=_text(order, "symbol", refusal(ErrorCode.BAD_SYMBOL)),
+        is_buy=body_boolean(order, "isBuy"),
+        size=_text(order, "size", invalid("size must be a decimal in a string")),
+        limit_price=_text(
+            order, "limitPrice", invalid("limitPrice must be a decimal in a string")
+        ),
+        reduce_only=body_boolean(order, "reduceOnly"),
+        time_in_force=order.get("timeInForce"),
     )
 
 
@@ -227,11 +270,16 @@ def _time_in_force(given: Any, kind: OrderType) -> TimeInForce | None:
     return TimeInForce(given)
 
 
-def _units(order: Mapping[str, Any], name: str, places: int) -> int:
-    """Return a decimal string as a whole number of its last place."""
+def _text(order: Mapping[str, Any], name: str, wrong: ApiError) -> str:
+    """Return a string as it was written; what it says is looked at later."""
     given = order.get(name)
     if not isinstance(given, str):
-        raise invalid(f"{name} must be a decimal in a string")
+        raise wrong
+    return given and body_text(order, name, most=_LONGEST_TEXT)
+
+
+def _units(name: str, given: str, places: int) -> int:
+    """Return a decimal string as a whole number of its last place."""
     match = _DECIMAL.fullmatch(given)
     if match is None or len(match[2] or "") != places:
         raise refusal(ErrorCode.BAD_DECIMALS, f"{name} has {places} decimals")

@@ -113,9 +113,13 @@ class Portfolio:
     def place(self, request: OrderRequest, now_ms: int) -> Order:
         """Accept an order, and fill, keep or reject it."""
         self._match(now_ms)
+        symbol = request.instrument.symbol
         order = Order(f"0x{os.urandom(32).hex()}", request, now_ms)
+        order.mark = self._market.mark(symbol, now_ms)
+        order.margin = 1_000_000 // self.leverages[symbol]
         fills = list(self._available(request, now_ms))
-        if self._is_rejected(request, fills, now_ms):
+        order.code = self._why_rejected(request, fills, now_ms)
+        if order.code is not None:
             order.status = Status.REJECTED
         else:
             for lots, price in fills:
@@ -184,29 +188,34 @@ class Portfolio:
             wanted -= taken
             yield taken, price
 
-    def _is_rejected(
+    def _why_rejected(
         self, request: OrderRequest, fills: Sequence[tuple[int, int]], now_ms: int
-    ) -> bool:
-        """Say whether an order has no effect at all."""
+    ) -> int | None:
+        """Return the code of an order that has no effect at all, or None.
+
+        The documentation has more codes for these than it explains.
+        """
         instrument = request.instrument
         position = self._position(instrument.symbol)
         rests = request.time_in_force is TimeInForce.GTC
         found = sum(lots for lots, _ in fills)
-        if rests and len(self._open) >= MAX_OPEN_ORDERS:
-            return True
-        if not rests and not found:
-            return True  # killed: the depth has nothing at this limit
-        if request.time_in_force is TimeInForce.FOK and found < request.lots:
-            return True
+        closable = position.closable(is_buy=request.is_buy)
+        too_many = rests and len(self._open) >= MAX_OPEN_ORDERS
+        if too_many or (request.reduce_only and not closable):
+            return ErrorCode.INVALID_PARAMETER
+        fok = request.time_in_force is TimeInForce.FOK
+        if (not rests and not found) or (fok and found < request.lots):
+            return ErrorCode.INVALID_LIMIT_PRICE  # the depth has too little at it
         if request.reduce_only:
-            return not position.closable(is_buy=request.is_buy)
+            return None
         opened = position.opened_by(request.sign * (request.lots if rests else found))
         if rests:
             worth = instrument.worth(opened, request.price)
         else:  # the limit bounds the price, but it is the depth that is paid
             worth = sum(instrument.worth(*each) for each in fills) * opened // found
         free = self._value(now_ms) - self._margin(now_ms) - self._open_order_margin()
-        return worth // self.leverages[instrument.symbol] > free
+        lacks = worth // self.leverages[instrument.symbol] > free
+        return ErrorCode.INVALID_PARAMETER if lacks else None
 
     def _fill(
         self, order: Order, lots: int, price: int, now_ms: int, *, fee_per_million: int

@@ -1,14 +1,14 @@
 """The endpoints that need a key, and the registration that gives one.
 
-Keys and groups are checked first, then what the request says, then who has signed it,
-and at last what the account is. So the sender of a wrong signature learns nothing of
-the account, and a refused request changes nothing.
+Keys and groups are checked first, then what can be signed at all, then who has signed
+it, then what it says, and at last what the account is. So the sender of a wrong
+signature learns nothing of the account, and a refused request changes nothing.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Set
 from itertools import islice
 from typing import Any
 
@@ -26,7 +26,7 @@ from vestbench.simulator.vest.market import Market
 from vestbench.simulator.vest.orders import (
     CancelRequest,
     Order,
-    OrderRequest,
+    OrderForm,
     OrderType,
     Status,
     read_cancel,
@@ -43,6 +43,7 @@ from vestbench.simulator.vest.parameters import (
 )
 from vestbench.simulator.vest.portfolio import Portfolio
 
+ROUTING = "xrestservermm"
 _NO_ADDRESS = "0x" + 40 * "0"
 _MAX_APPROVAL_MS = 365 * 24 * 3_600_000
 _ADDRESS = re.compile(r"0x[0-9a-f]{40}")
@@ -73,6 +74,9 @@ class PrivateApi:
             ),
             "/v2/orders": {"GET": self._orders, "POST": self._place},
             "/v2/orders/cancel": {"POST": self._cancel},
+            "/v2/lp": dict.fromkeys(("GET", "POST"), _not_simulated),
+            "/v2/transfer": {"GET": _not_simulated},
+            "/v2/transfer/withdraw": {"POST": _not_simulated},
         }
 
     def client(self, request: Request, now_ms: int) -> str:
@@ -102,7 +106,7 @@ class PrivateApi:
             return {"apiKey": key, "accGroup": group}
 
         proof = (signer, end_ms, self._contract)
-        return _signed(body, lambda: signatures.proof_digest(*proof), primary, answer)
+        return _signed(body, lambda: signatures.proof_digest(*proof), {primary}, answer)
 
     def _account(self, request: Request, now_ms: int) -> Any:
         account = self._credential(request, now_ms).account
@@ -134,21 +138,31 @@ class PrivateApi:
         account = self._credential(request, now_ms).account
         if request.method == "POST":
             return {"listenKey": account.open_listen_key(now_ms)}
-        life_ms = LISTEN_KEY_MS if request.method == "PUT" else 0
-        account.limit_listen_key(now_ms, life_ms)
+        if request.method == "PUT":
+            return {"listenKey": account.limit_listen_key(now_ms, LISTEN_KEY_MS)}
+        account.limit_listen_key(now_ms, 0)
         return {}
 
     def _place(self, request: Request, now_ms: int) -> Any:
         credential, body = self._credential(request, now_ms), body_object(request)
-        place = credential.account.portfolio.place
-        order = read_order(body, self._market, now_ms)
-        return _ordered(credential, body, order, lambda: place(order, now_ms))
+        form = read_order(body, now_ms)
+
+        def act() -> Order:
+            order = form.checked(self._market, now_ms)
+            credential.account.nonces.use(form.nonce)
+            return credential.account.portfolio.place(order, now_ms)
+
+        return _ordered(credential, body, form, act)
 
     def _cancel(self, request: Request, now_ms: int) -> Any:
         credential, body = self._credential(request, now_ms), body_object(request)
-        cancel = credential.account.portfolio.cancel
         asked = read_cancel(body, now_ms)
-        return _ordered(credential, body, asked, lambda: cancel(asked.order_id, now_ms))
+
+        def act() -> Order:
+            credential.account.nonces.use(asked.nonce)
+            return credential.account.portfolio.cancel(asked.order_id, now_ms)
+
+        return _ordered(credential, body, asked, act)
 
     def _orders(self, request: Request, now_ms: int) -> Any:
         portfolio = self._credential(request, now_ms).account.portfolio
@@ -188,9 +202,19 @@ class PrivateApi:
         found = self.accounts.credential(_api_key(request), now_ms)
         if found is None:
             raise refusal(ErrorCode.UNAUTHORIZED)
-        if request.headers.get("xrestservermm") != f"restserver{found.account.group}":
-            raise refusal(ErrorCode.INVALID_ACCOUNT_GROUP)
+        group = request.headers.get(ROUTING)
+        if group != f"restserver{found.account.group}":
+            wanted = "restserver and the accGroup that /register answered"
+            what = "is missing" if group is None else "is of another account"
+            raise refusal(
+                ErrorCode.INVALID_ACCOUNT_GROUP,
+                f"the header {ROUTING} {what}: it must be {wanted}",
+            )
         return found
+
+
+def _not_simulated(_request: Request, _now_ms: int) -> Any:
+    raise ApiError(501, 501, "Not simulated: no request to measure needs it")
 
 
 def _api_key(request: Request) -> str:
@@ -207,33 +231,31 @@ def _address(body: Mapping[str, Any], name: str) -> str:
 def _ordered(
     credential: Credential,
     body: Mapping[str, Any],
-    asked: OrderRequest | CancelRequest,
+    asked: OrderForm | CancelRequest,
     act: Callable[[], Order],
 ) -> Deferred:
-    def answer() -> Any:
-        credential.account.nonces.use(asked.nonce)
-        return {"id": act().id}
-
-    signed = asked.signed
     return _signed(
-        body, lambda: signatures.message_digest(*signed), credential.signer, answer
+        body,
+        lambda: signatures.message_digest(*asked.signed),
+        {credential.signer, credential.account.address},
+        lambda: {"id": act().id},
     )
 
 
 def _signed(
     body: Mapping[str, Any],
     digest: Callable[[], bytes],
-    signer: str,
+    signers: Set[str],
     answer: Callable[[], Any],
 ) -> Deferred:
-    """Return an answer for whoever can sign as `signer`, an address in lower case."""
+    """Return an answer for whoever can sign as one of these, in lower case."""
     signature = body.get("signature")
     if not isinstance(signature, str):
         raise invalid("signature is required")
 
     def finish(found: str | None) -> Response:
         try:
-            if found != signer:
+            if found not in signers:
                 raise refusal(ErrorCode.INVALID_SIGNATURE)
             return Response(200, encode(answer()))
         except ApiError as error:
