@@ -46,13 +46,13 @@ def _too_short(breakdown: Breakdown) -> str:
             "a resumed TLS 1.3 handshake has as many round trips as a full one: it "
             "only saves computing"
         )
-    crypto = ""
+    measured = ""
     if breakdown.opening is not None:
-        crypto = f", {ms(breakdown.opening)} ms with crypto"
+        measured = f", {ms(breakdown.opening)} ms as measured"
     return (
         f"the route is too short: {ms(reachable)} ms are all that the handshakes' "
         f"{plural(breakdown.round_trips, 'round trip')} of {ms(breakdown.rtt)} ms cost"
-        f"{crypto}; --min-saving auto asks for 80 % of what the route allows"
+        f"{measured}; --min-saving auto asks for 80 % of what the route allows"
     )
 
 

@@ -247,7 +247,7 @@ def _breakdown_rows(
 ) -> Iterator[tuple[str, float, str]]:
     yield "saving, median of rounds", breakdown.saving, "bold"
     if breakdown.opening is not None and breakdown.residual is not None:
-        yield "  name resolution, TCP and TLS", breakdown.opening, ""
+        yield "  opening connections", breakdown.opening, ""
         yield "  residual", breakdown.residual, ""
         yield f"    {NO_PHASE}", breakdown.rest or 0.0, ""
     if breakdown.expected is not None:

@@ -2,9 +2,9 @@
 
 A cause is named only if it was measured: as a phase, of requests that were what their
 side is called, with the sign of what it is to explain, and so large that less than half
-of that is left without it. Where a phase took longer, what may be behind it is said as
-a comparison ("as when ..."), because that was not measured. Of a stack that shows no
-phases nothing is named.
+of that is left without it, or without it and the next ones. Where a phase took longer,
+what may be behind it is said as a comparison ("as when ..."), because that was not
+measured. Of a stack that shows no phases nothing is named.
 """
 
 from __future__ import annotations
@@ -28,6 +28,7 @@ from vestbench.studies.parts.route import is_relayed
 
 # A difference larger than both is explained, not hidden.
 _SMALL_MS, _SMALL_SHARE = 2.0, 0.1
+_LEAST_PART = 0.1  # of what is explained
 # What both ends may compute for a handshake beyond its round trips; it is measured
 # only as a part of the phases.
 _COMPUTING_MS = 5.0
@@ -40,6 +41,7 @@ LOOKED_AT = 100_000
 
 # What a phase looks like that takes longer on the side that opens connections.
 _OPENING = {
+    "unanswered": "an address did not answer",
     "connect": "the client waits before it connects, or connects more than once",
     "tls": "one end computes or waits, or shakes hands more than once",
     "send": "a large request has to wait for acknowledgements on a new connection",
@@ -193,57 +195,58 @@ class _Explaining:
 
     def warnings(self) -> Iterator[str]:
         limit, named = self._limit()
-        residual, cause = self._residual()
+        residual, causes = self._residual()
         if limit:
             yield limit
-        if residual and not (limit and cause and cause == named):
+        if residual and not (limit and causes == named):
             yield residual
 
-    def _limit(self) -> tuple[str, str]:
+    def _limit(self) -> tuple[str, tuple[str, ...]]:
         """Say by how much all of the saving's interval is off the route's limit."""
         found = self._found
         if found.expected is None or found.low is None or found.high is None:
-            return "", ""
+            return "", ()
         small = _SMALL_SHARE * found.expected
         beyond = found.low > found.expected + max(_COMPUTING_MS, small)
         below = found.high < found.expected - max(_SMALL_MS, small)
         if not beyond and (found.has_phases or not below):
-            return "", ""
+            return "", ()
         off = found.saving - found.expected
         parts = self._beyond_round_trips()
-        cause = cause_of(parts, off)
+        causes = causes_of(parts, off)
         trips = f"{plural(found.round_trips, 'round trip')} of {ms(found.rtt)} ms"
         trips += ", and name resolution" if found.dns else ""
         return (
             f"the saving of {ms(found.saving)} ms is {ms(abs(off))} ms "
             f"{'more' if beyond else 'less'} than the physical limit of "
             f"{ms(found.expected)} ms ({trips}); those {ms(abs(off))} ms are "
-            + self._made_of(cause, parts)
-        ), cause
+            + self._made_of(causes, parts)
+        ), causes
 
-    def _residual(self) -> tuple[str, str]:
+    def _residual(self) -> tuple[str, tuple[str, ...]]:
         """Say what the rest of the saving is, if opening does not explain it all."""
         found = self._found
         small = max(_SMALL_MS, _SMALL_SHARE * abs(found.saving))
         if found.residual is None or abs(found.residual) <= small:
-            return "", ""
+            return "", ()
         parts = {name: v for name, v in _parts(found) if name not in COLUMNS.opening}
-        cause = cause_of(parts, found.residual)
+        causes = causes_of(parts, found.residual)
         return (
             f"opening connections explains {ms(found.opening)} ms of a saving of "
-            f"{ms(found.saving)} ms; the difference is " + self._made_of(cause, parts)
-        ), cause
+            f"{ms(found.saving)} ms; the difference is " + self._made_of(causes, parts)
+        ), causes
 
-    def _made_of(self, cause: str, parts: Mapping[str, float]) -> str:
+    def _made_of(self, causes: tuple[str, ...], parts: Mapping[str, float]) -> str:
         if not self._found.has_phases:
             stack = self._names.stack or self._run.conditions.stack or "the stack"
             return f"not separable, because {stack} shows only the whole call"
-        if not cause:
-            return "in no single phase: none explains the larger part"
-        taken = parts[cause]
+        if not causes:
+            return "in no phase: none explains the larger part"
+        taken = parts[causes[0]]
         slower = self._names.control if taken > 0 else self._names.candidate
-        said = f"mostly {cause} ({ms(taken, signed=True)} ms), longer for {slower}"
-        return said + self._as(cause, taken)
+        each = [f"{name} ({ms(parts[name], signed=True)} ms)" for name in causes]
+        said = f"mostly {' and '.join(each)}, longer for {slower}"
+        return said + self._as(causes[0], taken)
 
     def _as(self, cause: str, taken: float) -> str:
         """Say what it is like, where one side opens connections."""
@@ -272,13 +275,21 @@ class _Explaining:
         return parts
 
 
-def cause_of(parts: Mapping[str, float], amount: float) -> str:
-    """Return the part that explains an amount, both in ms; empty if none does.
+def causes_of(parts: Mapping[str, float], amount: float) -> tuple[str, ...]:
+    """Return the parts that explain an amount, all in ms, the largest first.
 
-    Without it less than half of the amount is left, of either sign.
+    None does unless less than half of the amount is left without it. Others are named
+    beside it where more than a quarter is left, each of a tenth of the amount or more.
     """
-    name = min(parts, key=lambda each: abs(amount - parts[each]), default="")
-    return name if name and abs(amount - parts[name]) < abs(amount) / 2 else ""
+    found, left = [], amount
+    for name in sorted(parts, key=lambda each: parts[each] / amount, reverse=True):
+        rest = left - parts[name]
+        is_small = parts[name] / amount < _LEAST_PART or abs(rest) >= abs(left)
+        if is_small or abs(left) <= abs(amount) / 4:
+            break
+        found.append(name)
+        left = rest
+    return tuple(found) if abs(left) < abs(amount) / 2 else ()
 
 
 def _parts(breakdown: Breakdown) -> Iterator[tuple[str, float]]:

@@ -1,0 +1,337 @@
+"""What explains a saving: only what was measured, with its sign and its size."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from tests.support.compare_runs import rounds
+from tests.support.printed import rendered
+from tests.support.records import (
+    CONDITIONS,
+    bench_run,
+    compare_run,
+    sample,
+    warm_up_run,
+    whole_call,
+)
+from tests.support.runs_on_stacks import REQWEST
+from tests.support.starts import connect_run
+from tests.support.starts import rounds as starts
+from vestbench.model.request import NS_PER_MS, Outcome, Role, Sample
+from vestbench.model.run import Run
+from vestbench.model.verdict import Reason, Verdict
+from vestbench.studies.bench.plan import BenchRun
+from vestbench.studies.bench.summary import summarise_bench
+from vestbench.studies.compare.plan import CompareRun
+from vestbench.studies.compare.summary import summarise_compare
+from vestbench.studies.parts.causes import causes_of
+from vestbench.studies.registry import study_of
+from vestbench.studies.starts.plan import NOT_WARMED, WARMED, WarmUpRun
+from vestbench.studies.starts.summary import summarise_warm_up
+
+Change = Callable[[Sample], Sample]
+
+
+def said(run: Run) -> str:
+    return "\n".join(study_of(run).findings(run).warnings)
+
+
+def longer(sample: Sample, phase: str, by_ms: float) -> Sample:
+    """Return a sample one phase of which took longer."""
+    by = round(by_ms * NS_PER_MS)
+    fields: dict[str, Any] = {"latency_ns": sample.latency_ns + by}
+    if phase != "client":
+        fields[f"{phase}_ns"] = (getattr(sample, f"{phase}_ns") or 0) + by
+    return replace(sample, **fields)
+
+
+def opening(phase: str, by_ms: float) -> Change:
+    return lambda one: one if one.reused else longer(one, phase, by_ms)
+
+
+def keeping(phase: str, by_ms: float) -> Change:
+    return lambda one: longer(one, phase, by_ms) if one.reused else one
+
+
+def compared(
+    *changes: Change, count: int = 12, plan: Mapping[str, Any] | None = None
+) -> CompareRun:
+    outcomes: list[Outcome] = []
+    for one in rounds(count=count):
+        assert isinstance(one, Sample)
+        for change in changes:
+            one = change(one)
+        outcomes.append(one)
+    is_whole = whole_call in changes
+    return compare_run(outcomes, plan=plan, conditions=REQWEST if is_whole else None)
+
+
+def benched(*changes: Change) -> BenchRun:
+    samples = [sample(n, i, reused=i > 0) for n in range(20) for i in range(4)]
+    for change in changes:
+        samples = [change(one) for one in samples]
+    return bench_run(samples, conditions=REQWEST if whole_call in changes else None)
+
+
+def warmed(*changes: Change) -> WarmUpRun:
+    samples = []
+    for n in range(20):
+        samples.append(sample(n, 0, arm=NOT_WARMED))
+        samples.append(sample(n, 1, arm=WARMED, role=Role.WARM_UP, connection=100 + n))
+        samples.append(sample(n, 2, arm=WARMED, reused=True, connection=100 + n))
+    for change in changes:
+        samples = [change(one) for one in samples]
+    return warm_up_run(samples)
+
+
+def started(*changes: Change) -> Run:
+    samples = [one for one in starts(12, 97.0, 36.0) if isinstance(one, Sample)]
+    for change in changes:
+        samples = [change(one) for one in samples]
+    return connect_run(list(samples))
+
+
+ALL = [compared, benched, warmed, started]
+
+
+# --- beyond the limit of the route ---
+
+
+@pytest.mark.parametrize("measured", ALL)
+@pytest.mark.parametrize("phase", ["connect", "tls", "wait", "receive", "client"])
+def test_a_saving_beyond_the_limit_is_charged_to_the_phase_that_holds_it(
+    measured: Callable[..., Run], phase: str
+) -> None:
+    found = said(measured(opening(phase, 50.0)))
+
+    assert "more than the physical limit of 60" in found
+    assert f"mostly {phase} (+" in found
+    assert found.count("mostly") == 1  # and not once more as a residual
+
+
+@pytest.mark.parametrize("measured", ALL)
+def test_an_ordinary_saving_needs_no_explanation(measured: Callable[..., Run]) -> None:
+    found = said(measured())
+
+    assert "limit" not in found
+    assert "mostly" not in found
+    assert "delayed" not in found
+
+
+def test_two_connections_for_one_are_charged_to_both_handshakes() -> None:
+    found = said(compared(opening("connect", 30.0), opening("tls", 32.0)))
+
+    assert "mostly tls (+33" in found
+    assert "and connect (+30" in found
+    assert "longer for unpooled" in found
+
+
+def test_an_excess_within_the_interval_is_none() -> None:
+    outcomes = [
+        longer(one, "wait", 40.0 * (one.slot.session % 3))
+        for one in rounds(count=24)
+        if isinstance(one, Sample) and not one.reused
+    ]
+    kept = [one for one in rounds(count=24) if isinstance(one, Sample) and one.reused]
+
+    assert "physical limit of" not in said(
+        compare_run([*outcomes, *kept], plan={"min_rounds": 24, "max_rounds": 24})
+    )
+
+
+def test_a_relay_cannot_tell_which_handshake_it_was() -> None:
+    link = {**CONDITIONS["link"], "engine": "relay"}
+    outcomes = [
+        opening("connect", 50.0)(one) for one in rounds() if isinstance(one, Sample)
+    ]
+
+    found = said(compare_run(outcomes, conditions={"link": link}))
+
+    assert "mostly connect+tls (+5" in found
+
+
+def test_what_dead_addresses_took_is_beyond_the_limit_and_named() -> None:
+    def lost(one: Sample) -> Sample:
+        if one.reused:
+            return one
+        by = 5000 * NS_PER_MS
+        return replace(one, latency_ns=one.latency_ns + by, unanswered_ns=by)
+
+    found = said(compared(lost))
+
+    assert "mostly unanswered (+5000 ms)" in found
+    assert "an address did not answer" in found
+
+
+# --- the rest of a saving ---
+
+
+@pytest.mark.parametrize("measured", ALL)
+def test_a_slower_open_connection_is_named_with_its_phase(
+    measured: Callable[..., Run],
+) -> None:
+    found = said(measured(keeping("wait", 20.0)))
+
+    assert "mostly wait (-20" in found
+    assert "limit" not in found
+    assert "new connections" not in found
+
+
+def test_a_cause_has_the_sign_and_the_size_of_what_it_explains() -> None:
+    assert causes_of({"wait": 50.0, "client": 0.5}, 52.0) == ("wait",)
+    assert causes_of({"wait": -0.369, "client": 0.2}, 3.4) == ()
+    assert causes_of({"wait": 50.0, "client": -46.6}, 3.4) == ()
+    assert causes_of({"wait": 1.6, "client": 0.1}, 3.4) == ()
+    assert causes_of({"wait": -42.0, "receive": 0.1}, -40.0) == ("wait",)
+    assert causes_of({"tls": 23.9, "connect": 20.3, "wait": 0.3}, 45.6) == (
+        *("tls", "connect"),
+    )
+    assert causes_of({}, 5.0) == ()
+
+
+def test_a_residual_that_no_phase_explains_is_charged_to_none() -> None:
+    """Each request is slower, and each in another phase, so no median shows it."""
+
+    def in_turn(one: Sample) -> Sample:
+        phase = ("wait", "receive", "client")[one.slot.session % 3]
+        return opening(phase, 9.0)(one)
+
+    run = benched(in_turn)
+
+    breakdown = summarise_bench(run).breakdown
+    assert breakdown is not None
+    assert breakdown.rest == breakdown.residual == pytest.approx(9.0)
+    assert "are in no phase: none explains the larger part" in said(run)
+    assert "mostly" not in said(run)
+
+
+def test_the_parts_of_a_saving_and_what_is_in_no_phase_add_up() -> None:
+    run = compared(opening("wait", 3.0))
+
+    breakdown = summarise_compare(run).pairs[0].breakdown
+
+    assert breakdown is not None
+    names = ("dns", "connect", "tls", "send", "wait", "receive", "client")
+    parts = sum(breakdown.part(name) or 0.0 for name in names)
+    assert breakdown.saving == pytest.approx(parts + (breakdown.rest or 0.0))
+    assert "in no phase" in rendered(run)
+
+
+# --- stacks without phases ---
+
+
+@pytest.mark.parametrize("measured", [compared, benched])
+def test_without_phases_an_excess_is_stated_and_nothing_is_named(
+    measured: Callable[..., Run],
+) -> None:
+    run = measured(opening("wait", 50.0), whole_call)
+
+    text = " ".join(rendered(run, 200).split())
+
+    assert "more than the physical limit of 60" in text
+    assert "not separable, because reqwest shows only the whole call" in text
+    assert "computing" not in text
+    assert "handshake CPU" not in text
+    assert "mostly" not in text
+
+
+@pytest.mark.parametrize("measured", [compared, benched])
+def test_without_phases_a_slower_open_connection_is_less_than_the_route_allows(
+    measured: Callable[..., Run],
+) -> None:
+    run = measured(keeping("wait", 40.0), whole_call)
+
+    text = " ".join(rendered(run, 200).split())
+
+    assert "less than the physical limit of 60" in text
+    assert "acknowledgement" not in text
+
+
+def test_a_route_is_too_short_only_for_a_saving_between_none_and_the_target() -> None:
+    short = {"min_saving_ms": 70.0}
+    plain = summarise_compare(compared(plan=short)).pairs[0]
+    slower = summarise_compare(compared(keeping("wait", 100.0), plan=short)).pairs[0]
+    whole = summarise_compare(
+        compared(keeping("wait", 100.0), whole_call, plan=short)
+    ).pairs[0]
+
+    assert (plain.acceptance, plain.why) == (Verdict.FAIL, Reason.TOO_SHORT)
+    assert (slower.acceptance, slower.why) == (Verdict.FAIL, Reason.NONE)
+    assert (whole.acceptance, whole.why) == (Verdict.FAIL, Reason.NONE)
+
+
+# --- delayed acknowledgements ---
+
+
+@pytest.mark.parametrize("measured", ALL)
+@pytest.mark.parametrize("phase", ["wait", "receive"])
+def test_forty_milliseconds_more_bring_the_same_advice_in_either_phase(
+    measured: Callable[..., Run], phase: str
+) -> None:
+    found = said(measured(keeping(phase, 41.0)))
+
+    assert f" ms longer than the others in {phase}, which is how long a" in found
+    assert "if it is one, the server should set TCP_NODELAY" in found
+
+
+# --- requests that were not what their arm is called ---
+
+
+def test_a_tolerated_exception_is_in_no_phase_of_the_breakdown() -> None:
+    def once_opened(one: Sample) -> Sample:
+        if one.slot.arm != "pooled" or one.slot.session != 5:
+            return one
+        return replace(longer(longer(one, "connect", 30.0), "tls", 31.5), reused=False)
+
+    run = compared(once_opened)
+
+    pair = summarise_compare(run).pairs[0]
+
+    assert pair.acceptance is Verdict.PASS
+    assert pair.breakdown is not None
+    assert pair.breakdown.opening == pytest.approx(61.8, abs=0.3)
+    assert pair.breakdown.residual == pytest.approx(0.0, abs=0.3)
+    assert "without 1 round in which" in rendered(run)
+    assert "mostly" not in said(run)
+
+
+def test_a_phase_that_few_connections_had_is_typically_absent() -> None:
+    def looked_up(one: Sample) -> Sample:
+        rare = not one.reused and one.slot.session % 4 == 0
+        return longer(one, "dns", 100.0) if rare else one
+
+    breakdown = summarise_compare(compared(looked_up)).pairs[0].breakdown
+
+    assert breakdown is not None
+    assert breakdown.dns == 0.0
+    assert breakdown.expected == pytest.approx(60.16)
+
+
+# --- a relay that was asked for ---
+
+
+def test_a_relay_that_was_asked_for_is_said_to_be_so() -> None:
+    link = {**CONDITIONS["link"], "engine": "relay", "refusals": []}
+
+    found = said(compare_run(rounds(), conditions={"link": link}))
+
+    assert "as asked, the delay is made by a relay" in found
+    assert "no packet link on this machine" not in found
+    assert "()" not in found
+    assert "doctor" not in found
+
+
+# --- warm-ups ---
+
+
+def test_a_warm_up_is_taken_apart_like_a_comparison() -> None:
+    found = summarise_warm_up(warmed())
+
+    assert found.breakdown is not None
+    assert found.breakdown.opening == pytest.approx(61.5)
+    assert found.breakdown.expected == pytest.approx(60.0)
+    assert found.breakdown.residual == pytest.approx(0.0)
