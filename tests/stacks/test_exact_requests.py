@@ -13,6 +13,7 @@ from pytest_httpserver import HTTPServer
 
 from tests.support.command import vestbench
 from tests.support.exact import (
+    CLOSED,
     FEW,
     QUICK,
     VEST,
@@ -230,5 +231,5 @@ def test_the_measuring_process_ignores_proxy_variables_too(
 
     result = vestbench("bench", "--venue", httpserver.url_for("/here"), *QUICK, *FEW)
 
-    assert result.exit_code == 0, result.output
+    assert result.exit_code == CLOSED, result.output
     assert {r.target for r in received(httpserver)} == {"/here"}

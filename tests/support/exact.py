@@ -10,10 +10,15 @@ from pytest_httpserver import HTTPServer
 from werkzeug import Request, Response
 
 from vestbench._version import __version__
+from vestbench.errors import ExitCode
 
 # Without these, every request would be a tenth of a second after the last one.
 QUICK = ("--rate", "1000")
 FEW = ("-n", "12", "--sessions", "3")
+
+# How a run at this server ends that reached it: it closes each connection, so nothing
+# that was to reuse one did.
+CLOSED = ExitCode.INVALID
 
 
 @dataclass(frozen=True)
