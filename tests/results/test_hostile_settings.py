@@ -165,11 +165,16 @@ def _socket(path: Path) -> None:
         listening.bind(str(path))
 
 
+def _linked(path: Path) -> None:
+    os.mkfifo("pipe")
+    path.symlink_to("pipe")
+
+
 NO_REGULAR_FILE: Mapping[str, Callable[[Path], object]] = {
     "pipe": os.mkfifo,  # to open one would wait for a writer
     "socket": _socket,
     "endless device": lambda path: path.symlink_to("/dev/zero"),
-    "link to a pipe": lambda path: (os.mkfifo("pipe"), path.symlink_to("pipe")),
+    "link to a pipe": _linked,
 }
 
 
