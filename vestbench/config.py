@@ -1,12 +1,15 @@
 """Settings: options > environment > ./vestbench.toml > user configuration > defaults.
 
+The file of a project comes with it, from anybody. What it sets is said, and `SETTINGS`
+says what it may set: nothing that sends, reveals, or makes a verdict easier to pass.
 Durations are texts such as `50ms`, `60s` or `2m`, everywhere. The environment and the
 folders are arguments; only `cli` knows the real ones.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+import os
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -41,6 +44,35 @@ def _positive(text: str) -> float:
     return seconds
 
 
+# Why a project must not set a value: of that value, the one that holds without it, and
+# the folder of the project. Empty if it may.
+Rule = Callable[[Any, Any, Path], str]
+
+
+def _may(_: Any, __: Any, ___: Path) -> str:
+    return ""
+
+
+def _only_simulated(venue: Any, _: Any, __: Path) -> str:
+    same = venue == defaults.VENUE
+    return "" if same else "where requests are sent is not a project's to choose"
+
+
+def _no_lower(saving_s: Any, usual_s: Any, _: Path) -> str:
+    lower = saving_s < usual_s
+    return "a project must not lower the saving that passes" if lower else ""
+
+
+def _inside(folder: Any, _: Any, project: Path) -> str:
+    root = os.path.realpath(project)
+    try:
+        there = os.path.realpath(os.path.join(root, folder))
+    except ValueError as error:
+        return f"it is no folder: {error}"
+    inside = os.path.commonpath((root, there)) == root
+    return "" if inside else "the folder is outside the project"
+
+
 @dataclass(frozen=True, slots=True)
 class Setting:
     """One thing that can be set in every place."""
@@ -51,6 +83,7 @@ class Setting:
     default: str
     parse: Callable[[str], Any]
     help: str
+    project: Rule = _may
 
     @property
     def name(self) -> str:
@@ -91,13 +124,20 @@ SETTINGS = (
         _positive,
         "one whole request",
     ),
-    Setting("", "venue", "--venue", defaults.VENUE, str, "what is measured"),
+    Setting(
+        *("", "venue", "--venue", defaults.VENUE, str, "what is measured"),
+        _only_simulated,
+    ),
     Setting(
         *("", "min_saving", "--min-saving", defaults.MIN_SAVING),
         parse_duration,
         "the saving that passes",
+        _no_lower,
     ),
-    Setting("", "results", "--results", defaults.RESULTS, str, "folder of the results"),
+    Setting(
+        *("", "results", "--results", defaults.RESULTS, str, "folder of the results"),
+        _inside,
+    ),
 )
 
 
@@ -116,11 +156,37 @@ class Value:
     source: str  # where it came from, for people
 
 
-class Settings:
-    """All settings in force."""
+@dataclass(frozen=True, slots=True)
+class Ignored:
+    """What a project has set and must not."""
 
-    def __init__(self, values: Mapping[str, Value]) -> None:
+    value: Value
+    why: str
+
+    @property
+    def remedy(self) -> str:
+        """What a user types who wants it all the same."""
+        return f"{self.value.setting.option}, or --config {PROJECT_FILE}"
+
+
+class Settings:
+    """All settings in force.
+
+    Args:
+        values: By name.
+        ignored: What the file of a project would have set, had it been allowed to.
+        project: The source of what that file did set.
+    """
+
+    def __init__(
+        self,
+        values: Mapping[str, Value],
+        ignored: Sequence[Ignored] = (),
+        project: str = "",
+    ) -> None:
         self.values = values
+        self.ignored = ignored
+        self._project = project
 
     def __getitem__(self, name: str) -> Any:
         """Return the parsed value of the setting called `name`."""
@@ -129,6 +195,12 @@ class Settings:
     def is_set(self, name: str) -> bool:
         """Say whether the setting called `name` is other than by default."""
         return self.values[name].source != _DEFAULT
+
+    @property
+    def of_project(self) -> dict[str, str]:
+        """What the file of a project has set, as texts by name."""
+        values = self.values.items()
+        return {name: v.text for name, v in values if v.source == self._project}
 
     @property
     def pool(self) -> PoolSettings:
@@ -155,6 +227,7 @@ def resolve(
     environment: Mapping[str, str],
     folder: Path,
     home: Path,
+    config: Path | None = None,
 ) -> Settings:
     """Return every setting with the value that wins, and where it came from.
 
@@ -163,40 +236,49 @@ def resolve(
         environment: The environment variables.
         folder: Where `vestbench.toml` is looked for.
         home: The user's home folder.
+        config: A file that the user vouches for, in place of that of the project.
 
     Raises:
         UsageError: A value is wrong, or a file cannot be read or used.
     """
+    own, project = user_file(environment, home), folder / PROJECT_FILE
     files = [
-        (path, _read(path))
-        for path in (folder / PROJECT_FILE, user_file(environment, home))
+        (path, _read(path, needed=path is config)) for path in (config or project, own)
     ]
+    stranger = "" if config else str(project)
     values: dict[str, Value] = {}
+    ignored: list[Ignored] = []
     for setting in SETTINGS:
-        text, source = setting.default, _DEFAULT
-        for path, table in reversed(files):
-            found = _lookup(path, table, setting)
-            if found is not None:
-                text, source = found, str(path)
-        if setting.variable in environment:
-            text, source = environment[setting.variable], setting.variable
-        given = options.get(setting.name)
-        if given is not None:
-            text, source = given, setting.option
-        try:
-            value = setting.parse(text)
-        except ValueError as error:
-            raise UsageError(f"{source}: {setting.name}: {error}") from error
-        values[setting.name] = Value(setting, text, value, source)
-    return Settings(values)
+        offers = [
+            (options.get(setting.name), setting.option),
+            (environment.get(setting.variable), setting.variable),
+            *((_lookup(path, table, setting), str(path)) for path, table in files),
+            (setting.default, _DEFAULT),
+        ]
+        made = [(text, source) for text, source in offers if text is not None]
+        value = _value(setting, *made[0])
+        if value.source == stranger:
+            usual = _value(setting, *made[1])
+            if why := setting.project(value.value, usual.value, folder):
+                ignored.append(Ignored(value, why))
+                value = usual
+        values[setting.name] = value
+    return Settings(values, ignored, stranger)
 
 
-def _read(path: Path) -> Mapping[str, Any]:
+def _value(setting: Setting, text: str, source: str) -> Value:
+    try:
+        return Value(setting, text, setting.parse(text), source)
+    except ValueError as error:
+        raise UsageError(f"{source}: {setting.name}: {error}") from error
+
+
+def _read(path: Path, *, needed: bool) -> Mapping[str, Any]:
     try:
         table = parse(read_bounded(path, _MAX_FILE_BYTES))
-    except FileNotFoundError:
-        return {}
     except OSError as error:
+        if isinstance(error, FileNotFoundError) and not needed:
+            return {}
         raise UsageError(f"cannot read {path}: {reason_of(error)}") from error
     except ValueError as error:
         raise UsageError(f"{path} is not a settings file: {error}") from error

@@ -9,36 +9,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from vestbench.config import SETTINGS, Settings, resolve, user_file
+from tests.support.places import POOL, Places
+from vestbench.config import SETTINGS, user_file
 from vestbench.errors import ExitCode, UsageError
 from vestbench.model.client import PoolSettings
 from vestbench.values import parse_duration
 
 PROPERTY = settings(deadline=None, derandomize=True)
-
-
-class Places:
-    """A project folder and a home, and what `resolve` makes of them."""
-
-    def __init__(self, root: Path) -> None:
-        self.folder = root / "project"
-        self.home = root / "home"
-        self.project_file = self.folder / "vestbench.toml"
-        self.user_file = self.home / ".config" / "vestbench" / "config.toml"
-        self.folder.mkdir()
-        self.user_file.parent.mkdir(parents=True)
-
-    def resolve(
-        self,
-        options: dict[str, str | None] | None = None,
-        environment: dict[str, str] | None = None,
-    ) -> Settings:
-        return resolve(
-            options or {},
-            environment=environment or {},
-            folder=self.folder,
-            home=self.home,
-        )
 
 
 @pytest.fixture
@@ -160,7 +137,7 @@ def test_each_source_wins_over_those_below_it(places: Places) -> None:
 
 def test_each_setting_finds_its_own_source(places: Places) -> None:
     places.user_file.write_text('results = "mine"\n[pool]\nidle_timeout = "90s"\n')
-    places.project_file.write_text('venue = "vest"\n')
+    places.project_file.write_text('venue = "sim"\n')
 
     found = places.resolve(
         {"min_saving": "30ms"}, {"VESTBENCH_POOL_TCP_KEEPALIVE": "0s"}
@@ -177,30 +154,6 @@ def test_each_setting_finds_its_own_source(places: Places) -> None:
         "min_saving": "--min-saving",
         "results": str(places.user_file),
     }
-
-
-POOL = {
-    "pool.max_idle": ("VESTBENCH_POOL_MAX_IDLE", "--pool-max-idle", "7", 7),
-    "pool.idle_timeout": (
-        "VESTBENCH_POOL_IDLE_TIMEOUT",
-        "--pool-idle-timeout",
-        "2m",
-        120.0,
-    ),
-    "pool.tcp_keepalive": ("VESTBENCH_POOL_TCP_KEEPALIVE", "--tcp-keepalive", "0s", 0),
-    "pool.connect_timeout": (
-        "VESTBENCH_POOL_CONNECT_TIMEOUT",
-        "--connect-timeout",
-        "3s",
-        3.0,
-    ),
-    "pool.request_timeout": (
-        "VESTBENCH_POOL_REQUEST_TIMEOUT",
-        "--timeout",
-        "1500ms",
-        1.5,
-    ),
-}
 
 
 @pytest.mark.parametrize("name", POOL)

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from typing import TYPE_CHECKING
+from collections.abc import Iterable, Iterator, Sequence
+from typing import TYPE_CHECKING, Any
 
 from vestbench.cli.options import MIN_SAVING, RESULTS, VENUE, PoolOptions
 from vestbench.cli.output_options import JSON
 
 if TYPE_CHECKING:
-    from vestbench.config import Value
+    from vestbench.config import Ignored, Value
     from vestbench.report.sheet import Table
 
 
@@ -24,7 +24,8 @@ def config(
     """Show the settings in force, and where each value came from.
 
     Options win over the environment, that over ./vestbench.toml, that over the user's
-    own file, and that over the defaults.
+    own file, and that over the defaults. What ./vestbench.toml must not set, because it
+    comes with a project, is shown with the reason; --config FILE lets a file set it.
 
     Example: VESTBENCH_POOL_MAX_IDLE=4 vestbench config
     """
@@ -39,11 +40,35 @@ def config(
     shown = replace(settings.values["venue"], text=find_venue(settings["venue"]).name)
     values = {**settings.values, "venue": shown}
     if json:
-        show_json(
-            {name: {"value": v.text, "source": v.source} for name, v in values.items()}
-        )
+        found: dict[str, Any] = {
+            name: {"value": v.text, "source": v.source} for name, v in values.items()
+        }
+        for each in settings.ignored:
+            of_project = {"value": _shown(each), "why": each.why}
+            found[each.value.setting.name]["ignored"] = of_project
+        show_json(found)
         return
-    show([settings_table(values.values())])
+    show([settings_table(values.values()), *ignored_tables(settings.ignored)])
+
+
+def _shown(ignored: Ignored) -> str:
+    from vestbench.venues.base import without_query
+
+    text = without_query(ignored.value.text)  # where a token may be, or a password
+    return "…" if "@" in text else text
+
+
+def ignored_tables(ignored: Sequence[Ignored]) -> Iterator[Table]:
+    """Yield a table of what a project must not set, if it does set anything such."""
+    from vestbench.report.sheet import Table
+
+    if not ignored:
+        return
+    columns = ["setting", "value", "why", "if you want it"]
+    table = Table("In ./vestbench.toml, and not followed", columns)
+    for each in ignored:
+        table.add_row(each.value.setting.name, _shown(each), each.why, each.remedy)
+    yield table
 
 
 def settings_table(values: Iterable[Value]) -> Table:

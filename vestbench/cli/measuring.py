@@ -56,6 +56,7 @@ def aimed(given: Given, strategies: Sequence[str] = ()) -> tuple[Destination, Pa
         link=link_spec(options, pace.seed),
         exchange=exchange_spec(options),
         access=access_of(given.account, venue, venue.endpoint(endpoint)),
+        of_project=settings.of_project,
     ).through(given.stack.stack, strategies, http2=given.stack.http2)
     if not destination.is_simulated:
         simulated = (o.DriftingLinkOptions, o.ExchangeOptions)

@@ -131,7 +131,16 @@ class PaceOptions:
 
 
 @dataclass(frozen=True, kw_only=True)
-class PoolOptions:
+class SettingsOptions:
+    """Whose settings hold where no option is given."""
+
+    config: Path | None = option(
+        "Settings that you vouch for, in place of ./vestbench.toml.", "FILE"
+    )
+
+
+@dataclass(frozen=True, kw_only=True)
+class PoolOptions(SettingsOptions):
     """The bot's five settings of its HTTP client."""
 
     pool_max_idle: str | None = option(

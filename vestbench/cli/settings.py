@@ -6,6 +6,7 @@ import os
 from pathlib import Path
 
 from vestbench import defaults
+from vestbench.cli.console import say_aside
 from vestbench.cli.option_records import field_of, given_in, refuse
 from vestbench.cli.options import (
     DriftingLinkOptions,
@@ -13,7 +14,7 @@ from vestbench.cli.options import (
     LinkOptions,
     PoolOptions,
 )
-from vestbench.config import SETTINGS, Settings, resolve
+from vestbench.config import PROJECT_FILE, SETTINGS, Settings, resolve
 from vestbench.errors import UsageError
 from vestbench.model.simulated import ExchangeSpec, LinkSpec
 from vestbench.values import chosen, duration
@@ -22,7 +23,7 @@ _ENGINES = ("auto", "packet", "tun", "relay")
 
 
 def settings_here(pool: PoolOptions, **others: str | None) -> Settings:
-    """Return the settings in force here and now.
+    """Return the settings in force here and now, and say what was not followed.
 
     Args:
         pool: Options among which are those of the pool.
@@ -30,7 +31,20 @@ def settings_here(pool: PoolOptions, **others: str | None) -> Settings:
     """
     given = {**vars(pool), **others}
     options = {each.name: given.get(field_of(each.option)) for each in SETTINGS}
-    return resolve(options, environment=os.environ, folder=Path.cwd(), home=Path.home())
+    settings = resolve(
+        options,
+        environment=os.environ,
+        folder=Path.cwd(),
+        home=Path.home(),
+        config=pool.config,
+    )
+    for each in settings.ignored:
+        name = each.value.setting.name
+        say_aside(
+            f"./{PROJECT_FILE}: {name} is not followed: {each.why}; if you want it: "
+            f"{each.remedy}"
+        )
+    return settings
 
 
 def is_real(settings: Settings) -> bool:

@@ -163,6 +163,7 @@ class Conditions(Stored, frozen=True, kw_only=True):
     signing: Literal["before the clock", "on the path"] | None = None
     auto_target_ms: Duration | None = None
     pool: Pool | None = None
+    of_project: Mapping[str, str] = {}  # settings that ./vestbench.toml has set
     versions: Mapping[str, str] = {}
     clients: Mapping[str, Client] = {}  # by stack, where there are several
     unhonoured: Mapping[str, Mapping[str, str]] = {}  # settings, likewise

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from vestbench.defaults import STACK
@@ -31,6 +31,7 @@ class Destination:
     link: LinkSpec | None = None
     exchange: ExchangeSpec = field(default_factory=ExchangeSpec)
     access: Access = field(default_factory=Access)
+    of_project: Mapping[str, str] = field(default_factory=dict)  # settings, by its file
 
     @property
     def is_simulated(self) -> bool:

@@ -74,6 +74,7 @@ def conditions_of(
         "url": venue.shown(spec.url),
         **job.facts,
         "pool": Pool.like(destination.pool),
+        "of_project": dict(destination.of_project),
         **stack_facts(facts),
         **_machine(),
     }

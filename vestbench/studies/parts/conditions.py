@@ -76,6 +76,9 @@ def _rows(run: Run) -> Iterator[tuple[str, Cell]]:
         yield "orders", f"{orders.sent} sent: {orders.what}; looked up: {became}"
     yield "connection", _connection(run)
     yield "pool", _pool(conditions.pool)
+    if conditions.of_project:
+        found = (f"{name} {text}" for name, text in conditions.of_project.items())
+        yield "project", f"./vestbench.toml has set {', '.join(found)}"
     yield "round trip", _round_trip(run)
     if conditions.link is not None:
         parts = link_parts(conditions.link), _link_end(run.conclusion.link)
