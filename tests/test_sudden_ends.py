@@ -1,6 +1,7 @@
 """Whatever ends a command, and whenever: its file loads, and nothing else is left."""
 
 import json
+import os
 import signal
 import sys
 from pathlib import Path
@@ -18,6 +19,7 @@ from tests.support.sudden import (
     drawn,
     eventually,
     marked,
+    victim,
 )
 from vestbench.studies.registry import load_run
 
@@ -101,6 +103,28 @@ def test_of_a_run_that_loses_a_process_nothing_is_left_but_what_it_measured(
     assert whom != LINK or link == "relay" or not stored.failures
     others = {path.name for path in left.parent.iterdir()} - {left.name}
     assert others <= {"run.csv"}  # no beginning of it, as nothing was written yet
+
+
+@pytest.mark.parametrize(
+    ("whom", "rtt", "code"),
+    [("simulator.exchange", "0ms", 70), (LINK, "2ms", 70), ("", "0ms", 143)],
+)
+def test_an_end_in_a_pause_of_many_minutes_is_an_end_at_once(
+    whom: str, rtt: str, code: int, tmp_path: Path
+) -> None:
+    file = tmp_path / "run.toml"
+    words = ("bench", "-n", "50", "--interval", "1000s", "--rtt", rtt, "-o", str(file))
+    mark = f"TMPDIR={tmp_path}"
+    with started(*words, TMPDIR=str(tmp_path)) as process:
+        partial = Path(f"{file}.partial")
+        assert eventually(
+            lambda: partial.exists() and "[conditions]" in partial.read_text()
+        )
+        number = signal.SIGKILL if whom else signal.SIGHUP
+        os.kill(victim(process.pid, whom, mark) or 0, number)
+        _, errors = process.communicate(timeout=PATIENCE_S)
+
+    assert process.returncode == code, errors
 
 
 @pytest.mark.parametrize(

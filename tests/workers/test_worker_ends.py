@@ -105,6 +105,25 @@ def test_a_worker_that_is_killed_is_reported_in_one_line(fresh: RemoteStack) -> 
     session.close()  # does not ask a dead worker
 
 
+def test_a_worker_that_dies_in_a_pause_is_noticed_before_its_end(
+    fresh: RemoteStack,
+) -> None:
+    inside(fresh)  # it has started
+    os.kill(pid_of(fresh), signal.SIGKILL)
+
+    with pytest.raises(ProcessDiedError, match="was killed by SIGKILL"):
+        fresh.rest(1000 * PATIENCE_S)
+
+
+@pytest.mark.parametrize("pause_s", [0.01, 0.1])
+def test_a_pause_is_as_long_as_it_was_to_be(fresh: RemoteStack, pause_s: float) -> None:
+    inside(fresh)
+    begin = time.monotonic()
+    fresh.rest(pause_s)
+
+    assert time.monotonic() - begin >= pause_s
+
+
 def test_a_worker_that_never_started_is_reported_when_it_is_asked() -> None:
     def spawn(_: Sequence[str], fds: Mapping[int, int]) -> Process:
         process = start_child([sys.executable, "-c", "raise SystemExit(3)"], fds)

@@ -40,6 +40,10 @@ class _Interruption:
             signal.signal(number, self._interrupt)
         try:
             yield
+        except SystemExit as end:
+            if end.code == ExitCode.INTERRUPTED:  # Typer met the signal: any is 130
+                end.code = self.code
+            raise
         finally:
             self._over = True
             # Python only cleans up from here on, and a signal would change the code.

@@ -245,6 +245,7 @@ class _Execution:
                 venue.endpoint(destination.endpoint),
                 record,
                 self._observer.say,
+                rest=stack.rest,
             )
             if measurement.endpoint.private:
                 trader = cleanup.enter_context(closing(self._trader(stack, venue)))

@@ -52,6 +52,7 @@ class Measurement:
     say: Callable[[str], None]  # shows where the run stands, between two requests
     trader: Trader | None = None  # where the endpoint wants an account
     conclusion: Conclusion = BEGUN
+    rest: Callable[[float], None] = time.sleep  # waits, and notices what dies meanwhile
 
     def conclude(self, **found: Any) -> None:
         """Keep what is known at the end, as fields of the conclusion."""

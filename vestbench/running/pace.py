@@ -22,10 +22,13 @@ class Pace:
     max_rate: float | None = None  # requests per second
     seed: int
 
-    def pacer(self) -> Pacer:
-        """Return what waits between the requests."""
+    def pacer(self, sleep: Callable[[float], None]) -> Pacer:
+        """Return what waits between the requests, by `sleep`."""
         return Pacer(
-            interval_s=self.interval_s, max_rate=self.max_rate, rng=Random(self.seed)
+            interval_s=self.interval_s,
+            max_rate=self.max_rate,
+            rng=Random(self.seed),
+            sleep=sleep,
         )
 
     def stored(self) -> dict[str, Any]:

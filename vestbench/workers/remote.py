@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import itertools
-from contextlib import ExitStack, suppress
-from time import perf_counter_ns
+from contextlib import ExitStack, contextmanager, suppress
+from time import monotonic, perf_counter_ns, sleep
 from typing import TYPE_CHECKING, Self
 
 from vestbench.children import ending, start_module
@@ -26,13 +26,14 @@ from vestbench.workers.messages import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
 
     from vestbench.children import Spawner
     from vestbench.ipc import M, Watched
     from vestbench.model.request import Outcome, RequestSpec, Signer, Slot
 
 _PATIENCE_S = 5.0
+_LONG_S = 0.05  # a wait in which something may die
 
 
 class RemoteStack:
@@ -81,10 +82,8 @@ class RemoteStack:
     def facts(self) -> StackFacts:
         """What the worker says of itself; waits for it to be ready the first time."""
         if self._facts is None:
-            try:
+            with self._telling():
                 self._facts = self._channel.receive(StackFacts)
-            except ChannelClosedError as error:
-                raise self._died() from error
         return self._facts
 
     def open(self, plan: SessionPlan) -> RemoteSession:
@@ -104,12 +103,27 @@ class RemoteStack:
         """Ask the worker, and wait for the answer."""
         _ = self.facts  # the first message that arrives
         self._midway = True
-        try:
+        with self._telling():
             answer = self._channel.ask(question, kind)
-        except ChannelClosedError as error:
-            raise self._died() from error
         self._midway = False
         return answer
+
+    def rest(self, seconds: float) -> None:
+        """Wait, and notice meanwhile if the worker, or what is watched, has died."""
+        end_s = monotonic() + seconds
+        if seconds > _LONG_S:
+            # It says nothing unasked: what comes is its end.
+            with suppress(TimeoutError), self._telling():
+                self._channel.receive(Message, seconds - _LONG_S)
+        sleep(max(0.0, end_s - monotonic()))  # exact, as no selector is
+
+    @contextmanager
+    def _telling(self) -> Iterator[None]:
+        """Tell how the worker ended, where it is found so."""
+        try:
+            yield
+        except ChannelClosedError as error:
+            raise self._died() from error
 
     @property
     def midway(self) -> bool:
@@ -194,6 +208,10 @@ class RemoteStacks:
         """Build a client with a pool of its own on the stack that `plan` names."""
         name = plan.stack or next(iter(self._stacks))
         return self._stacks[name].open(plan)
+
+    def rest(self, seconds: float) -> None:
+        """Wait, and notice meanwhile if the first worker, or what is watched, died."""
+        next(iter(self._stacks.values())).rest(seconds)
 
     def sign_with(self, signer: Signer) -> None:
         """Hand `signer` to all workers, which sign with it inside the clock."""

@@ -97,7 +97,7 @@ class BenchJob(StudyJob):
             self._schedule,
             measurement.stack,
             measurement.request,
-            pacer=self._pace.pacer(),
+            pacer=self._pace.pacer(measurement.rest),
             record=measurement.record,
         )
         measurement.take(end)

@@ -122,7 +122,8 @@ class CompareJob(StudyJob):
             measurement.request,
             measurement.warm_up_request,
             half=half,
-            pacer=self._pace.pacer(),
+            pacer=self._pace.pacer(measurement.rest),
+            sleep=measurement.rest,
         )
         outcomes = self._experiment.set_up()
         found = self._found(outcomes)

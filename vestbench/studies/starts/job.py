@@ -62,8 +62,9 @@ class StartsJob(StudyJob):
             clients=Clients(measurement.stack),
             make_warm_up=measurement.warm_up_request,
             begin=lambda: self.begin(measurement),
-            pacer=self.pace.pacer(),
+            pacer=self.pace.pacer(measurement.rest),
             record=measurement.record,
+            sleep=measurement.rest,
         )
         measurement.take(starter.run())
 
