@@ -20,6 +20,7 @@ from vestbench.model.run import Conclusion, Conditions, Run
 from vestbench.report.machine import finite, plain_values
 from vestbench.studies.judging import assertions_of
 from vestbench.studies.registry import find_study, study_names, study_of
+from vestbench.studies.shown import show_run
 
 FORMAT = 1
 _REFERENCE = "#/$defs/{name}"
@@ -49,6 +50,7 @@ class Document(Struct, frozen=True, kw_only=True):
     conclusion: Conclusion
     summary: Mapping[str, Any]
     assertions: tuple[AssertionResult, ...]
+    warnings: Annotated[tuple[str, ...], Meta(description="As the report words them.")]
 
 
 def summary_of(run: Run) -> dict[str, Any]:
@@ -70,6 +72,7 @@ def document(run: Run, file: str) -> dict[str, Any]:
         "conclusion": run.conclusion.stored(),
         "summary": summary_of(run),
         "assertions": plain_values(assertions_of(run)),
+        "warnings": show_run(run).warnings,
     }
     cleaned: dict[str, Any] = finite(whole)
     return cleaned

@@ -14,8 +14,10 @@ from tests.support.starts import connect_run
 from tests.support.starts import rounds as starts
 from vestbench.model.request import Role, Sample
 from vestbench.model.run import Run
+from vestbench.studies.document import document
 from vestbench.studies.parts.answers import Answers, Difference, differences
 from vestbench.studies.registry import study_of
+from vestbench.studies.shown import show_run
 from vestbench.studies.starts.plan import NOT_WARMED, WARMED
 
 
@@ -170,3 +172,15 @@ def test_every_command_says_that_an_open_connection_was_answered_otherwise(
     assert "text/html for" in found
     assert "body 57 bytes for" in found
     assert "125 bytes for" in found
+
+
+def test_the_document_of_json_has_the_warnings_of_the_report() -> None:
+    run = compared()
+
+    found = document(run, "run.toml")
+
+    assert list(found["warnings"]) == list(show_run(run).warnings)
+    assert any("answered differently" in text for text in found["warnings"])
+    assert [each["what"] for each in found["summary"]["pairs"][0]["differing"]] == [
+        *("content type", "body"),
+    ]
