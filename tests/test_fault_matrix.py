@@ -102,7 +102,7 @@ def measure(url: str, *words: str) -> tuple[Result, Run]:
     assert not isinstance(result.exception, Exception), result.exception
     assert [path.name for path in Path().glob("run*")] == ["run.toml"]
     again = vestbench("report", "run.toml")
-    assert again.exit_code == 0, again.output
+    assert again.exit_code == result.exit_code, again.output
     return result, load_run(Path("run.toml"))
 
 
@@ -146,7 +146,7 @@ def _large(fault: str, start: bytes, piece: bytes, detail: str) -> Row:
 
 
 def _refused(
-    line: str, *headers: str, label: str = "status", recorded: int = REQUESTS
+    line: str, *headers: str, label: str = "status", recorded: int = HOPELESS
 ) -> Row:
     return Row(
         fault=" ".join([line, *headers]),

@@ -178,6 +178,8 @@ class Starter:
         for outcome, _ in tried(ask, tries=step.tries, sleep=self.sleep):
             self._take(outcome)
             _log(step, outcome, level)
+            if self.clients.stop.over():
+                break
         return isinstance(outcome, Sample)
 
     def _take(self, outcome: Outcome) -> None:
