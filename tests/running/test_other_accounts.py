@@ -60,7 +60,6 @@ def checked(endpoint: Any, **access: Any) -> None:
         Access(**access),
         toy("https://a.test"),
         endpoint,
-        simulated=False,
         concurrency=1,
         requests=5,
     )

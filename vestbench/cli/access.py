@@ -11,7 +11,7 @@ import typer
 from vestbench.cli import options as o
 from vestbench.errors import UsageError
 from vestbench.running.access import Access
-from vestbench.venues import SIMULATED, Endpoint, Venue
+from vestbench.venues import Endpoint, Venue
 
 
 def access_of(options: o.KeysOptions, venue: Venue, endpoint: Endpoint) -> Access:
@@ -36,7 +36,7 @@ def access_of(options: o.KeysOptions, venue: Venue, endpoint: Endpoint) -> Acces
 
 def _keys(options: o.KeysOptions, venue: Venue, endpoint: Endpoint) -> Any:
     """Return the keys for a request, or None where it needs none."""
-    if venue.name == SIMULATED:
+    if venue.throws_away:
         if options.keys is not None:
             raise UsageError("--keys: only for a real venue; sim has keys of its own")
         return None

@@ -147,10 +147,8 @@ def _announce(served: ServedExchange, ca: Path, *, as_json: bool) -> None:
     typer.echo(f"Simulated Vest exchange, {served.label}")
     typer.echo(f"  base URL  {url}")
     typer.echo(f"  trust     {ca}")
-    typer.echo(
-        f"  try       curl --cacert {ca} -H 'xrestservermm: restserver0' "
-        f"{url}/ticker/latest"
-    )
+    typer.echo(f"  try       curl --cacert {ca} {url}/ticker/latest")
+    typer.echo(f"  measure   SSL_CERT_FILE={ca} vestbench bench --venue sim@{url}")
     typer.echo("Ctrl-C ends it.")
 
 

@@ -14,8 +14,8 @@ from vestbench.venues.base import Endpoint, Venue
 class Access:
     """Keys and permissions.
 
-    The simulated venue needs neither: throw-away keys are made for each run, and orders
-    move nobody's money.
+    A simulated exchange needs neither: throw-away keys are made for each run, and
+    orders move nobody's money.
     """
 
     credentials: Any = None  # of the venue's kind; None: nobody has given any
@@ -29,7 +29,6 @@ def check_access(
     venue: Venue,
     endpoint: Endpoint,
     *,
-    simulated: bool,
     concurrency: int,
     requests: int,
 ) -> None:
@@ -39,7 +38,6 @@ def check_access(
         access: The keys that are given, and what is allowed.
         venue: The venue that is measured.
         endpoint: The endpoint of the requests that are measured.
-        simulated: Whether no request leaves this machine.
         concurrency: How many requests are sent at the same time.
         requests: How many there may be, the unmeasured ones included.
 
@@ -56,9 +54,9 @@ def check_access(
             f"--concurrency {concurrency}: {endpoint.name} is sent one at a time, "
             "because every answer is looked at before the next"
         )
-    if simulated:
+    if venue.throws_away:
         if access.credentials is not None:
-            raise UsageError("--keys: the simulated venue has keys made for each run")
+            raise UsageError("--keys: a simulated exchange has keys made for each run")
         return
     if endpoint.moves_money:
         _check_orders(access, venue, endpoint, requests)

@@ -59,7 +59,6 @@ def check_job(job: Job, destination: Destination, budget: int | None = None) -> 
         destination.access,
         venue,
         venue.endpoint(destination.endpoint),
-        simulated=not real,
         concurrency=int(job.facts["concurrency"]),
         requests=job.most_requests,
     )

@@ -70,7 +70,7 @@ class Trader:
             access.credentials,
             now_ms=now_ms,
             request_timeout_s=pool.request_timeout_s,
-            max_orders=None if self._simulated else access.max_orders,
+            max_orders=None if venue.throws_away else access.max_orders,
             on_path=access.on_path,
         )
         if access.on_path:

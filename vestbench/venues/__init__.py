@@ -15,6 +15,7 @@ from vestbench.venues.vest.public import vest as vest_at
 __all__ = ["SIMULATED", "Endpoint", "Venue", "find_venue", "venue_names"]
 
 SIMULATED = "sim"
+_SERVED = f"{SIMULATED}@"  # and its base URL: a simulated exchange that runs elsewhere
 
 # The simulated exchange speaks the Vest API; its address is known once it runs.
 _VENUES = {
@@ -36,7 +37,8 @@ def find_venue(name: str, *, simulated_url: str = "") -> Venue:
     """Return the venue called `name`, or one that is a URL.
 
     Args:
-        name: A name of `venue_names`, or an `https://` or `http://` URL.
+        name: A name of `venue_names`, or an `https://` or `http://` URL, or `sim@` and
+            the `https://` base URL of a simulated exchange that is served.
         simulated_url: Base URL of the running simulated exchange, for `sim`.
 
     Raises:
@@ -46,11 +48,23 @@ def find_venue(name: str, *, simulated_url: str = "") -> Venue:
         return vest_at(SIMULATED, simulated_url)
     if name in _VENUES:
         return _VENUES[name]
+    if name.startswith(_SERVED):
+        return _served(name.removeprefix(_SERVED))
     if name.lower().startswith(("https://", "http://")):
         return _any_url(name)
     known = ", ".join(venue_names())
     shown = without_query(name)
     raise UsageError(f"unknown venue {shown!r}: use {known}, or an https:// URL")
+
+
+def _served(url: str) -> Venue:
+    if not url.lower().startswith("https://") or not {"?", "#"}.isdisjoint(url):
+        raise UsageError(
+            f"venue {_SERVED}{without_query(url)}: after {_SERVED} comes the base URL "
+            "that `vestbench serve` shows, such as https://127.0.0.1:8443/v2"
+        )
+    base_url = _any_url(url).base_url.rstrip("/")
+    return replace(vest_at(SIMULATED, base_url), name=_SERVED + base_url)
 
 
 def _any_url(url: str) -> Venue:

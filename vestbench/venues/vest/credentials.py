@@ -22,6 +22,7 @@ CONTRACTS = {
     "vest": PRODUCTION_CONTRACT,
     "vest-dev": DEVELOPMENT_CONTRACT,
 }
+THROW_AWAY = "sim"  # whose accounts have random keys
 ACCOUNT_GROUPS = 10
 _LONGEST_API_KEY = 1024
 
@@ -106,6 +107,7 @@ def contract_of(venue: str) -> str:
     Raises:
         UsageError: The venue has no signed requests here.
     """
+    venue = venue.partition("@")[0]  # whose URL follows
     if venue not in CONTRACTS:
         known = ", ".join(CONTRACTS)
         raise UsageError(f"venue {venue} has no account here: use {known}")
@@ -119,7 +121,7 @@ def random_credentials() -> Credentials:
         primary_key=primary,
         signing_key=random_key(),
         primary_address=signing.address_of(primary),
-        contract=CONTRACTS["sim"],
+        contract=CONTRACTS[THROW_AWAY],
     )
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from vestbench.venues.base import Endpoint, Venue, by_name
+from vestbench.venues.vest.credentials import THROW_AWAY
 from vestbench.venues.vest.kind import VestAccounts
 from vestbench.venues.vest.private import PRIVATE_ENDPOINTS
 
@@ -37,4 +38,5 @@ def vest(name: str, base_url: str, *, account_group: int = 0) -> Venue:
         title="Vest HTTP",
         headers=(("xrestservermm", f"restserver{account_group}"),),
         accounts=VestAccounts(name),
+        throws_away=name == THROW_AWAY,
     )
