@@ -277,28 +277,6 @@ def test_two_stored_runs_have_no_documents() -> None:
     assert "--html: documents are made of one run" in result.stderr
 
 
-def test_nothing_is_left_of_a_run_that_measured_nothing() -> None:
-    # A port of loopback on which nothing listens.
-    url = "https://127.0.0.1:1/"
-
-    result = vestbench("bench", "--venue", url, "-n", "2", "--html", "run.html")
-
-    assert result.exit_code == 4
-    assert "run.html" not in names()
-    assert not [name for name in names() if name.endswith(".html.partial")]
-
-
-def test_a_damaged_run_leaves_no_document() -> None:
-    path = Path(stored())
-    text = path.read_text(encoding="utf-8")
-    path.write_text(text.replace("confidence = 0.95", 'confidence = "x"'), "utf-8")
-
-    result = vestbench("report", str(path), "--csv", "run.csv")
-
-    assert result.exit_code == 5
-    assert names() == {"run.toml"}
-
-
 def shout(found: Found) -> Iterator[str]:
     yield f"{found.run.label.upper()}!"
 

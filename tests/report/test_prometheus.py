@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import re
-from math import inf, isfinite
+from dataclasses import replace
+from math import isfinite
 
 import pytest
 from prometheus_client import Metric
@@ -16,6 +17,9 @@ from vestbench.model.run import Run
 from vestbench.studies.compare.summary import summarise_compare
 from vestbench.studies.judging import assertions_of
 from vestbench.studies.parts.conditions import label
+
+# What says whether there is a run, and from when: the same labels without one.
+STATE = ("vestbench_up", "vestbench_run_start_timestamp_seconds")
 
 
 def metrics(run: Run) -> dict[str, Metric]:
@@ -39,20 +43,25 @@ def test_every_run_can_be_read_and_every_figure_says_where_it_holds(name: str) -
 
     found = metrics(run)
 
-    assert "vestbench_run_info" in found
+    assert {*STATE, "vestbench_run_info"} <= {*found}
     for metric in found.values():
         assert metric.type == "gauge"
         assert metric.documentation.endswith(".")
         for sample in metric.samples:
-            assert sample.labels["conditions"] == label(run)
+            where = None if metric.name in STATE else label(run, addresses=False)
+            assert sample.labels.get("conditions") == where
             assert sample.labels["command"] == run.command
+            assert isfinite(sample.value)
         keys = [tuple(sorted(sample.labels.items())) for sample in metric.samples]
         assert len(keys) == len(set(keys))
 
 
 @pytest.mark.parametrize("name", RUNS)
 def test_names_end_in_base_units(name: str) -> None:
-    counts = {"vestbench_requests", "vestbench_failures", "vestbench_assertion"}
+    counts = {
+        *("vestbench_requests", "vestbench_failures", "vestbench_assertion"),
+        "vestbench_up",
+    }
 
     for metric in set(metrics(RUNS[name]())) - counts:
         assert re.fullmatch(r"vestbench_[a-z_]+_(seconds|ratio|info)", metric)
@@ -87,17 +96,33 @@ def test_one_round_is_never_called_a_saving() -> None:
     assert not [n for n in metrics(RUNS["compare-one-round"]()) if "saving" in n]
 
 
-def test_what_failures_leave_open_is_infinite() -> None:
+def test_what_failures_leave_open_is_left_out() -> None:
     saving = metrics(RUNS["compare-failing"]())["vestbench_saving_seconds"]
 
-    assert value(saving, bound="low") == -inf
-    assert isfinite(value(saving, bound="high"))
+    assert {sample.labels["bound"] for sample in saving.samples} == {"median", "high"}
+
+
+@pytest.mark.parametrize(
+    ("name", "up"), [("bench", 1), ("bench-failing", 1), ("bench-empty", 0)]
+)
+def test_a_run_without_a_single_answer_is_not_up(name: str, up: int) -> None:
+    assert value(metrics(RUNS[name]())["vestbench_up"]) == up
+
+
+def test_another_address_of_the_venue_is_the_same_series() -> None:
+    run = RUNS["bench-real"]()
+    moved = tuple(replace(s, remote="192.0.2.7:443") for s in run.samples)
+
+    again = document(replace(run, samples=moved), "prometheus")
+
+    assert again == document(run, "prometheus")
+    assert run.samples[0].remote.partition(":")[0] not in again
 
 
 def test_a_quantile_of_which_only_a_bound_is_known_is_none() -> None:
     latency = metrics(RUNS["compare"]())["vestbench_latency_seconds"]
 
-    assert {sample.labels["quantile"] for sample in latency.samples} == {"0.5"}
+    assert {sample.labels["statistic"] for sample in latency.samples} == {"p50"}
 
 
 def test_requests_and_failures_are_counted() -> None:

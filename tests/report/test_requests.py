@@ -6,21 +6,23 @@ import csv
 import io
 from collections.abc import Sequence
 from dataclasses import replace
+from datetime import datetime, timedelta, timezone
 from itertools import islice
 from typing import Any
 
 import pytest
 
 from tests.support.documents import HOSTILE, RUNS, document, hostile
-from tests.support.records import bench_run, sample
+from tests.support.records import STARTED, bench_run, sample
+from tests.support.studies import conditioned
 from vestbench.model.columns import COLUMNS, client_ns
 from vestbench.model.request import Failure, Sample
-from vestbench.model.run import Run
+from vestbench.model.run import ClockZero, Run
 from vestbench.report.requests import rows_as_csv
 from vestbench.studies.parts.conditions import label
 
 # What the columns have that the result file has not: it is in its head, or derived.
-DERIVED = {"conditions", "outcome", "client_ms"}
+DERIVED = {"conditions", "outcome", "client_ms", "run", "time"}
 
 
 def read(run: Run) -> list[dict[str, str]]:
@@ -47,7 +49,7 @@ def test_the_columns_are_those_of_the_result_file() -> None:
 
     assert set(header) == names | DERIVED
     assert len(header) == len(set(header))
-    assert header[1:] == [column.name for column in COLUMNS.all]
+    assert header[1:-2] == [column.name for column in COLUMNS.all]
     assert all(column.about for column in COLUMNS.all)
 
 
@@ -67,6 +69,36 @@ def test_times_are_exact_to_the_nanosecond() -> None:
         assert _ns(row["tls_ms"]) == outcome.tls_ns
         assert row["reused"] == str(outcome.reused).lower()
         assert row["elapsed_ms"] == row["kind"] == ""
+
+
+def test_a_row_says_of_which_run_it_is_and_at_what_time_it_was() -> None:
+    zero = datetime(2026, 3, 1, 11, 15, 2, 500_000, tzinfo=timezone(timedelta(hours=1)))
+    run = bench_run([sample(start=12.3456), sample(0, 1, reused=True, start=1_000.0)])
+
+    rows = read(conditioned(run, clock=(ClockZero(from_ms=0.0, at=zero),)))
+
+    assert [row["time"] for row in rows] == [
+        "2026-03-01T10:15:02.512346Z",
+        "2026-03-01T10:15:03.500000Z",
+    ]
+    assert {row["run"] for row in rows} == {"20260301T101500Z-bench-pooled-7"}
+
+
+def test_the_parts_of_a_resumed_run_have_a_clock_each() -> None:
+    early, late = STARTED, STARTED + timedelta(days=2)
+    zeros = ClockZero(from_ms=0.0, at=early), ClockZero(from_ms=500.0, at=late)
+    run = bench_run([sample(start=499.0), sample(1, start=501.0)])
+
+    rows = read(conditioned(run, clock=zeros))
+
+    assert [row["time"][:10] for row in rows] == ["2026-03-01", "2026-03-03"]
+    assert rows[1]["time"].endswith("10:15:00.001000Z")
+
+
+def test_the_time_of_an_older_file_is_told_from_its_start() -> None:
+    (row,) = read(bench_run([sample(start=250.0)]))
+
+    assert row["time"] == "2026-03-01T10:15:00.250000Z"
 
 
 def _ns(text: str) -> int | None:

@@ -86,10 +86,11 @@ def load(name: str) -> Any:
     module = import_module(f"vestbench.cli.{_MODULES.get(name, function)}")
     found = getattr(module, function)
     if not isinstance(found, typer.Typer):  # a group brings its own
+        from vestbench.cli.exports import documented
         from vestbench.cli.option_records import takes_options
 
         app = typer.Typer(**PLAIN)
-        app.command(name, cls=_Command)(takes_options(found))
+        app.command(name, cls=_Command)(takes_options(documented(name, found)))
         found = app
     return typer.main.get_command(found)
 

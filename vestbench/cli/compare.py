@@ -9,9 +9,8 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from vestbench import defaults
-from vestbench.cli.option_records import given_in, option, option_of, refuse
+from vestbench.cli.option_records import option, option_of, refuse
 from vestbench.cli.options import DriftingOptions, JudgingOptions, VenueOptions
-from vestbench.cli.output_options import ExportOptions
 from vestbench.errors import ExitCode, UsageError
 from vestbench.values import confidence_of
 
@@ -97,8 +96,7 @@ def compare(
     words = names or list(defaults.WAYS)
     judging.check()
     if any(_is_file(word) for word in words):
-        why = "documents are made of one run, not of two stored ones"
-        refuse(given_in(options, ExportOptions), why)
+        options.exports.refuse("documents are made of one run, not of two stored ones")
         judged = ["--assert"] if judging.asserted is not None else []
         refuse(judged, "vestbench gate judges stored results")
         share = confidence_of("--confidence", judging.confidence)

@@ -6,19 +6,25 @@ path fails first, and gets its own name when it is whole.
 
 from __future__ import annotations
 
+import json
 import os
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import suppress
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from functools import cached_property, wraps
 from io import TextIOWrapper
 from pathlib import Path
 from types import TracebackType
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING, Any, Self
 
 import typer
 
 from vestbench.cli.console import say_aside
-from vestbench.cli.option_records import option_of
+from vestbench.cli.interruption import interruption
+from vestbench.cli.option_records import Command, given_in, option, option_of, refuse
 from vestbench.cli.output_options import ExportOptions
-from vestbench.errors import UsageError, VestbenchError, reason_of
+from vestbench.errors import ExitCode, UsageError, VestbenchError, reason_of
 from vestbench.files import at_once, create_for
 from vestbench.model.formats import FORMATS
 
@@ -28,42 +34,85 @@ if TYPE_CHECKING:
     from vestbench.report.found import Found, Undecided
 
 _STDOUT = "-"
+_JSON = "--json"  # what no document that is named for a file is called
 _SUMMARY = "GITHUB_STEP_SUMMARY"
+
+
+@dataclass(frozen=True, kw_only=True)
+class ShowingOptions(ExportOptions):
+    """How a run is shown, and which documents are made of it."""
+
+    json: bool = option("Print one JSON document instead of tables.", default=False)
+    quiet: bool = option(
+        "Print the verdict only, no progress.", names="--quiet -q", default=False
+    )
+
+    @cached_property
+    def exports(self) -> Exports:
+        """The documents, of which there is one set in a command."""
+        return Exports(self)
+
+
+def documented(name: str, command: Command) -> Command:
+    """Let the documents of a command exist whatever ends it; others are unchanged.
+
+    Args:
+        name: Of the command.
+        command: A function that takes its options in records.
+    """
+
+    @wraps(command)
+    def documenting(**values: Any) -> None:
+        options = [v for v in values.values() if isinstance(v, ShowingOptions)]
+        if not options:
+            return command(**values)
+        exports = options[0].exports
+        with exports.of(name, _files_in([*values.values(), *map(vars, options)])):
+            return command(**values)
+
+    return documenting
+
+
+def _files_in(values: Iterable[Any]) -> Iterator[Path]:
+    """Yield the files that a command reads, or writes besides documents."""
+    for value in values:
+        if isinstance(value, Path):
+            yield value
+        elif isinstance(value, list | tuple):
+            yield from _files_in(value)
+        elif isinstance(value, dict):
+            output = value.get("output")
+            yield from _files_in([value.get("keys"), Path(output) if output else None])
 
 
 class Exports:
     """The documents that were asked for.
 
-    Used as a context: at its begin every path is tried, so that a bad one fails before
-    anything is measured, and GitHub is told of an error that ends it.
+    Used as a context, `of` a command: at its begin every path is tried, so that a bad
+    one fails before anything is measured. At its end each document exists: what ended
+    the command before a run could be written is in those that are missing.
 
     Args:
         options: As they were given.
-        taken: A file that no document may overwrite: the result itself.
-        has_json: Whether standard output has the document of `--json` already.
-        quiet: Whether not to say where the documents are.
 
     Raises:
-        UsageError: A path cannot be written, or two documents would go to one place.
+        UsageError: Two documents would go to one place.
     """
 
-    def __init__(
-        self,
-        options: ExportOptions,
-        *,
-        taken: Path | None,
-        has_json: bool,
-        quiet: bool,
-    ) -> None:
+    def __init__(self, options: ShowingOptions) -> None:
         given = options.documents.items()
         self._targets = {name: to for name, to in given if to is not None}
+        self._options = options
         printed = [option_of(n) for n, to in self._targets.items() if to == _STDOUT]
-        if len(printed) + has_json > 1:
-            names = ", ".join([*(["--json"] if has_json else []), *printed])
+        if len(printed) + options.json > 1:
+            names = ", ".join([*(["--json"] if options.json else []), *printed])
             raise UsageError(f"{names}: only one document fits standard output")
-        self._taken = taken
-        self._quiet = quiet
+        self._taken: set[Path] = set()
+        self._quiet = options.quiet
         self._paths: dict[str, Path] = {}
+        self._missing = {*self._targets, *([_JSON] if options.json else [])}
+        self._told = False  # whether GitHub was
+        self._command = self._venue = self._endpoint = ""
         here = os.environ.get("GITHUB_ACTIONS") == "true"
         self._github = here if options.github is None else options.github
 
@@ -71,6 +120,23 @@ class Exports:
     def prints(self) -> bool:
         """Say whether a document goes to standard output, in place of the tables."""
         return _STDOUT in self._targets.values()
+
+    def of(self, command: str, taken: Iterable[Path]) -> Self:
+        """Take note of the command, and of files that no document may overwrite."""
+        self._command = command
+        for path in taken:
+            with suppress(ValueError):  # no file can be called so
+                self._taken.add(Path(os.path.realpath(path)))
+        return self
+
+    def refuse(self, why: str) -> None:
+        """Refuse every document, if one was asked for; so none is written either."""
+        self._missing.clear()
+        refuse(given_in(self._options, ExportOptions), why)
+
+    def aim(self, venue: str, endpoint: str) -> None:
+        """Take note of what is measured, for what is written if it cannot be."""
+        self._venue, self._endpoint = venue, endpoint
 
     def __enter__(self) -> Self:
         """Try whether every file can be written."""
@@ -87,10 +153,51 @@ class Exports:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        if self._github and isinstance(error, VestbenchError):
+        if error is None or isinstance(error, typer.Exit):
+            return
+        if self._github and not self._told and isinstance(error, VestbenchError):
             from vestbench.report.github import command
 
             typer.echo(command("error", "vestbench", str(error)), err=True)
+        if self._missing or (self._github and not self._told):
+            with suppress(OSError, UsageError):  # the error itself says more
+                self._write_error(error)
+
+    def _write_error(self, error: BaseException) -> None:
+        """Write the documents that are missing: they say what ended the command."""
+        from vestbench.report.unmeasured import Unmeasured
+
+        self._quiet = True  # stderr has one line, of the error
+        said, code = _told_of(error)
+        found = Unmeasured(
+            command=self._command,
+            error=said,
+            exit_code=code,
+            started=datetime.now(UTC).replace(microsecond=0),
+            venue=self._venue,
+            endpoint=self._endpoint,
+        )
+        if _JSON in self._missing:
+            self._put_out(_JSON, _STDOUT, FORMATS["json_file"].error_document(found))
+        for name, to in self._targets.items():
+            if name in self._missing:
+                self._put_out(name, to, FORMATS[name].error_document(found))
+        if self._github and not self._told:
+            summary = FORMATS["markdown"].error_document(found)
+            _append_summary("".join(summary) + "\n")
+
+    def print_json(self, found: dict[str, Any]) -> None:
+        """Print the document of `--json`."""
+        self._put_out(_JSON, _STDOUT, [json.dumps(found, indent=2), "\n"])
+
+    def _put_out(self, name: str, to: str, pieces: Iterable[str]) -> None:
+        if to != _STDOUT:
+            self._finish(name, pieces)
+            self._missing.discard(name)
+            return
+        self._missing.discard(name)  # two halves would be no document
+        for piece in pieces:
+            typer.echo(piece, nl=False)
 
     def write(
         self,
@@ -116,13 +223,9 @@ class Exports:
 
         found = found_in(run, file, results=results, undecided=undecided)
         for name, to in self._targets.items():
-            pieces = FORMATS[name].document(found)
-            if to == _STDOUT:
-                for piece in pieces:
-                    typer.echo(piece, nl=False)
-            else:
-                self._finish(name, pieces)
+            self._put_out(name, to, FORMATS[name].document(found))
         if self._github:
+            self._told = True
             _tell_github(found, gated=gated)
 
     def _try(self, name: str, path: Path) -> None:
@@ -130,8 +233,8 @@ class Exports:
         path = Path(os.path.realpath(path))  # a link stays, what it points to is new
         if path in self._paths.values():
             raise UsageError(f"{option}: another document goes to {path} already")
-        if self._taken is not None and path == Path(os.path.realpath(self._taken)):
-            raise UsageError(f"{option}: {path} is the result itself")
+        if path in self._taken:
+            raise UsageError(f"{option}: {path} is the result itself, or read for it")
         try:
             if path.exists() and not path.is_file():
                 raise UsageError(f"{option}: {path} is no file; - is standard output")
@@ -156,6 +259,7 @@ class Exports:
                 file.writelines(pieces)
             os.replace(partial, path)
         except OSError as error:
+            self._missing.discard(name)  # what cannot be written is not tried again
             raise _unwritable(option_of(name), path, error) from error
         finally:
             partial.unlink(missing_ok=True)
@@ -198,6 +302,16 @@ def _writes(pid: int) -> bool:
 def _unwritable(option: str, path: Path, error: Exception) -> UsageError:
     reason = reason_of(error)
     return UsageError(f"{option}: cannot write {path}: {reason}; choose another file")
+
+
+def _told_of(error: BaseException) -> tuple[str, int]:
+    """Return what ended a command in a sentence, and its exit code."""
+    if isinstance(error, VestbenchError):
+        return str(error), int(error.exit_code)
+    if isinstance(error, KeyboardInterrupt):
+        return "interrupted before anything was measured", int(interruption.code)
+    # Its message may hold anything; the traceback on stderr says more.
+    return f"a bug of vestbench ({type(error).__name__})", int(ExitCode.BUG)
 
 
 def _tell_github(found: Found, *, gated: bool) -> None:

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from vestbench.cli.option_records import given_in, refuse
-from vestbench.cli.output_options import JSON, QUIET, AssertOptions, ExportOptions
+from vestbench.cli.exports import ShowingOptions
+from vestbench.cli.output_options import AssertOptions
 from vestbench.errors import UsageError
 
 if TYPE_CHECKING:
@@ -23,9 +23,7 @@ def gate(
     ],
     *,
     asserting: AssertOptions,
-    json: bool = JSON,
-    quiet: bool = QUIET,
-    documents: ExportOptions,
+    options: ShowingOptions,
 ) -> None:
     """Judge stored runs: by what is asserted, or by what they were asked themselves.
 
@@ -34,40 +32,40 @@ def gate(
 
     Example: vestbench gate results/reference-bench-30ms.toml
     """
-    from vestbench.cli.console import busy, show, show_json
-    from vestbench.cli.exports import Exports
+    from vestbench.cli.console import busy, show
     from vestbench.history.sheet import gate_brief, gate_report
     from vestbench.model.verdict import worst
+    from vestbench.report.machine import plain_document
     from vestbench.studies.judging import exit_code
     from vestbench.studies.registry import load_run
 
     asserting.check()
     if len(files) > 1:
-        why = "documents are made of one run"
-        refuse(given_in(documents, ExportOptions), why)
+        options.exports.refuse("documents are made of one run")
     texts = asserting.asserted or []
-    with Exports(documents, taken=files[0], has_json=json, quiet=quiet) as exports:
-        judged = []
-        for path in files:
-            with busy(f"judging {path}"):
-                judged.append(_judge(str(path), load_run(path), texts))
-        verdict = worst([found.verdict for found in judged])
-        doubt = asserting.on_inconclusive
-        decisive = next(found for found in judged if found.verdict is verdict)
-        code = exit_code(decisive.run, verdict, on_inconclusive=doubt)
-        if json:
-            runs = [_plain(found) for found in judged]
-            show_json({"outcome": verdict, "exit_code": int(code), "runs": runs})
-        elif not exports.prints:
-            show((gate_brief if quiet else gate_report)(judged))
-        for found in judged:
-            exports.write(
-                found.run,
-                found.file,
-                gated=True,
-                results=found.results,
-                undecided=asserting.undecided,
-            )
+    judged = []
+    for path in files:
+        with busy(f"judging {path}"):
+            judged.append(_judge(str(path), load_run(path), texts))
+    verdict = worst([found.verdict for found in judged])
+    doubt = asserting.on_inconclusive
+    decisive = next(found for found in judged if found.verdict is verdict)
+    code = exit_code(decisive.run, verdict, on_inconclusive=doubt)
+    exports = options.exports
+    if options.json:
+        runs = [_plain(found) for found in judged]
+        whole = {"outcome": verdict, "exit_code": int(code), "runs": runs}
+        exports.print_json(plain_document(whole))
+    elif not exports.prints:
+        show((gate_brief if options.quiet else gate_report)(judged))
+    for found in judged:
+        exports.write(
+            found.run,
+            found.file,
+            gated=True,
+            results=found.results,
+            undecided=asserting.undecided,
+        )
     raise typer.Exit(code)
 
 

@@ -5,7 +5,6 @@ What is measured, and how, is `vestbench.running`'s.
 
 from __future__ import annotations
 
-import json
 import logging
 from collections.abc import Sequence
 from pathlib import Path
@@ -16,7 +15,6 @@ from vestbench.cli import options as o
 from vestbench.cli.access import access_of
 from vestbench.cli.ahead import Given
 from vestbench.cli.console import Progress, say_aside, show, stderr, until_it_vanishes
-from vestbench.cli.exports import Exports
 from vestbench.cli.option_records import given_in, option_of, refuse
 from vestbench.cli.settings import exchange_spec, is_real, link_spec
 from vestbench.errors import ExitCode, VenueError
@@ -62,6 +60,7 @@ def aimed(given: Given, strategies: Sequence[str] = ()) -> tuple[Destination, Pa
         simulated = (o.DriftingLinkOptions, o.ExchangeOptions)
         found = [name for kind in simulated for name in given_in(options, kind)]
         refuse(found, f"only for --venue sim, not for {venue.name}")
+    options.exports.aim(venue.name, venue.endpoint(endpoint).name)
     return destination, pace
 
 
@@ -85,32 +84,31 @@ def run_and_show(
     check_job(job, destination, options.budget)
     path = Path(options.output or place_result(job, Path(given.settings["results"])))
     shown = not (options.json or options.quiet)
-    documents = Exports(options, taken=path, has_json=options.json, quiet=options.quiet)
-    with documents as exports:
-        try:
-            with Progress(job.recorded, shown=shown) as progress:
-                measured = carry_out(
-                    job,
-                    destination,
-                    path=path,
-                    fresh=not options.output,
-                    observer=progress,
-                    workers=given.workers,
-                )
-        except KeyboardInterrupt:
-            say_aside("interrupted before anything was measured")
-            raise
-        if not exports.prints:
-            with until_it_vanishes():
-                _show(measured, options)
-        exports.write(
-            measured.run,
-            str(measured.path),
-            gated=gated,
-            undecided=given.judging.undecided,
-        )
-        if measured.failure is not None:
-            raise measured.failure
+    try:
+        with Progress(job.recorded, shown=shown) as progress:
+            measured = carry_out(
+                job,
+                destination,
+                path=path,
+                fresh=not options.output,
+                observer=progress,
+                workers=given.workers,
+            )
+    except KeyboardInterrupt:
+        say_aside("interrupted before anything was measured")
+        raise
+    exports = options.exports
+    if not exports.prints:
+        with until_it_vanishes():
+            _show(measured, options)
+    exports.write(
+        measured.run,
+        str(measured.path),
+        gated=gated,
+        undecided=given.judging.undecided,
+    )
+    if measured.failure is not None:
+        raise measured.failure
     if measured.run.interrupted:
         raise KeyboardInterrupt
     return measured.run
@@ -121,8 +119,7 @@ def _show(measured: Measured, output: o.OutputOptions) -> None:
     if output.json:
         from vestbench.studies.document import document
 
-        text = json.dumps(document(measured.run, str(measured.path)), indent=2)
-        typer.echo(text)
+        output.exports.print_json(document(measured.run, str(measured.path)))
         return
     from vestbench.studies.shown import show_brief, show_run
 
@@ -144,13 +141,13 @@ def run_and_exit(
         typer.Exit: In any other case, with the code of the run.
     """
     run = run_and_show(given, job, destination, gated=gated)
-    from vestbench.studies.judging import assertions_of, exit_code, verdict_of
+    from vestbench.studies.judging import assertions_of, error_of, exit_code, verdict_of
 
     doubt = given.judging.on_inconclusive
     verdict = verdict_of(run, assertions_of(run))
     code = exit_code(run, verdict, asked=gated, on_inconclusive=doubt)
-    if run.conclusion.refused and code is ExitCode.UNREACHABLE:
-        raise VenueError(f"ended early: {run.conclusion.stopped}")
+    if code is ExitCode.UNREACHABLE:
+        raise VenueError(error_of(run))
     raise typer.Exit(code)
 
 

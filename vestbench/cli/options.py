@@ -10,8 +10,9 @@ from pathlib import Path
 from typing import Any
 
 from vestbench import defaults
+from vestbench.cli.exports import ShowingOptions
 from vestbench.cli.option_records import option
-from vestbench.cli.output_options import JSON, QUIET, AssertOptions, ExportOptions
+from vestbench.cli.output_options import AssertOptions
 from vestbench.config import default_of
 from vestbench.values import confidence_of
 
@@ -255,11 +256,9 @@ class ExchangeOptions:
 
 
 @dataclass(frozen=True, kw_only=True)
-class OutputOptions(ExportOptions):
+class OutputOptions(ShowingOptions):
     """How a run is shown, where it is kept, and which documents are made of it."""
 
-    json: bool = JSON
-    quiet: bool = QUIET
     output: str | None = option(
         "Write the result here.",
         "FILE",

@@ -16,9 +16,6 @@ from vestbench.model.formats import FORMATS
 from vestbench.values import chosen
 
 JSON = option("Print one JSON document instead of tables.", default=False)
-QUIET = option(
-    "Print the verdict only, no progress.", names="--quiet -q", default=False
-)
 
 
 def _documents() -> dict[str, Any]:

@@ -7,8 +7,8 @@ from typing import Annotated
 
 import typer
 
+from vestbench.cli.exports import ShowingOptions
 from vestbench.cli.option_records import option
-from vestbench.cli.output_options import JSON, QUIET, ExportOptions
 
 _SUMMARISING = "summarising"
 
@@ -25,10 +25,8 @@ def report(
     file: Annotated[
         Path, typer.Argument(metavar="FILE", help="A result, finished or not.")
     ],
-    json: bool = JSON,
-    quiet: bool = QUIET,
     *,
-    documents: ExportOptions,
+    options: ShowingOptions,
     schema: bool = option(  # noqa: ARG001, its callback has ended the command
         "Print the JSON Schema of --json, and nothing else.",
         default=False,
@@ -41,27 +39,24 @@ def report(
     Example: vestbench report results/reference-bench-30ms.toml --html run.html
     """
     from vestbench.cli.console import busy, show
-    from vestbench.cli.exports import Exports
     from vestbench.studies.registry import load_run
 
     with busy(f"reading {file}"):
         run = load_run(file)
-    with Exports(documents, taken=file, has_json=json, quiet=quiet) as exports:
-        if json:
-            from json import dumps
+    exports = options.exports
+    if options.json:
+        from vestbench.studies.document import document
 
-            from vestbench.studies.document import document
+        with busy(_SUMMARISING):
+            found = document(run, str(file))
+        exports.print_json(found)
+    elif not exports.prints:
+        from vestbench.studies.shown import show_brief, show_run
 
-            with busy(_SUMMARISING):
-                found = document(run, str(file))
-            typer.echo(dumps(found, indent=2))
-        elif not exports.prints:
-            from vestbench.studies.shown import show_brief, show_run
-
-            with busy(_SUMMARISING):
-                parts = (show_brief if quiet else show_run)(run)
-            show(parts)
-        exports.write(run, str(file), gated=False)
+        with busy(_SUMMARISING):
+            parts = (show_brief if options.quiet else show_run)(run)
+        show(parts)
+    exports.write(run, str(file), gated=False)
     from vestbench.studies.judging import assertions_of, exit_code, verdict_of
 
     verdict = verdict_of(run, assertions_of(run))

@@ -5,7 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from importlib import import_module
-from typing import Any
+from typing import Any, Literal
+
+# Of the document of --json. 2: what ended a run by an error, and whether it is valid.
+DOCUMENT_FORMAT: Literal[2] = 2
+
+_NOTHING = "vestbench.report.unmeasured"
 
 
 @dataclass(frozen=True, slots=True)
@@ -17,19 +22,29 @@ class Format:
         about: What it is, in a few words.
         builder: The module and the function that yield it piece by piece, given what
             was found, with a colon between; imported when such a document is made.
+        error_builder: Likewise for a command that measured nothing, given why.
         option: The name of its option, where that is another one.
     """
 
     name: str
     about: str
     builder: str
+    error_builder: str = f"{_NOTHING}:plain_text"
     option: str = ""
 
     def document(self, found: Any) -> Iterator[str]:
         """Return the document of what was found in a run, piece by piece."""
-        module, _, name = self.builder.partition(":")
-        build: Callable[[Any], Iterator[str]] = getattr(import_module(module), name)
-        return build(found)
+        return _built(self.builder, found)
+
+    def error_document(self, found: Any) -> Iterator[str]:
+        """Return the document of a command that measured nothing."""
+        return _built(self.error_builder, found)
+
+
+def _built(place: str, found: Any) -> Iterator[str]:
+    module, _, name = place.partition(":")
+    build: Callable[[Any], Iterator[str]] = getattr(import_module(module), name)
+    return build(found)
 
 
 FORMATS: dict[str, Format] = {}
@@ -41,18 +56,13 @@ def register_format(added: Format) -> None:
 
 
 _HERE = "vestbench.studies.exports"
-for _format in (
-    Format("html", "a page with charts and all requests", f"{_HERE}:html"),
-    Format("markdown", "GitHub's Markdown", f"{_HERE}:markdown"),
-    Format("csv", "one row per request, as CSV,", f"{_HERE}:rows"),
-    Format(
-        "json", "the document of --json", f"{_HERE}:json_document", option="json_file"
-    ),
-    Format("junit", "JUnit XML, a test case per assertion,", f"{_HERE}:junit"),
-    Format(
-        "prometheus",
-        "metrics for node-exporter's textfile collector",
-        f"{_HERE}:prometheus",
-    ),
+for _name, _function, _about, _option in (
+    ("html", "html", "a page with charts and all requests", ""),
+    ("markdown", "markdown", "GitHub's Markdown", ""),
+    ("csv", "rows", "one row per request, as CSV,", ""),
+    ("json", "json_document", "the document of --json", "json_file"),
+    ("junit", "junit", "JUnit XML, a test case per assertion,", ""),
+    ("prometheus", "prometheus", "metrics for node-exporter's textfile collector", ""),
 ):
-    register_format(_format)
+    _builders = f"{_HERE}:{_function}", f"{_NOTHING}:{_function}"
+    register_format(Format(_name, _about, *_builders, option=_option))

@@ -9,9 +9,9 @@ the file, so the default of a field always means: not there, or not known.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import date, datetime, time
+from datetime import UTC, date, datetime, time, timedelta
 from typing import (
     TYPE_CHECKING,
     Annotated,
@@ -27,7 +27,7 @@ from typing import (
 from msgspec import Meta, Struct, to_builtins
 from msgspec.structs import replace
 
-from vestbench.model.request import Failure, Outcome, Sample
+from vestbench.model.request import NS_PER_MS, Failure, Outcome, Sample
 
 Count: TypeAlias = Annotated[int, Meta(ge=0)]
 # Numbers of a file may be enormous, and would make nonsense of all that is computed.
@@ -132,6 +132,13 @@ class Client(Stored, frozen=True, kw_only=True):
     first_handshake_ms: Duration | None = None  # of the process, beyond the second
 
 
+class ClockZero(Stored, frozen=True, kw_only=True):
+    """When the clock of a run, or of its part from `from_ms` on, stood there."""
+
+    from_ms: Duration
+    at: datetime
+
+
 class Conditions(Stored, frozen=True, kw_only=True):
     """What was known before the first request; all defaults if a run was killed before.
 
@@ -169,6 +176,7 @@ class Conditions(Stored, frozen=True, kw_only=True):
     unhonoured: Mapping[str, Mapping[str, str]] = {}  # settings, likewise
     exchange: Exchange | None = None
     link: Link | None = None
+    clock: tuple[ClockZero, ...] = ()  # one for each part of a run that was resumed
 
 
 # --- at the end ----------------------------------------------------------------------
@@ -213,6 +221,7 @@ class Conclusion(Stored, frozen=True, kw_only=True):
     interrupted: bool  # the run ended before its plan did, by a signal
     stopped: str | None = None  # why it ended early; empty when it did not
     refused: bool = False  # the venue ended it, by refusals or by silence
+    error: bool = False  # `stopped` is an error, and not what the venue asked for
     first_look: Count | None = None  # of a comparison: the first round with a verdict
     client_build_ms: tuple[Duration, ...] | None = None
     notes: tuple[str, ...] | None = None  # settings that a stack could not honour
@@ -256,6 +265,29 @@ class RunOf(Generic[P]):
     def interrupted(self) -> bool:
         """True when the run ended before its plan did, by a signal."""
         return self.conclusion.interrupted
+
+    @property
+    def name(self) -> str:
+        """What tells it from other runs, live or stored."""
+        started = f"{self.started.astimezone(UTC):%Y%m%dT%H%M%SZ}"
+        return f"{started}-{self.command}-{self.label}-{self.plan.seed}"
+
+    def clock(self) -> Callable[[int], str]:
+        """Return a function that gives the time in UTC of ns since the run's start.
+
+        It is exact where the run knows when its clock was at zero; one that was
+        resumed had several. Of older files it is that of the run's start, which was up
+        to some seconds before.
+        """
+        zeros = self.conditions.clock or (ClockZero(from_ms=0.0, at=self.started),)
+        parts = [(zero.from_ms * NS_PER_MS, zero.at) for zero in zeros]
+
+        def time_of(ns: int) -> str:
+            begin, at = max((p for p in parts if p[0] <= ns), default=parts[0])
+            time = at.astimezone(UTC) + timedelta(microseconds=(ns - begin) / 1000)
+            return f"{time:%Y-%m-%dT%H:%M:%S.%f}Z"
+
+        return time_of
 
     @property
     def unanswered(self) -> str:

@@ -24,3 +24,5 @@ class Found(Record, frozen=True, kw_only=True):
     results: tuple[AssertionResult, ...]  # of what was asserted
     verdict: Verdict | None  # on all of `results`; None where nothing was asserted
     undecided: Undecided
+    kept: str  # as `where`, without what is another in each run, such as an address
+    error: str = ""  # what ended the run, or why it has nothing to be judged by

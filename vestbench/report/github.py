@@ -21,6 +21,9 @@ def annotations_of(found: Found, *, gated: bool) -> Iterator[str]:
         gated: Whether the exit status follows the assertions. Otherwise nothing is an
             error, because the job does not fail.
     """
+    if found.error:  # which says all that is wrong
+        yield command("error", "vestbench", found.error)
+        return
     for result in found.results:
         if result.outcome is Verdict.PASS:
             continue

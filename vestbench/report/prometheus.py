@@ -1,7 +1,9 @@
 """A run as metrics, in the text format that node-exporter's textfile collector reads.
 
 Base units are seconds and ratios, as the naming rules of Prometheus ask for. Each
-metric carries the conditions as a label, because a figure without them says nothing.
+figure carries the conditions as a label, because without them it says nothing; those
+that are others in each run, such as an address, would make a new series of each. What
+is infinite, such as the latency of failed requests, is left out.
 Format: https://prometheus.io/docs/instrumenting/exposition_formats/ (version 0.0.4).
 """
 
@@ -9,8 +11,9 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
+from datetime import datetime
 from itertools import chain
-from math import inf, isfinite
+from math import isfinite
 from typing import TypeAlias
 
 from vestbench.assertions.judge import AssertionResult
@@ -43,22 +46,18 @@ def prometheus_of(
     """
     run = found.run
     route: list[_Point] = [] if rtt_ms is None else [({}, rtt_ms / 1e3)]
-    common = {
-        "command": run.command,
-        "venue": run.conditions.venue,
-        "endpoint": run.conditions.endpoint,
-        "conditions": found.where,
-    }
+    common = _common(run.command, run.conditions.venue, run.conditions.endpoint)
+    state = _text(_state(not found.error, run.started), common)
+    common["conditions"] = found.kept
     families: list[_Family] = [
-        ("run_info", "What was measured, and by what; always 1.", [(_info(run), 1.0)]),
         (
-            "run_start_timestamp_seconds",
-            "When the run was started.",
-            [({}, run.started.timestamp())],
+            "run_info",
+            "What was measured, and by what; always 1.",
+            [(_info(run), 1.0)],
         ),
         (
             "latency_seconds",
-            "Quantiles of the latency; a failed request took forever.",
+            "Latency of answered requests, at the statistic that is named.",
             chain.from_iterable(map(_quantiles, groups)),
         ),
         (
@@ -80,18 +79,47 @@ def prometheus_of(
             _assertions(found.results),
         ),
     ]
+    return state + _text(families, common)
+
+
+def error_metrics(command: str, venue: str, endpoint: str, started: datetime) -> str:
+    """Return the metrics of a command that measured nothing, and when."""
+    return _text(_state(False, started), _common(command, venue, endpoint))
+
+
+def _common(command: str, venue: str, endpoint: str) -> dict[str, str]:
+    return {"command": command, "venue": venue, "endpoint": endpoint}
+
+
+def _state(up: bool, started: datetime) -> list[_Family]:
+    return [
+        (
+            "up",
+            "1 if requests were answered and no error ended the run, 0 if not.",
+            [({}, float(up))],
+        ),
+        (
+            "run_start_timestamp_seconds",
+            "When the run was started.",
+            [({}, started.timestamp())],
+        ),
+    ]
+
+
+def _text(families: Iterable[_Family], common: dict[str, str]) -> str:
     return "\n".join(line for each in families for line in _lines(each, common)) + "\n"
 
 
 def _lines(family: _Family, common: dict[str, str]) -> Iterator[str]:
     name, about, points = family
-    for place, (labels, value) in enumerate(points):
+    known = ((labels, value) for labels, value in points if isfinite(value))
+    for place, (labels, value) in enumerate(known):
         if not place:
             yield f"# HELP vestbench_{name} {about}"
             yield f"# TYPE vestbench_{name} gauge"
         words = {**common, **labels}
         shown = ",".join(f'{key}="{_quoted(text)}"' for key, text in words.items())
-        yield f"vestbench_{name}{{{shown}}} {_number(value)}"
+        yield f"vestbench_{name}{{{shown}}} {round(float(value), 9)!r}"
 
 
 def _info(run: Run) -> dict[str, str]:
@@ -109,12 +137,13 @@ def _quantiles(group: Group) -> Iterator[_Point]:
     metric = group.metric("latency")
     if metric is None:
         return
-    for found in (metric.p50, metric.p90, metric.p99):
+    for name in ("p50", "p90", "p99"):
+        found = getattr(metric, name)
         # A high quantile of which only a lower bound is known is not given.
         known = found.q == 0.5 or found.high is not None
         if known and found.point is not None:
-            labels = {"group": group.name, "quantile": f"{found.q:g}"}
-            yield labels, found.point / 1e3
+            # Not `quantile`, which only a metric of the type summary may have.
+            yield {"group": group.name, "statistic": name}, found.point / 1e3
 
 
 def _phases(group: Group) -> Iterator[_Point]:
@@ -169,9 +198,3 @@ def _assertions(results: Iterable[AssertionResult]) -> Iterator[_Point]:
 def _quoted(text: str) -> str:
     """Return the value of a label; what is not printable would hide in a dashboard."""
     return plain(text).replace("\\", "\\\\").replace('"', '\\"')
-
-
-def _number(value: float) -> str:
-    if isfinite(value):
-        return repr(round(float(value), 9))
-    return "+Inf" if value == inf else "-Inf"

@@ -9,7 +9,7 @@ from __future__ import annotations
 import csv
 from collections.abc import Callable, Iterator
 from heapq import merge
-from itertools import chain
+from typing import Any
 
 from vestbench.model.columns import COLUMNS
 from vestbench.model.request import Failure, Outcome, Sample
@@ -31,15 +31,28 @@ def in_order(run: Run) -> Iterator[Outcome]:
 def rows_as_csv(run: Run, conditions: str) -> Iterator[str]:
     """Return the requests of `run` as RFC 4180 has it: a header, then a row each.
 
-    The first column is the conditions: a figure without them says nothing.
+    The first column is the conditions: a figure without them says nothing. The last two
+    are the run, and the time in UTC as ISO 8601 has it, as a run's clock tells it.
     """
     conditions = _harmless(f"{run.conditions.venue}, {conditions}")
-    names = ["conditions", *(column.name for column in COLUMNS.all)]
     cells_of = {record: _cells(record) for record in (Sample, Failure)}
-    rows = ([conditions, *cells_of[type(o)](o)] for o in in_order(run))
-    return map(
-        csv.writer(_Echo(), lineterminator="\r\n").writerow, chain([names], rows)
+    name, time_of = _harmless(run.name), run.clock()
+    rows = (
+        [conditions, *cells_of[type(o)](o), name, time_of(o.start_ns)]
+        for o in in_order(run)
     )
+    yield header()
+    yield from map(_writer().writerow, rows)
+
+
+def header() -> str:
+    """Return the first line of CSV."""
+    names = (column.name for column in COLUMNS.all)
+    return str(_writer().writerow(["conditions", *names, "run", "time"]))
+
+
+def _writer() -> Any:
+    return csv.writer(_Echo(), lineterminator="\r\n")
 
 
 def _cells(record: type[Outcome]) -> Callable[[Outcome], Iterator[str]]:

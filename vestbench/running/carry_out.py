@@ -5,14 +5,14 @@ from __future__ import annotations
 import time
 from contextlib import ExitStack, closing
 from dataclasses import replace
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from vestbench.errors import VenueError, VestbenchError
 from vestbench.kernel.pauses import Stops, stolen_s, stolen_since
-from vestbench.model.request import Failure, Outcome, Sample, taken_ns
-from vestbench.model.run import Conditions, Run, Server
+from vestbench.model.request import NS_PER_MS, Failure, Outcome, Sample, taken_ns
+from vestbench.model.run import ClockZero, Conditions, Run, Server
 from vestbench.results.naming import result_path
 from vestbench.results.writing import RunWriter, TakenError
 from vestbench.running.access import check_access
@@ -154,7 +154,7 @@ class _Execution:
             self._conclude(interrupted=True)
         except VestbenchError as error:
             failure = error
-            self._conclude(stopped=str(error))
+            self._conclude(stopped=str(error), error=True)
         except BaseException:  # nobody expected it; what was measured stays as it is
             if self._is_empty():
                 self._writer.discard()
@@ -252,6 +252,7 @@ class _Execution:
             self._conditions.update(
                 conditions_of(self._job, destination, measurement, facts, sim)
             )
+            self._conditions.update(clock=self._clock(facts[0].origin_ns))
             self._conditions.update(self._job.set_up(measurement))
             self._writer.conditions(Conditions(**self._conditions))
             before = sim.counters() if sim is not None else None
@@ -278,6 +279,17 @@ class _Execution:
                 if report is not None:
                     origin_ns = facts[0].origin_ns - self._offset_ns
                     self._conclude(link=link_end(report, origin_ns))
+
+    def _clock(self, origin_ns: int) -> tuple[ClockZero, ...]:
+        """Return when the clock of this run stood at its begin, and at earlier ones."""
+        since = timedelta(microseconds=(time.perf_counter_ns() - origin_ns) / 1000)
+        begin_ms = self._offset_ns / NS_PER_MS
+        here = ClockZero(from_ms=begin_ms, at=datetime.now(UTC) - since)
+        earlier = self._job.earlier
+        if earlier is None:
+            return (here,)
+        first = ClockZero(from_ms=0.0, at=earlier.started)
+        return (*(earlier.conditions.clock or (first,)), here)
 
     def _trader(self, stack: RemoteStacks, venue: Venue) -> Trader:
         # Without an account nobody waits for the import.

@@ -95,7 +95,8 @@ class StopRule:
             self._unanswered += 1
             if not self._answered and self._unanswered >= _HOPELESS_AFTER:
                 self.reason = (
-                    f"none of the first {self._unanswered} requests got through"
+                    f"none of the first {self._unanswered} requests got through "
+                    f"({outcome.kind}: {outcome.detail})"
                 )
         else:
             self._answered = True

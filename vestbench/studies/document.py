@@ -16,13 +16,15 @@ from msgspec import Meta, Struct
 
 from vestbench.assertions.judge import AssertionResult
 from vestbench.model.columns import COLUMNS
+from vestbench.model.formats import DOCUMENT_FORMAT
 from vestbench.model.run import Conclusion, Conditions, Run
+from vestbench.model.verdict import Verdict
 from vestbench.report.machine import finite, plain_values
-from vestbench.studies.judging import assertions_of
+from vestbench.report.unmeasured import Unmeasured
+from vestbench.studies.judging import assertions_of, error_of, verdict_of
 from vestbench.studies.registry import find_study, study_names, study_of
 from vestbench.studies.shown import show_run
 
-FORMAT = 1
 _REFERENCE = "#/$defs/{name}"
 
 
@@ -34,7 +36,7 @@ class Document(Struct, frozen=True, kw_only=True):
     an interval, is null.
     """
 
-    format: Literal[1]
+    format: Literal[2]
     command: str
     label: str
     started: Annotated[
@@ -51,6 +53,8 @@ class Document(Struct, frozen=True, kw_only=True):
     summary: Mapping[str, Any]
     assertions: tuple[AssertionResult, ...]
     warnings: Annotated[tuple[str, ...], Meta(description="As the report words them.")]
+    verdict: Verdict | None = None  # on all assertions; absent where there is none
+    error: str | None = None  # what ended the run; absent if it is well
 
 
 def summary_of(run: Run) -> dict[str, Any]:
@@ -61,8 +65,9 @@ def summary_of(run: Run) -> dict[str, Any]:
 
 def document(run: Run, file: str) -> dict[str, Any]:
     """Return all of `run` but its single requests, which are in `file`."""
+    results = assertions_of(run)
     whole = {
-        "format": FORMAT,
+        "format": DOCUMENT_FORMAT,
         "command": run.command,
         "label": run.label,
         "started": run.started.astimezone(UTC).isoformat(),
@@ -71,9 +76,12 @@ def document(run: Run, file: str) -> dict[str, Any]:
         "conditions": run.conditions.stored(),
         "conclusion": run.conclusion.stored(),
         "summary": summary_of(run),
-        "assertions": plain_values(assertions_of(run)),
+        "assertions": plain_values(results),
         "warnings": show_run(run).warnings,
     }
+    whole |= plain_values(
+        {"verdict": verdict_of(run, results), "error": error_of(run) or None}
+    )
     cleaned: dict[str, Any] = finite(whole)
     return cleaned
 
@@ -91,7 +99,7 @@ def schema() -> dict[str, Any]:
     studies = {name: find_study(name) for name in study_names()}
     plans = {name: study.plan for name, study in studies.items()}
     summaries = {name: study.summary for name, study in studies.items()}
-    kinds = [Document, *plans.values(), *summaries.values()]
+    kinds = [Document, *plans.values(), *summaries.values(), Unmeasured]
     found, definitions = msgspec.json.schema_components(
         kinds, ref_template=_REFERENCE, schema_hook=lambda _: {"type": "number"}
     )
@@ -101,8 +109,7 @@ def schema() -> dict[str, Any]:
         definitions[name].update(getattr(kind, "SCHEMA", {}))
     for name, definition in definitions.items():
         _close(definition, infinite=name not in planned)
-    whole = definitions.pop(names[0])
-    whole["properties"]["command"] = {"enum": list(studies)}
+    whole, unmeasured = definitions.pop(names[0]), definitions.pop(names[-1])
     durations = [column.title for column in COLUMNS.metrics]
     definitions["Metric"]["properties"]["name"]["examples"] = durations
     definitions["Conditions"] = _known_or_empty(definitions["Conditions"])
@@ -110,8 +117,28 @@ def schema() -> dict[str, Any]:
         "$schema": "https://json-schema.org/draft/2020-12/schema",
         **whole,
         "title": "The document of vestbench --json",
-        "allOf": list(_cases(studies, planned, names[1 + len(plans) :])),
+        "allOf": list(_cases(studies, planned, names[1 + len(plans) : -1])),
+        **_either(whole, unmeasured, {"command": {"enum": list(studies)}}),
         "$defs": definitions,
+    }
+
+
+def _either(
+    whole: dict[str, Any], unmeasured: dict[str, Any], of_run: dict[str, Any]
+) -> dict[str, Any]:
+    """Return that it is of a run, or only of an error: then it has an exit code."""
+    known, others = whole["properties"], unmeasured["properties"]
+    only = {key: value for key, value in others.items() if key not in known}
+    neither = {key: False for key in known if key not in others}
+    return {
+        "properties": {**known, **only},
+        "required": [],
+        "if": {"required": ["exit_code"]},
+        "then": {"properties": neither, "required": unmeasured["required"]},
+        "else": {
+            "properties": {**of_run, **dict.fromkeys(only, False)},
+            "required": whole["required"],
+        },
     }
 
 

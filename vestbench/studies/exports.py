@@ -14,7 +14,12 @@ from vestbench.report.markdown import markdown_of
 from vestbench.report.prometheus import prometheus_of
 from vestbench.report.requests import rows_as_csv
 from vestbench.studies.document import document
-from vestbench.studies.judging import assertions_of, settlings_of, verdict_of
+from vestbench.studies.judging import (
+    assertions_of,
+    error_of,
+    settlings_of,
+    verdict_of,
+)
 from vestbench.studies.parts.breakdown import phase_rows
 from vestbench.studies.parts.conditions import label
 from vestbench.studies.parts.route import is_relayed, round_trip_ms
@@ -83,4 +88,6 @@ def found_in(
         results=results,
         verdict=verdict_of(run, results),
         undecided=undecided,
+        kept=label(run, addresses=False),
+        error=error_of(run),
     )

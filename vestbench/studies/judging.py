@@ -68,16 +68,16 @@ def asserted_of(run: Run) -> tuple[AssertionResult, ...]:
 def assertions_of(run: Run, texts: Sequence[str] = ()) -> tuple[AssertionResult, ...]:
     """Return `texts` judged, or else what the run was asked: its target, assertions.
 
-    If no saving can be stated of the run, one of the results is invalid and says why.
+    If the run is not valid, one of the results is INVALID and says why.
     """
     accepted = study_of(run).accepted(run) if run.plan.judges_saving else ()
     found = judge(run, texts) if texts else (*accepted, *asserted_of(run))
-    why = unsound(run)
+    why = unsound(run) or error_of(run)
     if not why or any(each.outcome is Verdict.INVALID for each in found):
         return found
     sound = AssertionResult(
-        text="a saving can be stated",
-        quantity="saving",
+        text="the run is valid",
+        quantity="run",
         unit="",
         outcome=Verdict.INVALID,
         value=None,
@@ -87,6 +87,13 @@ def assertions_of(run: Run, texts: Sequence[str] = ()) -> tuple[AssertionResult,
         reason=why,
     )
     return (sound, *found)
+
+
+def error_of(run: Run) -> str:
+    """Return what ended `run`, or why it has nothing to be judged by; empty if well."""
+    end = run.conclusion
+    ended = f"ended early: {end.stopped}" if end.error or end.refused else ""
+    return study_of(run).unusable(run) or ended
 
 
 def unsound(run: Run) -> str:
@@ -135,16 +142,14 @@ def exit_code(
         asked: Whether it decides the exit code.
         on_inconclusive: Whether doubt is to "pass", to "fail", or has its own code.
     """
-    if study_of(run).unusable(run):
+    study = study_of(run)
+    refused = run.conclusion.refused and not study.contradiction(run)
+    if refused or study.unusable(run):
         return ExitCode.UNREACHABLE
     if verdict is Verdict.INCONCLUSIVE:
         settled = {"pass": Verdict.PASS, "fail": Verdict.FAIL}
         verdict = settled.get(on_inconclusive, verdict)
-    if verdict is Verdict.INVALID:
-        return ExitCode.INVALID
-    if run.conclusion.refused:
-        return ExitCode.UNREACHABLE
-    codes: dict[Verdict, ExitCode] = {}
+    codes = {Verdict.INVALID: ExitCode.INVALID}
     if asked:
         codes[Verdict.FAIL] = ExitCode.NOT_MET
         codes[Verdict.INCONCLUSIVE] = ExitCode.INCONCLUSIVE

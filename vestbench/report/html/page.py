@@ -9,6 +9,7 @@ from __future__ import annotations
 import base64
 import hashlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from datetime import datetime
 from functools import cache, partial
 from pathlib import Path
 
@@ -71,6 +72,16 @@ def html_page(
         tag("script", _beside(_SCRIPT)),
     )
     document = tag("html", _head(f"{verdict}{title}"), body, lang="en")
+    return f"<!DOCTYPE html>\n{document}\n"
+
+
+def error_page(command: str, error: str, started: datetime) -> str:
+    """Return the page of a command that measured nothing."""
+    title = f"Nothing was measured: {error}"
+    said = tag("p", f"vestbench {command}, {started:%Y-%m-%d %H:%M} UTC")
+    top = tag("header", tag("h1", "Nothing was measured"), said)
+    body = tag("body", top, tag("main", _section("Error", tag("p", error))))
+    document = tag("html", _head(title), body, lang="en")
     return f"<!DOCTYPE html>\n{document}\n"
 
 

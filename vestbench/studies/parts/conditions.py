@@ -13,9 +13,14 @@ from vestbench.stats.quantiles import estimate
 from vestbench.studies.parts.route import is_relayed, round_trip_ms
 
 
-def label(run: Run) -> str:
-    """Say in a few words whether a run was simulated, and how far away it was."""
+def label(run: Run, *, addresses: bool = True) -> str:
+    """Say in a few words whether a run was simulated, and how far away it was.
+
+    The addresses of a real venue may be others in each run.
+    """
     conditions = run.conditions
+    if not conditions.simulated and not addresses:
+        return "real venue"
     if not conditions.simulated:
         remotes = sorted({sample.remote for sample in run.samples})
         # A status, or a connection that was reused, came from there.
