@@ -130,7 +130,7 @@ _HTTPCORE = {
     "idle_timeout": "no timer: an idle connection beyond it stays open until the next "
     "request, which opens a new one",
     "connect_timeout": "name resolution cannot be interrupted; an overrun is noticed "
-    "when it returns",
+    "when it returns; after an address that does not answer, the next has all of it",
 }
 
 STACKS: dict[str, StackInfo] = {}  # by name

@@ -110,15 +110,11 @@ def met_by(run: Run) -> Met:
 def connection_warnings(run: Run) -> Iterator[str]:
     """Say what is unusual about the connections of a run, and about their addresses."""
     met = met_by(run)
+    lost = f", which took {ms(median(met.lost_ms))} ms (median)" if met.lost_ms else ""
     for who, count in met.unanswered.items():
         yield (
-            f"no connection to {who} in {plural(count, 'request')}: the address did "
-            f"not answer, or refused; {_REPAIR}"
-        )
-    if met.lost_ms:
-        yield (
-            f"{plural(len(met.lost_ms), 'connection')} came after such an address, "
-            f"which took {ms(median(met.lost_ms))} ms (median)"
+            f"no connection to {who} in {plural(count, 'request')}{lost}: the address "
+            f"did not answer, or refused; {_REPAIR}"
         )
     if len(met.remotes) > 1:
         yield (
