@@ -24,6 +24,7 @@ from vestbench.stats.metrics import Group
 from vestbench.studies.parts.answers import Answers, Difference, differences
 from vestbench.studies.parts.breakdown import Breakdown, breakdown_of
 from vestbench.studies.parts.groups import GroupTally
+from vestbench.studies.parts.interruptions import is_interrupted
 from vestbench.studies.parts.route import is_relayed
 
 # A difference larger than both is explained, not hidden.
@@ -43,7 +44,7 @@ LOOKED_AT = 100_000
 _OPENING = {
     "unanswered": "an address did not answer",
     "connect": "the client waits before it connects, or connects more than once",
-    "tls": "one end computes or waits, or shakes hands more than once",
+    "tls": "one end computes or waits, or a handshake needs further round trips",
     "send": "a large request has to wait for acknowledgements on a new connection",
     "wait": "the server is slower on new connections",
     "receive": "a large response comes on a connection that still starts slowly",
@@ -86,6 +87,10 @@ class Side:
         self.answers.add(sample)
         if not sample.reused:
             self.versions.add(sample.tls_version)
+        if not is_interrupted(sample):
+            self._look_at(sample)
+
+    def _look_at(self, sample: Sample) -> None:
         for values, ns in zip(
             self.stalled.values(), (sample.wait_ns, sample.receive_ns), strict=True
         ):
@@ -239,7 +244,10 @@ class _Explaining:
     def _made_of(self, causes: tuple[str, ...], parts: Mapping[str, float]) -> str:
         if not self._found.has_phases:
             stack = self._names.stack or self._run.conditions.stack or "the stack"
-            return f"not separable, because {stack} shows only the whole call"
+            return (
+                f"not separable, because {stack} shows only the whole call, any name "
+                "resolution included"
+            )
         if not causes:
             return "in no phase: none explains the larger part"
         taken = parts[causes[0]]
