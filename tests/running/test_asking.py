@@ -61,9 +61,17 @@ def test_a_success_after_a_failure_ends_the_tries() -> None:
     assert clock.slept == [0.5]
 
 
-def test_a_venue_that_limits_the_rate_is_not_asked_again() -> None:
+@pytest.mark.parametrize(
+    "refusal",
+    [
+        failure(kind=FailureKind.RATE_LIMITED, status=429),
+        failure(kind=FailureKind.STATUS, status=418, retry_after_s=300.0),
+    ],
+    ids=["429", "418-with-retry-after"],
+)
+def test_a_venue_that_limits_the_rate_is_not_asked_again(refusal: Failure) -> None:
     clock = Clock()
-    answers = outcomes(failure(kind=FailureKind.RATE_LIMITED, status=429), sample())
+    answers = outcomes(refusal, sample())
 
     found = list(tried(lambda: next(answers), sleep=clock.sleep))
 
@@ -249,3 +257,13 @@ def test_an_order_whose_end_cannot_be_told_stops_everything(script: Script) -> N
 
     assert (len(stack.slots), clock.slept) == (3, [0.5, 1.0])
     assert watched.states == {"unknown": 1}
+
+
+def test_a_look_at_an_order_that_is_told_to_wait_is_the_last_one() -> None:
+    told = failure(kind=FailureKind.STATUS, status=503, retry_after_s=60.0)
+    watched, stack, clock = watch(script=lambda _: told)
+
+    with pytest.raises(VenueError, match="cannot be told"):
+        watched.look(sample())
+
+    assert (len(stack.slots), clock.slept) == (1, [])

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from vestbench.errors import FilledOrderError, VenueError
-from vestbench.model.request import Outcome, Role, Sample, Slot
+from vestbench.model.request import Failure, Outcome, Role, Sample, Slot
 from vestbench.model.session import Session
 from vestbench.running.asking import BACKOFF_S, TRIES
 from vestbench.venues.trading import TradingAccount
@@ -77,6 +77,8 @@ class OrderWatch:
             self._asked = f"{spec.method} /{spec.endpoint}"
             answered, body = self.session.ask(spec, _SLOT)
             got = isinstance(answered, Sample)
+            if isinstance(answered, Failure) and answered.retry_after_s is not None:
+                break  # the run ends with this, and its user looks
             states = self.account.order_states(body) if got else None
             if states:
                 state = states[0]
