@@ -113,11 +113,17 @@ def test_with_a_gate_the_exit_code_follows_the_acceptance(
 @pytest.mark.parametrize(
     ("words", "why"),
     [
-        (["--pool-max-idle", "0"], "the pool keeps no idle connection"),
-        (["--max-requests", "1"], "the server closed it"),
+        (
+            ["--pool-max-idle", "0"],
+            "whose pool keeps at most 0 idle (--pool-max-idle 0)",
+        ),
+        (
+            ["--max-requests", "1"],
+            "the last one on its connection (`Connection: close`), after 1 request",
+        ),
         (
             ["--pool-idle-timeout", "10ms", "--interval", "50ms"],
-            "beyond the pool's idle timeout",
+            "idle for longer than the pool's idle timeout of 0.01 s",
         ),
     ],
     ids=["keeps-nothing", "server-closes", "idle-gap"],

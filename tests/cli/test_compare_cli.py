@@ -223,7 +223,8 @@ def test_a_server_that_closes_each_connection_makes_the_run_invalid() -> None:
     assert result.exit_code == 5, result.output
     assert "INVALID" in result.stdout
     assert (
-        "pooled reused its connection in only 0 of 12 requests, so it was not pooled"
+        "pooled reused its connection in only 0 of 12 requests, so it was not pooled: "
+        "the server's answer said that it is the last one on its connection"
     ) in flat(result.stdout)
     run, summary = read_run("a.toml")
     assert only_pair(summary).why is Reason.NOT_REUSED

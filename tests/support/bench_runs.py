@@ -15,6 +15,7 @@ from tests.support.records import (
     sample,
     warm_up_run,
 )
+from vestbench.model.lost import Lost
 from vestbench.model.request import FailureKind, Outcome, Role, Sample
 from vestbench.model.run import Run
 from vestbench.model.strategy import UNPOOLED
@@ -132,7 +133,12 @@ def relayed_run() -> Run:
 
 def not_reused_run() -> Run:
     outcomes = [
-        sample(s, i, role=Role.SUBSEQUENT if i else Role.COLD, connection=5 * s + i)
+        replace(
+            sample(
+                s, i, role=Role.SUBSEQUENT if i else Role.COLD, connection=5 * s + i
+            ),
+            extra={"lost": Lost.POOL_FULL, "lost_after": 1} if i else None,
+        )
         for s in range(20)
         for i in range(5)
     ]

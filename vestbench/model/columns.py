@@ -13,6 +13,7 @@ from operator import attrgetter
 from sys import intern
 from typing import Any, TypeAlias
 
+from vestbench.model.lost import Lost
 from vestbench.model.request import (
     NS_PER_MS,
     Failure,
@@ -96,6 +97,7 @@ MICROS_OR_NONE = or_none(MICROS, math.nan)
 SECONDS_OR_NONE = or_none(Codec(float, float), math.nan)
 COUNT_OR_NONE, STATUS_OR_NONE = or_none(INTEGER, -1), or_none(INTEGER, 0)
 TEXT_OR_NONE = or_none(TEXT, "")
+LOST_OR_NONE = or_none(Codec(str, str, Lost), "")
 FLAG_OR_NONE = or_none(Codec(str, _plain, _flag), "unknown")
 
 
@@ -268,6 +270,11 @@ _LEFT = "from the first write to the departure; empty if not asked"
 _MADE = "connections that the request opened; empty where not known"
 _TRIED = "addresses tried for these connections; empty where not known"
 _WHO = "addresses that did not answer; empty without one"
+_LOST_WHY = "why the connection before could not be used; empty if there was none"
+_LOST_IDLE = "how long that had been idle when its end was found"
+_LOST_AFTER = "requests that it had carried"
+_LOST_SAID = "what an answer had said of its end; empty without such a header"
+_INTERIM = "statuses of interim answers, such as 103; empty without one"
 _CAME = "from the arrival to the read; empty if not asked"
 
 COLUMNS = Columns(
@@ -312,6 +319,11 @@ COLUMNS = Columns(
     Column("kernel_send_ms", _LEFT, OFFSET_OR_NONE, optional=True),
     Column("kernel_receive_ms", _CAME, OFFSET_OR_NONE, optional=True),
     Column("opened", _MADE, COUNT_OR_NONE, None, _BOTH, optional=True),
+    Column("lost", _LOST_WHY, LOST_OR_NONE, None, _BOTH, optional=True),
+    Column("lost_idle_ms", _LOST_IDLE, TIME_OR_NONE, None, _BOTH, optional=True),
+    Column("lost_after", _LOST_AFTER, COUNT_OR_NONE, None, _BOTH, optional=True),
+    Column("lost_said", _LOST_SAID, TEXT_OR_NONE, None, _BOTH, optional=True),
+    Column("interim", _INTERIM, TEXT_OR_NONE, optional=True),
     Column("addresses", _TRIED, COUNT_OR_NONE, optional=True),
     Column("unanswered_by", _WHO, TEXT_OR_NONE, None, _BOTH, optional=True),
     Column("retry_after_s", "what it asks to wait", SECONDS_OR_NONE, None, _FAILURE),

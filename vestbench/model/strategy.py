@@ -25,6 +25,11 @@ class Claim:
     # did and did not show it.
     broken: str
 
+    @property
+    def of_reuse(self) -> bool:
+        """Whether it is that a connection is reused."""
+        return (self.field, self.value) == ("reused", True)
+
     def kept_by(self, sample: Sample) -> bool:
         """Say whether a request shows it."""
         return bool(getattr(sample, self.field) == self.value)

@@ -33,6 +33,7 @@ from vestbench.stacks.wire.connecting import (
     system_resolver,
 )
 from vestbench.stacks.wire.instrument import Instrument
+from vestbench.stacks.wire.keeping import Said
 from vestbench.stacks.wire.timestamps import Timestamps
 
 
@@ -132,6 +133,7 @@ class HttpxSession(TimedSession):
             resumes=plan.strategy.resumes,
             serials=serials,
             resolve=resolve,
+            concurrency=plan.concurrency,
             kernel_timestamps=plan.kernel_timestamps,
         )
         self._transport = transport(used)(self._pool(context))
@@ -203,6 +205,7 @@ class HttpxSession(TimedSession):
                 if stamps.stream is not None:
                     stamps.stream.keep_session()
             self._transport.pool.close()
+            self._instrument.lost.clear()  # as asked
         self._collect()
 
     def _exchange(self, spec: RequestSpec, slot: Slot) -> _Result:
@@ -233,7 +236,8 @@ class HttpxSession(TimedSession):
             kind, detail = FailureKind.PROTOCOL, "it was answered before it was sent"
         exchange = Exchange(spec, slot, begin - self._origin_ns, elapsed)
         reused = stamps.reused() if stamps.connection is not None else None
-        failure = exchange.failed(kind, detail, reused=reused, opening=stamps.opening())
+        opening = stamps.failed(kind)
+        failure = exchange.failed(kind, detail, reused=reused, opening=opening)
         return _Result(stamps, failure, b"")
 
 
@@ -251,6 +255,9 @@ class _Result(NamedTuple):
             response.http_version,
             response.content,
             response.headers.get("content-type"),
+        )
+        stamps.answered(
+            Said.of(answer.status, answer.http_version, response.headers.get)
         )
         outcome = exchange.answered(answer, stamps.carried(), stamps.phases())
         return cls(stamps, outcome, answer.body)

@@ -6,7 +6,7 @@ from datetime import UTC
 from email.utils import parsedate_to_datetime
 from sys import intern
 from time import time
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from vestbench.model.request import (
     Failure,
@@ -97,6 +97,7 @@ class Exchange(NamedTuple):
             addresses=carried.opening.addresses,
             unanswered_ns=phases.unanswered_ns,
             unanswered_by=carried.opening.unanswered,
+            extra=_extra(carried.opening, phases),
         )
 
     def failed(
@@ -121,7 +122,16 @@ class Exchange(NamedTuple):
             retry_after_s=retry_after_s,
             opened=opening.connections,
             unanswered_by=opening.unanswered,
+            extra=_extra(opening),
         )
+
+
+def _extra(opening: Opening, phases: Phases = NO_PHASES) -> dict[str, Any] | None:
+    """Return the values of columns that few requests have."""
+    found = dict(opening.lost.columns()) if opening.lost is not None else {}
+    if phases.interim is not None:
+        found["interim"] = phases.interim
+    return found or None
 
 
 def _media_type(header: str | None) -> str | None:

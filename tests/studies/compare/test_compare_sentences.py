@@ -41,7 +41,7 @@ def test_the_first_sentence_says_saving_interval_verdict_target_and_rounds() -> 
             "compare-invalid",
             "pooled: no saving can be stated, INVALID after 12 rounds "
             "pooled reused its connection in only 0 of 12 requests, so it was not "
-            "pooled",
+            "pooled; why was not seen",
         ),
         (
             "compare-reusing",

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import socket
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import NamedTuple, Self
 
 from vestbench.kernel.sockets import Address, address_text
 from vestbench.kernel.tcp_info import TcpInfo, tcp_info
+from vestbench.model.lost import LostConnection
+from vestbench.stacks.wire.keeping import NO_RULES, Keeping, Rules
 
 
 @dataclass(slots=True, kw_only=True)
@@ -25,9 +27,12 @@ class Connection:
     rtt_us: int | None = None  # when it was looked at last
     syn_rtt_us: int | None = None
     retransmits: int = 0  # seen until now
+    keeping: Keeping = field(default_factory=Keeping)
 
     @classmethod
-    def made(cls, serial: int, sock: socket.socket, peer: Address) -> Self:
+    def made(
+        cls, serial: int, sock: socket.socket, peer: Address, rules: Rules = NO_RULES
+    ) -> Self:
         """Return the connection of a socket that has just been connected to `peer`.
 
         The peer is not asked of the kernel, which forgets it when the peer resets.
@@ -38,7 +43,12 @@ class Connection:
             local_port=sock.getsockname()[1],
             remote=address_text(peer),
             syn_rtt_us=info.rtt_us if info else None,
+            keeping=Keeping(rules),
         )
+
+    def lost(self) -> LostConnection:
+        """Return why it could not be used again."""
+        return self.keeping.lost(self.uses)
 
     def look(self, info: TcpInfo) -> int:
         """Take in the kernel's figures, and return how much was sent again since."""
@@ -53,6 +63,7 @@ class Opening(NamedTuple):
     connections: int | None = None  # that were made
     addresses: int | None = None  # that were tried for them
     unanswered: str | None = None  # those in vain; None as well where there was none
+    lost: LostConnection | None = None  # the one that it could not use, if it had one
 
 
 UNKNOWN = Opening()

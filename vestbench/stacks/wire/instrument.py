@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 import ssl
 import threading
+from collections import deque
 from collections.abc import Callable, Iterator
 from time import perf_counter_ns
 
@@ -16,7 +17,11 @@ from vestbench.stacks.wire.connecting import (
     keepalive_options,
     system_resolver,
 )
+from vestbench.stacks.wire.connection import Connection
+from vestbench.stacks.wire.keeping import Rules
 from vestbench.stacks.wire.timestamps import Timestamps
+
+_MOST_LOST = 256
 
 
 class _PerThread(threading.local):
@@ -36,6 +41,7 @@ class Instrument:
         resolve: Takes a host and a port and gives address families and addresses.
         serials: Numbers the connections; shared by instruments whose connections must
             not have the same number.
+        concurrency: The most requests that are under way at once.
         kernel_timestamps: Ask the kernel when each request left and its answer came.
     """
 
@@ -47,6 +53,7 @@ class Instrument:
         clock: Callable[[], int] = perf_counter_ns,
         resolve: Resolver = system_resolver,
         serials: Iterator[int] | None = None,
+        concurrency: int = 1,
         kernel_timestamps: bool = False,
     ) -> None:
         self.sessions: dict[str | None, ssl.SSLSession] | None = {} if resumes else None
@@ -57,6 +64,10 @@ class Instrument:
         self.serials = itertools.count(1) if serials is None else serials
         self.connect_budget_ns = int(settings.connect_timeout_s * NS_PER_S)
         self._request_budget_ns = int(settings.request_timeout_s * NS_PER_S)
+        self.rules = Rules.of(settings, concurrency)
+        # Connections that had served and have ended; a request that opens one opens it
+        # in place of the first of them.
+        self.lost: deque[Connection] = deque(maxlen=_MOST_LOST)
         self._thread = _PerThread()
 
     def begin(self, *, joins: bool = False) -> Timestamps:

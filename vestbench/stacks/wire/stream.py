@@ -9,6 +9,7 @@ from typing import Self
 
 from vestbench.kernel.tcp_info import TcpInfo, tcp_info
 from vestbench.kernel.timestamps import StampedSocket
+from vestbench.model.lost import Lost
 from vestbench.stacks.wire.connecting import (
     Limits,
     addresses_of,
@@ -24,7 +25,10 @@ from vestbench.stacks.wire.failures import (
     network_reason,
 )
 from vestbench.stacks.wire.instrument import Instrument
+from vestbench.stacks.wire.keeping import Keeping, end_of
 from vestbench.stacks.wire.timestamps import Timestamps
+
+_UNASKED = 2**16  # bytes that are looked at of what no request has asked for
 
 TLS_1_3 = "TLSv1.3"  # as `SSLSocket.version` says it
 
@@ -42,6 +46,7 @@ class TimedStream:
         self._last: Timestamps | None = None  # of the exchange that was written last
         self._held = b""  # what is to leave with the next write
         self._stamped: StampedSocket | None = None
+        self._readable = False  # when it was asked last
 
     @classmethod
     def connect(cls, instrument: Instrument, host: str, port: int) -> Self:
@@ -56,6 +61,7 @@ class TimedStream:
         """
         stamps, clock = instrument.current(), instrument.clock
         begin = clock()
+        stamps.instead_of(instrument.lost)
         budget_ns = instrument.connect_budget_ns
         limits = Limits(begin + budget_ns, budget_ns, stamps.deadline_ns)
         addresses = addresses_of(host, port, instrument.resolve)
@@ -68,7 +74,8 @@ class TimedStream:
         peer, begun, ended, _ = stamps.attempts[-1]
         stamps.opened += 1
         stamps.connect_ns = (stamps.connect_ns or 0) + ended - begun
-        connection = Connection.made(next(instrument.serials), sock, peer)
+        serial = next(instrument.serials)
+        connection = Connection.made(serial, sock, peer, instrument.rules)
         return cls(sock, connection, instrument)
 
     def read(self, max_bytes: int, timeout: float | None = None) -> bytes:
@@ -100,8 +107,10 @@ class TimedStream:
                 stamps.first_read = stamp
                 stamps.head = data[:5]
             stamps.last_read = stamp
+            stamps.keep(stamp, data)
         else:
             stamps.peer_closed = True
+            self._connection.keeping.end = Lost.UNTIL_CLOSE
         return data
 
     def write(self, buffer: bytes, timeout: float | None = None) -> None:
@@ -127,6 +136,7 @@ class TimedStream:
             stamps.carried_by(self, self._connection, self._connection.uses)
             # Sent again, where HTTP/2 has learnt that the first one was not looked at.
             stamps.first_write = stamps.first_read = 0
+            stamps.reads.clear()
         self.sock.settimeout(self._limit(timeout, stamps))
         if not stamps.first_write:
             stamps.first_write = self._instrument.clock()
@@ -241,17 +251,49 @@ class TimedStream:
             self._stamped.sent(None)  # of a segment that was sent again
         if self.sock.fileno() < 0:
             return True
-        if hasattr(select, "poll"):  # no limit on the descriptor's number
-            poller = select.poll()
-            poller.register(self.sock.fileno(), select.POLLIN)
-            return bool(poller.poll(0))
-        return bool(select.select([self.sock], (), (), 0)[0])
+        self._readable = _is_readable(self.sock)
+        return self._readable
 
     def close(self) -> None:
         """Close the socket, and keep what the kernel knew of it."""
         if self._last is not None and self._last.info is None:
             self._last.info = self.tcp_info()
         self._last = None
+        if self._connection.uses and not self._connection.keeping.lost_ns:
+            self._note_end(self._connection.keeping)
         if self._stamped is not None:
             self._stamped.close()
         self.sock.close()
+
+    def _note_end(self, keeping: Keeping) -> None:
+        keeping.lost_ns = self._instrument.clock()
+        if self._readable and keeping.end is None:
+            keeping.end, said = self._end_by_peer()
+            keeping.said = said or keeping.said
+        self._instrument.lost.append(self._connection)
+
+    def _end_by_peer(self) -> tuple[Lost, str | None]:
+        """Say what has arrived that nothing had asked for; it is read, for the last."""
+        http2, data = self._connection.http2, b""
+        try:
+            self.sock.settimeout(0)
+            socket.socket.recv(self.sock, 1, socket.MSG_PEEK)  # TLS hides a reset
+            data = self.sock.recv(_UNASKED)
+            found = end_of(data, http2=http2)
+            while data and found[0] is not Lost.GOAWAY:
+                data = self.sock.recv(_UNASKED)
+        except (BlockingIOError, ssl.SSLWantReadError):
+            return found if data else (Lost.UNASKED, None)
+        except ConnectionError:
+            return Lost.RESET, None
+        except OSError:  # an alert of TLS
+            return Lost.FIN, None
+        return (Lost.FIN, found[1]) if not data else found
+
+
+def _is_readable(sock: socket.socket) -> bool:
+    if hasattr(select, "poll"):  # no limit on the descriptor's number
+        poller = select.poll()
+        poller.register(sock.fileno(), select.POLLIN)
+        return bool(poller.poll(0))
+    return bool(select.select([sock], (), (), 0)[0])

@@ -2,14 +2,29 @@
 
 from __future__ import annotations
 
+from collections import deque
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Protocol
 
 from vestbench.kernel.sockets import address_text
 from vestbench.kernel.tcp_info import TcpInfo
 from vestbench.kernel.timestamps import KernelStamps, realtime_offset_ns
+from vestbench.model.lost import Lost, LostConnection
+from vestbench.model.request import FailureKind
 from vestbench.stacks.wire.connecting import Attempt
 from vestbench.stacks.wire.connection import Carried, Connection, Opening
+from vestbench.stacks.wire.interim import (
+    end_of_http1,
+    interim_of_http1,
+    interim_of_http2,
+)
+from vestbench.stacks.wire.keeping import Said, goes_away
+
+# What a failure before any byte of an answer means, on a connection that had served.
+_EARLY = {FailureKind.RESET: Lost.RACE, FailureKind.PROTOCOL: Lost.LEFT_OVER}
+
+_LONGEST_HEADER = 2**17  # bytes; libraries give up at less
 
 
 class Carrier(Protocol):
@@ -39,6 +54,7 @@ class Phases:
     send_ns: int | None = None
     wait_ns: int | None = None
     receive_ns: int | None = None
+    interim: str | None = None  # statuses of the interim answers before the final one
     kernel_send_ns: int | None = None
     kernel_receive_ns: int | None = None
 
@@ -62,6 +78,9 @@ class Timestamps:
     attempts: list[Attempt] = field(default_factory=list)  # addresses it tried
     peer_closed: bool = False  # the end of the stream was read
     head: bytes = b""  # the first bytes of the answer
+    reads: list[tuple[int, bytes]] = field(default_factory=list)  # the first of them
+    received: int = 0  # bytes that were read
+    lost: Connection | None = None  # the one that it could not use
     connection: Connection | None = None  # the one that carried it
     stream: Carrier | None = None
     use: int = 0  # of the connection: how many exchanges it has carried with this
@@ -71,6 +90,17 @@ class Timestamps:
     def carried_by(self, stream: Carrier, connection: Connection, use: int) -> None:
         """Take note of what carries the exchange."""
         self.stream, self.connection, self.use = stream, connection, use
+
+    def instead_of(self, lost: deque[Connection]) -> None:
+        """Take note that a connection is opened in place of the first of these."""
+        with suppress(IndexError):
+            self.lost = lost.popleft()
+
+    def keep(self, stamp: int, data: bytes) -> None:
+        """Keep what was read as long as it may be a header."""
+        if self.received < _LONGEST_HEADER:
+            self.reads.append((stamp, data))
+        self.received += len(data)
 
     def carried(self) -> Carried:
         """Return how the exchange was carried, with the kernel's figures after it.
@@ -96,11 +126,43 @@ class Timestamps:
         """Return what the exchange did to open connections."""
         failed = [each.address for each in self.attempts if each.failure is not None]
         unanswered = ", ".join(map(address_text, failed))
-        return Opening(self.opened, len(self.attempts), unanswered or None)
+        lost = None if self.lost is None else self.lost.lost()
+        return Opening(self.opened, len(self.attempts), unanswered or None, lost)
+
+    def answered(self, answer: Said) -> None:
+        """Take note of what an answer says of its connection; outside the clock."""
+        if self.connection is None:
+            return
+        keeping = self.connection.keeping
+        keeping.answered(self.last_read, answer)
+        if not self.connection.http2:
+            end = end_of_http1(self.reads, answer.body_bytes)
+            keeping.left_over = end is not None and self.received > end
+        elif goes_away(b"".join(data for _, data in self.reads)):
+            keeping.end = Lost.GOAWAY
+
+    def failed(self, kind: FailureKind) -> Opening:
+        """Return what a failed exchange did to open connections, and to the one it had.
+
+        One that was reused and ended before any byte of an answer came was ended by its
+        server while the request was under way. What was no answer was left over from
+        the one before, if that had more bytes than it should or none have come since.
+        """
+        opening, connection = self.opening(), self.connection
+        if connection is None:
+            return opening
+        keeping = connection.keeping
+        early = (keeping.left_over or not self.first_read) and self.reused()
+        keeping.failed = _EARLY.get(kind, Lost.FAILED) if early else Lost.FAILED
+        if keeping.failed is Lost.FAILED or opening.lost is not None:
+            return opening
+        idle_ns = max(0, self.first_write - keeping.last_ns)
+        lost = LostConnection(keeping.failed, idle_ns, self.use - 1, keeping.said)
+        return opening._replace(lost=lost)
 
     def phases(self) -> Phases:
         """Return the durations of the phases, of an exchange that was answered."""
-        sent = self.sent or self.last_write
+        sent, (interim, first) = self.sent or self.last_write, self._final()
         before_ns = after_ns = None
         if self.kernel is not None:
             before_ns, after_ns = self.kernel.offsets(
@@ -112,11 +174,22 @@ class Timestamps:
             connect_ns=self.connect_ns,
             tls_ns=self.tls_ns,
             send_ns=sent - self.first_write,
-            wait_ns=self.first_read - sent,
-            receive_ns=self.last_read - self.first_read,
+            wait_ns=first - sent,
+            receive_ns=self.last_read - first,
+            interim=interim,
             kernel_send_ns=before_ns,
             kernel_receive_ns=after_ns,
         )
+
+    def _final(self) -> tuple[str | None, int]:
+        """Return the interim answers, and when the first byte of the final one came."""
+        if self.connection is not None and self.connection.http2:
+            statuses = ["1xx"] * interim_of_http2(self.reads)
+            return ", ".join(statuses) or None, self.first_read
+        found = interim_of_http1(self.reads)
+        if found is None:
+            return None, self.first_read
+        return ", ".join(found.statuses), found.final_ns
 
     def reused(self) -> bool:
         """Proof of reuse: nothing was opened, and the connection had served before.

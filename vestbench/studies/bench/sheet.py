@@ -50,10 +50,10 @@ from vestbench.studies.parts.lines import (
     dim,
     failures_parts,
     no_phases_note,
-    not_reused,
     quantile_notes,
     saving_line,
 )
+from vestbench.studies.parts.reasons import because, losses_of, not_reused
 from vestbench.studies.parts.route import is_relayed
 from vestbench.studies.parts.warnings import (
     link_warnings,
@@ -129,7 +129,7 @@ def _because(run: BenchRun, summary: BenchSummary) -> str:
     saving, breakdown, reuse = summary.saving, summary.breakdown, summary.reuse
     target = run.plan.min_saving_ms
     if summary.why is Reason.NOT_REUSED:
-        return not_reused(reuse.expected - reuse.reused, reuse.expected)
+        return not_reused(run, reuse.expected - reuse.reused, reuse.expected)
     if found := misled_by(run, summary.why):
         return found
     if saving is None:
@@ -289,7 +289,7 @@ def bench_warnings(run: BenchRun, summary: BenchSummary) -> Iterator[str]:
     if missed:
         yield (
             f"{missed} of {reuse.expected} requests that should have reused a "
-            f"connection did not: {_why_not_reused(run)}"
+            f"connection did not{'' if losses_of(run) else because(run)}"
         )
     yield from notes_of(run)
     connects = len(summary.syn_retransmissions)
@@ -302,15 +302,3 @@ def bench_warnings(run: BenchRun, summary: BenchSummary) -> Iterator[str]:
         )
     yield from cause_warnings(run, summary, Names("cold", "subsequent"))
     yield from link_warnings(run, summary.disturbed)
-
-
-def _why_not_reused(run: BenchRun) -> str:
-    pool = run.conditions.pool
-    if pool is not None and pool.max_idle == 0:
-        return "the pool keeps no idle connection (--pool-max-idle 0)"
-    if pool is not None and run.plan.interval_s > pool.idle_timeout_s:
-        return (
-            f"the interval of {run.plan.interval_s:g} s is beyond the pool's idle "
-            f"timeout of {pool.idle_timeout_s:g} s"
-        )
-    return "the server closed it, or its idle time had passed"

@@ -29,8 +29,8 @@ from vestbench.studies.bench.summary import (
 )
 from vestbench.studies.parts.connections import misled_by
 from vestbench.studies.parts.groups import fails_too_often, side_of
-from vestbench.studies.parts.lines import not_reused
 from vestbench.studies.parts.quantities import of_count
+from vestbench.studies.parts.reasons import not_reused
 
 _GROUPS = ("cold", "subsequent")
 
@@ -81,7 +81,7 @@ class _Bench(Study[BenchPlan]):
             return ""
         if found.why is Reason.NOT_REUSED:
             reuse = found.reuse
-            return not_reused(reuse.expected - reuse.reused, reuse.expected)
+            return not_reused(run, reuse.expected - reuse.reused, reuse.expected)
         return misled_by(run, found.why) or "there is no session to judge by"
 
     def settlings(self, run: BenchRun) -> tuple[Settling, ...]:

@@ -14,6 +14,7 @@ from vestbench.studies.compare.summary import CompareSummary, PairSummary
 from vestbench.studies.parts.breakdown import Breakdown
 from vestbench.studies.parts.causes import Names, cause_warnings
 from vestbench.studies.parts.connections import met_by, misled_by
+from vestbench.studies.parts.reasons import because
 from vestbench.studies.parts.warnings import (
     link_warnings,
     notes_of,
@@ -100,13 +101,14 @@ def _contradiction(run: CompareRun, summary: CompareSummary, pair: PairSummary) 
     claims = find_strategy(arm.strategy).claims
     claim = next(each for each in claims if not all(map(each.kept_by, samples)))
     kept = sum(map(claim.kept_by, samples))
-    return claim.broken.format(
+    broken = claim.broken.format(
         label=arm.label,
         strategy=arm.strategy,
         answered=plural(len(samples), "request"),
         kept=kept,
         wrong=len(samples) - kept,
     )
+    return broken + because(run) if claim.of_reuse else broken
 
 
 def compare_warnings(run: CompareRun, summary: CompareSummary) -> Iterator[str]:

@@ -23,7 +23,6 @@ from vestbench.report.units import (
     level,
     median_of,
     ms,
-    percent,
     plural,
 )
 from vestbench.stats.decision import MedianSummary
@@ -61,14 +60,6 @@ def saving_line(
     line = subject.append(f"{median_of(saving)} ms", "bold")
     line.append(f"{per} ({level(run.plan.confidence)} {interval(saving.interval)}, ")
     return line.append(f"median of {plural(count, unit)})")
-
-
-def not_reused(missed: int, expected: int) -> str:
-    """Say that connections were not reused, and by how many requests."""
-    return (
-        f"connections were not reused: {percent(missed, expected)} of the requests "
-        "that should have reused one opened a new one"
-    )
 
 
 def counted_by_server(run: Run, line: Text, besides: str) -> Text:

@@ -8,12 +8,14 @@ from vestbench.model.run import Run
 from vestbench.report.units import plural
 from vestbench.studies.parts.connections import connection_warnings
 from vestbench.studies.parts.interruptions import interruption_warnings
+from vestbench.studies.parts.reasons import reuse_warnings
 from vestbench.studies.parts.route import is_relayed
 
 
 def notes_of(run: Run) -> Iterator[str]:
     """Yield what was noted while the run went on, and what its connections show."""
     yield from run.conclusion.notes or ()
+    yield from reuse_warnings(run)
     yield from connection_warnings(run)
     yield from interruption_warnings(run)
 

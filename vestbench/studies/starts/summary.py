@@ -22,8 +22,8 @@ from vestbench.stats.metrics import Metric, metric
 from vestbench.studies.parts.causes import Explained, Side, explain
 from vestbench.studies.parts.connections import misled, misled_by
 from vestbench.studies.parts.groups import kept_too_few
-from vestbench.studies.parts.lines import not_reused
 from vestbench.studies.parts.once import once_for_each_run
+from vestbench.studies.parts.reasons import not_reused
 from vestbench.studies.parts.route import in_round_trips, round_trip_ms
 from vestbench.studies.starts.plan import NOT_WARMED, WARMED, ConnectRun, WarmUpRun
 
@@ -244,7 +244,7 @@ def contradiction_of(run: Run) -> str:
     kept = sum(bool(outcome.reused) for outcome in later)
     missed = len(later) - kept
     if kept_too_few(kept, len(later)):
-        return not_reused(missed, len(later))
+        return not_reused(run, missed, len(later))
     return misled_by(run, misled(run, _first_requests(run)))
 
 
