@@ -73,8 +73,9 @@ def ending(status: int | None) -> str:
 
 def child_environment() -> dict[str, str]:
     """Return what a child gets of our environment: no secrets, a path that is ours."""
-    given = os.environ.items()
-    found = {name: text for name, text in given if not _SECRET.fullmatch(name)}
+    found = {n: text for n, text in os.environ.items() if not _SECRET.fullmatch(n)}
+    # Of one that is empty some libraries say that it is not set, others fail.
+    found = {n: text for n, text in found.items() if text or not n.startswith("SSL")}
     path = elsewhere(found.pop("PYTHONPATH", "").split(os.pathsep))
     return {**found, "PYTHONPATH": os.pathsep.join(path)} if path else found
 

@@ -21,6 +21,11 @@ def at_once(path: str, flags: int) -> int:
     return os.open(path, flags | _AT_ONCE, 0o666)
 
 
+def private_at_once(path: str, flags: int) -> int:
+    """Open a file likewise; if it is created, it is for its owner alone."""
+    return os.open(path, flags | _AT_ONCE, 0o600)
+
+
 def open_regular(path: Path) -> BinaryIO:
     """Open a file for reading; a link is judged by what it leads to.
 
@@ -73,14 +78,10 @@ def create_for(path: Path, partial: Path) -> BinaryIO:
         facts = os.stat(path)
     except FileNotFoundError:
         return partial.open("xb")
-    file = open(partial, "xb", opener=_private)  # noqa: SIM115 - the caller closes it
+    file = open(partial, "xb", opener=private_at_once)  # noqa: SIM115 - the caller closes it
     if hasattr(os, "fchown"):
         _let_in(file.fileno(), facts)
     return file
-
-
-def _private(path: str, flags: int) -> int:
-    return os.open(path, flags, 0o600)
 
 
 def _let_in(descriptor: int, facts: os.stat_result) -> None:

@@ -72,10 +72,12 @@ def start_ahead(
     if is_real(settings):
         from vestbench.running.destination import stacks_for
         from vestbench.workers.remote import RemoteStacks
+        from vestbench.workers.trust import check_trust
 
         names = stacks_for(
             options.stack, settings["venue"], strategies, http2=options.http2
         )
+        check_trust(simulated=False)
         workers = RemoteStacks(names)
         context.call_on_close(workers.close)
     return Given(

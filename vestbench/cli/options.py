@@ -19,7 +19,8 @@ from vestbench.values import confidence_of
 # --- single ones ---------------------------------------------------------------------
 
 VENUE = option(
-    "What is measured: sim, vest, vest-dev, paradex, or an https:// URL.",
+    "What is measured: sim, vest, vest-dev, paradex, or an https:// URL, whose CA may "
+    "be your own: set SSL_CERT_FILE to its certificate.",
     "VENUE",
     shown=defaults.VENUE,
 )

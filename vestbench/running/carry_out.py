@@ -31,6 +31,7 @@ from vestbench.running.pace import check_budget
 from vestbench.spool import Spool
 from vestbench.venues import Venue, find_venue
 from vestbench.workers.remote import RemoteStacks
+from vestbench.workers.trust import check_trust
 
 if TYPE_CHECKING:
     from vestbench.running.trader import Trader
@@ -88,6 +89,8 @@ def carry_out(
         VestbenchError: Something that the user can act on, and nothing was measured.
         KeyboardInterrupt: An interruption before anything was measured.
     """
+    if workers is None:  # it was looked at before those were started
+        check_trust(simulated=destination.is_simulated)
     execution = _Execution(job, destination, path, observer or Silence(), fresh=fresh)
     return execution.carry_out(workers)
 

@@ -6,6 +6,8 @@ an error tell (`details["causes"]`, from the outermost to the innermost).
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import NamedTuple
 
 from pyreqwest.exceptions import (
@@ -17,9 +19,10 @@ from pyreqwest.exceptions import (
     RequestTimeoutError,
 )
 
+from vestbench.ipc import FailedError
 from vestbench.model.request import FailureKind
 from vestbench.stacks.session import TOO_LONG
-from vestbench.stacks.wire.failures import UNSENDABLE, WireError, detail_of
+from vestbench.stacks.wire.failures import TRUST, UNSENDABLE, WireError, detail_of
 
 _CONNECTING = "client error (Connect)"
 
@@ -49,6 +52,16 @@ class Classified(NamedTuple):
     reached: bool | None  # whether there was a connection; None where that is not said
 
 
+@contextmanager
+def building() -> Iterator[None]:
+    """Raise `FailedError` if reqwest can build no client here, as without any CA."""
+    try:
+        yield
+    except BuilderError as error:
+        why = f"reqwest can build no client: {classify(error).detail}{TRUST}"
+        raise FailedError(why) from error
+
+
 def classify(error: Exception) -> Classified:
     """Return the failure kind of `error`, why, and whether a connection was reached."""
     if isinstance(error, TooLongError):
@@ -61,6 +74,8 @@ def classify(error: Exception) -> Classified:
     # The outermost names the URL, with its query.
     inner = [cause for cause in causes if " for url " not in cause]
     detail = detail_of(error, inner[-1] if inner else None)
+    if detail.endswith(": UnknownIssuer"):
+        detail += TRUST
     if isinstance(error, RequestTimeoutError):
         reached = None if isinstance(error, ConnectTimeoutError) else True
         return Classified(FailureKind.TIMEOUT, detail, reached)

@@ -28,7 +28,7 @@ from vestbench._version import __version__
 from vestbench.model.client import SessionPlan, StackFacts
 from vestbench.model.request import Failure, FailureKind, Outcome, RequestSpec, Slot
 from vestbench.stacks.outcomes import Answer, Exchange
-from vestbench.stacks.reqwest_failures import TooLongError, classify
+from vestbench.stacks.reqwest_failures import TooLongError, building, classify
 from vestbench.stacks.reqwest_log import connection_log, tag
 from vestbench.stacks.reqwest_proof import Watch
 from vestbench.stacks.session import MAX_BODY_BYTES, USER_AGENT, TimedSession
@@ -61,7 +61,9 @@ class ReqwestStack:
         self._ca_pem = ca_pem.encode()
         self._serials = itertools.count(1)
         self._choice = Choice("reqwest")
-        connection_log()
+        with building():
+            connection_log()
+            first_handshake_ns = _burn_in()
         # encodings.idna: what `socket` imports when it first resolves a name.
         "localhost".encode("idna")
         self.facts = StackFacts(
@@ -73,7 +75,7 @@ class ReqwestStack:
             },
             tls_context_ns=None,  # each client has its own
             default_context_ns=None,
-            first_handshake_ns=_burn_in(),
+            first_handshake_ns=first_handshake_ns,
             origin_ns=perf_counter_ns() if origin_ns is None else origin_ns,
         )
 

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Self
 
 from vestbench.children import ending, start_module
 from vestbench.defaults import STACK
-from vestbench.errors import ProcessDiedError
-from vestbench.ipc import ChannelClosedError, Done, Message
+from vestbench.errors import ProcessDiedError, UsageError
+from vestbench.ipc import ChannelClosedError, Done, FailedError, Message
 from vestbench.model.client import SessionPlan, StackFacts
 from vestbench.stacks.registry import find_stack
 from vestbench.workers.messages import (
@@ -119,9 +119,11 @@ class RemoteStack:
 
     @contextmanager
     def _telling(self) -> Iterator[None]:
-        """Tell how the worker ended, where it is found so."""
+        """Tell how the worker ended, where it is found so, or why it is of no use."""
         try:
             yield
+        except FailedError as error:
+            raise UsageError(str(error)) from error
         except ChannelClosedError as error:
             raise self._died() from error
 

@@ -16,7 +16,12 @@ import sys
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
-from vestbench.ipc import Channel, ChannelClosedError, leave_signals_to_the_parent
+from vestbench.ipc import (
+    Channel,
+    ChannelClosedError,
+    FailedError,
+    leave_signals_to_the_parent,
+)
 from vestbench.kernel.pauses import Pulse
 from vestbench.workers.messages import (
     Burst,
@@ -46,7 +51,12 @@ def main(argv: list[str]) -> int:
     logging.getLogger().addHandler(logging.NullHandler())
     parent = Channel.inherited(argv[1])
     with suppress(ChannelClosedError):  # the parent is gone
-        Worker(parent).serve()
+        try:
+            worker = Worker(parent)
+        except FailedError as error:  # the stack cannot be had on this machine
+            parent.send(error)
+        else:
+            worker.serve()
     return 0
 
 

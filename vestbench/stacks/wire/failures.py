@@ -21,6 +21,13 @@ from vestbench.model.request import FailureKind
 # Said instead of an error's text that quotes a header, or a URL, that cannot be sent.
 UNSENDABLE = "a header or the URL is not valid"
 
+# Said where a certificate may be of a company's own CA.
+TRUST = "; to trust a CA of your own, set SSL_CERT_FILE to a file with its certificate"
+
+# What OpenSSL calls it (x509_vfy.h): no issuer, self-signed, the same in a chain, no
+# issuer here, and nothing to verify the first one with.
+_UNKNOWN_ISSUER = (2, 18, 19, 20, 21)
+
 # Libraries quote the header line that they cannot read, or the header value of ours
 # that they refuse to send: an API key with a line break at its end.
 _QUOTED = re.compile(r":? *(\bbytearray\(|\bb['\"]).*", re.DOTALL)
@@ -76,7 +83,8 @@ class WriteError(WireError):
 def network_reason(error: OSError) -> str:
     """Word an operating system or TLS error without its class and number."""
     if isinstance(error, ssl.SSLCertVerificationError):
-        return f"certificate not trusted: {error.verify_message}"
+        hint = TRUST if error.verify_code in _UNKNOWN_ISSUER else ""
+        return f"certificate not trusted: {error.verify_message}{hint}"
     if isinstance(error, ssl.SSLError):
         return (error.reason or str(error)).lower().replace("_", " ")
     return reason_of(error)
