@@ -227,7 +227,15 @@ def test_crossing_probability_agrees_with_counting_every_sequence() -> None:
 
 @pytest.mark.parametrize(
     ("votes", "rounds", "total"),
-    [(8, 10, 24), (7, 10, 56), (13, 20, 105), (6, 10, 255), (11, 20, None)],
+    [
+        (8, 10, 24),
+        (7, 10, 56),
+        (13, 20, 105),
+        (6, 10, 255),
+        (554, 1000, 1000),  # the last round for which a threshold holds
+        (553, 1000, None),
+        (11, 20, None),
+    ],
 )
 def test_projection_of_the_present_majority(
     votes: int, rounds: int, total: int | None

@@ -222,6 +222,19 @@ def test_a_fifth_of_failures_does_not_end_the_run() -> None:
     assert verdict.state.verdict is None
 
 
+def test_a_fifth_of_failures_does_not_end_a_run_as_unreliable_either() -> None:
+    rounds = [BOTH_FAILED, CLEAN, CLEAN, exact(100, 90), exact(100, 90)]
+
+    assert run(rounds * 2, target=50).finish().reason is Reason.NOISY
+
+
+def test_a_pass_that_is_withheld_in_the_first_round_that_may_decide_is_named() -> None:
+    # 13 of 15 votes suffice, and 5 % of 15 rounds allow one failure.
+    state = run(failing(2, 15), target=50, min_rounds=15).finish()
+
+    assert (state.verdict, state.reason) == ("INCONCLUSIVE", "unreliable")
+
+
 def test_a_single_failure_in_a_short_run_is_not_unreliable() -> None:
     assert run([BOTH_FAILED, CLEAN], target=50).finish().reason is Reason.NOISY
     assert run([BOTH_FAILED] * 2, target=50).finish().reason is Reason.UNRELIABLE

@@ -6,10 +6,18 @@ from itertools import permutations
 
 import pytest
 
-from tests.support.comparisons import ALL, MEASURED, Recorder, plan, ran
+from tests.support.comparisons import ALL, MEASURED, Recorder, plan, ran, refused
+from tests.support.stacks import ok
 from vestbench.model.client import PoolSettings
-from vestbench.model.request import Role, Slot
-from vestbench.model.strategy import POOLED, UNPOOLED, WARMED, Strategy
+from vestbench.model.request import Outcome, Role, Slot
+from vestbench.model.strategy import (
+    HTTP2,
+    POOLED,
+    RESUMED,
+    UNPOOLED,
+    WARMED,
+    Strategy,
+)
 
 
 def test_a_round_is_a_fresh_primed_pool_and_one_request_of_each_arm() -> None:
@@ -119,3 +127,35 @@ def test_slots_carry_round_place_role_and_arm() -> None:
         Slot(session=0, index=0, role=Role.PRIMER, arm="pooled"),
     ]
     assert {slot.arm for slot in slots[3:]} == {"warmed", "pooled"}
+
+
+def test_each_way_of_connecting_is_prepared_before_those_that_take_less_long() -> None:
+    recorder = ran(plan((UNPOOLED, POOLED, HTTP2, RESUMED, WARMED), max_rounds=1))
+
+    prepared = [slot.arm for slot in recorder.stack.slots if slot.role not in MEASURED]
+    assert prepared == ["warmed", "warmed", "resumed", "http2", "pooled"]
+
+
+def test_a_resumed_connection_is_a_cold_one() -> None:
+    recorder = ran(plan((RESUMED, UNPOOLED), max_rounds=2))
+
+    assert {outcome.slot.role for outcome in recorder.recorded} == {Role.COLD}
+
+
+@pytest.mark.parametrize("asked", [True, False])
+def test_http2_is_offered_by_every_arm_where_it_is_asked_for(*, asked: bool) -> None:
+    recorder = ran(plan((POOLED, HTTP2, UNPOOLED), max_rounds=1, http2=asked))
+
+    offered = {p.strategy.name: p.http2 for p in recorder.stack.plans}
+    assert offered == {"pooled": asked, "http2": True, "unpooled": asked}
+
+
+def test_after_a_refusal_nothing_more_is_prepared_or_opened() -> None:
+    def script(slot: Slot) -> Outcome | BaseException:
+        return refused(slot) if slot.role is Role.WARM_UP else ok(slot)
+
+    recorder = ran(plan((WARMED, POOLED, UNPOOLED), max_rounds=9), script)
+
+    assert {slot.role for slot in recorder.stack.slots} == {Role.WARM_UP}
+    assert "idle 1" not in recorder.stack.calls
+    assert len(recorder.stack.plans) == 3  # of the first round

@@ -99,8 +99,7 @@ class Comparison:
                 )
                 sessions[arm.label] = session
                 roles[arm.label] = Role.COLD if arm.way.opens else Role.SUBSEQUENT
-                if not self._stop.over():
-                    self._prepare(arm, session, number)
+                self._prepare(arm, session, number)
             for index, label in enumerate(order):
                 if self._stop.over():
                     break
