@@ -117,6 +117,15 @@ def browser(session: nox.Session) -> None:
 
 
 @nox.session(default=False)
+def metrics(session: nox.Session) -> None:
+    """Have promtool check metrics of runs; needs apt-get install prometheus."""
+    if not shutil.which("promtool"):
+        session.error("no promtool: apt-get install prometheus")
+    session.install("-e", ".", *_group("test"))
+    session.run("pytest", "tests/report/promtool.py", *session.posargs)
+
+
+@nox.session(default=False)
 def faults(session: nox.Session) -> None:
     """Disturb 200 runs at moments drawn by lot; they lose a second at most."""
     session.install("-e", ".", *_group("test"))
@@ -195,7 +204,6 @@ BROKEN = {
     "exchange-closes": ("--max-requests", "1"),
     "pool-keeps-nothing": ("--pool-max-idle", "0"),
 }
-INVALID = 5
 
 
 @nox.session
@@ -213,6 +221,7 @@ def latency(session: nox.Session) -> None:
             page, cases = (result.with_suffix(end) for end in (".html", ".xml"))
             documents = ("--html", str(page), "--junit", str(cases))
             session.run("vestbench", *words, "--output", str(result), *documents)
+        code = 5  # invalid, whatever was asked
         for name, words in BROKEN.items():
             for asked in (
                 LATENCY["50ms"],
@@ -220,6 +229,6 @@ def latency(session: nox.Session) -> None:
             ):
                 result = Path(f"broken-{name}-{asked[0]}.toml")
                 output = ("--quiet", "--no-github", "--output", str(result))
-                session.log(f"broken on purpose: {name}; must exit with {INVALID}")
+                session.log(f"broken on purpose: {name}; must exit with {code}")
                 command = ("vestbench", *asked, *words, *output)
-                session.run(*command, success_codes=[INVALID])
+                session.run(*command, success_codes=[code])

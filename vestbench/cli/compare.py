@@ -11,7 +11,7 @@ import typer
 from vestbench import defaults
 from vestbench.cli.option_records import option, option_of, refuse
 from vestbench.cli.options import DriftingOptions, JudgingOptions, VenueOptions
-from vestbench.errors import ExitCode, UsageError
+from vestbench.errors import ExitCode, InvalidRunError, UsageError
 from vestbench.values import confidence_of
 
 if TYPE_CHECKING:
@@ -159,6 +159,7 @@ def _compare_stored(
 ) -> None:
     from vestbench.cli.console import busy, show, show_json
     from vestbench.history.stored import compare_stored, stored_report
+    from vestbench.studies.judging import unsound
     from vestbench.studies.registry import load_run
 
     if len(words) != 2 or not all(_is_file(word) for word in words):
@@ -166,6 +167,9 @@ def _compare_stored(
     paths = [Path(word) for word in words]
     with busy(f"comparing {paths[0]} and {paths[1]}"):
         then, now = (load_run(path) for path in paths)
+        for path, run in zip(paths, (then, now), strict=True):
+            if why := unsound(run):
+                raise InvalidRunError(f"{path}: no saving can be stated: {why}")
         found = compare_stored(then, now, confidence=confidence)
     if found.differing and not force:
         names = ", ".join(found.differing)

@@ -41,7 +41,7 @@ def history(folder: Folder = None, json: bool = JSON) -> None:
         runs = [{"file": file, **plain_values(one)} for file, one in entries.items()]
         show_json({"runs": runs, "unreadable": unreadable})
         return
-    show(history_report(list(entries.values()), unreadable))
+    show(history_report(entries, unreadable))
 
 
 def trend(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator, Mapping, Sequence
 
 from vestbench.assertions.judge import AssertionResult
@@ -40,20 +41,20 @@ _CHANGES = {Change.REGRESSED: ("▼", "bold red"), Change.IMPROVED: ("▲", "bol
 
 
 def history_report(
-    entries: Sequence[Entry], unreadable: Mapping[str, str]
+    entries: Mapping[str, Entry], unreadable: Mapping[str, str]
 ) -> Iterator[Part]:
-    """Yield a table of runs, and the files that are no results with the reasons."""
+    """Yield a table of runs by file, and the files that are no results and why."""
     yield _history_table(entries) if entries else Text("No results here.")
     yield from _left_out(unreadable)
 
 
-def _history_table(entries: Sequence[Entry]) -> Table:
+def _history_table(entries: Mapping[str, Entry]) -> Table:
     figures = numbers("n", "saving, ms [CI]")
     table = Table("Stored runs", ["when, UTC", "run", "host", *figures, "verdict"])
-    for entry in entries:
+    for file, entry in entries.items():
         table.add_row(
             f"{entry.started:%Y-%m-%d %H:%M}",
-            _what(entry),
+            _what(entry).append_line(Text(os.path.basename(file), "dim")),
             entry.host,
             str(entry.n),
             _saving(entry),
