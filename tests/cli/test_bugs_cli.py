@@ -18,7 +18,7 @@ from vestbench.cli.option_records import option_of
 from vestbench.model.formats import FORMATS
 
 FILE = str(RESULTS / "reference-bench-30ms.toml")
-SUMMARY = "vestbench.studies.bench.summary.breakdown_of"
+SUMMARY = "vestbench.studies.parts.causes.breakdown_of"
 ERRORS = ("ValueError", "KeyError", "OSError")
 
 SCRIPT = """\
@@ -101,3 +101,10 @@ def test_in_a_measurement_it_keeps_what_was_measured(tmp_path: Path) -> None:
     assert_bug(with_bug(SUMMARY, *words))
 
     assert with_bug("vestbench.errors.unused", "report", f"{file}.partial").stdout
+
+
+def test_memory_that_runs_out_is_no_bug() -> None:
+    done = with_bug(SUMMARY, "report", FILE, error="MemoryError")
+
+    assert done.returncode == 2
+    assert done.stderr == "error: out of memory: close other programs\n"

@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from tests.support.command import PATIENCE_S, QUICK, run, started, vestbench
+from tests.support.paths import RESULTS
 from tests.support.sudden import eventually, on_a_terminal
 from vestbench.cli.console import Progress
 from vestbench.studies.registry import load_run
@@ -100,6 +101,47 @@ def test_on_a_closed_pipe_what_was_asked_decides_and_documents_are_written(
     assert process.returncode == code, errors
     assert "Traceback" not in errors
     assert len(document.read_text().splitlines()) == 21
+
+
+@pytest.mark.parametrize("form", [(), ("--json",), ("--csv", "-")])
+@pytest.mark.parametrize(("asked", "code"), [("saving > 0ms", 0), ("saving < 0ms", 1)])
+def test_so_it_does_for_a_stored_run(
+    asked: str, code: int, form: tuple[str, ...]
+) -> None:
+    stored = str(RESULTS / "reference-bench-30ms.toml")
+    with started("gate", stored, "--assert", asked, *form) as process:
+        assert process.stdout is not None
+        process.stdout.close()
+        process.stdout = None
+        _, errors = process.communicate(timeout=PATIENCE_S)
+
+    assert (process.returncode, errors) == (code, "")
+
+
+@pytest.mark.parametrize("document", ["--csv", "--markdown", "--json-file"])
+def test_a_closed_terminal_ends_a_run_whose_document_it_was_to_show(
+    document: str, tmp_path: Path
+) -> None:
+    file = tmp_path / "run.toml"
+    words = (*WORDS, "-o", str(file), document, "-")
+    with on_a_terminal(*words) as (process, hang_up):
+        assert eventually(measuring(file))
+        hang_up()
+        code = process.wait(PATIENCE_S)
+
+    assert code == 143
+    assert load_run(file).interrupted
+
+
+def test_a_signal_that_comes_twice_has_the_code_of_the_first(tmp_path: Path) -> None:
+    file = tmp_path / "run.toml"
+    with started(*WORDS, "-o", str(file)) as process:
+        assert eventually(measuring(file))
+        for _ in range(20):
+            process.send_signal(signal.SIGTERM)
+        _, errors = process.communicate(timeout=PATIENCE_S)
+
+    assert process.returncode == 143, errors
 
 
 def test_a_bug_in_the_progress_line_loses_nothing(

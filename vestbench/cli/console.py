@@ -38,7 +38,8 @@ def show(report: Iterable[Part]) -> None:
     """Print a report, as wide as the terminal is."""
     from vestbench.report.terminal import drawn
 
-    stdout().print(drawn(report))
+    with until_it_vanishes():
+        stdout().print(drawn(report))
 
 
 def show_json(found: Any) -> None:
@@ -47,7 +48,8 @@ def show_json(found: Any) -> None:
 
     from vestbench.report.machine import plain_document
 
-    typer.echo(dumps(plain_document(found), indent=2))
+    with until_it_vanishes():
+        typer.echo(dumps(plain_document(found), indent=2))
 
 
 def stderr() -> Console:

@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Any, Self
 
 import typer
 
-from vestbench.cli.console import say_aside
+from vestbench.cli.console import say_aside, until_it_vanishes
 from vestbench.cli.interruption import interruption
 from vestbench.cli.option_records import Command, given_in, option, option_of, refuse
 from vestbench.cli.output_options import ExportOptions
@@ -196,8 +196,9 @@ class Exports:
             self._missing.discard(name)
             return
         self._missing.discard(name)  # two halves would be no document
-        for piece in pieces:
-            typer.echo(piece, nl=False)
+        with until_it_vanishes():
+            for piece in pieces:
+                typer.echo(piece, nl=False)
 
     def write(
         self,
@@ -310,6 +311,8 @@ def _told_of(error: BaseException) -> tuple[str, int]:
         return str(error), int(error.exit_code)
     if isinstance(error, KeyboardInterrupt):
         return "interrupted before anything was measured", int(interruption.code)
+    if isinstance(error, MemoryError):
+        return "out of memory", int(ExitCode.USAGE)
     # Its message may hold anything; the traceback on stderr says more.
     return f"a bug of vestbench ({type(error).__name__})", int(ExitCode.BUG)
 

@@ -14,7 +14,7 @@ import typer
 from vestbench.cli import options as o
 from vestbench.cli.access import access_of
 from vestbench.cli.ahead import Given
-from vestbench.cli.console import Progress, say_aside, show, stderr, until_it_vanishes
+from vestbench.cli.console import Progress, say_aside, show
 from vestbench.cli.option_records import given_in, option_of, refuse
 from vestbench.cli.settings import exchange_spec, is_real, link_spec
 from vestbench.errors import ExitCode, VenueError
@@ -99,8 +99,7 @@ def run_and_show(
         raise
     exports = options.exports
     if not exports.prints:
-        with until_it_vanishes():
-            _show(measured, options)
+        _show(measured, options)
     exports.write(
         measured.run,
         str(measured.path),
@@ -124,9 +123,8 @@ def _show(measured: Measured, output: o.OutputOptions) -> None:
     from vestbench.studies.shown import show_brief, show_run
 
     show((show_brief if output.quiet else show_run)(measured.run))
-    if not output.quiet and measured.failure is None:  # whose line names the file
-        text = f"result: {measured.path}"
-        stderr().print(text, style="dim", markup=False, highlight=False)
+    if not output.quiet:
+        say_aside(f"result: {measured.path}")
 
 
 def run_and_exit(
