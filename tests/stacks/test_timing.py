@@ -191,7 +191,7 @@ def test_addresses_that_all_fail_are_named_with_what_each_did(
 
     assert str(failure.value) == (
         "10.0.0.1:443: connection refused; 10.0.0.2:443: connect timeout; "
-        "10.0.0.3:443: not tried, the time had passed"
+        "10.0.0.3:443: not tried, the request timeout had passed"
     )
     assert stamps.opening() == Opening(0, 2, "10.0.0.1:443, 10.0.0.2:443")
 

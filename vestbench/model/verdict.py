@@ -55,8 +55,14 @@ class Reason(StrEnum):
     NOT_REUSED = "not-reused"  # invalid
     UNANSWERED = "unanswered", "no request got a usable response"  # invalid
     NO_COLD = "no-cold-request"  # invalid
-    DEAD_ADDRESS = "dead-address"  # invalid: what was lost on one is in the saving
-    OTHER_SERVER = "other-server"  # invalid: the two sides met different servers
+    DEAD_ADDRESS = (  # invalid
+        "dead-address",
+        "the saving holds time lost on an address that did not answer",
+    )
+    OTHER_SERVER = (  # invalid
+        "other-server",
+        "the two requests of a saving met different servers",
+    )
 
 
 class Decision(StrEnum):

@@ -111,7 +111,11 @@ def connect_any(
         deadline_ns = limits.deadline_ns(place, clock())
         left_ns = deadline_ns - clock()
         if left_ns <= 0:
-            late = "not tried, the time had passed" if place else "connect timeout"
+            late = (
+                "not tried, the request timeout had passed"
+                if place
+                else "connect timeout"
+            )
             failures.append((address, WireTimeoutError(late)))
             break
         try:

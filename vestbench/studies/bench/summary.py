@@ -37,7 +37,7 @@ from vestbench.studies.parts.causes import (
     explain,
     too_short,
 )
-from vestbench.studies.parts.connections import differ, misled
+from vestbench.studies.parts.connections import astray, differ, misled
 from vestbench.studies.parts.groups import (
     disturbed_samples,
     fails_too_often,
@@ -111,7 +111,7 @@ def summarise_bench(run: BenchRun) -> BenchSummary:
     explained = explain(*sides, saving, rtt, confidence)
     acceptance, why = _accept(run, reuse, saving, explained.breakdown, target)
     pooled = acceptance not in (None, Verdict.INVALID)
-    if pooled and (addressed := misled(run, tally.pairs.values())):
+    if pooled and (addressed := misled(run, tally.astray)):
         acceptance, why = Verdict.INVALID, addressed
     if acceptance is Verdict.INVALID:
         saving = percent = trips = None
@@ -147,8 +147,9 @@ class _Tally:
         # Latencies in ms by session; a connection's number, while its session lasts.
         self._cold: dict[int, array[float]] = {}
         self._later: dict[int, array[float]] = {}
-        # By session: its first request, and a later one, from elsewhere if one was.
-        self.pairs: dict[int, tuple[Sample, Sample]] = {}
+        # Of each session, by its first request and, if one was, another from elsewhere.
+        self.astray: list[tuple[bool, bool]] = []
+        self._first: Sample | None = None  # of the session, while it lasts
         self._sessions: set[int] = set()
         self._known: set[int] = set()
         self._connections = 0
@@ -172,9 +173,10 @@ class _Tally:
         if session not in self._sessions:
             self._sessions.add(session)
             self._known.clear()  # no session uses another's connections
-        first, later = self.pairs.setdefault(session, (sample, sample))
-        if not differ(first, later):
-            self.pairs[session] = first, sample
+            self._first = sample
+            self.astray.append(astray(sample, sample))
+        elif self._first is not None and differ(self._first, sample):
+            self.astray[-1] = astray(self._first, sample)
         if sample.connection not in self._known:
             self._known.add(sample.connection)
             self._connections += 1

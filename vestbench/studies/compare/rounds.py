@@ -14,7 +14,7 @@ from vestbench.stats.decision import SavingSummary, close_margin
 from vestbench.stats.evidence import projected_rounds, threshold_of
 from vestbench.stats.sequential import SequentialVerdict
 from vestbench.studies.compare.plan import ComparePlan, CompareRun, controls_of
-from vestbench.studies.parts.connections import differ, lost_on_addresses
+from vestbench.studies.parts.connections import astray
 from vestbench.studies.parts.groups import too_many
 from vestbench.studies.parts.once import once_for_each_run
 
@@ -201,8 +201,7 @@ class Judgement:
         for label, verdict in self.verdicts.items():
             pairing = found.between(self._controls[label], label)
             pairing.vote(verdict, look=look)
-            lost = any(map(lost_on_addresses, pairing))
-            self._misled[label] += lost or differ(*pairing)
+            self._misled[label] += any(astray(*pairing))
         for label, outcome in found.outcomes.items():
             self._answered[label] += isinstance(outcome, Sample)
             self._wrong[label] += self._strategies[label].contradicted_by(outcome)

@@ -42,7 +42,7 @@ from vestbench.studies.compare.rounds import (
 )
 from vestbench.studies.parts.breakdown import Breakdown
 from vestbench.studies.parts.causes import Explained, Side, explain, too_short
-from vestbench.studies.parts.connections import misled
+from vestbench.studies.parts.connections import astray, misled
 from vestbench.studies.parts.groups import (
     disturbed_samples,
     groups_of,
@@ -303,7 +303,7 @@ def _broken(
         return Reason.UNANSWERED
     if not control.valid or not candidate.valid:
         return Reason.NOT_REUSED
-    return misled(run, pairings)
+    return misled(run, (astray(*pairing) for pairing in pairings))
 
 
 def _accept(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from array import array
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import chain
@@ -35,21 +36,28 @@ def differ(one: Outcome, other: Outcome) -> bool:
     return "" not in remotes and len(set(remotes)) > 1
 
 
-def misled(run: Run, pairs: Iterable[tuple[Outcome, Outcome]]) -> Reason:
+def astray(one: Outcome, other: Outcome) -> tuple[bool, bool]:
+    """Say whether one of two requests lost time on addresses, and whether they differ.
+
+    The two are those that a saving is the difference of.
+    """
+    return lost_on_addresses(one) or lost_on_addresses(other), differ(one, other)
+
+
+def misled(run: Run, savings: Iterable[tuple[bool, bool]]) -> Reason:
     """Say whether savings are a matter of addresses; a few of them may be.
 
     Args:
         run: What was measured.
-        pairs: The two requests that each saving is the difference of.
+        savings: What `astray` says of each.
     """
     met = met_by(run)
     if len(met.remotes) < 2 and not met.unanswered:  # as nearly always
         return Reason.NONE
-    found = list(pairs)
-    lost = sum(any(map(lost_on_addresses, pair)) for pair in found)
-    if too_many(lost, len(found)):
+    found = list(savings)
+    if too_many(sum(lost for lost, _ in found), len(found)):
         return Reason.DEAD_ADDRESS
-    elsewhere = sum(differ(*pair) for pair in found)
+    elsewhere = sum(differs for _, differs in found)
     return Reason.OTHER_SERVER if too_many(elsewhere, len(found)) else Reason.NONE
 
 
@@ -85,7 +93,7 @@ def met_by(run: Run) -> Met:
     """Return what the requests of a run met, however many there are."""
     remotes: Counter[str] = Counter()
     unanswered: Counter[str] = Counter()
-    lost: list[float] = []
+    lost = array("d")
     several = most = 0
     for outcome in chain[Outcome](run.samples, run.failures):
         if isinstance(outcome, Sample):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
-from itertools import chain
+from itertools import chain, starmap
 from math import inf
 from typing import NamedTuple, TypeVar
 
@@ -20,7 +20,7 @@ from vestbench.stats.decision import (
 )
 from vestbench.stats.metrics import Metric, metric
 from vestbench.studies.parts.causes import Explained, Side, explain
-from vestbench.studies.parts.connections import misled, misled_by
+from vestbench.studies.parts.connections import astray, misled, misled_by
 from vestbench.studies.parts.groups import kept_too_few
 from vestbench.studies.parts.once import once_for_each_run
 from vestbench.studies.parts.reasons import not_reused
@@ -245,7 +245,7 @@ def contradiction_of(run: Run) -> str:
     missed = len(later) - kept
     if kept_too_few(kept, len(later)):
         return not_reused(run, missed, len(later))
-    return misled_by(run, misled(run, _first_requests(run)))
+    return misled_by(run, misled(run, starmap(astray, _first_requests(run))))
 
 
 def _first_requests(run: Run) -> list[tuple[Outcome, Outcome]]:
