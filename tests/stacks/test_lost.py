@@ -4,12 +4,27 @@ from __future__ import annotations
 
 import select
 import threading
-import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from typing import Any
 
 import pytest
 
+from tests.support.lost import (
+    CLOSES,
+    EMPTY,
+    ENDLESS,
+    KEPT,
+    OK,
+    OLD,
+    TIMED_OUT,
+    Ends,
+    fin,
+    lost,
+    notify,
+    rst,
+    stays,
+    unasked,
+)
 from tests.support.servers import (
     PATIENCE_S,
     SLOT,
@@ -20,68 +35,16 @@ from tests.support.servers import (
     tls_pair,
 )
 from vestbench.model.lost import Lost
-from vestbench.model.request import Failure, FailureKind, Sample
+from vestbench.model.request import Failure, FailureKind
 from vestbench.model.strategy import UNPOOLED
 from vestbench.stacks.httpx_stack import Httpx2Stack, HttpxSession, HttpxStack
 from vestbench.stacks.wire.stream import TimedStream
-
-OK = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n{}"
-KEPT = b"HTTP/1.1 200 OK\r\nKeep-Alive: timeout=5, max=9\r\nContent-Length: 2\r\n\r\n{}"
-CLOSES = b"HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Length: 2\r\n\r\n{}"
-OLD = b"HTTP/1.0 200 OK\r\nConnection: keep-alive\r\nContent-Length: 2\r\n\r\n{}"
-ENDLESS = b"HTTP/1.1 200 OK\r\n\r\n{}"
-EMPTY = b"HTTP/1.1 204 No Content\r\nContent-Length: 2\r\n\r\n{}"
-TIMED_OUT = b"HTTP/1.1 408 Request Timeout\r\n\r\n"
 
 
 @pytest.fixture(params=[HttpxStack, Httpx2Stack], ids=["httpx", "httpx2"])
 def stack(request: pytest.FixtureRequest) -> HttpxStack:
     made: HttpxStack = request.param(tls_pair().ca_pem)
     return made
-
-
-class Ends:
-    """Answers one request of each connection, and ends it when it is told to."""
-
-    def __init__(self, answer: bytes, end: Callable[[Visit], None]) -> None:
-        self._answer, self._end = answer, end
-        self.told, self.ended = threading.Event(), threading.Event()
-
-    def __call__(self, visit: Visit) -> None:
-        visit.request()
-        visit.send(self._answer)
-        self.told.wait(PATIENCE_S)
-        self._end(visit)
-        self.ended.set()
-
-
-def stays(answer: bytes) -> Callable[[Visit], None]:
-    def script(visit: Visit) -> None:
-        while visit.request():
-            visit.send(answer)
-
-    return script
-
-
-def fin(visit: Visit) -> None:
-    visit.sock.close()
-
-
-def rst(visit: Visit) -> None:
-    visit.reset()
-
-
-def notify(visit: Visit) -> None:
-    visit.close_notify()
-
-
-def unasked(visit: Visit) -> None:
-    visit.send(TIMED_OUT)
-    visit.sock.close()
-
-
-def lost(outcome: Sample | Failure) -> Mapping[str, Any]:
-    return dict(outcome.extra or {})
 
 
 @pytest.mark.parametrize(
@@ -244,25 +207,19 @@ def test_a_connection_for_each_request_loses_none(stack: HttpxStack) -> None:
 
 
 @pytest.mark.parametrize("statuses", [("103",), ("100", "102", "103")])
-def test_wait_ends_where_the_final_answer_begins(
+def test_interim_answers_are_named(
     stack: HttpxStack, statuses: tuple[str, ...]
 ) -> None:
-    interim = b"".join(
-        f"HTTP/1.1 {status} x\r\nLink: </a>\r\n\r\n".encode() for status in statuses
-    )
+    interim = "".join(f"HTTP/1.1 {status} x\r\na: b\r\n\r\n" for status in statuses)
 
-    def script(visit: Visit) -> None:
-        visit.request()
-        visit.send(interim)
-        time.sleep(0.05)
-        visit.send(OK)
+    with (
+        ScriptedServer(stays(interim.encode() + OK)) as server,
+        opened(stack) as session,
+    ):
+        first, second = (sampled(session.send(server.get(), SLOT)) for _ in range(2))
 
-    with ScriptedServer(script) as server, opened(stack) as session:
-        sample = sampled(session.send(server.get(), SLOT))
-
-    assert lost(sample) == {"interim": ", ".join(statuses)}
-    assert sample.wait_ns is not None
-    assert sample.wait_ns >= 0.05e9
+    assert lost(first) == lost(second) == {"interim": ", ".join(statuses)}
+    assert second.reused
 
 
 def wait_until_readable(session: HttpxSession) -> None:

@@ -20,6 +20,10 @@ from vestbench.kernel.tcp_info import TcpInfo, tcp_info
 Address = tuple[Any, ...]  # as the family of a socket has it
 
 _TABLE = "/proc/self/fd"
+_NET = ("/proc/self/net/tcp", "/proc/self/net/tcp6")
+
+# FIN_WAIT1, FIN_WAIT2, TIME_WAIT, CLOSING (linux/tcp_states.h): of who closes first.
+_CLOSED_FIRST = ("04", "05", "06", "0B")
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,6 +56,21 @@ def scan(port: int) -> dict[int, SocketState]:
             if state is not None and state.remote.rpartition(":")[2] in ("", str(port)):
                 found[inode] = state
     return found
+
+
+def closed_first(local_port: int, port: int) -> bool:
+    """Say whether this end of a connection between two ports was closed first.
+
+    Who closes second, is reset, or resets, leaves no trace. Look within a minute.
+    """
+    ends = [f"{local_port:04X}", f"{port:04X}"]
+    for table in _NET:
+        with suppress(OSError), open(table, encoding="ascii") as lines:
+            for _, *found, state, _ in (line.split(maxsplit=4) for line in lines):
+                ports = [each.rpartition(":")[2] for each in found]
+                if ports == ends and state in _CLOSED_FIRST:
+                    return True
+    return False
 
 
 @contextmanager

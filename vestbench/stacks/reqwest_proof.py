@@ -7,16 +7,21 @@ requests.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections import deque
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import cycle
+from time import perf_counter_ns
 
-from vestbench.kernel.sockets import SocketState, scan
+from vestbench.kernel.sockets import SocketState, closed_first, scan
+from vestbench.model.lost import Lost, LostConnection
 from vestbench.stacks.reqwest_log import ConnectionLog, Seen
 from vestbench.stacks.wire.connection import Carried, Connection, Opening
+from vestbench.stacks.wire.keeping import NO_RULES, Keeping, Rules
 
 # Bytes: to close TLS or HTTP/2 takes fewer, every request takes more.
 _LEAST_REQUEST = 40
+_MOST_LOST = 256
 
 
 @dataclass(slots=True)
@@ -26,21 +31,31 @@ class Watch:
     Args:
         log: That of the process.
         serials: Numbers connections; shared by all clients of a stack.
+        rules: When the client itself does not keep a connection.
+        clock: Nanoseconds, monotonic.
     """
 
     log: ConnectionLog
     serials: Iterator[int]
+    rules: Rules = NO_RULES
+    clock: Callable[[], int] = perf_counter_ns
     _known: dict[int, Connection] = field(default_factory=dict)  # by inode
     _named: dict[str, Connection] = field(default_factory=dict)  # by name in the log
     _before: dict[int, SocketState] = field(default_factory=dict)
     _tls_version: str = ""
     _port: int = 0
+    _begun: int = 0
+    # Connections that had served and are gone; a request that opens one opens it in
+    # place of the first of them.
+    _lost: deque[Connection] = field(default_factory=lambda: deque(maxlen=_MOST_LOST))
 
     def begin(self, port: int) -> None:
         """Look before a request to that port."""
         self._port = port
         self.log.take()
         self._before = scan(port)
+        self._forget(self._before)
+        self._begun = self.clock()
 
     def end(self, *, tls: bool) -> Carried:
         """Look after a single request and say what carried it."""
@@ -55,10 +70,13 @@ class Watch:
             connection = found or self._new(seen, tls=tls)
         state = None if inode is None else now[inode]
         again = None if state is None else _look(connection, state)
-        self._forget(now)
         reused = not seen.started and connection.uses > 0
         carried = _use(connection, reused=reused, retransmits=again)
-        return replace(carried, opening=Opening(seen.started))
+        self._forget(now)
+        lost = self._instead_of(connection) if seen.started else None
+        if inode is None and connection not in self._lost:
+            self._lose(connection)
+        return replace(carried, opening=Opening(seen.started, lost=lost))
 
     def end_burst(self, numbers: Sequence[int], *, tls: bool) -> dict[int, Carried]:
         """Look after requests that were sent together, and say what carried each.
@@ -124,6 +142,22 @@ class Watch:
         self._meet(scan(self._port), seen, tls=True)
         return seen
 
+    def broke(self, failed: Lost) -> LostConnection | None:
+        """Say on which connection a request has failed, if it is only one."""
+        now = scan(self._port)
+        connection = self._gone(now)
+        self._forget(now)
+        if connection is None:
+            return None
+        keeping = connection.keeping
+        keeping.failed = failed
+        idle_ns = self._begun - keeping.last_ns if keeping.last_ns else None
+        return LostConnection(failed, idle_ns, connection.uses, keeping.said)
+
+    def lose_none(self) -> None:
+        """Forget what was closed as it was asked for."""
+        self._lost.clear()
+
     def is_open(self) -> bool:
         """Say whether any connection of this client is still there."""
         now = scan(self._port)
@@ -137,6 +171,7 @@ class Watch:
             serial=next(self.serials),
             tls_version=self._tls_version if tls else "",
             resumed=bool(tls and seen.started and not seen.full),
+            keeping=Keeping(self.rules),
         )
 
     def _meet(
@@ -168,8 +203,27 @@ class Watch:
         return gone[0] if len(gone) == 1 else None
 
     def _forget(self, now: dict[int, SocketState]) -> None:
-        for inode in self._known.keys() - now.keys():
-            del self._known[inode]
+        for inode in sorted(self._known.keys() - now.keys()):
+            self._lose(self._known.pop(inode))
+
+    def _lose(self, connection: Connection) -> None:
+        keeping, port = connection.keeping, connection.local_port
+        keeping.lost_ns = self.clock()
+        if not connection.uses:
+            return
+        self._lost.append(connection)
+        # With TLS, who ends TCP first may answer the end of TLS, which is not seen.
+        seen = port and not connection.tls_version
+        if not (seen and closed_first(port, self._port)):
+            keeping.end = Lost.GONE
+
+    def _instead_of(self, connection: Connection) -> LostConnection | None:
+        """Return what a new connection was opened in place of."""
+        before = next((each for each in self._lost if each is not connection), None)
+        if before is None:
+            return None
+        self._lost.remove(before)
+        return before.lost()
 
 
 def _use(

@@ -26,6 +26,7 @@ from pyreqwest.exceptions import PyreqwestError
 
 from vestbench._version import __version__
 from vestbench.model.client import SessionPlan, StackFacts
+from vestbench.model.lost import Lost
 from vestbench.model.request import Failure, FailureKind, Outcome, RequestSpec, Slot
 from vestbench.stacks.outcomes import Answer, Exchange
 from vestbench.stacks.reqwest_failures import TooLongError, building, classify
@@ -35,6 +36,7 @@ from vestbench.stacks.session import MAX_BODY_BYTES, USER_AGENT, TimedSession
 from vestbench.stacks.wire.choosing import Choice
 from vestbench.stacks.wire.connection import UNKNOWN, Carried, Opening
 from vestbench.stacks.wire.failures import NameResolutionError
+from vestbench.stacks.wire.keeping import Rules, Said
 
 # hyper looks for connections that were idle for too long every 90 ms.
 _CLOSED_WITHIN_S = 1.0
@@ -109,7 +111,8 @@ class ReqwestSession(TimedSession):
         self._used = False
         self._ca_pem = ca_pem
         self._origin_ns = origin_ns
-        self._watch = Watch(connection_log(), serials)
+        rules = Rules.of(plan.pool, plan.concurrency)
+        self._watch = Watch(connection_log(), serials, rules)
         # Only a log of all that is written tells which of several requests at once used
         # which connection. With strategies that open one for each request, warm one up
         # or share one, there is no doubt.
@@ -219,6 +222,7 @@ class ReqwestSession(TimedSession):
             while waited < _CLOSED_WITHIN_S and self._watch.is_open():
                 sleep(_LOOK_EVERY_S)
                 waited += _LOOK_EVERY_S
+            self._watch.lose_none()
         self._collect()
 
     def _call(self, spec: RequestSpec, number: int | None = None) -> _Call:
@@ -226,6 +230,7 @@ class ReqwestSession(TimedSession):
         if number is not None:
             headers.append(("user-agent", f"{USER_AGENT} {tag(number)}"))
         opens = self._plan.strategy.opens or not self._used
+        answer = None
         begin = perf_counter_ns()
         try:
             if self._address and self._target and opens:
@@ -244,7 +249,8 @@ class ReqwestSession(TimedSession):
             TooLongError,
             ValueError,
         ) as error:
-            return _Call(begin, perf_counter_ns() - begin, None, b"", error)
+            elapsed = perf_counter_ns() - begin
+            return _Call(begin, elapsed, None, b"", error, answer is not None)
         elapsed = perf_counter_ns() - begin
         return _Call(begin, elapsed, answer, bytes(body), None)
 
@@ -270,6 +276,8 @@ class ReqwestSession(TimedSession):
                 opening = Opening(seen.started)
             elif reached is False:
                 opening = Opening(0)
+            if reused and kind is FailureKind.RESET and not call.headed:
+                opening = opening._replace(lost=self._watch.broke(Lost.RACE))
         return exchange.failed(kind, detail, reused=reused, opening=opening)
 
 
@@ -279,6 +287,7 @@ class _Call(NamedTuple):
     answer: Any  # None if there was none
     body: bytes
     error: Exception | None
+    headed: bool = True  # the header of an answer came
 
 
 def _body(answer: Any) -> Any:
@@ -299,14 +308,17 @@ def _body(answer: Any) -> Any:
 
 
 def _answered(exchange: Exchange, call: _Call, carried: Carried) -> Outcome:
-    status = call.answer.status
+    status, header = call.answer.status, call.answer.get_header
+    version = str(call.answer.version).removesuffix(".0")
+    said = Said.of(status, str(call.answer.version), header)
+    carried.connection.keeping.answered(call.begin + call.elapsed, said)
     answer = Answer(
         status,
         _reason(status),
-        call.answer.get_header("retry-after"),
-        str(call.answer.version).removesuffix(".0"),
+        header("retry-after"),
+        version,
         call.body,
-        call.answer.get_header("content-type"),
+        header("content-type"),
     )
     return exchange.answered(answer, carried)
 

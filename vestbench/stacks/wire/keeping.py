@@ -41,11 +41,13 @@ class Rules(NamedTuple):
 
     idle_timeout_ns: int | None = None
     crowded: bool = False  # it may have more connections than its pool keeps
+    keeps_none: bool = False  # its pool keeps no idle connection at all
 
     @classmethod
     def of(cls, pool: PoolSettings, concurrency: int) -> Self:
         """Return the rules of a pool that serves so many requests at once."""
-        return cls(int(pool.idle_timeout_s * NS_PER_S), concurrency > pool.max_idle)
+        limit_ns = int(pool.idle_timeout_s * NS_PER_S)
+        return cls(limit_ns, concurrency > pool.max_idle, pool.max_idle == 0)
 
 
 NO_RULES = Rules()
@@ -88,12 +90,14 @@ class Keeping:
             return Lost.CONNECTION_CLOSE
         if self.http_version == "HTTP/1.0":
             return Lost.HTTP_1_0
-        if self.end is not None:
+        if self.end not in (None, Lost.GONE):
             return self.end
         limit = self.rules.idle_timeout_ns
         if limit is not None and idle_ns >= limit:
             return Lost.POOL_IDLE
-        return Lost.POOL_FULL if self.rules.crowded else Lost.CLIENT
+        if self.rules.keeps_none or (self.rules.crowded and self.end is None):
+            return Lost.POOL_FULL
+        return self.end or Lost.CLIENT
 
 
 def end_of(data: bytes, *, http2: bool) -> tuple[Lost, str | None]:

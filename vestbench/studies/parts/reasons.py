@@ -25,9 +25,10 @@ class _Words(NamedTuple):
     idle: bool = False  # how long it was idle matters
 
 
-_BELOW = (
-    "keep --pool-idle-timeout below the time after which the server, or a proxy or "
-    "firewall before it, ends idle connections, or raise that"
+_LIMITS = (
+    "look for how long the server, or a proxy or firewall before it, keeps an idle "
+    "connection, and how many requests it gives one; keep --pool-idle-timeout below "
+    "that time"
 )
 _WORDS = {
     Lost.CONNECTION_CLOSE: _Words(
@@ -49,18 +50,18 @@ _WORDS = {
     ),
     Lost.FIN: _Words(
         "the server closed it first (FIN)",
-        f"{_BELOW}, and the number of requests that it gives a connection",
+        _LIMITS,
         idle=True,
     ),
-    Lost.RESET: _Words("a reset (RST) came from the server's side", _BELOW, idle=True),
+    Lost.RESET: _Words("a reset (RST) came from the server's side", _LIMITS, idle=True),
     Lost.UNASKED: _Words(
         "bytes came that no request had asked for, and the client closed it",
         "let the server send nothing after an answer has ended",
         idle=True,
     ),
     Lost.POOL_IDLE: _Words(
-        "the client closed it, which had been idle for longer than the pool's idle "
-        "timeout of {idle_timeout_s:g} s",
+        "it had been idle for longer than the pool's idle timeout of "
+        "{idle_timeout_s:g} s, after which the client closes it",
         "raise --pool-idle-timeout, or send at shorter intervals",
         idle=True,
     ),
@@ -70,14 +71,11 @@ _WORDS = {
         "raise --pool-max-idle",
     ),
     Lost.CLIENT: _Words(
-        "the client closed it, though it was open and no rule of its pool said so",
+        "the client closed it first, by no rule of its pool that is known here",
         "look for what the HTTP library does after such an answer",
     ),
     Lost.GONE: _Words(
-        "it was gone; this client did not close it first, and whether a FIN or a reset "
-        "ended it was not seen",
-        _BELOW,
-        idle=True,
+        "it was gone, and who ended it first was not seen", _LIMITS, idle=True
     ),
     Lost.LEFT_OVER: _Words(
         "bytes came after the end of an answer, and were taken for the next one",
@@ -85,7 +83,7 @@ _WORDS = {
     ),
     Lost.RACE: _Words(
         "the server ended it while a request was under way (the idle race)",
-        _BELOW,
+        _LIMITS,
         idle=True,
     ),
     Lost.FAILED: _Words("a request before had failed on it", ""),
