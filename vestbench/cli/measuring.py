@@ -123,7 +123,8 @@ def _show(measured: Measured, output: o.OutputOptions) -> None:
     from vestbench.studies.shown import show_brief, show_run
 
     show((show_brief if output.quiet else show_run)(measured.run))
-    if not output.quiet:
+    named = str(measured.path) in str(measured.failure)  # in the line that is to come
+    if not output.quiet and not named:
         say_aside(f"result: {measured.path}")
 
 
