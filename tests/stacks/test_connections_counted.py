@@ -11,6 +11,8 @@ from vestbench.model.run import Run
 from vestbench.studies.registry import load_run
 from vestbench.workers.remote import RemoteStack
 
+pytestmark = pytest.mark.usefixtures("empty_folder")
+
 COMMANDS = (
     ("bench", "-n", "24", "--sessions", "6"),
     ("bench", "-n", "30", "--sessions", "3", "--concurrency", "3"),
