@@ -84,6 +84,13 @@ def test_lengths_that_vary_and_never_meet_are_a_difference() -> None:
     )
 
 
+def test_lengths_none_of_which_is_frequent_are_held_against_each_other() -> None:
+    new, kept = answers(range(50, 62)), answers(range(90, 102))
+
+    assert differing(new, kept) == ["body"]
+    assert differing(new, answers(range(61, 73))) == []
+
+
 def test_some_answers_of_another_sort_are_a_difference_if_they_are_no_accident() -> (
     None
 ):

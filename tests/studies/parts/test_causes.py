@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import Any
@@ -14,6 +15,7 @@ from tests.support.records import (
     CONDITIONS,
     bench_run,
     compare_run,
+    failure,
     sample,
     warm_up_run,
     whole_call,
@@ -28,10 +30,11 @@ from vestbench.studies.bench.plan import BenchRun
 from vestbench.studies.bench.summary import summarise_bench
 from vestbench.studies.compare.plan import CompareRun
 from vestbench.studies.compare.summary import summarise_compare
+from vestbench.studies.parts.breakdown import phase_rows
 from vestbench.studies.parts.causes import causes_of
 from vestbench.studies.registry import study_of
-from vestbench.studies.starts.plan import NOT_WARMED, WARMED, WarmUpRun
-from vestbench.studies.starts.summary import summarise_warm_up
+from vestbench.studies.starts.plan import NOT_WARMED, WARMED, ConnectRun, WarmUpRun
+from vestbench.studies.starts.summary import summarise_connect, summarise_warm_up
 
 Change = Callable[[Sample], Sample]
 
@@ -88,7 +91,7 @@ def warmed(*changes: Change) -> WarmUpRun:
     return warm_up_run(samples)
 
 
-def started(*changes: Change) -> Run:
+def started(*changes: Change) -> ConnectRun:
     samples = [one for one in starts(12, 97.0, 36.0) if isinstance(one, Sample)]
     for change in changes:
         samples = [change(one) for one in samples]
@@ -143,6 +146,34 @@ def test_an_excess_within_the_interval_is_none() -> None:
     )
 
 
+def test_name_resolution_is_a_part_of_what_the_route_explains() -> None:
+    resolved = opening("dns", 100.0)
+
+    assert "limit" not in said(compared(resolved))
+    slow = said(compared(resolved, opening("wait", 50.0)))
+    assert re.search(r"those [\d.]+ ms are mostly wait \(\+49\.9 ms\)", slow)
+
+
+@pytest.mark.parametrize(("computing", "is_more"), [(4.0, False), (7.0, True)])
+def test_some_milliseconds_of_computing_are_no_excess_on_a_short_route(
+    computing: float, is_more: bool
+) -> None:
+    run = bench_run(
+        sample(
+            *(n, i),
+            reused=i > 0,
+            connect=2.0,
+            tls=2.0 + computing,
+            rtt=2.0,
+            syn_rtt=2.0,
+        )
+        for n in range(20)
+        for i in range(3)
+    )
+
+    assert ("more than the physical limit" in said(run)) is is_more
+
+
 def test_a_relay_cannot_tell_which_handshake_it_was() -> None:
     link = {**CONDITIONS["link"], "engine": "relay"}
     outcomes = [
@@ -190,6 +221,7 @@ def test_a_cause_has_the_sign_and_the_size_of_what_it_explains() -> None:
     assert causes_of({"tls": 23.9, "connect": 20.3, "wait": 0.3}, 45.6) == (
         *("tls", "connect"),
     )
+    assert causes_of({"tls": 40.0, "client": 6.0}, 48.0) == ("tls",)
     assert causes_of({}, 5.0) == ()
 
 
@@ -278,6 +310,18 @@ def test_forty_milliseconds_more_bring_the_same_advice_in_either_phase(
     assert "if it is one, the server should set TCP_NODELAY" in found
 
 
+def test_a_request_that_was_interrupted_waited_for_no_acknowledgement() -> None:
+    def away(one: Sample) -> Sample:
+        late = one.reused and one.slot.session < 8
+        return (
+            replace(longer(one, "wait", 41.0), extra={"interrupted_ns": NS_PER_MS})
+            if late
+            else one
+        )
+
+    assert "acknowledgement" not in said(benched(away))
+
+
 # --- requests that were not what their arm is called ---
 
 
@@ -335,3 +379,50 @@ def test_a_warm_up_is_taken_apart_like_a_comparison() -> None:
     assert found.breakdown.opening == pytest.approx(61.5)
     assert found.breakdown.expected == pytest.approx(60.0)
     assert found.breakdown.residual == pytest.approx(0.0)
+
+
+def test_a_step_that_was_tried_again_is_in_no_phase() -> None:
+    outcomes: list[Outcome] = []
+    for one in starts(12, 97.0, 36.0):
+        first = isinstance(one, Sample) and one.slot.index == 1
+        if isinstance(one, Sample) and first and one.reused and one.slot.session < 7:
+            slot = one.slot
+            outcomes.append(
+                failure(slot.session, 1, arm=WARMED, role=slot.role, reused=True)
+            )
+            one = replace(longer(one, "wait", 900.0), start_ns=1200 * NS_PER_MS)
+        outcomes.append(one)
+
+    step = summarise_connect(connect_run(outcomes)).steps[0]
+
+    assert step.tries == 7
+    assert step.breakdown is not None
+    assert step.breakdown.wait == pytest.approx(0.0)
+    assert step.breakdown.opening == pytest.approx(61.5)
+
+
+def test_a_step_that_did_not_reuse_the_connection_of_its_warm_up_is_in_no_phase() -> (
+    None
+):
+    def late(one: Sample) -> Sample:
+        if one.slot.arm != WARMED or one.slot.index != 1:
+            return one
+        return replace(longer(one, "wait", 41.0), reused=one.slot.session > 2)
+
+    step = summarise_connect(started(late)).steps[0]
+
+    assert step.plateau is not None
+    assert step.plateau.count == 9  # of 12
+
+
+def test_a_picture_of_the_phases_reaches_to_the_median_latency() -> None:
+    def in_turn(one: Sample) -> Sample:
+        phase = ("wait", "receive", "client")[one.slot.session % 3]
+        return opening(phase, 9.0)(one)
+
+    summary = summarise_bench(benched(in_turn))
+    (cold, kept) = phase_rows((summary.cold, summary.subsequent), merged=False)
+
+    assert cold[1][-1][0] == "in no phase"
+    assert sum(part for _, part in cold[1]) == summary.cold.typical("latency")
+    assert kept[1][-1][0] == "client"
