@@ -12,7 +12,8 @@ import pytest
 
 from tests.support.command import PATIENCE_S, QUICK, run, started, vestbench
 from tests.support.paths import RESULTS
-from tests.support.sudden import eventually, on_a_terminal
+from tests.support.sudden import eventually
+from tests.support.terminals import on_a_terminal
 from vestbench.cli.console import Progress
 from vestbench.studies.registry import load_run
 

@@ -20,7 +20,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from tests.support.command import PATIENCE_S
-from tests.support.sudden import eventually, marked, on_a_terminal, victim
+from tests.support.sudden import eventually, marked, victim
+from tests.support.terminals import on_a_terminal
 from vestbench.model.simulated import ExchangeSpec
 from vestbench.simulator.exchange_process import ExchangeProcess
 from vestbench.studies.registry import load_run

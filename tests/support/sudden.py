@@ -2,23 +2,18 @@
 
 from __future__ import annotations
 
-import fcntl
 import os
-import pty
 import random
 import re
 import signal
 import socket
-import struct
-import subprocess
-import termios
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from collections.abc import Callable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from tests.support.command import COMMAND, PATIENCE_S, WIDE, started
+from tests.support.command import PATIENCE_S, started
 from vestbench.errors import ExitCode
 from vestbench.studies.registry import load_run
 
@@ -265,40 +260,3 @@ def _check_nothing_left(mark: str, temporary: Path, traces: Traces, said: str) -
     # A network without a process stays only where it is mounted.
     mounted = re.findall(r" (net:\[\d+\]) ", Path("/proc/self/mountinfo").read_text())
     assert not traces.networks & set(mounted), f"a network is left: {said}"
-
-
-@contextmanager
-def on_a_terminal(
-    *words: str,
-    command: Sequence[str] = COMMAND,
-    before: Callable[[], None] = lambda: None,
-    env: Mapping[str, str] | None = None,
-) -> Iterator[tuple[subprocess.Popen[bytes], Callable[[], None]]]:
-    """Run the command on a terminal of its own; what is yielded last closes that."""
-    ours, theirs = pty.openpty()
-    fcntl.ioctl(theirs, termios.TIOCSWINSZ, struct.pack("4H", 40, 400, 0, 0))
-    open_ends = {ours}
-
-    def control() -> None:
-        fcntl.ioctl(0, termios.TIOCSCTTY, 0)
-        before()
-
-    def close() -> None:
-        os.close(open_ends.pop())
-
-    with subprocess.Popen(
-        [*command, *words],
-        stdin=theirs,
-        stdout=theirs,
-        stderr=theirs,
-        start_new_session=True,
-        preexec_fn=control,
-        env={**os.environ, **WIDE, **(env or {})},
-    ) as process:
-        os.close(theirs)
-        try:
-            yield process, close
-        finally:
-            process.kill()
-            while open_ends:
-                close()
