@@ -212,6 +212,23 @@ def test_a_slower_open_connection_is_named_with_its_phase(
     assert "new connections" not in found
 
 
+@pytest.mark.parametrize(
+    ("phase", "by_ms", "like"),
+    [
+        ("wait", 20.0, "the server is slower on connections that it knows"),
+        ("wait", 41.0, "an acknowledgement is delayed (about 40 ms)"),
+        ("receive", 41.0, "an acknowledgement is delayed (about 40 ms)"),
+        ("client", 41.0, "the HTTP library does some work before it reuses a conn"),
+    ],
+)
+def test_what_may_be_behind_a_slower_open_connection_is_said_as_a_comparison(
+    phase: str, by_ms: float, like: str
+) -> None:
+    assert f"longer for subsequent, as when {like}" in said(
+        benched(keeping(phase, by_ms))
+    )
+
+
 def test_a_cause_has_the_sign_and_the_size_of_what_it_explains() -> None:
     assert causes_of({"wait": 50.0, "client": 0.5}, 52.0) == ("wait",)
     assert causes_of({"wait": -0.369, "client": 0.2}, 3.4) == ()

@@ -51,7 +51,10 @@ _OPENING = {
     "client": "the HTTP library does some work once for each connection",
 }
 # And on the side that keeps them.
-_KEEPING = {"wait": "the server is slower on connections that it knows"}
+_KEEPING = {
+    "wait": "the server is slower on connections that it knows",
+    "client": "the HTTP library does some work before it reuses a connection",
+}
 _STALL = "an acknowledgement is delayed (about 40 ms)"
 
 
@@ -262,8 +265,8 @@ class _Explaining:
         like = ""
         if taken * opening > 0:
             like = _OPENING.get(cause, "")
-        elif opening and cause in _STALLED:
-            stalls = STALL_MS[0] <= abs(taken) <= STALL_MS[1]
+        elif opening:
+            stalls = STALL_MS[0] <= abs(taken) <= STALL_MS[1] and cause in _STALLED
             like = _STALL if stalls else _KEEPING.get(cause, "")
         return f", as when {like}" if like else ""
 
