@@ -254,6 +254,30 @@ def test_a_ca_that_is_not_known_is_told_how_to_be(
     assert len(load_run(Path("run.toml")).samples) == 2
 
 
+@pytest.mark.parametrize(
+    "words",
+    [
+        *(
+            ("compare", "--max-rounds", "12"),
+            ("compare", "--stack", "all", "--max-rounds", "12"),
+            ("connect", "--rounds", "1"),
+        ),
+        ("warmup", "--rounds", "1"),
+    ],
+    ids=" ".join,
+)
+def test_so_it_is_by_every_command(
+    served: ScriptedServer, words: tuple[str, ...]
+) -> None:
+    at = ("--venue", served.url, "--rate", "1000", "-o", "run.toml")
+
+    live = vestbench(*words, *at)
+
+    assert live.exit_code == 4, live.output
+    assert HINT in live.stderr
+    assert served.requests == 0
+
+
 @pytest.mark.parametrize("leaf", ["expired", "wrong-name"])
 @pytest.mark.parametrize("stack", STACKS)
 def test_what_no_ca_would_help_is_not_told_of_one(
