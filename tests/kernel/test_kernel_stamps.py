@@ -16,6 +16,10 @@ from vestbench.kernel.timestamps import (
     realtime_offset_ns,
     software_stamp_ns,
 )
+from vestbench.model.client import PoolSettings
+from vestbench.stacks.wire.connection import Connection
+from vestbench.stacks.wire.instrument import Instrument
+from vestbench.stacks.wire.stream import TimedStream
 
 SO_TIMESTAMPING = 37
 
@@ -143,6 +147,27 @@ def test_the_queue_is_empty_afterwards_so_that_no_wait_returns_at_once(
     stamped.close()
 
     assert (filled, emptied) == (True, [])
+
+
+@kernel
+def test_a_departure_that_was_late_does_not_make_a_pool_think_of_an_end(
+    pair: tuple[socket.socket, socket.socket],
+) -> None:
+    ours, theirs = pair
+    connection = Connection.made(1, ours, ours.getpeername())
+    stream = TimedStream(ours, connection, Instrument(PoolSettings()))
+    stream._stamped = StampedSocket(ours)
+    poller = select.poll()
+    poller.register(ours.fileno(), select.POLLIN)
+    ours.sendall(b"request")
+    filled = until(lambda: bool(poller.poll(0)))
+
+    readable = stream.is_readable()
+    theirs.close()
+    at_the_end = until(stream.is_readable)
+    stream.close()
+
+    assert (filled, readable, at_the_end) == (True, False, True)
 
 
 @kernel

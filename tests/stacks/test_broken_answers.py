@@ -219,6 +219,25 @@ def test_an_answer_that_is_not_http_is_protocol(
     assert requests == 1
 
 
+@pytest.mark.parametrize(
+    ("data", "kind"),
+    [
+        (b"HTTP", FailureKind.RESET),
+        (b"HTTP/", FailureKind.RESET),
+        (b"HTTP/1", FailureKind.RESET),
+        (b"HTTP-", FailureKind.PROTOCOL),
+        (b"HTTPS", FailureKind.PROTOCOL),
+    ],
+)
+def test_five_bytes_tell_an_answer_that_was_cut_off_from_other_text(
+    stack: HttpxStack, data: bytes, kind: FailureKind
+) -> None:
+    with ScriptedServer(say(data, close=True)) as server, opened(stack) as session:
+        failure = failed(session, server.get())
+
+    assert failure.kind is kind
+
+
 def test_a_banner_that_ends_before_it_could_be_http_is_protocol(
     stack: HttpxStack,
 ) -> None:

@@ -15,6 +15,7 @@ from tests.support.servers import (
     SLOT,
     ScriptedServer,
     Visit,
+    answer,
     keep_alive,
     opened,
     sampled,
@@ -22,7 +23,7 @@ from tests.support.servers import (
 )
 from tests.support.timed import send
 from vestbench.model.request import RequestSpec, Sample
-from vestbench.model.strategy import UNPOOLED
+from vestbench.model.strategy import RESUMED, UNPOOLED
 from vestbench.stacks.httpx_stack import HttpxSession, HttpxStack
 from vestbench.stacks.wire.stream import TimedStream
 
@@ -83,6 +84,26 @@ def test_unpooled_requests_have_a_connection_each_and_resume_none(
     assert not any(sample.resumed for sample in samples)
     assert resumed == [False] * 4
     assert len({sample.connection for sample in samples}) == 4
+
+
+def test_without_tickets_tls_1_2_resumes_a_session_by_its_number(
+    stack: HttpxStack,
+) -> None:
+    context = tls_pair(version=ssl.TLSVersion.TLSv1_2).server
+    context.options |= ssl.OP_NO_TICKET
+
+    def answer_once(visit: Visit) -> None:
+        visit.request()
+        visit.send(answer())
+        visit.stall()  # OpenSSL forgets a session whose connection was cut off
+
+    with (
+        ScriptedServer(answer_once, context) as server,
+        opened(stack, strategy=RESUMED) as session,
+    ):
+        samples = send(session, *[server.get()] * 3)
+
+    assert [sample.resumed for sample in samples] == [False, True, True]
 
 
 def test_unpooled_connections_are_closed_after_the_clock_has_stopped(

@@ -233,6 +233,42 @@ def test_a_name_that_took_all_of_the_connect_timeout_is_a_timeout(
         TimedStream.connect(instrument, "exchange.test", 443)
 
 
+def test_no_handshake_begins_after_the_connect_timeout(network: FakeNetwork) -> None:
+    instrument = fake_instrument(
+        network, network.resolver(0, "10.0.0.1"), connect_timeout_s=3.0
+    )
+    network.connect_ms = 3000
+    instrument.begin()
+    stream = TimedStream.connect(instrument, "10.0.0.1", 443)
+
+    with pytest.raises(WireTimeoutError, match="TLS handshake timeout"):
+        shake_hands(stream, network)
+
+    assert network.limits_s == [3.0]  # of the connect alone
+
+
+def test_a_request_that_is_sent_again_is_timed_from_there(network: FakeNetwork) -> None:
+    # As HTTP/2 does that learns from a GOAWAY that its request was not looked at.
+    instrument = fake_instrument(network, network.resolver(0, "10.0.0.1"))
+    network.answers = [(7, b"GOAWAY"), (35, b"answer"), (4, b"rest")]
+    stamps = instrument.begin()
+    first = TimedStream.connect(instrument, "10.0.0.1", 80)
+    first.write(b"request")
+    first.read(65536)
+    second = TimedStream.connect(instrument, "10.0.0.1", 80)
+
+    second.write(b"request")
+    second.read(65536)
+    second.read(65536)
+
+    phases = stamps.phases()
+    assert (phases.send_ns, phases.wait_ns, phases.receive_ns) == (
+        2 * MS,
+        35 * MS,
+        4 * MS,
+    )
+
+
 def test_the_request_timeout_cuts_the_connect_timeout_short(
     network: FakeNetwork,
 ) -> None:
