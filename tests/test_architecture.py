@@ -26,7 +26,7 @@ ALLOWED = {
     "errors": set(),
     "defaults": set(),
     "files": set(),
-    "toml_file": set(),
+    "toml_file": {"errors"},
     "values": {"errors", "defaults"},
     "ipc": LOWEST,
     "isolation": set(),

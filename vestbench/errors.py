@@ -12,7 +12,10 @@ A failed request is none of these: it is data (`model.request.Failure`). Anythin
 that escapes is a bug: it shows its traceback and exits with 70.
 """
 
+from __future__ import annotations
+
 from enum import IntEnum
+from typing import Self
 
 
 class ExitCode(IntEnum):
@@ -76,6 +79,25 @@ class FilledOrderError(VestbenchError):
     """An order that was meant never to be filled was, so money has moved."""
 
     exit_code = ExitCode.FILLED
+
+
+class InvalidValueError(ValueError):
+    """What a person wrote, in a file or an option, is not valid. A bug is never this.
+
+    Args:
+        why: What is expected instead.
+        at: Where it stands, such as `arms[0].label`; empty for all of what was written.
+    """
+
+    def __init__(self, why: str, at: str = "") -> None:
+        super().__init__(f"{at}: {why}" if at else why)
+        self.why = why
+        self.at = at
+
+    def within(self, place: str) -> Self:
+        """Return it as of something that stands at `place` itself."""
+        dot = "." if self.at and place and not self.at.startswith("[") else ""
+        return type(self)(self.why, f"{place}{dot}{self.at}")
 
 
 def reason_of(error: Exception) -> str:

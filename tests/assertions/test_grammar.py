@@ -162,6 +162,9 @@ def test_labels_of_arms_may_hold_what_they_like() -> None:
         ("share <= 5%", "say of what, such as cold.share"),
         ("cold.p50 <= warm.p50", "there is no warm, only cold, subsequent"),
         ("cold.p50 <= cold.share", "cold.p50 takes us, ms or s, cold.share takes %"),
+        ("cold.p50 <= " + 400 * "9" + "ms", "a value has at most 20 digits"),
+        ("failures == " + 5000 * "9", "a value has at most 20 digits"),
+        ("cold.p50 <= 0." + 400 * "9" + "ms", "a value has at most 20 digits"),
         ("cold.p50 == cold.p90", "== is for whole numbers, 0% and 100%"),
     ],
 )
@@ -173,6 +176,7 @@ def test_what_is_no_assertion_is_refused_with_what_is_known(
 
     assert hint in str(refused.value)
     assert "\n" not in str(refused.value)
+    assert len(str(refused.value)) < 300
 
 
 @given(st.text(max_size=40))

@@ -14,6 +14,7 @@ import pytest
 
 from tests.support.command import PATIENCE_S, QUICK, WIDE
 from tests.support.paths import RESULTS
+from tests.support.records import bench_run, sample, store
 from vestbench.cli.option_records import option_of
 from vestbench.model.formats import FORMATS
 
@@ -23,7 +24,7 @@ ERRORS = ("ValueError", "KeyError", "OSError")
 
 SCRIPT = """\
 import sys
-from importlib import import_module
+from pkgutil import resolve_name
 import vestbench.cli
 
 def bug(*_, **__):
@@ -31,7 +32,7 @@ def bug(*_, **__):
     raise {error}("nobody expected this")
 
 module, _, name = {place!r}.rpartition(".")
-setattr(import_module(module), name, bug)
+setattr(resolve_name(module), name, bug)
 sys.argv[1:] = {words!r}
 vestbench.cli.main()
 """
@@ -83,6 +84,41 @@ def test_in_a_document_it_is_a_traceback_and_leaves_no_half(
     # In a file there is the error, whole, in its place.
     left = [] if target == "-" else [tmp_path / target]
     assert list(tmp_path.iterdir()) == left
+
+
+# What is called while a file is read, where what a stranger wrote is refused.
+DOOR = (
+    "vestbench.studies.registry.import_module",
+    "vestbench.model.columns.round",
+    "vestbench.model.run.check_time",
+    "vestbench.model.run.Plan.__post_init__",
+    "vestbench.studies.bench.study._Bench.groups",
+    "vestbench.studies.bench.study._Bench.check",
+    "vestbench.studies.bench.study._Bench.check_assertion",
+)
+
+
+@pytest.mark.parametrize("error", ["ValueError", "KeyError", "TypeError"])
+@pytest.mark.parametrize("place", DOOR)
+def test_while_a_file_is_read_it_does_not_blame_the_file(
+    place: str, error: str, tmp_path: Path
+) -> None:
+    asserted = bench_run([sample()], plan={"assertions": ["cold.p50 <= 1s"]})
+    file = store(asserted, tmp_path / "run.toml")
+
+    assert_bug(with_bug(place, "report", str(file), error=error), error)
+
+
+def test_while_a_list_of_runs_is_made_it_hides_none_of_them(tmp_path: Path) -> None:
+    store(bench_run([sample()]), tmp_path / "run.toml")
+
+    assert_bug(with_bug("vestbench.model.columns.round", "history", str(tmp_path)))
+
+
+def test_in_what_is_asserted_it_does_not_blame_the_option() -> None:
+    place = "vestbench.assertions.grammar._term"
+
+    assert_bug(with_bug(place, "gate", FILE, "--assert", "cold.p50 <= 1s"))
 
 
 @pytest.mark.parametrize(

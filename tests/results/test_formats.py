@@ -133,37 +133,94 @@ def edited(old: str, new: str) -> str:
 @pytest.mark.parametrize(
     ("old", "new", "why"),
     [
-        ("format = 1", "format = true", "format True was never used"),
-        ("format = 1", "format = 0", "format 0 was never used"),
-        ("format = 1\n", "", "'format' is missing"),
-        ('command = "bench"\n', "", "'command' is missing"),
-        ('label = "pooled"', "label = 5", "label is not a str"),
-        ("10:15:00+00:00", "10:15:00", "started has no time zone"),
-        ("[plan]", "[plans]", "unknown key 'plans'"),
-        ("[[samples]]", "[samples]", "samples is not a list"),
-        ("n = 5", "n = 4", "has 5 of 4 values"),
-        ("n = 5", "n = 0", "says it holds 0 outcomes"),
-        ("n = 5", "n = -5", "says it holds -5 outcomes"),
-        ("n = 5", "n = 1000000000000", "says it holds 1000000000000 outcomes"),
-        ("n = 5", "n = true", "says it holds True outcomes"),
-        ("n = 5\n", "", "'n' is missing"),
-        ("n = 5", "n = 5\ncolour = 1", "unknown column 'colour'"),
-        ("status = 200\n", "", "'status' is missing"),
-        ("status = 200", 'status = "200"', "column 'status' holds '200'"),
-        ("status = 200", "status = [200, 200]", "has 2 of 5 values"),
-        ("status = 200", "status = 200.0", "column 'status' holds 200.0"),
-        ("resumed = false", "resumed = 0", "column 'resumed' holds 0"),
-        ("98.75,", "nan,", "nan ms is not a duration"),
-        ("98.75,", "inf,", "inf ms is not a duration"),
-        ("98.75,", "-98.75,", "-98.75 ms is not a duration"),
-        ("98.75,", "1e300,", "1e[+]300 ms is not a duration"),
-        ("98.75,", "98,", "column 'latency_ms' holds 98"),
-        ('"cold"', '"warm"', "'warm' is not a valid Role"),
-        ('"rate-limited"', '"shy"', "'shy' is not a valid FailureKind"),
-        ('reused = "true"', 'reused = "maybe"', "'maybe' is neither true, false"),
-        ("[[failures]]\n", "[[failures]]\n[failures.x]\n", "'n' is missing"),
+        (
+            "format = 1",
+            "format = true",
+            "format: expected an integer, got true or false",
+        ),
+        ("format = 1", "format = 0", "format 0: it was never used"),
+        ("format = 1\n", "", "format: it is missing"),
+        ('command = "bench"\n', "", "command: it is missing"),
+        ('label = "pooled"', "label = 5", "label: expected text, got an integer"),
+        ("10:15:00+00:00", "10:15:00", "started: expected a time zone"),
+        ('command = "bench"', "command = 3", "command: expected text, got an integer"),
+        ("2026-", "0001-", "started: expected a year from 1970 on, got 1"),
+        ("2026-", "9999-", "started: expected a year from 1970 on, got 9999"),
+        (
+            "seed = ",
+            "seed = 99999999999999999999",
+            "plan.seed: expected an integer <= ",
+        ),
+        (
+            "sessions = ",
+            f"sessions = {10**29}",
+            "plan.sessions: expected an integer <=",
+        ),
+        ("[plan]", "[plans]", "plans: it is unknown"),
+        ("[[samples]]", "[samples]", "samples: expected a list, got a table"),
+        ("n = 5", "n = 4", "expected 4 values, got 5"),
+        ("n = 5", "n = 0", r"samples\[0\].n: expected 1 to 100,000"),
+        ("n = 5", "n = -5", r"samples\[0\].n: expected 1 to 100,000"),
+        ("n = 5", "n = 1000000000000", r"samples\[0\].n: expected 1 to 100,000"),
+        ("n = 5", "n = true", "n: expected an integer, got true or false"),
+        ("n = 5\n", "", r"samples\[0\].n: it is missing"),
+        ("n = 5", "n = 5\ncolour = 1", r"samples\[0\].colour: it is unknown"),
+        ("status = 200\n", "", r"samples\[0\].status: it is missing"),
+        (
+            "status = 200",
+            'status = "200"',
+            r"samples\[0\].status: expected an integer, got text",
+        ),
+        (
+            "status = 200",
+            "status = [200, 200]",
+            r"samples\[0\].status: expected 5 values, got 2",
+        ),
+        (
+            "status = 200",
+            "status = 200.0",
+            "status: expected an integer, got a decimal number",
+        ),
+        (
+            "resumed = false",
+            "resumed = 0",
+            "resumed: expected true or false, got an integer",
+        ),
+        (
+            "98.75,",
+            "nan,",
+            r"samples\[0\].latency_ms\[0\]: expected a duration, got nan",
+        ),
+        ("98.75,", "inf,", r"latency_ms\[0\]: expected a duration, got inf"),
+        ("98.75,", "-98.75,", r"latency_ms\[0\]: expected a duration, got -98.75"),
+        ("98.75,", "1e300,", r"latency_ms\[0\]: expected a duration, got 1e[+]300"),
+        (
+            "98.75,",
+            "98,",
+            r"latency_ms\[0\]: expected a decimal number, got an integer",
+        ),
+        (
+            '"cold"',
+            '"warm"',
+            r"samples\[0\].role\[0\]: expected one of burn-in, .*, got .warm.$",
+        ),
+        (
+            '"rate-limited"',
+            '"shy"',
+            r"failures\[0\].kind: expected one of timeout, .*, got .shy.$",
+        ),
+        (
+            'reused = "true"',
+            'reused = "maybe"',
+            "reused: expected true, false or unknown, got .maybe.$",
+        ),
+        (
+            "[[failures]]\n",
+            "[[failures]]\n[failures.x]\n",
+            r"failures\[0\].n: it is missing",
+        ),
     ],
-)  # fmt: skip
+)
 def test_a_damaged_file_is_refused_with_the_place(
     path: Path, old: str, new: str, why: str
 ) -> None:
@@ -173,6 +230,81 @@ def test_a_damaged_file_is_refused_with_the_place(
         load_run(path)
 
     assert str(refusal.value).startswith(f"{path} is damaged: ")
+
+
+@pytest.mark.parametrize("block", ["samples", "failures"])
+@pytest.mark.parametrize(
+    ("value", "why"),
+    [
+        ("3", "{}: expected a list, got an integer"),
+        ('["x"]', "{}[0]: expected a table, got text"),
+        ("[[1]]", "{}[0]: expected a table, got a list"),
+    ],
+)
+def test_what_is_no_block_is_refused_with_its_place(
+    path: Path, block: str, value: str, why: str
+) -> None:
+    path.write_text(
+        f"{block} = {value}\n{GOLDEN.read_text()}".replace(f"[[{block}]]", "[[others]]")
+    )
+
+    with pytest.raises(InvalidRunError) as refusal:
+        load_run(path)
+
+    assert str(refusal.value) == f"{path} is damaged: {why.format(block)}"
+
+
+def test_the_second_block_is_the_one_that_is_named(path: Path) -> None:
+    begin, head, rest = GOLDEN.read_text().partition("[[samples]]\n")
+    block = head + rest[: rest.index("[[")]
+    path.write_text(
+        begin + block + block.replace("98.75,", "-inf,") + rest[rest.index("[[") :]
+    )
+
+    with pytest.raises(InvalidRunError) as refusal:
+        load_run(path)
+
+    assert str(refusal.value).endswith(
+        "samples[1].latency_ms[0]: expected a duration, got -inf"
+    )
+
+
+@pytest.mark.parametrize(
+    ("data", "why"),
+    [
+        (
+            b"format = 1\nlabel = '\xff'",
+            "is not a result file: it is not UTF-8 at byte 21",
+        ),
+        (
+            b"format = " + b"9" * 5000,
+            "is not a result file: a number in it has too many digits",
+        ),
+        (b"plan = 3", "is damaged: plan: expected a table, got an integer"),
+    ],
+)
+def test_what_python_would_say_is_said_plainly(
+    path: Path, data: bytes, why: str
+) -> None:
+    path.write_bytes(data)
+
+    with pytest.raises(InvalidRunError) as refusal:
+        load_run(path)
+
+    assert str(refusal.value) == f"{path} {why}"
+
+
+def test_runs_of_an_unknown_command_are_refused_with_the_name_of_the_file(
+    path: Path,
+) -> None:
+    path.write_text(edited('command = "bench"', 'command = "nonsense"'))
+
+    with pytest.raises(InvalidRunError) as refusal:
+        load_run(path)
+
+    assert str(refusal.value).startswith(
+        f"{path}: this version knows no runs of 'nonsense', "
+    )
 
 
 @pytest.mark.parametrize(

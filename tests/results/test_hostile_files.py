@@ -71,7 +71,7 @@ def test_a_result_that_a_stranger_changed_is_shown_or_refused_in_one_line(
     ("data", "why"),
     [
         (b"format = 99\nnew = 1\n", "has format 99, this version reads up to 1"),
-        (b"", "'format' is missing"),
+        (b"", "format: it is missing"),
         (b"a = " + b"[" * 100_000, "run.toml is "),
         (b"a" + b".a" * 100_000 + b" = 1", "is not a result file"),
         (b"a = " + b"{a=" * 5_000 + b"1" + b"}" * 5_000, "run.toml is "),
@@ -110,7 +110,7 @@ def claiming(whole: Path, n: int, blocks: int) -> bytes:
     ("n", "blocks", "why"),
     [
         (100_000, 20, "more outcomes than it has bytes"),
-        (100_001, 1, "a block says it holds 100001 outcomes"),
+        (100_001, 1, "expected 1 to 100,000 outcomes"),
         (256, 40, "more than 10,000 outcomes"),
     ],
 )

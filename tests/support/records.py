@@ -19,7 +19,7 @@ from vestbench.model.request import (
 )
 from vestbench.model.run import Conclusion, Conditions, Run, RunOf
 from vestbench.model.strategy import POOLED, Strategy
-from vestbench.results.reading import validated
+from vestbench.results.checking import validated
 from vestbench.results.writing import RunWriter
 from vestbench.studies.bench.plan import BenchPlan, BenchRun
 from vestbench.studies.compare.plan import Arm, ComparePlan, CompareRun

@@ -14,7 +14,7 @@ from tests.support.records import (
 )
 from vestbench.model.request import Outcome, Role, Sample
 from vestbench.model.run import Run, RunOf
-from vestbench.results.reading import validated
+from vestbench.results.checking import validated
 from vestbench.studies.starts.plan import ConnectPlan, ConnectRun
 
 STEPS = ["register", "listen-key", "account", "cancel"]

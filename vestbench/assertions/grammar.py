@@ -29,6 +29,7 @@ from collections.abc import Callable, Collection
 from enum import StrEnum
 from fractions import Fraction
 
+from vestbench.errors import InvalidValueError
 from vestbench.model.columns import COLUMNS
 from vestbench.model.record import Record, replace
 
@@ -41,6 +42,7 @@ _TEXT = re.compile(
     rf"(?P<right>{_PATH}))\s*",
     re.ASCII,
 )
+_MAX_DIGITS = 20  # of a value; any duration, share or count has fewer
 _KEYED = re.compile(r'(?P<collection>[\w-]+)\["(?P<key>[^"]+)"\]\.(?P<rest>.+)')
 
 
@@ -109,13 +111,13 @@ class Vocabulary(Record, frozen=True, kw_only=True):
     kind: str = ""  # the command, for messages
 
     def find(self, text: str, name: str) -> Quantity:
-        """Return the quantity called `name`, or raise ValueError."""
+        """Return the quantity called `name`, or raise InvalidValueError."""
         for quantity in (*self.quantities, SAVING, REUSED, *_TIMES):
             if quantity.name == name:
                 return quantity
         names = ", ".join(quantity.name for quantity in self.quantities)
         phases = ", ".join(_metrics()[1:])
-        raise ValueError(
+        raise InvalidValueError(
             f"{text!r} is no quantity: use {names}, and p50, p90, p99 or max, alone or "
             f"of a phase ({phases})"
         )
@@ -201,8 +203,8 @@ def parse_assertion(
 ) -> Assertion:
     """Return what an assertion such as `subsequent.p99 <= 120ms` says.
 
-    Without `groups`, any are known. ValueError if the text is no assertion, or cannot
-    be decided; the message says what is known.
+    Without `groups`, any are known. InvalidValueError if the text is no assertion, or
+    cannot be decided; the message says what is known.
     """
     known = replace(known or Vocabulary(), groups=groups)
     match = _TEXT.fullmatch(text)
@@ -220,17 +222,21 @@ def parse_assertion(
     return found
 
 
-def _no_assertion(text: str) -> ValueError:
-    return ValueError(
+def _no_assertion(text: str) -> InvalidValueError:
+    return InvalidValueError(
         f"{text!r} is no assertion: write a quantity, one of >= <= > < ==, and a "
         "value with its unit, such as 'saving >= 50ms' or 'failures == 0'"
     )
 
 
 def _against_value(text: str, match: re.Match[str], term: Term) -> Assertion:
+    if len(match["number"]) > _MAX_DIGITS:
+        begin = text[: match.start("number") + _MAX_DIGITS]
+        why = f"{begin + '…'!r}: a value has at most {_MAX_DIGITS} digits"
+        raise InvalidValueError(why)
     if match["unit"] not in _UNITS:
         units = ", ".join(filter(None, _UNITS))
-        raise ValueError(f"{text!r}: {match['unit']!r} is no unit: use {units}")
+        raise InvalidValueError(f"{text!r}: {match['unit']!r} is no unit: use {units}")
     unit, factor = _UNITS[match["unit"]]
     blank = " " * (unit is Unit.ROUND_TRIPS)
     value = f"{match['number']}{blank}{match['unit']}"
@@ -248,11 +254,11 @@ def _against_quantity(
 ) -> Assertion:
     try:
         other = _term(match["right"], known)
-    except ValueError:
+    except InvalidValueError:
         raise _no_assertion(text) from None
     common = [unit for unit in term.about.units if unit in other.about.units]
     if not common:
-        raise ValueError(
+        raise InvalidValueError(
             f"{text!r}: {term.name} takes {term.about.taken}, {other.name} takes "
             f"{other.about.taken}"
         )
@@ -279,23 +285,25 @@ def _term(text: str, known: Vocabulary) -> Term:
         return Term(about=about, group=rest, metric=metric)
     if rest or keyed["collection"] not in known.collections:
         names = ", ".join(known.collections) or "nothing by name"
-        raise ValueError(f"{text!r}: there is no {keyed['collection']}, only {names}")
+        raise InvalidValueError(
+            f"{text!r}: there is no {keyed['collection']}, only {names}"
+        )
     return Term(about=about, group=keyed["collection"], key=keyed["key"], metric=metric)
 
 
 def _check_unit(found: Assertion) -> None:
     about, name, unit = found.term.about, found.term.name, found.unit
     if unit not in about.units:
-        raise ValueError(f"{found.text!r}: {name} takes {about.taken}")
+        raise InvalidValueError(f"{found.text!r}: {name} takes {about.taken}")
     if unit is Unit.COUNT and found.limit.denominator != 1:
-        raise ValueError(f"{found.text!r}: {name} takes a whole number")
+        raise InvalidValueError(f"{found.text!r}: {name} takes a whole number")
     if (found.is_share and not 0 <= found.limit <= 100) or (
         not about.signed and found.limit < 0
     ):
-        raise ValueError(f"{found.text!r}: {name} is never that")
+        raise InvalidValueError(f"{found.text!r}: {name} is never that")
     facts = found.is_share or unit is Unit.COUNT
     if found.operator is Operator.EQUAL and not (found.about_all() and facts):
-        raise ValueError(
+        raise InvalidValueError(
             f"{found.text!r}: == is for whole numbers, 0% and 100%; nothing else that "
             "is measured is ever exactly that"
         )
@@ -307,12 +315,16 @@ def _check_group(found: Assertion, known: Vocabulary) -> None:
         return
     names = ", ".join(groups) or "the whole run"
     if term.group and not term.key and term.group not in groups:
-        raise ValueError(f"{found.text!r}: there is no {term.group}, only {names}")
+        raise InvalidValueError(
+            f"{found.text!r}: there is no {term.group}, only {names}"
+        )
     if term.about not in (*known.quantities, *_TIMES):
-        raise ValueError(
+        raise InvalidValueError(
             f"{found.text!r}: a run of {known.kind} has no {term.about.name}"
         )
     if term.about.of_a_group and not term.group:
         first = next(iter(groups), "")
         example = f", such as {first}.{term.name}" if first else ""
-        raise ValueError(f"{found.text!r}: say of what{example}; known are {names}")
+        raise InvalidValueError(
+            f"{found.text!r}: say of what{example}; known are {names}"
+        )

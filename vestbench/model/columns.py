@@ -9,10 +9,12 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from enum import StrEnum
 from operator import attrgetter
 from sys import intern
 from typing import Any, TypeAlias
 
+from vestbench.errors import InvalidValueError
 from vestbench.model.lost import Lost
 from vestbench.model.request import (
     NS_PER_MS,
@@ -64,18 +66,29 @@ def or_none(codec: Codec, absent: object) -> Codec:
 
 def _ns(ms: float) -> int:
     if not 0 <= ms <= _LONGEST_MS:
-        raise ValueError(f"{ms} ms is not a duration")
+        raise InvalidValueError(f"expected a duration, got {ms}")
     return round(ms * NS_PER_MS)
 
 
 def _flag(word: str) -> bool:
     if word not in ("true", "false"):
-        raise ValueError(f"{word!r} is neither true, false nor unknown")
+        raise InvalidValueError(f"expected true, false or unknown, got {word!r}")
     return word == "true"
 
 
+def _one_of(words: type[StrEnum]) -> Codec:
+    known = {str(word): word for word in words}
+
+    def read(cell: str) -> StrEnum:
+        if cell not in known:
+            raise InvalidValueError(f"expected one of {', '.join(known)}, got {cell!r}")
+        return known[cell]
+
+    return Codec(str, str, read)
+
+
 INTEGER, FLAG, TEXT = Codec(int), Codec(bool), Codec(str)
-ROLE, FAILURE_KIND = Codec(str, str, Role), Codec(str, str, FailureKind)
+ROLE, FAILURE_KIND = _one_of(Role), _one_of(FailureKind)
 # Integer nanoseconds: in ms with six decimals, so they are exact.
 TIME = Codec(
     float,
@@ -97,7 +110,7 @@ MICROS_OR_NONE = or_none(MICROS, math.nan)
 SECONDS_OR_NONE = or_none(Codec(float, float), math.nan)
 COUNT_OR_NONE, STATUS_OR_NONE = or_none(INTEGER, -1), or_none(INTEGER, 0)
 TEXT_OR_NONE = or_none(TEXT, "")
-LOST_OR_NONE = or_none(Codec(str, str, Lost), "")
+LOST_OR_NONE = or_none(_one_of(Lost), "")
 FLAG_OR_NONE = or_none(Codec(str, _plain, _flag), "unknown")
 
 

@@ -27,9 +27,11 @@ from typing import (
 from msgspec import Meta, Struct, to_builtins
 from msgspec.structs import replace
 
+from vestbench.errors import InvalidValueError
 from vestbench.model.request import NS_PER_MS, Failure, Outcome, Sample
 
-Count: TypeAlias = Annotated[int, Meta(ge=0)]
+Count: TypeAlias = Annotated[int, Meta(ge=0, le=10**12)]
+Seed: TypeAlias = Annotated[int, Meta(ge=0, le=2**63 - 1)]
 # Numbers of a file may be enormous, and would make nonsense of all that is computed.
 Duration: TypeAlias = Annotated[float, Meta(ge=0, le=9e9)]
 Share: TypeAlias = Annotated[float, Meta(ge=0, le=1)]
@@ -38,6 +40,17 @@ Confidence: TypeAlias = Annotated[
     float, Meta(extra_json_schema={"enum": [0.9, 0.95, 0.99]})
 ]
 Finite: TypeAlias = Annotated[float, Meta(ge=-9e9, le=9e9)]
+
+
+def check_time(at: datetime, place: str) -> None:
+    """Raise InvalidValueError for a time without a zone, or of no year of computers.
+
+    In another zone the first and the last years of the calendar do not exist.
+    """
+    if at.tzinfo is None:
+        raise InvalidValueError("expected a time zone", place)
+    if not 1970 <= at.year < 3000:
+        raise InvalidValueError(f"expected a year from 1970 on, got {at.year}", place)
 
 
 Engine: TypeAlias = Literal["packet", "tun", "relay"]
@@ -82,9 +95,11 @@ class Plan(Stored, frozen=True, kw_only=True):
         return not self.assertions or getattr(self, "gate", False)
 
     def __post_init__(self) -> None:
-        """Raise ValueError for a confidence without a table of thresholds."""
+        """Raise InvalidValueError for a confidence without a table of thresholds."""
         if self.confidence not in (0.9, 0.95, 0.99):
-            raise ValueError(f"confidence: {self.confidence} is not 0.9, 0.95 or 0.99")
+            raise InvalidValueError(
+                f"expected 0.9, 0.95 or 0.99, got {self.confidence}", "confidence"
+            )
 
 
 # --- before the first request --------------------------------------------------------
@@ -108,7 +123,7 @@ class Link(Stored, frozen=True, kw_only=True):
     jitter_ms: Duration
     loss: Share
     drift_ms_per_s: Finite
-    seed: Count
+    seed: Seed
     refusals: tuple[str, ...]
 
 
@@ -138,6 +153,10 @@ class ClockZero(Stored, frozen=True, kw_only=True):
     from_ms: Duration
     at: datetime
 
+    def __post_init__(self) -> None:
+        """Refuse a time that no run can have."""
+        check_time(self.at, "at")
+
 
 class Conditions(Stored, frozen=True, kw_only=True):
     """What was known before the first request; all defaults if a run was killed before.
@@ -165,8 +184,8 @@ class Conditions(Stored, frozen=True, kw_only=True):
     host: str = ""
     kernel: str = ""
     machine: str = ""
-    cpus: Annotated[int, Meta(ge=0)] | None = None
-    load: float | None = None  # of the machine; -1 where there is no such figure
+    cpus: Count | None = None
+    load: Finite | None = None  # of the machine; -1 where there is no such figure
     signing: Literal["before the clock", "on the path"] | None = None
     auto_target_ms: Duration | None = None
     pool: Pool | None = None
@@ -201,8 +220,8 @@ class Server(Stored, frozen=True, kw_only=True):
 class LinkEnd(Stored, frozen=True, kw_only=True):
     """What the emulated link did; its times are from the run's start."""
 
-    kernel_rtt_before_ms: tuple[float, ...]  # TCP_INFO of five connects
-    kernel_rtt_after_ms: tuple[float, ...]
+    kernel_rtt_before_ms: tuple[Duration, ...]  # TCP_INFO of five connects
+    kernel_rtt_after_ms: tuple[Duration, ...]
     compensation_us: Finite
     packets: Count
     dropped: Count  # asked for

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from vestbench.errors import UsageError
+from vestbench.errors import InvalidValueError, UsageError
 from vestbench.model.request import Outcome, Sample
 
 
@@ -157,10 +157,10 @@ def find_strategy(name: str) -> Strategy:
 
 
 def check_strategy(name: str) -> None:
-    """Raise ValueError for a name in a result file that is no strategy's."""
+    """Raise InvalidValueError for a name in a result file that is no strategy's."""
     if name not in STRATEGIES:
         known = ", ".join(STRATEGIES)
-        raise ValueError(f"strategy {name!r} is none of {known}")
+        raise InvalidValueError(f"expected one of {known}, got {name!r}", "strategy")
 
 
 def offers_http2(names: Iterable[str]) -> bool:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
-from vestbench.model.columns import COLUMNS, Column, same
+from vestbench.errors import InvalidValueError
+from vestbench.model.columns import COLUMNS, Codec, Column, same
 from vestbench.model.request import Failure, Outcome, Sample, Slot
+from vestbench.results.checking import expect, present
 
 _MAX_BLOCK = 100_000  # outcomes in one that is read: a line must not ask for all memory
 
@@ -28,28 +30,36 @@ def block_of(
     return table
 
 
-def size_of(table: Any) -> int:
-    """Return how many outcomes a table says it holds, or raise ValueError."""
-    n = table["n"]
-    if type(n) is not int or not 0 < n <= _MAX_BLOCK:
-        raise ValueError(f"a block says it holds {n!r} outcomes")
-    return n
+def size_of(table: Any, place: str) -> int:
+    """Return how many outcomes a table says it holds, or raise InvalidValueError."""
+    expect(table, dict, place)
+    n = present(table, "n", place)
+    expect(n, int, f"{place}.n")
+    if not 0 < n <= _MAX_BLOCK:
+        raise InvalidValueError(f"expected 1 to {_MAX_BLOCK:,} outcomes", f"{place}.n")
+    return int(n)
 
 
-def outcomes_of(record: type[Sample] | type[Failure], table: Any) -> list[Any]:
-    """Return the outcomes in a table; ValueError, TypeError, KeyError if damaged."""
-    n = size_of(table)
+def outcomes_of(
+    record: type[Sample] | type[Failure], table: Any, place: str
+) -> list[Any]:
+    """Return the outcomes in a table, which stands at `place` of a file.
+
+    Raises:
+        InvalidValueError: It is damaged.
+    """
+    n = size_of(table, place)
     columns = COLUMNS.in_file(record)
     unknown = sorted(set(table) - {"n", *(column.name for column in columns)})
     if unknown:
-        raise ValueError(f"unknown column {unknown[0]!r}")
+        raise InvalidValueError("it is unknown", unknown[0]).within(place)
     slots: dict[str, list[Any]] = {}
     own: dict[str, list[Any]] = {}
     extra: dict[str, list[Any]] = {}
     for column in columns:
         of_slot = Slot in column.of
         group = slots if of_slot else extra if column.is_extra(record) else own
-        group[column.field] = _values(column, record, table, n)
+        group[column.field] = _values(column, record, table, n, place)
     if extra:
         own["extra"] = [
             _present(extra, values) for values in zip(*extra.values(), strict=True)
@@ -64,20 +74,31 @@ def outcomes_of(record: type[Sample] | type[Failure], table: Any) -> list[Any]:
     ]
 
 
-def _values(column: Column, record: type, table: Any, n: int) -> list[Any]:
+def _values(column: Column, record: type, table: Any, n: int, place: str) -> list[Any]:
     """Return the `n` values of a column in a table."""
     if column.optional and column.name not in table:
         return [None] * n
-    codec, raw = column.stored(record), table[column.name]
-    # What all outcomes have in common is looked at once.
-    cells = raw if isinstance(raw, list) else [raw]
-    if cells is raw and len(cells) != n:
-        raise ValueError(f"column {column.name!r} has {len(cells)} of {n} values")
-    for cell in cells:
-        if type(cell) is not codec.type:
-            raise ValueError(f"column {column.name!r} holds {cell!r}")
-    values = cells if codec.read is same else [codec.read(cell) for cell in cells]
-    return values if cells is raw else values * n
+    codec, raw = column.stored(record), present(table, column.name, place)
+    place = f"{place}.{column.name}"
+    if not isinstance(raw, list):  # what all outcomes have in common is read once
+        return _read(codec, [raw], lambda _: place) * n
+    if len(raw) != n:
+        raise InvalidValueError(f"expected {n} values, got {len(raw)}", place)
+    return _read(codec, raw, lambda index: f"{place}[{index}]")
+
+
+def _read(codec: Codec, cells: list[Any], place_of: Callable[[int], str]) -> list[Any]:
+    """Return what cells of a file mean; `place_of` names the one that is wrong."""
+    if codec.read is same and {*map(type, cells)} == {codec.type}:
+        return cells
+    values: list[Any] = []
+    try:
+        for cell in cells:
+            expect(cell, codec.type)
+            values.append(codec.read(cell))
+    except InvalidValueError as error:
+        raise error.within(place_of(len(values))) from error
+    return values
 
 
 def _present(names: Iterable[str], values: Iterable[Any]) -> dict[str, Any] | None:

@@ -1,23 +1,20 @@
-"""A run read from its file, which anybody may have made.
-
-Messages of msgspec are reworded, because whoever made the file reads them.
-"""
+"""A run read from its file, which anybody may have made."""
 
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
-from msgspec import ValidationError, convert
-
-from vestbench.errors import InvalidRunError, UsageError, reason_of
+from vestbench.errors import InvalidRunError, InvalidValueError, UsageError, reason_of
 from vestbench.files import read_bounded
 from vestbench.model.request import Failure, Sample
-from vestbench.model.run import Conclusion, Conditions, Plan, Run
+from vestbench.model.run import Conclusion, Conditions, Plan, Run, check_time
+from vestbench.results.checking import expect, present, validated
 from vestbench.results.columns import outcomes_of, size_of
 from vestbench.results.naming import FORMAT, PARTIAL
 from vestbench.spool import Spool
@@ -32,7 +29,7 @@ class Decoder:
     """What has to be known of studies to read a run of one."""
 
     plan: Callable[[str], type[Plan]]  # of a command; InvalidRunError if there is none
-    check: Callable[[Run], None]  # ValueError if its parts do not fit together
+    check: Callable[[Run], None]  # InvalidValueError if its parts do not fit together
 
 
 def load(path: Path, decoder: Decoder) -> Run:
@@ -57,7 +54,7 @@ def load(path: Path, decoder: Decoder) -> Run:
         pass  # parsing it as a whole tells what is wrong with it, if anything is
     try:
         document = parse(data)
-    except ValueError as error:
+    except InvalidValueError as error:
         raise InvalidRunError(f"{path} is not a result file: {error}") from error
     return _run(path, [document], len(data), decoder)
 
@@ -72,7 +69,10 @@ class _EntangledError(Exception):
 # A line that begins a block, or ends the last one. Where it is no header, within a
 # string or an array of several lines, the piece before it is cut off and is not TOML.
 _HEADER = re.compile(rb"^\[(?:\[(samples|failures)\]|conclusion)\]$", re.MULTILINE)
-_BLOCKS = ("samples", "failures")
+_BLOCKS: dict[str, type[Sample] | type[Failure]] = {
+    "samples": Sample,
+    "failures": Failure,
+}
 
 
 def _pieces(data: bytearray) -> Iterator[dict[str, Any]]:
@@ -92,7 +92,7 @@ def _piece(text: bytearray, kind: str | None) -> dict[str, Any]:
     """Parse one block of `kind`, or without a kind a part that holds no block."""
     try:
         piece = parse(text)
-    except ValueError as error:
+    except InvalidValueError as error:
         raise _EntangledError from error
     blocks = [key for key in _BLOCKS if key in piece]
     alone = not blocks if kind is None else blocks == [kind] and len(piece[kind]) == 1
@@ -120,9 +120,7 @@ def _run(
         run = _assembled(path, document, outcomes, decoder)
         decoder.check(run)
         return run
-    except KeyError as error:
-        raise InvalidRunError(f"{path} is damaged: {error} is missing") from error
-    except (ValueError, TypeError) as error:
+    except InvalidValueError as error:  # and no other: all others are bugs of ours
         raise InvalidRunError(f"{path} is damaged: {error}") from error
 
 
@@ -144,29 +142,36 @@ class _Outcomes:
         self._size = size
         self.samples: Spool[Sample] = Spool()
         self.failures: Spool[Failure] = Spool()
-        self._claimed = 0  # how many outcomes the blocks say they hold
+        self._blocks: Counter[str] = Counter()  # how many there were of each kind
+        self._claimed = 0  # how many outcomes they say they hold
 
     def take(self, blocks: dict[str, Any]) -> None:
         """Take the blocks of a piece; an error if they are damaged or too many."""
-        for key, tables in blocks.items():
-            if not isinstance(tables, list):
-                raise TypeError(f"{key} is not a list")
-            self._claimed += sum(size_of(table) for table in tables)
+        found = list(self._placed(blocks))
+        self._claimed += sum(size_of(table, place) for _, table, place in found)
         if self._claimed > _MAX_OUTCOMES:
-            raise ValueError(f"it says it holds more than {_MAX_OUTCOMES:,} outcomes")
+            raise InvalidValueError(
+                f"it says it holds more than {_MAX_OUTCOMES:,} outcomes"
+            )
         # One value may stand for a whole block, and few bytes would claim very many;
         # what is written has at most 256 outcomes in a block, and more bytes than that.
         if self._claimed > self._size:
-            raise ValueError("it says it holds more outcomes than it has bytes")
-        for table in blocks.get("samples", []):
-            for sample in outcomes_of(Sample, table):
-                self.samples.append(sample)
-        for table in blocks.get("failures", []):
-            for failure in outcomes_of(Failure, table):
-                self.failures.append(failure)
+            raise InvalidValueError("it says it holds more outcomes than it has bytes")
+        for key, table, place in found:
+            taken = getattr(self, key)
+            for outcome in outcomes_of(_BLOCKS[key], table, place):
+                taken.append(outcome)
+
+    def _placed(self, blocks: dict[str, Any]) -> Iterator[tuple[str, Any, str]]:
+        """Yield each block with its kind, and with its place in the file."""
+        for key, tables in blocks.items():
+            expect(tables, list, key)
+            for table in tables:
+                yield key, table, f"{key}[{self._blocks[key]}]"
+                self._blocks[key] += 1
 
 
-_TOP = {
+_TOP: dict[str, type] = {
     "format": int,
     "command": str,
     "label": str,
@@ -176,27 +181,20 @@ _TOP = {
     "conclusion": dict,
     "summary": dict,
 }
+_ALWAYS = ("format", "command", "label", "started", "plan")
 
 
 def _assembled(
     path: Path, document: dict[str, Any], outcomes: _Outcomes, decoder: Decoder
 ) -> Run:
-    for key, value in document.items():
-        if key not in _TOP:
-            raise ValueError(f"unknown key {key!r}")
-        if not isinstance(value, _TOP[key]):
-            raise TypeError(f"{key} is not a {_TOP[key].__name__}")
-    if type(document["format"]) is not int or document["format"] != FORMAT:
-        raise ValueError(f"format {document['format']!r} was never used")
-    if document["started"].tzinfo is None:
-        raise ValueError("started has no time zone")
+    _check_top(document)
     if path.name.endswith(PARTIAL) and "summary" not in document:
         document.pop("conclusion", None)  # not whole: the summary is written after it
     return Run(
         command=document["command"],
         label=document["label"],
         started=document["started"],
-        plan=validated(document["plan"], decoder.plan(document["command"]), "plan"),
+        plan=validated(document["plan"], _plan_of(path, document, decoder), "plan"),
         conditions=validated(document.get("conditions", {}), Conditions, "conditions"),
         samples=outcomes.samples.settled(),
         failures=outcomes.failures.settled(),
@@ -206,43 +204,20 @@ def _assembled(
     )
 
 
-R = TypeVar("R")
-
-_TYPES = {
-    "int": "an integer",
-    "float": "a number",
-    "str": "text",
-    "bool": "true or false",
-    "array": "a list",
-    "object": "a table",
-    "null": "nothing",
-    "datetime": "a date and time",
-}
-_PLACE = re.compile(r" - at `\$\.?(?P<path>.*)`$")
-_TYPE = re.compile(r"`(int|float|str|bool|array|object|null|datetime)( \| null)?`")
-_FIELD = re.compile(
-    r"^Object (?P<what>missing required|contains unknown) field `(.*)`$"
-)
+def _check_top(document: dict[str, Any]) -> None:
+    for key, value in document.items():
+        if key not in _TOP:
+            raise InvalidValueError("it is unknown", key)
+        expect(value, _TOP[key], key)
+    for key in _ALWAYS:
+        present(document, key)
+    if document["format"] != FORMAT:
+        raise InvalidValueError("it was never used", f"format {document['format']}")
+    check_time(document["started"], "started")
 
 
-def validated(table: Any, record: type[R], name: str) -> R:
-    """Return a table as a record; ValueError begins with the path of what is wrong."""
+def _plan_of(path: Path, document: dict[str, Any], decoder: Decoder) -> type[Plan]:
     try:
-        return convert(table, record)
-    except ValidationError as error:
-        raise ValueError(_explained(str(error), name)) from error
-
-
-def _explained(message: str, name: str) -> str:
-    """Return `plan.sessions: expected an integer, got text` for what msgspec says."""
-    place = _PLACE.search(message)
-    if place is not None:
-        message = message[: place.start()]
-        path = place["path"]
-        name += path if path.startswith("[") or not path else f".{path}"
-    field = _FIELD.match(message)
-    if field is not None:
-        missing = field["what"].startswith("missing")
-        return f"{name}.{field[2]} is {'missing' if missing else 'unknown'}"
-    plain = _TYPE.sub(lambda found: _TYPES[found[1]], message).replace("`", "")
-    return f"{name}: {plain[:1].lower()}{plain[1:]}"
+        return decoder.plan(document["command"])
+    except InvalidRunError as error:
+        raise InvalidRunError(f"{path}: {error}") from error

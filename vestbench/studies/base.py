@@ -27,6 +27,7 @@ from vestbench.assertions.grammar import (
     Quantity,
 )
 from vestbench.assertions.judge import AssertionResult
+from vestbench.errors import InvalidValueError
 from vestbench.model.record import Record
 from vestbench.model.request import Outcome
 from vestbench.model.run import Plan, RunOf
@@ -95,7 +96,7 @@ class Study(Protocol[P_contra]):
     quantities: tuple[Quantity, ...] = (SAVING, REUSED, *OF_REQUESTS)
 
     def check(self, run: RunOf[P_contra]) -> None:
-        """Raise ValueError if parts of a run do not fit together, saying which."""
+        """Raise InvalidValueError if parts of a run do not fit together."""
         del run
 
     def groups(self, plan: P_contra) -> tuple[str, ...]:
@@ -143,16 +144,16 @@ class Study(Protocol[P_contra]):
         return ()
 
     def check_assertion(self, assertion: Assertion, plan: P_contra) -> None:
-        """Raise ValueError for an assertion of what no run of this plan has.
+        """Raise InvalidValueError for an assertion of what no run of this plan has.
 
         A saving, and what should have been reused, is of the whole run.
         """
         del plan
         group, quantity = assertion.term.group, assertion.term.about
         if group and quantity is SAVING:
-            raise ValueError(f"{assertion.text!r}: {group} is no candidate")
+            raise InvalidValueError(f"{assertion.text!r}: {group} is no candidate")
         if group and quantity is REUSED:
-            raise ValueError(f"{assertion.text!r}: reused is of the whole run")
+            raise InvalidValueError(f"{assertion.text!r}: reused is of the whole run")
 
     def estimates(
         self, run: RunOf[P_contra], assertion: Assertion

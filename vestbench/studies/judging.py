@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from typing import TypeVar
 
 from vestbench.assertions.judge import AssertionResult, decided
-from vestbench.errors import ExitCode, UsageError
+from vestbench.errors import ExitCode, InvalidValueError, UsageError
 from vestbench.model.record import replace
 from vestbench.model.run import Plan, Run
 from vestbench.model.verdict import Verdict, worst
@@ -38,14 +38,14 @@ def check_assertions(texts: Sequence[str], command: str, plan: Plan) -> tuple[st
     try:
         study = find_study(command)
         return tuple(parsed(text, study, plan).text for text in texts)
-    except ValueError as error:
+    except InvalidValueError as error:
         raise UsageError(f"--assert: {error}") from error
 
 
 def judge(run: Run, texts: Sequence[str]) -> tuple[AssertionResult, ...]:
     """Return what `run` says of assertions; of a saving, for each candidate.
 
-    ValueError if one is no assertion, or of something that the run does not have.
+    InvalidValueError if one is no assertion, or of what the run does not have.
     """
     study, confidence = study_of(run), run.plan.confidence
     found = []

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from vestbench.assertions.grammar import Assertion, Vocabulary, parse_assertion
-from vestbench.errors import InvalidRunError
+from vestbench.errors import InvalidRunError, InvalidValueError
 from vestbench.model.run import Plan, Run
 from vestbench.results.reading import Decoder, load
 from vestbench.studies.base import Study
@@ -51,7 +51,7 @@ def study_of(run: Run) -> Study[Any]:
 
 
 def parsed(text: str, study: Study[Any], plan: Plan) -> Assertion:
-    """Return an assertion that a run of this plan can have, or raise ValueError."""
+    """Return an assertion on a run of this plan; InvalidValueError if it has none."""
     known = Vocabulary(quantities=study.quantities, kind=study.name)
     found = parse_assertion(text, study.groups(plan), known)
     for each in (found, found.opposite()):
@@ -65,8 +65,8 @@ def _check(run: Run) -> None:
     for text in run.plan.assertions:
         try:
             parsed(text, study, run.plan)
-        except ValueError as error:
-            raise ValueError(f"plan.assertions: {error}") from error
+        except InvalidValueError as error:
+            raise error.within("plan.assertions") from error
     study.check(run)
 
 

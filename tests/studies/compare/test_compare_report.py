@@ -224,15 +224,15 @@ def store_changed(
 @pytest.mark.parametrize(
     ("change", "said"),
     [
-        ({"arms": None}, "plan.arms is missing"),
+        ({"arms": None}, "plan.arms: it is missing"),
         ({"control": "nobody"}, "plan: its control is none of its arms"),
         ({"confidence": "a lot"}, "plan.confidence: expected a number, got text"),
-        ({"confidence": 0.5}, "plan: confidence: 0.5 is not 0.9, 0.95 or 0.99"),
+        ({"confidence": 0.5}, "plan.confidence: expected 0.9, 0.95 or 0.99, got 0.5"),
         ({"max_rounds": 3}, "plan.max_rounds: expected an integer >= 12"),
         ({"min_saving_ms": None}, "plan: exactly one of min_saving_ms, "),
-        ({"question": None}, "plan.question is missing"),
+        ({"question": None}, "plan.question: it is missing"),
         ({"question": "some"}, "plan.question: invalid enum value 'some'"),
-        ({"teleported": True}, "plan.teleported is unknown"),
+        ({"teleported": True}, "plan.teleported: it is unknown"),
     ],
 )
 def test_what_is_wrong_with_a_plan_is_said_with_its_path(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TypeAlias
 
-from vestbench.model.run import Confidence, Count, Duration, Finite, Plan, RunOf
+from vestbench.model.run import Confidence, Count, Duration, Finite, Plan, RunOf, Seed
 from vestbench.model.strategy import check_strategy
 
 
@@ -22,7 +22,7 @@ class BenchPlan(Plan, frozen=True, kw_only=True):
     gate: bool = False  # the run is judged by its saving
     interval_s: Duration
     max_rate: Duration
-    seed: Count
+    seed: Seed
     http2: bool = False
     kernel_timestamps: bool = False
     assertions: tuple[str, ...] = ()

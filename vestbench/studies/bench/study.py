@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator
 from vestbench.assertions.estimates import Estimate, in_unit, invalid, of_median
 from vestbench.assertions.grammar import REUSED, SAVING, Assertion, Unit
 from vestbench.assertions.judge import AssertionResult, accepted
+from vestbench.errors import InvalidValueError
 from vestbench.model.request import Outcome, Sample
 from vestbench.model.run import Run
 from vestbench.model.strategy import find_strategy
@@ -92,7 +93,9 @@ class _Bench(Study[BenchPlan]):
     def check_assertion(self, assertion: Assertion, plan: BenchPlan) -> None:
         super().check_assertion(assertion, plan)
         if assertion.term.about is SAVING and find_strategy(plan.strategy).opens:
-            raise ValueError(f"{assertion.text!r}: nothing is saved with --unpooled")
+            raise InvalidValueError(
+                f"{assertion.text!r}: nothing is saved with --unpooled"
+            )
 
     def estimates(
         self, run: BenchRun, assertion: Assertion

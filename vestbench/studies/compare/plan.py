@@ -7,6 +7,7 @@ from typing import Annotated, Any, ClassVar, Literal, TypeAlias
 
 from msgspec import Meta
 
+from vestbench.errors import InvalidValueError
 from vestbench.model.run import (
     Confidence,
     Count,
@@ -14,6 +15,7 @@ from vestbench.model.run import (
     Finite,
     Plan,
     RunOf,
+    Seed,
     Stored,
 )
 from vestbench.model.strategy import Strategy, check_strategy, find_strategy
@@ -63,7 +65,7 @@ class ComparePlan(Plan, frozen=True, kw_only=True):
     min_saving: Literal["auto"] | None = None
     interval_s: Duration
     max_rate: Duration
-    seed: Count
+    seed: Seed
     http2: bool = False
     max_rounds: Annotated[int, Meta(ge=12, le=1000)]
     min_duration_s: Duration | None = None
@@ -75,20 +77,22 @@ class ComparePlan(Plan, frozen=True, kw_only=True):
     identity: Mapping[str, Any] = {}  # what makes two runs the same experiment
 
     def __post_init__(self) -> None:
-        """Raise ValueError without exactly one target, or for arms that do not fit."""
+        """Refuse all but one target, and arms that do not fit."""
         super().__post_init__()
         targets = (self.min_saving_percent, self.min_saving_ms, self.min_saving)
         if sum(target is not None for target in targets) != 1:
-            raise ValueError(
+            raise InvalidValueError(
                 "exactly one of min_saving_ms, min_saving_percent and min_saving is "
                 "needed"
             )
         labels = [arm.label for arm in self.arms]
         if len(set(labels)) < len(labels):
-            raise ValueError("two arms have the same label")
+            raise InvalidValueError("two arms have the same label")
         controls = {control_of(self, arm) for arm in self.arms}
         if not controls <= {*labels} or not {*labels} - controls:
-            raise ValueError("its control is none of its arms, or all of them are")
+            raise InvalidValueError(
+                "its control is none of its arms, or all of them are"
+            )
 
 
 CompareRun: TypeAlias = RunOf[ComparePlan]

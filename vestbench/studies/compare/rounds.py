@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping
 from math import inf
 from typing import NamedTuple
 
+from vestbench.errors import InvalidValueError
 from vestbench.model.record import Record
 from vestbench.model.request import NS_PER_MS, Outcome, Sample
 from vestbench.model.verdict import Verdict
@@ -82,7 +83,7 @@ def target_of(run: CompareRun) -> tuple[float, bool]:
     if found is None:
         found = run.conditions.auto_target_ms
     if found is None:  # which no run has that was read, or set up
-        raise ValueError("the automatic target was never settled")
+        raise InvalidValueError("the automatic target was never settled")
     return found, False
 
 

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from vestbench.assertions.estimates import Estimate, in_unit, invalid, of_median
 from vestbench.assertions.grammar import REUSED, SAVING, Assertion, Unit
 from vestbench.assertions.judge import AssertionResult, accepted
+from vestbench.errors import InvalidValueError
 from vestbench.model.record import replace
 from vestbench.model.request import Outcome
 from vestbench.model.verdict import Reason, Verdict
@@ -75,7 +76,7 @@ class _Compare(Study[ComparePlan]):
     def check_assertion(self, assertion: Assertion, plan: ComparePlan) -> None:
         term = assertion.term
         if term.about is SAVING and term.group and term.group not in controls_of(plan):
-            raise ValueError(f"{assertion.text!r}: {term.group} is no candidate")
+            raise InvalidValueError(f"{assertion.text!r}: {term.group} is no candidate")
 
     def estimates(
         self, run: CompareRun, assertion: Assertion

@@ -6,7 +6,7 @@ from typing import Annotated, Literal, TypeAlias
 
 from msgspec import Meta
 
-from vestbench.model.run import Confidence, Count, Duration, Finite, Plan, RunOf
+from vestbench.model.run import Confidence, Count, Duration, Finite, Plan, RunOf, Seed
 
 # The two sorts of start, as outcomes are labelled.
 WARMED = "warmed"
@@ -23,7 +23,7 @@ class WarmUpPlan(Plan, frozen=True, kw_only=True):
     confidence: Confidence
     interval_s: Duration
     max_rate: Duration
-    seed: Count
+    seed: Seed
     http2: bool = False
     assertions: tuple[str, ...] = ()
 
@@ -36,7 +36,7 @@ class ConnectPlan(Plan, frozen=True, kw_only=True):
     confidence: Confidence
     interval_s: Duration
     max_rate: Duration
-    seed: Count
+    seed: Seed
     http2: bool = False
     assertions: tuple[str, ...] = ()
 
