@@ -49,6 +49,7 @@ class Disturbance:
     rtt: str
     seed: int
     requests: int = REQUESTS
+    gate: bool = False
     link: str = ""  # which one; empty is the best, or none where there is no round trip
 
     @property
@@ -188,10 +189,10 @@ def disturb(what: Disturbance, folder: Path) -> tuple[int, str]:
     mark = f"TMPDIR={temporary}"
     traces = Traces()
     words = ("bench", *PLAN, "--rtt", what.rtt, "--processing", "0ms")
-    engine = ("--link", what.link) if what.link else ()
+    more = [*(["--link", what.link] if what.link else ()), *what.gate * ["--gate"]]
     files = ("--output", str(output), "--csv", str(document))
     count = ("--requests", str(what.requests))
-    with started(*words, *engine, *files, *count, TMPDIR=str(temporary)) as process:
+    with started(*words, *more, *files, *count, TMPDIR=str(temporary)) as process:
 
         def has_come() -> bool:
             traces.look(mark)
