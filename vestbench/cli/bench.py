@@ -45,8 +45,7 @@ def bench(
     where: VenueOptions,
     min_saving: str | None = MIN_SAVING,
     gate: bool = option(
-        "Exit with 1 if the saving is missed, 3 if that is not clear, 5 if nothing was "
-        "pooled.",
+        "Exit with 1 if the saving is missed, 3 if that is not clear.",
         default=False,
     ),
     judging: JudgingOptions,

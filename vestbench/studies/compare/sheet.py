@@ -141,10 +141,9 @@ def _sentence(
     detail = f"  {with_interval(pair.percent, '%')} saved"
     if pair.round_trips is not None and is_far(summary.rtt_ms):
         detail += f", {with_interval(pair.round_trips, decimals=2)} round trips"
-    detail += (
-        f"; {pair.measured} measured requests in {summary.span_s:.0f} s, "
-        f"evidence {odds(pair.summary.evidence)}"
-    )
+    detail += f"; {pair.measured} measured requests in {summary.span_s:.0f} s"
+    if judged:  # it is for, or against, the target
+        detail += f", evidence {odds(pair.summary.evidence)}"
     yield Text(detail, "dim")
 
 
