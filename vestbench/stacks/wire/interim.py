@@ -54,6 +54,17 @@ def interim_of_http2(reads: Reads) -> int:
     Their headers are compressed, so their statuses are not looked at. Of the last
     stream, each header block before the one that the body follows, or that ends it.
     """
+    blocks = _blocks(reads)
+    return max(0, blocks[max(blocks)] - 1) if blocks else 0
+
+
+def answers(reads: Reads) -> bool:
+    """Say whether an answer of HTTP/2 begins in `reads`."""
+    return bool(_blocks(reads))
+
+
+def _blocks(reads: Reads) -> dict[int, int]:
+    """Count the header blocks of each stream until its body or its end."""
     data, at = b"".join(each for _, each in reads), 0
     blocks: dict[int, int] = {}
     done: set[int] = set()
@@ -66,7 +77,7 @@ def interim_of_http2(reads: Reads) -> int:
         if kind in (_DATA, _HEADERS) and (kind == _DATA or flags & _END_STREAM):
             done.add(stream)
         at += _FRAME_HEADER + size
-    return max(0, blocks[max(blocks)] - 1) if blocks else 0
+    return blocks
 
 
 def _status(data: bytes, at: int) -> bytes:

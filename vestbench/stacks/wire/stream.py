@@ -267,7 +267,9 @@ class TimedStream:
 
     def _note_end(self, keeping: Keeping) -> None:
         keeping.lost_ns = self._instrument.clock()
-        if self._readable and keeping.end is None:
+        if self._connection.http2 and self._instrument.current().goes_away():
+            keeping.end = Lost.GOAWAY
+        elif self._readable and keeping.end is None:
             keeping.end, said = self._end_by_peer()
             keeping.said = said or keeping.said
         self._instrument.lost.append(self._connection)

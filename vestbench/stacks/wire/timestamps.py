@@ -15,6 +15,7 @@ from vestbench.model.request import FailureKind
 from vestbench.stacks.wire.connecting import Attempt
 from vestbench.stacks.wire.connection import Carried, Connection, Opening
 from vestbench.stacks.wire.interim import (
+    answers,
     end_of_http1,
     interim_of_http1,
     interim_of_http2,
@@ -88,7 +89,9 @@ class Timestamps:
     kernel: KernelStamps | None = None  # where they are asked for
 
     def carried_by(self, stream: Carrier, connection: Connection, use: int) -> None:
-        """Take note of what carries the exchange."""
+        """Take note of what carries the exchange; one before has not looked at it."""
+        if self.connection is not None:
+            self.connection.uses -= 1
         self.stream, self.connection, self.use = stream, connection, use
 
     def instead_of(self, lost: deque[Connection]) -> None:
@@ -138,27 +141,42 @@ class Timestamps:
         if not self.connection.http2:
             end = end_of_http1(self.reads, answer.body_bytes)
             keeping.left_over = end is not None and self.received > end
-        elif goes_away(b"".join(data for _, data in self.reads)):
-            keeping.end = Lost.GOAWAY
+
+    def goes_away(self) -> bool:
+        """Say whether the server of HTTP/2 has said that it takes no more requests."""
+        return goes_away(b"".join(data for _, data in self.reads))
 
     def failed(self, kind: FailureKind) -> Opening:
         """Return what a failed exchange did to open connections, and to the one it had.
 
-        One that was reused and ended before any byte of an answer came was ended by its
-        server while the request was under way. What was no answer was left over from
-        the one before, if that had more bytes than it should or none have come since.
+        It was the last on that one.
         """
         opening, connection = self.opening(), self.connection
         if connection is None:
             return opening
         keeping = connection.keeping
-        early = (keeping.left_over or not self.first_read) and self.reused()
-        keeping.failed = _EARLY.get(kind, Lost.FAILED) if early else Lost.FAILED
+        keeping.failed = self._last_of(connection, kind)
         if keeping.failed is Lost.FAILED or opening.lost is not None:
             return opening
         idle_ns = max(0, self.first_write - keeping.last_ns)
         lost = LostConnection(keeping.failed, idle_ns, self.use - 1, keeping.said)
         return opening._replace(lost=lost)
+
+    def _last_of(self, connection: Connection, kind: FailureKind) -> Lost:
+        """Say what a failure means for the connection that it met.
+
+        One that was reused and ended before an answer began was ended by its server
+        while the request was under way. What was no answer was left over from the one
+        before, if that had more bytes than it should or none have come since.
+        """
+        if not self.reused():
+            return Lost.FAILED
+        if connection.http2:
+            ended = self.goes_away() or kind is FailureKind.RESET
+            return Lost.RACE if ended and not answers(self.reads) else Lost.FAILED
+        if self.first_read and not connection.keeping.left_over:
+            return Lost.FAILED
+        return _EARLY.get(kind, Lost.FAILED)
 
     def phases(self) -> Phases:
         """Return the durations of the phases, of an exchange that was answered."""
