@@ -12,6 +12,7 @@ from vestbench.stacks.wire.interim import (
     interim_of_http2,
 )
 from vestbench.stacks.wire.keeping import goes_away
+from vestbench.stacks.wire.timestamps import Timestamps
 
 HINTS = b"HTTP/1.1 103 Early Hints\r\nLink: </a>\r\n\r\n"
 FINAL = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n{}"
@@ -92,3 +93,15 @@ def test_a_goaway_is_found_among_other_frames() -> None:
     assert goes_away(PING + goaway(last=1))
     assert not goes_away(PING + DATA + frame(0, bytes([7]) * 7, stream=3) * 7)
     assert not goes_away(PING + goaway(last=1)[:8])
+
+
+def test_wait_lasts_until_the_final_answer_begins() -> None:
+    stamps = Timestamps(
+        0, first_write=90, last_write=100, first_read=200, last_read=600
+    )
+    stamps.keep(200, HINTS)
+    stamps.keep(500, FINAL)
+
+    phases = stamps.phases()
+
+    assert (phases.wait_ns, phases.receive_ns, phases.interim) == (400, 100, "103")
