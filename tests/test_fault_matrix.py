@@ -300,7 +300,7 @@ def test_a_fault_that_only_the_second_request_of_a_connection_meets(
         result, stored = measure(server.url)
 
     # Each is followed by a cold request on a connection of its own.
-    assert result.exit_code == 0, result.output
+    assert result.exit_code == 5, result.output
     assert labels(stored) == {label}, stored.failures
     assert (len(stored.samples), len(stored.failures)) == (4, 4)
     assert not any(sample.reused for sample in stored.samples)
@@ -324,7 +324,7 @@ def test_a_connection_that_ends_between_two_requests_is_not_reused(
         result, stored = measure(server.url)
 
     # The next request may be on its way before the end arrives, and meet it then.
-    assert result.exit_code == 0, result.output
+    assert result.exit_code == 5, result.output
     assert labels(stored) <= {"reset"}, stored.failures
     assert len(stored.samples) + len(stored.failures) == REQUESTS
     assert not any(sample.reused for sample in stored.samples)
@@ -351,7 +351,7 @@ def test_what_follows_an_answer_is_no_answer_to_the_next_request(
     with ScriptedServer(too_much) as server:
         result, stored = measure(server.url)
 
-    assert result.exit_code == 0, result.output
+    assert result.exit_code == 5, result.output
     assert {(str(f.kind), f.detail) for f in stored.failures} == {("protocol", detail)}
     assert (len(stored.samples), len(stored.failures)) == (4, 4)
     assert not any(sample.reused for sample in stored.samples)
