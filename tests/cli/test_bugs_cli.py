@@ -20,7 +20,7 @@ from vestbench.model.formats import FORMATS
 
 FILE = str(RESULTS / "reference-bench-30ms.toml")
 SUMMARY = "vestbench.studies.parts.causes.breakdown_of"
-ERRORS = ("ValueError", "KeyError", "OSError")
+ERRORS = ("ValueError", "KeyError", "OSError", "BrokenPipeError")
 
 SCRIPT = """\
 import sys
@@ -29,7 +29,10 @@ import vestbench.cli
 
 def bug(*_, **__):
     secret = "what is in a local variable"
-    raise {error}("nobody expected this")
+    error = {error}("nobody expected this")
+    if isinstance(error, BrokenPipeError):
+        error.errno = 32
+    raise error
 
 module, _, name = {place!r}.rpartition(".")
 setattr(resolve_name(module), name, bug)
@@ -73,13 +76,15 @@ def test_in_a_summary_it_is_a_traceback(shown: tuple[str, ...], error: str) -> N
 
 @pytest.mark.parametrize("name", FORMATS)
 @pytest.mark.parametrize("target", ["-", "document"])
+@pytest.mark.parametrize("error", ["ValueError", "OSError", "BrokenPipeError"])
 def test_in_a_document_it_is_a_traceback_and_leaves_no_half(
-    name: str, target: str, tmp_path: Path
+    name: str, target: str, error: str, tmp_path: Path
 ) -> None:
     builder = FORMATS[name].builder.replace(":", ".")
     where = target if target == "-" else str(tmp_path / target)
 
-    assert_bug(with_bug(builder, "report", FILE, option_of(name), where))
+    words = ("report", FILE, option_of(name), where)
+    assert_bug(with_bug(builder, *words, error=error), error)
 
     # In a file there is the error, whole, in its place.
     left = [] if target == "-" else [tmp_path / target]

@@ -11,6 +11,7 @@ import stat
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
+from io import TextIOWrapper
 from pathlib import Path
 from xml.etree import ElementTree
 
@@ -151,11 +152,12 @@ def test_what_a_killed_command_left_of_a_document_is_cleared_by_the_next() -> No
 def test_a_document_that_is_not_whole_is_not_there(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    def half(*_: object) -> Iterator[str]:
-        yield "half"
-        raise OSError(errno.ENOSPC, "No space left on device")
+    class Full(TextIOWrapper):
+        def write(self, text: str) -> int:
+            super().write(text[:4])
+            raise OSError(errno.ENOSPC, "No space left on device")
 
-    monkeypatch.setattr("vestbench.studies.exports.rows", half)
+    monkeypatch.setattr("vestbench.cli.exports.TextIOWrapper", Full)
 
     result = vestbench("report", stored(), "--csv", "run.csv")
 

@@ -13,7 +13,7 @@ import os
 import sys
 from contextlib import suppress
 from io import TextIOWrapper
-from typing import Annotated, Any, NoReturn, cast
+from typing import Annotated, Any, NoReturn, TextIO, cast
 
 import typer
 from typer.core import TyperGroup
@@ -73,6 +73,11 @@ class _ReportingGroup(TyperGroup):
             raise typer.Exit(error.exit_code) from error
         except KeyboardInterrupt as error:
             raise typer.Exit(interruption.code) from error
+        except BrokenPipeError:
+            # Typer takes every broken pipe for that of an output, and says nothing.
+            if not (_is_gone(sys.stdout) or _is_gone(sys.stderr)):
+                _tell_bug()
+            raise
 
 
 def _refusal(mistyped: Any) -> Exception:
@@ -147,6 +152,15 @@ def _prepare_streams() -> None:
             setattr(sys, name, stream)
         if mode == "w" and isinstance(stream, TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")
+
+
+def _is_gone(stream: TextIO) -> bool:
+    """Say whether what waits in the buffer of a stream cannot be written any more."""
+    try:
+        stream.flush()
+    except OSError:
+        return True
+    return False
 
 
 def _tell_bug() -> NoReturn:

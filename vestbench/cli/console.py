@@ -11,8 +11,6 @@ from errno import EIO, EPIPE
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
 
-import typer
-
 from vestbench.cli.interruption import drop_stdout
 from vestbench.model.request import NS_PER_MS, Outcome, Sample
 
@@ -38,8 +36,9 @@ def show(report: Iterable[Part]) -> None:
     """Print a report, as wide as the terminal is."""
     from vestbench.report.terminal import drawn
 
-    with until_it_vanishes():
-        stdout().print(drawn(report))
+    made = drawn(report)
+    with _until_it_vanishes():
+        stdout().print(made)
 
 
 def show_json(found: Any) -> None:
@@ -48,8 +47,7 @@ def show_json(found: Any) -> None:
 
     from vestbench.report.machine import plain_document
 
-    with until_it_vanishes():
-        typer.echo(dumps(plain_document(found), indent=2))
+    put_out(dumps(plain_document(found), indent=2) + "\n")
 
 
 def stderr() -> Console:
@@ -75,8 +73,17 @@ def busy(text: str) -> Iterator[None]:
         yield
 
 
+def put_out(text: str) -> None:
+    """Write to stdout as long as somebody is there.
+
+    The text is made before, so that no error in making it is taken for that of an end.
+    """
+    with _until_it_vanishes():
+        sys.stdout.write(text)
+
+
 @contextmanager
-def until_it_vanishes() -> Iterator[None]:
+def _until_it_vanishes() -> Iterator[None]:
     """Show what comes until the terminal or the pipe is gone, and then nothing.
 
     Who closed it wants to see no more; what else the command has to do it still does.

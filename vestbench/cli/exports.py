@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Iterable, Iterator
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import cached_property, wraps
@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Any, Self
 
 import typer
 
-from vestbench.cli.console import say_aside, until_it_vanishes
+from vestbench.cli.console import put_out, say_aside
 from vestbench.cli.interruption import interruption
 from vestbench.cli.option_records import Command, given_in, option, option_of, refuse
 from vestbench.cli.output_options import ExportOptions
@@ -196,9 +196,8 @@ class Exports:
             self._missing.discard(name)
             return
         self._missing.discard(name)  # two halves would be no document
-        with until_it_vanishes():
-            for piece in pieces:
-                typer.echo(piece, nl=False)
+        for piece in pieces:
+            put_out(piece)
 
     def write(
         self,
@@ -253,20 +252,32 @@ class Exports:
         path = self._paths[name]
         partial = _partial_of(path)
         try:
+            with self._writing(name):
+                binary = create_for(path, partial)
             # No translation of line ends: those of CSV are CRLF everywhere.
-            with TextIOWrapper(
-                create_for(path, partial), "utf-8", errors="replace", newline=""
-            ) as file:
-                file.writelines(pieces)
-            os.replace(partial, path)
-        except OSError as error:
-            self._missing.discard(name)  # what cannot be written is not tried again
-            raise _unwritable(option_of(name), path, error) from error
+            file = TextIOWrapper(binary, "utf-8", errors="replace", newline="")
+            try:
+                for piece in pieces:
+                    with self._writing(name):
+                        file.write(piece)
+            finally:
+                with self._writing(name):
+                    file.close()
+            with self._writing(name):
+                os.replace(partial, path)
         finally:
             partial.unlink(missing_ok=True)
-        if self._quiet:
-            return
-        say_aside(f"{FORMATS[name].name}: {path}")
+        if not self._quiet:
+            say_aside(f"{FORMATS[name].name}: {path}")
+
+    @contextmanager
+    def _writing(self, name: str) -> Iterator[None]:
+        """Say which document cannot be written; whoever makes its text is outside."""
+        try:
+            yield
+        except OSError as error:
+            self._missing.discard(name)  # what cannot be written is not tried again
+            raise _unwritable(option_of(name), self._paths[name], error) from error
 
 
 def _partial_of(path: Path, pid: int | None = None) -> Path:
