@@ -62,7 +62,7 @@ def test_connect_shows_each_step_and_keeps_the_result(
     result, path = shown
 
     assert result.exit_code == 0, result.output
-    for step in ("warm-up", "register", "listen key", "account", "safe cancel"):
+    for step in ("warm-up", "register", "listen-key", "account", "cancel"):
         assert re.search(rf"^ {step}  .*\d", result.stdout, re.MULTILINE)
     assert "4 of 4 starts got through to their last step" in result.stdout
     run = load_run(path)

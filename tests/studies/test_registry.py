@@ -12,12 +12,14 @@ import pytest
 from jsonschema import Draft202012Validator
 from typer.testing import CliRunner, Result
 
+from tests.support.paths import RESULTS
 from tests.support.records import STARTED, conclusion_of, conditions_of, sample, store
 from vestbench.assertions.estimates import Estimate, counted
 from vestbench.assertions.grammar import OF_REQUESTS, Quantity, Unit
 from vestbench.assertions.grammar import Assertion as Asserted
 from vestbench.cli import app
 from vestbench.model.record import Record
+from vestbench.model.request import Outcome
 from vestbench.model.run import Confidence, Count, Duration, Plan, RunOf
 from vestbench.report.sheet import Table, Text, numbers
 from vestbench.stats.bounds import Bounds
@@ -54,6 +56,7 @@ class _Census(Study[CensusPlan]):
     plan = CensusPlan
     summary = CensusSummary
     quantities = (NEIGHBOURS, *OF_REQUESTS)
+    collections = ("houses",)
 
     def groups(self, plan: CensusPlan) -> tuple[str, ...]:
         return tuple(f"street-{number}" for number in range(plan.streets))
@@ -89,6 +92,12 @@ class _Census(Study[CensusPlan]):
         else:
             yield from super().estimates(run, assertion)
 
+    def meant(self, run: CensusRun, assertion: Asserted) -> Iterator[Outcome]:
+        if assertion.term.group != "houses":
+            return self.requests(run, assertion.term.group)
+        house = assertion.term.key
+        return (o for o in all_outcomes(run) if f"no. {o.slot.session}" == house)
+
     def findings(self, run: CensusRun) -> Findings:
         table = Table("Streets", ["street", *numbers("people")])
         table.add_row("the only one", str(len(run.samples)))
@@ -104,7 +113,7 @@ CENSUS = _Census()
 
 @pytest.fixture
 def file(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
-    monkeypatch.setattr(registry, "_PLACES", {**registry._PLACES})
+    monkeypatch.setattr(registry, "_STUDIES", {**registry._STUDIES})
     registry.register("census", f"{__name__}:CENSUS")
     run = RunOf(
         command="census",
@@ -167,6 +176,50 @@ def test_it_is_judged_by_what_it_declares(file: Path) -> None:
     refused = vestbench("gate", file, "--assert", "saving >= 1ms")
     assert refused.exit_code == 2
     assert "a run of census has no saving" in refused.stderr
+
+
+@pytest.mark.parametrize(
+    ("assertion", "code"),
+    [
+        ('houses["no. 3"].requests == 1', 0),
+        ('houses["no. 3"].requests == 2', 1),
+        ('houses["no. 3"].requests <= connections', 0),
+        ('houses["no. 3"].share <= 60%', 0),
+        ('houses["no. 3"].p50 <= 1s', 3),
+        ('houses["no. 30"].p50 <= 1s', 5),
+        ('gardens["no. 3"].requests == 1', 2),
+    ],
+)
+def test_it_is_judged_by_a_quantity_of_something_by_name(
+    file: Path, assertion: str, code: int
+) -> None:
+    shown = vestbench("gate", file, "--assert", assertion)
+
+    assert shown.exit_code == code, shown.output
+    assert (assertion in " ".join(shown.output.split())) == (code != 2)
+
+
+def test_a_quantity_by_name_is_refused_where_nothing_has_a_name() -> None:
+    assertion = 'houses["no. 3"].requests == 1'
+    file = RESULTS / "reference-bench-30ms.toml"
+
+    refused = vestbench("gate", file, "--assert", assertion)
+
+    assert refused.exit_code == 2
+    assert "runs of bench have no quantities by name" in refused.stderr
+
+
+@pytest.mark.parametrize(
+    "member", ["groups", "sides", "summarise", "saving", "findings"]
+)
+def test_a_study_without_a_member_that_it_has_to_have_cannot_be_made(
+    member: str,
+) -> None:
+    members = {name: value for name, value in vars(_Census).items() if name != member}
+    kind = type("_Census", (Study,), members)
+
+    with pytest.raises(TypeError, match=member):
+        kind()
 
 
 def test_it_is_in_lists_and_series_of_runs(file: Path) -> None:

@@ -160,11 +160,15 @@ class Term(Record, frozen=True, kw_only=True):
     metric: str = ""  # a duration; empty where the quantity is no quantile
 
     @property
+    def of(self) -> str:
+        """What it is a quantity of, as it is written."""
+        return f'{self.group}["{self.key}"]' if self.key else self.group
+
+    @property
     def name(self) -> str:
         """The quantity with its group, as it is written."""
-        group = f'{self.group}["{self.key}"]' if self.key else self.group
         metric = "" if self.metric == "latency" else self.metric
-        return ".".join(filter(None, (group, metric, self.about.name)))
+        return ".".join(filter(None, (self.of, metric, self.about.name)))
 
 
 class Assertion(Record, frozen=True, kw_only=True):
@@ -173,6 +177,7 @@ class Assertion(Record, frozen=True, kw_only=True):
     text: str  # with single blanks
     term: Term
     operator: Operator
+    against: str  # the value or the quantity on the right, as it is written
     limit: Fraction  # in `unit`; nothing where it is held against another quantity
     unit: Unit
     other: Term | None = None
@@ -244,6 +249,7 @@ def _against_value(text: str, match: re.Match[str], term: Term) -> Assertion:
         text=f"{match['left']} {match['operator']} {value}",
         term=term,
         operator=Operator(match["operator"]),
+        against=value,
         limit=Fraction(match["number"]) * factor,
         unit=unit,
     )
@@ -266,6 +272,7 @@ def _against_quantity(
         text=f"{match['left']} {match['operator']} {match['right']}",
         term=term,
         operator=Operator(match["operator"]),
+        against=match["right"],
         limit=Fraction(0),
         unit=common[0],
         other=other,
@@ -284,7 +291,10 @@ def _term(text: str, known: Vocabulary) -> Term:
     if keyed is None:
         return Term(about=about, group=rest, metric=metric)
     if rest or keyed["collection"] not in known.collections:
-        names = ", ".join(known.collections) or "nothing by name"
+        if not known.collections:
+            runs = f"runs of {known.kind}" if known.kind else "these runs"
+            raise InvalidValueError(f"{text!r}: {runs} have no quantities by name")
+        names = ", ".join(known.collections)
         raise InvalidValueError(
             f"{text!r}: there is no {keyed['collection']}, only {names}"
         )

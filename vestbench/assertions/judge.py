@@ -43,9 +43,8 @@ def decided(
     which is wrong no more often than one of the intervals is.
     """
     outcome, reason = _decide(asserted, found, confidence, other)
-    _, _, rest = asserted.text.partition(" ")
     return AssertionResult(
-        text=f"{name} {rest}",
+        text=f"{name} {asserted.operator} {asserted.against}",
         quantity=name,
         unit=str(asserted.unit),
         outcome=outcome,
@@ -75,13 +74,12 @@ def _decide(
 
 
 def _undecided(asserted: Assertion, found: Estimate, confidence: float) -> str:
-    limit = asserted.text.split(" ", 2)[2]
     for end, name in ((found.high, "upper"), (found.low, "lower")):
         if not isfinite(end) and found.needed:
             return f"the {name} bound needs {found.needed} requests"
         if not isfinite(end):
             return f"failures leave the {name} bound open"
-    both = f"the interval reaches to both sides of {limit}"
+    both = f"the interval reaches to both sides of {asserted.against}"
     if asserted.is_share and asserted.other is None and found.value in (0, 100):
         # Without a single request to the contrary so many would do.
         needed = samples_needed(float(asserted.limit / 100), confidence)

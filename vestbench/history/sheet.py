@@ -172,12 +172,12 @@ def _trend_table(series: Series, last: int) -> Table:
     figures = [*([] if in_ms else [f"saving, {unit}"]), "saving, ms [CI]"]
     columns = ["when, UTC", *numbers("n", *figures), "verdict", ""]
     table = Table("Stored runs", columns)
-    marks = {change.at: change.verdict.change for change in series.changes}
+    changes = {change.at: change.verdict.change for change in series.changes}
     place = -1
     rows: list[list[Cell]] = []
     for entry in series.entries:
         place += entry.level is not None
-        change = marks.get(place) if entry.level is not None else None
+        change = changes.get(place) if entry.level is not None else None
         cells: list[Cell] = [f"{entry.started:%Y-%m-%d %H:%M}", str(entry.n)]
         if not in_ms:
             cells.append(ABSENT if entry.level is None else fixed(entry.level, 2))

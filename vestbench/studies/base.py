@@ -5,6 +5,7 @@ Only `registry` knows which studies there are; all others ask the study of a run
 
 from __future__ import annotations
 
+from abc import abstractmethod
 from array import array
 from collections.abc import (
     Callable,
@@ -85,8 +86,9 @@ class Findings(Record, frozen=True, kw_only=True):
 class Study(Protocol[P_contra]):
     """One kind of question. `P_contra` is the type of its plans.
 
-    What most studies do alike is done here, as for one without an acceptance or
-    anything to check; each overrides what it does in a way of its own.
+    Every study has the first three members and the abstract methods. What most of them
+    do alike is done here, as for one without an acceptance or anything to check; each
+    overrides what it does in a way of its own.
     """
 
     name: str  # the command that measures it, as it stands in result files
@@ -94,11 +96,14 @@ class Study(Protocol[P_contra]):
     summary: type[Any]  # the type of what `summarise` returns
     # What can be asserted of its runs, besides quantiles of latencies.
     quantities: tuple[Quantity, ...] = (SAVING, REUSED, *OF_REQUESTS)
+    # What has quantities by name, such as `hosts`; `meant` tells which requests.
+    collections: tuple[str, ...] = ()
 
     def check(self, run: RunOf[P_contra]) -> None:
         """Raise InvalidValueError if parts of a run do not fit together."""
         del run
 
+    @abstractmethod
     def groups(self, plan: P_contra) -> tuple[str, ...]:
         """Return the names of the groups of requests that can be asserted of."""
 
@@ -114,12 +119,15 @@ class Study(Protocol[P_contra]):
             if not group or group in belongs(outcome):
                 yield outcome
 
+    @abstractmethod
     def sides(self, run: RunOf[P_contra]) -> Sides:
         """Return what the run sets against each other."""
 
+    @abstractmethod
     def summarise(self, run: RunOf[P_contra]) -> Any:
         """Return all that is derived from a run, as a record."""
 
+    @abstractmethod
     def saving(self, run: RunOf[P_contra]) -> Saving:
         """Return what the run found of its saving."""
 
@@ -161,7 +169,7 @@ class Study(Protocol[P_contra]):
         """Yield what is known of the asserted quantity, each with its full name."""
         confidence = run.plan.confidence
         if assertion.term.about is SHARE:
-            count, _ = counted_requests(self.requests(run, assertion.term.group))
+            count, _ = counted_requests(self.meant(run, assertion))
             total = len(run.samples) + len(run.failures)
             yield assertion.term.name, of_count((count, total), assertion, confidence)
         else:
@@ -182,6 +190,7 @@ class Study(Protocol[P_contra]):
         del plan
         return worst(outcomes)
 
+    @abstractmethod
     def findings(self, run: RunOf[P_contra]) -> Findings:
         """Return what only the report of this study says of a run."""
 

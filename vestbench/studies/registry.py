@@ -15,7 +15,7 @@ from vestbench.model.run import Plan, Run
 from vestbench.results.reading import Decoder, load
 from vestbench.studies.base import Study
 
-_PLACES = {
+_STUDIES = {
     "bench": "vestbench.studies.bench.study:STUDY",
     "compare": "vestbench.studies.compare.study:STUDY",
     "warmup": "vestbench.studies.starts.study:WARM_UP",
@@ -23,24 +23,24 @@ _PLACES = {
 }
 
 
-def register(name: str, place: str) -> None:
-    """Add a study; `place` is the name of its module, a colon, its own name."""
-    _PLACES[name] = place
+def register(name: str, study: str) -> None:
+    """Add a study, named as `module:object`."""
+    _STUDIES[name] = study
 
 
 def study_names() -> tuple[str, ...]:
     """Return the names of all studies."""
-    return tuple(_PLACES)
+    return tuple(_STUDIES)
 
 
 def find_study(name: str) -> Study[Any]:
     """Return the study called `name`, or raise InvalidRunError."""
-    if name not in _PLACES:
-        known = ", ".join(_PLACES)
+    if name not in _STUDIES:
+        known = ", ".join(_STUDIES)
         raise InvalidRunError(
             f"this version knows no runs of {name!r}, only of {known}"
         )
-    module, _, attribute = _PLACES[name].partition(":")
+    module, _, attribute = _STUDIES[name].partition(":")
     study: Study[Any] = getattr(import_module(module), attribute)
     return study
 
@@ -52,7 +52,9 @@ def study_of(run: Run) -> Study[Any]:
 
 def parsed(text: str, study: Study[Any], plan: Plan) -> Assertion:
     """Return an assertion on a run of this plan; InvalidValueError if it has none."""
-    known = Vocabulary(quantities=study.quantities, kind=study.name)
+    known = Vocabulary(
+        quantities=study.quantities, collections=study.collections, kind=study.name
+    )
     found = parse_assertion(text, study.groups(plan), known)
     for each in (found, found.opposite()):
         if each is not None:

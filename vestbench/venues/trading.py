@@ -26,6 +26,7 @@ class StartStep:
 
     endpoint: Endpoint
     log: str  # what log lines call it
+    remark: str = ""  # for who reads its figures
     retried: bool = False  # sent again after a failure
 
 

@@ -79,7 +79,7 @@ def _latency(
     found = tally.group(assertion.term.group, confidence).metric(assertion.term.metric)
     if found is None:
         phase = f" with a {assertion.term.metric} phase" if requests else ""
-        return invalid(f"there was no {assertion.term.group} request{phase}")
+        return invalid(f"there was no {assertion.term.of} request{phase}")
     quantity = assertion.term.about.name
     if quantity == "max":
         return Estimate(value=found.high, low=found.high, high=found.high, n=found.n)

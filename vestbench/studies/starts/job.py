@@ -141,6 +141,7 @@ def connect_job(
     plan = ConnectPlan(
         rounds=rounds,
         steps=tuple(step.endpoint.name for step in steps),
+        remarks=tuple(step.remark for step in steps if step.remark),
         confidence=confidence,
         **pace.stored(),
     )

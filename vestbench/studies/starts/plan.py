@@ -33,6 +33,7 @@ class ConnectPlan(Plan, frozen=True, kw_only=True):
 
     rounds: Count
     steps: Annotated[tuple[str, ...], Meta(min_length=1)]
+    remarks: tuple[str, ...] = ()  # what the venue says of these steps
     confidence: Confidence
     interval_s: Duration
     max_rate: Duration

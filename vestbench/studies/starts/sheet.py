@@ -42,9 +42,6 @@ from vestbench.studies.starts.summary import (
     summarise_warm_up,
 )
 
-# What a step is called where its name does not say it.
-_TITLES = {"listen-key": "listen key", "cancel": "safe cancel"}
-
 
 def _findings(
     run: Run,
@@ -134,7 +131,7 @@ def connect_findings(run: ConnectRun) -> Findings:
     table = _steps_table(summary, run.plan.confidence)
     notes = _connect_notes(run, summary)
     count = _completed_line(run, summary)
-    steps = {_title(step): step for step in summary.steps}
+    steps = {step.name: step for step in summary.steps}
     return _findings(run, headline, count, table, notes, steps)
 
 
@@ -160,17 +157,13 @@ def _steps_table(summary: ConnectSummary, confidence: float) -> Table:
 
     add_warm_up("warm-up", summary.warm_up)
     for step in summary.steps:
-        name = _title(step)
+        name = step.name
         opened = f"{step.opened[0]} : {step.opened[1]}"
         table.add_row(name, *_cells(step, summary.rtt_ms), opened)
     table.end_section()
     table.add_row(Text("all steps", "bold"), *_cells(summary.whole, summary.rtt_ms), "")
     add_warm_up("  + warm-up", summary.with_warm_up)
     return table
-
-
-def _title(step: StepSummary) -> str:
-    return _TITLES.get(step.name, step.name)
 
 
 def _cells(step: StepSummary, rtt_ms: float | None) -> list[str]:
@@ -193,11 +186,7 @@ def _connect_notes(run: ConnectRun, summary: ConnectSummary) -> Iterator[str]:
         f"medians [{level(run.plan.confidence)}] of {rounds}; opened: "
         "steps that opened a connection, without a warm-up : after one, by proof"
     )
-    if "cancel" in run.plan.steps:
-        yield (
-            "register and the safe cancel are signed; there is no order to cancel, so "
-            "3017 is the answer wanted"
-        )
+    yield from run.plan.remarks
     yield (
         "each step from its call to its answer; what is between two steps, such as "
         "signing, is in no figure"

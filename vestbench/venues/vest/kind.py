@@ -26,7 +26,12 @@ _REGISTRATION = StartStep(endpoint=REGISTER, log="Vest registration", retried=Tr
 _START = (
     StartStep(endpoint=LISTEN_KEY, log="Vest listen key"),
     StartStep(endpoint=ACCOUNT, log="Vest account"),
-    StartStep(endpoint=CANCEL, log="Vest order path, safe cancel"),
+    StartStep(
+        endpoint=CANCEL,
+        log="Vest order path, safe cancel",
+        remark="register and cancel are signed; there is no order to cancel, so 3017 "
+        "is the answer wanted",
+    ),
 )
 
 
