@@ -23,7 +23,7 @@ from vestbench.report.machine import finite, plain_values
 from vestbench.report.unmeasured import Unmeasured
 from vestbench.studies.judging import assertions_of, error_of, verdict_of
 from vestbench.studies.registry import find_study, study_names, study_of
-from vestbench.studies.shown import show_run
+from vestbench.studies.shown import warnings_of
 
 _REFERENCE = "#/$defs/{name}"
 
@@ -77,7 +77,7 @@ def document(run: Run, file: str) -> dict[str, Any]:
         "conclusion": run.conclusion.stored(),
         "summary": summary_of(run),
         "assertions": plain_values(results),
-        "warnings": show_run(run).warnings,
+        "warnings": warnings_of(run),
     }
     whole |= plain_values(
         {"verdict": verdict_of(run, results), "error": error_of(run) or None}

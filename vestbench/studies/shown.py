@@ -33,6 +33,11 @@ def show_brief(run: Run) -> list[Part]:
     return parts
 
 
+def warnings_of(run: Run) -> tuple[str, ...]:
+    """Return what the report of any run warns of, without its tables."""
+    return tuple(_findings(run).warnings)
+
+
 def _findings(run: Run) -> Findings:
     """Return what the study says of `run`, or why there is nothing to say."""
     why = run.unanswered

@@ -72,13 +72,21 @@ class Walked(tuple[Sample, ...]):
         return super().__iter__()
 
 
-def test_the_file_the_tables_and_the_document_go_through_the_requests_once() -> None:
+def test_each_finding_goes_through_the_requests_once_however_often_it_is_shown() -> (
+    None
+):
     samples = Walked(sessions([100.0 + number for number in range(20)]))
     run = replace(bench_run(), samples=samples)
 
     summary_of(run)  # what the file ends with
+    summed_up = samples.walks
+    document(run, "run.toml")  # with the warnings
     walks = samples.walks
-    show_brief(run)
-    document(run, "run.toml")
+    for _ in range(3):
+        show_brief(run)
+        summary_of(run)
+        document(run, "run.toml")
 
-    assert 0 < walks == samples.walks
+    assert 0 < summed_up <= 3
+    assert walks == samples.walks
+    assert walks - summed_up <= 5  # connections, reasons, interruptions, answers

@@ -10,6 +10,7 @@ from vestbench.model.run import Conditions, Link, LinkEnd, Pool, Run
 from vestbench.report.sheet import Cell, Table, Text, facts_table
 from vestbench.report.units import ABSENT, ms, plural, quantile_cell
 from vestbench.stats.quantiles import estimate
+from vestbench.studies.parts.connections import met_by
 from vestbench.studies.parts.route import is_relayed, round_trip_ms
 
 
@@ -22,7 +23,7 @@ def label(run: Run, *, addresses: bool = True) -> str:
     if not conditions.simulated and not addresses:
         return "real venue"
     if not conditions.simulated:
-        remotes = sorted({sample.remote for sample in run.samples})
+        remotes = sorted(met_by(run).remotes)
         # A status, or a connection that was reused, came from there.
         reached = any(f.status or f.reused is not None for f in run.failures)
         unknown = "reached, address unknown" if reached else "not reached"

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from itertools import chain
+from typing import Any
 
 from vestbench.model.request import NS_PER_MS, Outcome
 from vestbench.model.run import Run
 from vestbench.report.units import ms, plural
+from vestbench.studies.parts.once import once_for_each_run
 
 # What is marked, by the column that says for how long.
 _MARKS = {
@@ -25,10 +27,15 @@ def is_interrupted(outcome: Outcome) -> bool:
     return any(marks.get(name) for name in _MARKS)
 
 
+@once_for_each_run
+def _marks(run: Run) -> list[Mapping[str, Any]]:
+    outcomes = chain[Outcome](run.samples, run.failures)
+    return [each.extra or {} for each in outcomes if is_interrupted(each)]
+
+
 def interruption_warnings(run: Run) -> Iterator[str]:
     """Say which requests were interrupted, by what, and what is done with them."""
-    outcomes = chain[Outcome](run.samples, run.failures)
-    marks = [each.extra or {} for each in outcomes if is_interrupted(each)]
+    marks = _marks(run)
     total = len(run.samples) + len(run.failures)
     for name, what in _MARKS.items():
         found = [mark[name] / NS_PER_MS for mark in marks if mark.get(name)]

@@ -186,11 +186,17 @@ def _when(loss: Loss, *, idle: bool) -> str:
     return f", after {known} (median)" if known else ""
 
 
+@once_for_each_run
+def _interim(run: Run) -> Counter[str]:
+    """Count the statuses of interim answers, as they came before each answer."""
+    extras = (sample.extra or {} for sample in run.samples)
+    return Counter(str(extra["interim"]) for extra in extras if "interim" in extra)
+
+
 def _interim_warning(run: Run) -> Iterator[str]:
-    found = Counter((sample.extra or {}).get("interim") for sample in run.samples)
-    del found[None]
+    found = _interim(run)
     if found:
-        which = ", ".join(str(each) for each, _ in found.most_common(_MOST_SHOWN))
+        which = ", ".join(each for each, _ in found.most_common(_MOST_SHOWN))
         yield (
             f"{plural(sum(found.values()), 'answer')} came after interim ones "
             f"({which}), which are no answer: wait ends where the final one begins"
