@@ -38,6 +38,13 @@ def test_the_schema_is_one_itself() -> None:
     Draft202012Validator.check_schema(VALIDATOR.schema)
 
 
+def test_its_descriptions_are_lines_and_not_docstrings() -> None:
+    text = schema_text()
+
+    assert '"description": "' in text
+    assert "\\n" not in text
+
+
 def test_the_schema_knows_every_study() -> None:
     known = schema()["else"]["properties"]["command"]
     assert known == {"enum": list(study_names())}

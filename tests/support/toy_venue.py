@@ -93,6 +93,7 @@ class ToyAccounts:
     """One key is all that a toy's account has."""
 
     title: str = "Toy"
+    keys_help: str = "TOY_KEY"
     start_endpoint: str = "balance"
 
     def find_keys(self, environment: Mapping[str, str], file: Path | None) -> Secret:

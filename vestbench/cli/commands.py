@@ -37,7 +37,7 @@ COMMANDS = {
     "config": "Show the settings in force, and where each value came from.",
     "doctor": "Find out what this machine can do, and why it cannot do the rest.",
     "stacks": "Say which HTTP libraries are installed, and what each can do.",
-    "keys": "Make keys for a Vest account.",
+    "keys": "Make keys for an account.",
 }
 _MODULES = {"trend": "history"}
 
@@ -51,7 +51,18 @@ PLAIN: dict[str, Any] = {
 
 
 class _Command(TyperCommand):
-    """Refuses an option with two values: which of them is meant cannot be told."""
+    """Refuses an option with two values: which of them is meant cannot be told.
+
+    Its help names what is registered.
+    """
+
+    def format_help(self, ctx: Any, formatter: Any) -> None:
+        """Show the help, with the lists that its texts name."""
+        from vestbench.cli.words import filled
+
+        for param in self.params:
+            param.help = filled(getattr(param, "help", None) or "")  # type: ignore[attr-defined]
+        super().format_help(ctx, formatter)
 
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
         """Read the words after the command; a first time to see every value given."""

@@ -25,8 +25,7 @@ def compare(
         list[str] | None,
         typer.Argument(
             metavar="NAME...",
-            help="Two or more of pooled, unpooled, warmed, resumed and http2; or two "
-            "stored results.",
+            help="Two or more of {strategies}; or two stored results.",
             show_default=False,
         ),
     ] = None,

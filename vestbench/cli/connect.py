@@ -30,9 +30,9 @@ def connect(
 ) -> None:
     """Start as the bot does, step by step, and show what its warm-up buys.
 
-    Warm-up, registration, listen key, account, and a signed cancel of an order that
-    cannot exist: the whole order path, without an effect on the market. Vest needs
-    keys; a venue without accounts is warmed up and asked for its first endpoint.
+    Warm-up, then what an account of the venue starts with, up to a signed request on
+    the path of orders that has no effect on the market. A real venue needs keys; one
+    without accounts is warmed up and asked for its first endpoint.
 
     Example: vestbench connect --rtt 80ms
     """

@@ -12,14 +12,14 @@ keys = typer.Typer(
     no_args_is_help=True,
     add_completion=False,
     rich_markup_mode=None,
-    help="Make keys for a Vest account.",
+    help="Make keys for an account.",
     epilog="Example: vestbench keys new signing.toml",
 )
 
 
 @keys.callback()
 def _group() -> None:
-    """Make keys for a Vest account."""
+    """Make keys for an account."""
 
 
 @keys.command()
@@ -36,5 +36,5 @@ def new(
     """
     from vestbench.venues import SIMULATED, find_venue
 
-    # The simulated exchange has accounts of Vest, so its keys look the same.
+    # Its accounts are like those of the exchange that is simulated.
     typer.echo(find_venue(SIMULATED).account_kind().write_new_key(file))

@@ -19,8 +19,8 @@ from vestbench.values import confidence_of
 # --- single ones ---------------------------------------------------------------------
 
 VENUE = option(
-    "What is measured: sim, vest, vest-dev, paradex, or an https:// URL, whose CA may "
-    "be your own: set SSL_CERT_FILE to its certificate.",
+    "What is measured: {venues}, or an https:// URL, whose CA may be your own: set "
+    "SSL_CERT_FILE to its certificate.",
     "VENUE",
     shown=defaults.VENUE,
 )
@@ -43,9 +43,7 @@ class VenueOptions(StartOptions):
     """What is measured."""
 
     endpoint: str = option(
-        "Which request: on Vest ticker, depth, exchange-info, and with an account: "
-        "account, nonce, listen-key, orders, leverage, cancel (of an order that cannot "
-        "exist), order; on Paradex system-time.",
+        "Which request: {endpoints}.",
         "NAME",
         default="",
         shown="the venue's first",
@@ -78,8 +76,8 @@ class KeysOptions:
     """Whose account is used."""
 
     keys: Path | None = option(
-        "Keys of a Vest account, in a file for you alone; what it lacks comes from "
-        "VEST_SIGNING_KEY and the like. sim needs none.",
+        "Keys of an account, in a file for you alone; what it lacks comes from {keys}. "
+        "sim needs none.",
         "FILE",
     )
 
@@ -175,8 +173,8 @@ class StackOptions:
     """Which HTTP library sends, and what it offers."""
 
     stack: str = option(
-        "The HTTP library that sends: httpx, httpx2 or reqwest; compare takes all. See "
-        "vestbench stacks.",
+        "The HTTP library that sends: {stacks}; compare takes all. See vestbench "
+        "stacks.",
         "NAME",
         default=defaults.STACK,
     )

@@ -36,10 +36,13 @@ class Destination:
     @property
     def is_simulated(self) -> bool:
         """True where no request leaves this machine's simulated exchange."""
-        return self.venue == SIMULATED
+        return find_venue(self.venue).simulated
 
     def requests_for(self, requests: int) -> int:
-        """Return how many are sent in all for so many: each order is looked up."""
+        """Return how many requests are sent for `requests` measured ones.
+
+        Each order is also looked up.
+        """
         endpoint = find_venue(self.venue).endpoint(self.endpoint)
         return 2 * requests if endpoint.looked_up else requests
 

@@ -15,7 +15,7 @@ from vestbench.model.session import Stack
 from vestbench.running.access import Access
 from vestbench.running.asking import JudgingStack, ask_all
 from vestbench.running.order_watch import OrderWatch
-from vestbench.venues import SIMULATED, Endpoint, Venue
+from vestbench.venues import Endpoint, Venue
 from vestbench.venues.trading import TradingAccount
 from vestbench.workers.remote import RemoteStacks
 
@@ -56,7 +56,7 @@ class Trader:
         now_ms: Callable[[], int],
         sleep: Callable[[float], None] = time.sleep,
     ) -> None:
-        self._simulated = venue.name == SIMULATED
+        self._simulated = venue.simulated
         self._endpoint = endpoint
         self._remote = remote
         self._plan = SessionPlan(pool=pool)

@@ -109,6 +109,8 @@ def schema() -> dict[str, Any]:
         definitions[name].update(getattr(kind, "SCHEMA", {}))
     for name, definition in definitions.items():
         _close(definition, infinite=name not in planned)
+        if "description" in definition:  # a docstring, with its line ends
+            definition["description"] = " ".join(definition["description"].split())
     whole, unmeasured = definitions.pop(names[0]), definitions.pop(names[-1])
     durations = [column.title for column in COLUMNS.metrics]
     definitions["Metric"]["properties"]["name"]["examples"] = durations

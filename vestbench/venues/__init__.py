@@ -45,7 +45,7 @@ def find_venue(name: str, *, simulated_url: str = "") -> Venue:
         UsageError: `name` is neither.
     """
     if name == SIMULATED:
-        return vest_at(SIMULATED, simulated_url)
+        return replace(vest_at(SIMULATED, simulated_url), simulated=True)
     if name in _VENUES:
         return _VENUES[name]
     if name.startswith(_SERVED):

@@ -39,6 +39,7 @@ class Venue:
     title: str = "HTTP"  # how log lines call it
     private_query: bool = False  # the query of its URL is not to be shown
     accounts: AccountKind[Any] | None = None  # None: it has public endpoints only
+    simulated: bool = False  # by processes of ours, which run as long as it is used
     throws_away: bool = False  # accounts are made for each run, and own nothing
 
     def endpoint(self, name: str = "") -> Endpoint:

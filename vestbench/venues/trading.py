@@ -106,6 +106,10 @@ class AccountKind(Protocol[Keys]):
         """How a prompt calls the exchange."""
 
     @property
+    def keys_help(self) -> str:
+        """Where keys come from that no file holds, in a few words."""
+
+    @property
     def start_endpoint(self) -> str:
         """The name of the endpoint that a start ends with."""
 

@@ -104,7 +104,7 @@ def warm_up_job(
     plan = WarmUpPlan(
         rounds=rounds,
         connections=width,
-        strategy="warmed",
+        strategy=WARMED.name,
         min_saving_ms=1e3 * min_saving_s,
         confidence=confidence,
         **pace.stored(),
@@ -112,7 +112,7 @@ def warm_up_job(
     )
     return StartsJob(
         command="warmup",
-        label="warmed",
+        label=WARMED.name,
         plan=with_assertions(plan, "warmup", assertions),
         schedule=schedule,
         pace=pace,

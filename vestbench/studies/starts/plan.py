@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal, TypeAlias
+from typing import Annotated, TypeAlias
 
 from msgspec import Meta
 
 from vestbench.model.run import Confidence, Count, Duration, Finite, Plan, RunOf, Seed
+from vestbench.model.strategy import check_strategy
 
 # The two sorts of start, as outcomes are labelled.
 WARMED = "warmed"
@@ -18,7 +19,7 @@ class WarmUpPlan(Plan, frozen=True, kw_only=True):
 
     rounds: Count
     connections: Count
-    strategy: Literal["warmed"]
+    strategy: str
     min_saving_ms: Finite
     confidence: Confidence
     interval_s: Duration
@@ -26,6 +27,11 @@ class WarmUpPlan(Plan, frozen=True, kw_only=True):
     seed: Seed
     http2: bool = False
     assertions: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        """Refuse an unknown strategy."""
+        super().__post_init__()
+        check_strategy(self.strategy)
 
 
 class ConnectPlan(Plan, frozen=True, kw_only=True):

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 
 from vestbench.assertions.estimates import Estimate, in_unit, invalid, of_median
-from vestbench.assertions.grammar import OF_REQUESTS, Assertion, Unit
+from vestbench.assertions.grammar import OF_REQUESTS, REUSED, SAVING, Assertion, Unit
 from vestbench.model.request import Outcome, Role
 from vestbench.stats.bounds import exact
 from vestbench.stats.decision import Settling, settled
@@ -91,16 +91,15 @@ class _WarmUp(Study[WarmUpPlan]):
     def estimates(
         self, run: WarmUpRun, assertion: Assertion
     ) -> Iterator[tuple[str, Estimate]]:
-        if assertion.term.about.name == "saving":
+        if assertion.term.about is SAVING:
             yield "saving", self._saving(run, assertion.unit)
         else:
             yield from super().estimates(run, assertion)
 
     def meant(self, run: WarmUpRun, assertion: Assertion) -> Iterator[Outcome]:
         # Of the whole run, those that should have reused a connection.
-        group = (
-            "warmed" if assertion.term.about.name == "reused" else assertion.term.group
-        )
+        term = assertion.term
+        group = _GROUPS[Role.SUBSEQUENT] if term.about is REUSED else term.group
         return self.requests(run, group)
 
     def _saving(self, run: WarmUpRun, unit: Unit) -> Estimate:

@@ -44,6 +44,7 @@ class VestAccounts:
 
     venue: str  # name of the environment
     title: str = "Vest"
+    keys_help: str = "VEST_SIGNING_KEY and the like"
     start_endpoint: str = CANCEL.name
 
     def find_keys(
