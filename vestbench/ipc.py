@@ -56,7 +56,7 @@ class ChannelClosedError(Exception):
 
 
 class DialectError(Exception):
-    """A message is none that the process knows which received it: a bug of ours."""
+    """The receiving process does not know this kind of message: a bug of ours."""
 
 
 class FailedError(Exception):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib.util
 import json
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -333,3 +334,9 @@ def test_a_registered_stack_is_compared_beside_another(tmp_path: Path) -> None:
 
     run = json.loads(measured.stdout)
     assert {arm["stack"] for arm in run["plan"]["arms"]} == {*NAMES, "toy"}
+
+
+def test_a_stack_is_called_as_it_is_registered_and_not_as_its_class_says() -> None:
+    other = replace(find_stack("httpx"), name="other")
+
+    assert other.load()(ca_pem=tls_pair().ca_pem).facts.stack == "other"

@@ -2,18 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 from vestbench.stacks.httpx_stack import HttpxStack
 from vestbench.stacks.registry import StackInfo
 
 
 class ToyStack(HttpxStack):
-    """It sends as httpx does, under a name of its own."""
-
-    def __init__(self, ca_pem: str = "", origin_ns: int | None = None) -> None:
-        super().__init__(ca_pem, origin_ns)
-        self.facts = replace(self.facts, stack=TOY.name)
+    """It sends as httpx does, under the name that it is registered by."""
 
 
 TOY = StackInfo(

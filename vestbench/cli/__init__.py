@@ -139,7 +139,7 @@ def vestbench(
 
 
 def _prepare_streams() -> None:
-    """Have three streams that write what they cannot encode as numbers.
+    """Open the standard streams that are closed, and let all of them write any text.
 
     In place of one that is closed, a result file would get its descriptor, and with it
     all that is said there.

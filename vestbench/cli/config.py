@@ -59,7 +59,7 @@ def _shown(ignored: Ignored) -> str:
 
 
 def ignored_tables(ignored: Sequence[Ignored]) -> Iterator[Table]:
-    """Yield a table of what a project must not set, if it does set anything such."""
+    """Yield a table of the project's settings that are ignored, if there are any."""
     from vestbench.report.sheet import Table
 
     if not ignored:

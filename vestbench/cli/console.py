@@ -74,7 +74,7 @@ def busy(text: str) -> Iterator[None]:
 
 
 def put_out(text: str) -> None:
-    """Write to stdout as long as somebody is there.
+    """Write to stdout, or nowhere once its reader is gone.
 
     The text is made before, so that no error in making it is taken for that of an end.
     """

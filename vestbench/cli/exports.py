@@ -281,12 +281,12 @@ class Exports:
 
 
 def _partial_of(path: Path, pid: int | None = None) -> Path:
-    """Return where a document is until it is whole."""
+    """Return where a document is written before it gets its name."""
     return path.with_name(f".{path.name}.{pid or os.getpid()}.partial")
 
 
 def _clear(path: Path) -> None:
-    """Remove what commands that were killed while they wrote this document left."""
+    """Remove unfinished documents left by killed commands."""
     for name in os.listdir(path.parent):
         pid = name.removeprefix(f".{path.name}.").removesuffix(".partial")
         if not (pid.isascii() and pid.isdigit()):

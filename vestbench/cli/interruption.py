@@ -69,5 +69,5 @@ interruption = _Interruption()
 
 
 def drop_stdout() -> None:
-    """Let all that is still to be written go nowhere, what waits in the buffer too."""
+    """Discard what is still written to stdout, and what waits in its buffer."""
     os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

@@ -110,7 +110,7 @@ def _series(entries: Sequence[Entry]) -> Series:
 
 
 def _level(run: Run, found: Saving) -> tuple[float | None, str]:
-    """Return the saving in a unit that runs share; none of an invalid run.
+    """Return the saving in a unit common to all runs; None if the run is invalid.
 
     It is the figure that the run's own report shows.
     """

@@ -76,7 +76,7 @@ def realtime_offset_ns(
 
 @cache
 def _keep_stamping() -> int:
-    """Open, once, a socket for which the kernel goes on stamping what arrives.
+    """Open one socket, so that the kernel keeps stamping arriving packets.
 
     The kernel begins a moment after the first socket has asked for it, and ends with
     the last one. Without this socket the first answers of each connection would have no

@@ -40,7 +40,7 @@ class SessionPlan:
 class StackFacts:
     """What the process that sends the requests says of itself."""
 
-    stack: str
+    stack: str = ""  # by its name in the registry, which gives it
     versions: Mapping[str, str]
     tls_context_ns: int | None  # the context in use, built once; None if it has none
     default_context_ns: int | None  # one with the usual trust store, for comparison

@@ -45,7 +45,7 @@ def quickly_pickled(record: type[Record]) -> type[Record]:
 
 
 class Role(StrEnum):
-    """What the plan intends a request for; what it was, `Sample.reused` proves."""
+    """What the plan wants a request to be; whether it was is in `Sample.reused`."""
 
     BURN_IN = "burn-in"  # fills caches of the process; never shown as a sample
     COLD = "cold"  # should open its connection

@@ -64,7 +64,10 @@ class Stored(
 
     @classmethod
     def like(cls, source: object, **others: Any) -> Self:
-        """Return a record of `others`, and of what `source` has by the same names."""
+        """Build a record from `source`'s fields of the same names.
+
+        What is in `others` overrides them.
+        """
         names = [name for name in cls.__struct_fields__ if name not in others]
         return cls(**{name: getattr(source, name) for name in names}, **others)
 

@@ -172,7 +172,10 @@ class RunWriter:
                 self._file.close()
 
     def _write(self, text: str) -> None:
-        """Write what is waiting, then `text`: all of it, or nothing that counts."""
+        """Write the waiting outcomes and `text`.
+
+        If that fails, the file is as before.
+        """
         with self._lock:
             self._write_after(self._waiting, text)
 

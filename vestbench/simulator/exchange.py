@@ -46,7 +46,7 @@ class Exchange:
         self._files: list[str] = []  # to be removed at the end
 
     def serve(self) -> None:
-        """Be started, and serve until that is the end."""
+        """Serve until the parent closes the channel."""
         try:
             self._control.reply({StartExchange: self._start})
         except ChannelClosedError:

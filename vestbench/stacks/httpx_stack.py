@@ -55,12 +55,12 @@ class HttpxStack:
         origin_ns: When the run began, by CLOCK_MONOTONIC; None for now.
     """
 
-    name = "httpx"
+    library_name = "httpx"  # as it is imported
 
     def __init__(self, ca_pem: str = "", origin_ns: int | None = None) -> None:
         self._serials = itertools.count(1)
         self._names = SharedAnswers(system_resolver)
-        self._library = library(self.name)
+        self._library = library(self.library_name)
         client, core = self._library.client, self._library.core
         begin = perf_counter_ns()
         default_ns: int | None = None
@@ -78,10 +78,9 @@ class HttpxStack:
             context_ns = perf_counter_ns() - begin
         preload(self._library)
         self.facts = StackFacts(
-            stack=self.name,
             versions={
                 "vestbench": __version__,
-                self.name: client.__version__,
+                self.library_name: client.__version__,
                 core.__name__: core.__version__,
                 "python": platform.python_version(),
                 "openssl": ssl.OPENSSL_VERSION,
@@ -106,7 +105,7 @@ class HttpxStack:
 class Httpx2Stack(HttpxStack):
     """Makes sessions of httpx2; everything else is as with httpx."""
 
-    name = "httpx2"
+    library_name = "httpx2"
 
 
 class HttpxSession(TimedSession):

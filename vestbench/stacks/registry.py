@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from importlib import import_module
 from importlib.util import find_spec
 from typing import Protocol
@@ -99,8 +99,14 @@ class StackInfo:
         return concurrency
 
     def load(self) -> MakeStack:
-        """Import its module and return its class."""
-        made: MakeStack = getattr(import_module(self.module), self.factory)
+        """Import its module and return what makes the stack, called as it is here."""
+        kind: MakeStack = getattr(import_module(self.module), self.factory)
+
+        def made(ca_pem: str = "", origin_ns: int | None = None) -> LocalStack:
+            stack = kind(ca_pem=ca_pem, origin_ns=origin_ns)
+            stack.facts = replace(stack.facts, stack=self.name)
+            return stack
+
         return made
 
     def ability(self) -> StackAbility:

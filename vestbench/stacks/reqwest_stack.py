@@ -69,7 +69,6 @@ class ReqwestStack:
         # encodings.idna: what `socket` imports when it first resolves a name.
         "localhost".encode("idna")
         self.facts = StackFacts(
-            stack="reqwest",
             versions={
                 "vestbench": __version__,
                 **_versions(),

@@ -20,7 +20,10 @@ def sign(
     *,
     clock: Callable[[], int] = perf_counter_ns,
 ) -> tuple[RequestSpec, int | None]:
-    """Return `spec` complete, and the nanoseconds that took; None if it was before."""
+    """Return the signed request, and how many ns signing it took.
+
+    None if it was signed before the clock started.
+    """
     if spec.unsigned is None:
         return spec, None
     if signer is None:

@@ -119,7 +119,7 @@ class RemoteStack:
 
     @contextmanager
     def _telling(self) -> Iterator[None]:
-        """Tell how the worker ended, where it is found so, or why it is of no use."""
+        """Raise an error of ours where the worker has ended, or refuses."""
         try:
             yield
         except FailedError as error:

@@ -20,7 +20,7 @@ _FEW = 50  # with at most so many, every saving is on the axis
 
 
 def settling(settling: Settling, width: float, conditions: str) -> Markup | None:
-    """Draw a settling. None if none of its savings is finite."""
+    """Draw how a saving settled; None if no saving is finite."""
     ends = _ends(settling)
     if ends is None:
         return None

@@ -12,10 +12,6 @@ from vestbench.stats.decision import MedianSummary
 from vestbench.stats.metrics import Group
 from vestbench.studies.parts.route import tls_round_trips
 
-# Phases with a field of their own; those of other columns stand in `others`.
-_FIELDS = (*("dns", "connect", "tls", "send", "wait", "receive", "client"), "sign")
-
-
 # What the part of a residual is called that is in no phase, and why there is one.
 NO_PHASE = "in no phase"
 NO_PHASE_NOTE = "in no phase: medians of parts need not add up to the median of the sum"
@@ -119,7 +115,9 @@ def breakdown_of(
     known = control.typical("wait") is not None or candidate.typical("wait") is not None
 
     parts = _parts(control, candidate) if known else {}
-    fields = {name: parts.pop(name) for name in _FIELDS if name in parts}
+    # Phases with a field of their own; those of other columns stand in `others`.
+    own = [name for name in parts if name in Breakdown.__struct_fields__]
+    fields = {name: parts.pop(name) for name in own}
     return Breakdown(
         saving=saving.median_lo,
         rtt=rtt,
