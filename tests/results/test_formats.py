@@ -156,6 +156,16 @@ def edited(old: str, new: str) -> str:
             f"sessions = {10**29}",
             "plan.sessions: expected an integer <=",
         ),
+        (
+            "[conditions]\n",
+            "[conditions]\nclock = [{from_ms = 0.0, at = 9999-12-31T23:00:00-23:00}]\n",
+            r"conditions.clock\[0\].at: expected a year from 1970 on, got 9999",
+        ),
+        (
+            "[plan]\n",
+            f"[plan]\nassertions = ['cold.p50 <= {400 * '9'}ms']\n",
+            "plan.assertions: .*: a value has at most 20 digits",
+        ),
         ("[plan]", "[plans]", "plans: it is unknown"),
         ("[[samples]]", "[samples]", "samples: expected a list, got a table"),
         ("n = 5", "n = 4", "expected 4 values, got 5"),
