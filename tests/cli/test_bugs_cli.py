@@ -28,6 +28,7 @@ from pkgutil import resolve_name
 import vestbench.cli
 
 def bug(*_, **__):
+    {begin}
     secret = "what is in a local variable"
     error = {error}("nobody expected this")
     if isinstance(error, BrokenPipeError):
@@ -42,11 +43,15 @@ vestbench.cli.main()
 
 
 def with_bug(
-    place: str, *words: str, error: str = "ValueError"
+    place: str, *words: str, error: str = "ValueError", begin: str = ""
 ) -> subprocess.CompletedProcess[str]:
     """Run the command with a function in place of which `error` is raised."""
     return subprocess.run(
-        [sys.executable, "-c", SCRIPT.format(place=place, words=words, error=error)],
+        [
+            sys.executable,
+            "-c",
+            SCRIPT.format(place=place, words=words, error=error, begin=begin),
+        ],
         capture_output=True,
         text=True,
         timeout=PATIENCE_S,
@@ -77,14 +82,15 @@ def test_in_a_summary_it_is_a_traceback(shown: tuple[str, ...], error: str) -> N
 @pytest.mark.parametrize("name", FORMATS)
 @pytest.mark.parametrize("target", ["-", "document"])
 @pytest.mark.parametrize("error", ["ValueError", "OSError", "BrokenPipeError"])
+@pytest.mark.parametrize("begin", ["", "yield 'half'"])
 def test_in_a_document_it_is_a_traceback_and_leaves_no_half(
-    name: str, target: str, error: str, tmp_path: Path
+    name: str, target: str, error: str, begin: str, tmp_path: Path
 ) -> None:
     builder = FORMATS[name].builder.replace(":", ".")
     where = target if target == "-" else str(tmp_path / target)
 
     words = ("report", FILE, option_of(name), where)
-    assert_bug(with_bug(builder, *words, error=error), error)
+    assert_bug(with_bug(builder, *words, error=error, begin=begin), error)
 
     # In a file there is the error, whole, in its place.
     left = [] if target == "-" else [tmp_path / target]
