@@ -176,10 +176,13 @@ def test_the_table_shows_what_each_was_decided_on() -> None:
     lines = written([assertions_table(judge(run, texts))], 200).splitlines()
 
     rows = {line.split("  ")[0].strip(): " ".join(line.split()) for line in lines}
-    assert rows["saving >= 50ms"].endswith("PASS 64.0 ms [63.3, 64.7] 20")
-    assert rows["failures == 0"].endswith("PASS 0 exact 100")
-    assert "INCONCLUSIVE 0.0 % [0.0, 3.6] 100 the interval" in rows["failures <= 1%"]
-    assert "– [≥ 36.0] 80 the upper bound" in rows["subsequent.p99 <= 1s"]
+    assert rows["saving >= 50ms"].endswith("PASS 64.0 ms [63.3, 64.7] 20 sessions")
+    assert rows["failures == 0"].endswith("PASS 0 exact 100 requests")
+    assert (
+        "INCONCLUSIVE 0.0 % [0.0, 3.6] 100 requests the interval"
+        in rows["failures <= 1%"]
+    )
+    assert "– [≥ 36.0] 80 requests the upper bound" in rows["subsequent.p99 <= 1s"]
     assert "2.13 round trips" in rows["saving >= 1 round trips"]
 
 

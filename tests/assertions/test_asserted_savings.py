@@ -106,11 +106,13 @@ def test_the_saving_of_a_warm_up_in_every_unit(unit: str) -> None:
 
 @pytest.mark.parametrize("text", ["saving >= 1ms", "saving >= 1%"])
 def test_fewer_than_twelve_rounds_decide_no_saving(text: str) -> None:
-    for run in (bench(11), compare_run(rounds([40.0] * 11))):
+    runs = {"session": bench(11), "round": compare_run(rounds([40.0] * 11))}
+    for noun, run in runs.items():
         found = one(run, text)
 
         assert found.outcome is INCONCLUSIVE
-        assert found.reason == "at least 12 rounds or sessions are needed"
+        assert found.reason == f"at least 12 {noun}s are needed"
+        assert (found.n, found.n_of) == (11, noun)
 
 
 def test_no_saving_passes_before_the_minimum_duration() -> None:

@@ -75,7 +75,7 @@ def peers() -> list[str]:
     ]
     rows.insert(2, ["cold tls, less the bare socket's", *line("raw", "cold", "tls")])
     head = [
-        f"less curl's, ms (n = {found['rounds']})",
+        f"less curl's, ms ({found['rounds']} rounds)",
         *(f"{rtt:g} ms link" for rtt in routes),
     ]
     windows = [
@@ -110,7 +110,11 @@ def kernel() -> list[str]:
         for place in found["place"]
     ]
     head = [
-        *("round trip", "served in", f"measured window, ms (n = {found['requests']})"),
+        *(
+            "round trip",
+            "served in",
+            f"measured window, ms ({found['requests']} requests)",
+        ),
         *("wider than the kernel's by, ms", "of which looking costs, ms"),
     ]
     return _table(head, rows) + _conditions("accuracy-kernel")

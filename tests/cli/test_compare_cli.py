@@ -294,7 +294,7 @@ _ELSEWHERE = ("--venue", "http://127.0.0.1:9/")
     [
         (["pooled", "cached"], "'cached' is no way of connecting"),
         (["pooled"], "two or more of"),
-        (["pooled", "unpooled", "--control", "warmed"], "none of the arms"),
+        (["pooled", "unpooled", "--control", "warmed"], "none of the strategies"),
         (["pooled", "unpooled", "--min-saving", "50"], "write 50ms or 50s"),
         (["pooled", "unpooled", "--min-saving", "x%"], "write for example 30%"),
         (["pooled", "unpooled", "--min-saving", "0%"], "no percentage"),

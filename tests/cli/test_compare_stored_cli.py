@@ -41,7 +41,7 @@ def test_the_report_has_what_a_sceptic_asks_for(passed: Shown) -> None:
     assert "The control is unpooled, the candidate is pooled" in shown
     assert f"{rounds} of {rounds}" in shown
     assert f"0 of {rounds}" in shown
-    assert "residual" in shown
+    assert "the rest" in shown
     assert "physical limit: 2 round trips (TCP, TLS 1.3)" in shown
     assert "seed 7" in shown
     assert str(passed.path) in passed.result.stderr.replace("\n", "")

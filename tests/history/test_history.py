@@ -244,7 +244,9 @@ def test_history_lists_every_run_and_what_is_none(tmp_path: Path) -> None:
     assert result.exit_code == 0, result.output
     assert result.stdout.count("simulated, RTT 30 ms") >= 2
     runs, _, others = result.stdout.partition("Not shown:")
-    assert re.search(r"bench pooled .* 20 +65\.0 \[64\.\d, 65\.\d\] +PASS", runs)
+    assert re.search(
+        r"bench pooled .* 20 sessions +65\.0 \[64\.\d, 65\.\d\] +PASS", runs
+    )
     for name in ("cut.toml", "binary.toml", "lie.toml", "folder.toml"):
         assert name in others
     assert "study.toml is no run, but a study: a study" in result.stdout

@@ -202,7 +202,7 @@ def test_json_has_it_and_its_schema_allows_it() -> None:
     found = json.loads(document(benched(), "json"))
     metrics = {each["name"]: each for each in found["summary"]["cold"]["metrics"]}
     assert metrics["queue"]["p50"]["point"] == 4.0
-    assert found["summary"]["closure"]["others"] == {"agree": 8.0, "queue": 0.0}
+    assert found["summary"]["breakdown"]["others"] == {"agree": 8.0, "queue": 0.0}
     whole = schema()
     assert list(Draft202012Validator(whole).iter_errors(found)) == []
     assert {"agree", "queue", "server"} <= set(

@@ -51,7 +51,8 @@ def test_an_annotation_has_the_interval_the_reason_and_the_conditions() -> None:
 
     assert line == (
         "::error title=vestbench compare%3A FAIL::saving >= 50ms: FAIL, 48.0 ms "
-        "[44.0, 51.3], n=20 (noisy); simulated link, RTT 30 ms"
+        "[44.0, 51.3], 20 sessions (what was measured does not settle it); "
+        "simulated link, RTT 30 ms"
     )
 
 

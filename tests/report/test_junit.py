@@ -102,7 +102,8 @@ def test_the_message_has_the_interval_the_reason_and_the_conditions() -> None:
 
     assert case.attrib["name"] == "saving >= 50ms"
     assert case[0].attrib["message"] == (
-        "saving >= 50ms: FAIL, 48.0 ms [44.0, 51.3], n=20 (noisy); "
+        "saving >= 50ms: FAIL, 48.0 ms [44.0, 51.3], 20 sessions (what was measured "
+        "does not settle it); "
         "simulated link, RTT 30 ms"
     )
 

@@ -191,8 +191,10 @@ def test_it_is_judged_by_what_it_declares(file: Path) -> None:
     ],
 )
 def test_it_is_judged_by_a_quantity_of_something_by_name(
-    file: Path, assertion: str, code: int
+    file: Path, assertion: str, code: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setenv("COLUMNS", "120")  # for the assertion in one line
+
     shown = vestbench("gate", file, "--assert", assertion)
 
     assert shown.exit_code == code, shown.output

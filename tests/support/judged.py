@@ -16,5 +16,7 @@ def result(outcome: Verdict, text: str = "saving >= 50ms") -> AssertionResult:
         low=44.0,
         high=51.26,
         n=20,
-        reason="noisy",
+        n_of="session",
+        reason="what was measured does not settle it",
+        reason_code="noisy",
     )

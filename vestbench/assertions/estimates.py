@@ -18,7 +18,8 @@ class Estimate(Record, frozen=True, kw_only=True):
     value: float | None = None  # the point estimate; None where there is none
     low: float = -inf  # the ends of its interval, infinite where they are open
     high: float = inf
-    n: int = 0  # how many requests, sessions or rounds it rests on
+    n: int = 0  # how many it rests on
+    n_of: str = "request"  # of what: request, session or round
     needed: int = 0  # how many would close the interval; 0 if that is no matter of n
     # What there is to say whatever the interval is, and why.
     settled: tuple[Verdict, str] | None = None
@@ -61,22 +62,28 @@ def share(count: int, total: int, confidence: float, *, exact: bool) -> Estimate
 
 
 def of_median(
-    found: MedianSummary | None, rounds: int, least: int, *, unreliable: bool
+    found: MedianSummary | None,
+    rounds: int,
+    least: int,
+    *,
+    unreliable: bool,
+    noun: str = "round",
 ) -> Estimate:
     """Return a median saving, of `least` rounds at least, with its interval.
 
     That interval holds at every look from the 12th round on, so any value may be held
-    against it.
+    against it. `noun` is what a round is called, such as "session".
     """
     if found is None:
         return invalid("there is no saving in this unit")
     exact = found.median_lo == found.median_hi
-    few = f"at least {least} rounds or sessions are needed"
+    few = f"at least {least} {noun}s are needed"
     return Estimate(
         value=found.median_lo if exact else None,
         low=found.interval.low if found.interval is not None else -inf,
         high=found.interval.high if found.interval is not None else inf,
         n=rounds,
+        n_of=noun,
         settled=(Verdict.INCONCLUSIVE, few) if rounds < least else None,
         unreliable=unreliable,
     )

@@ -25,8 +25,10 @@ class AssertionResult(Record, frozen=True, kw_only=True):
     value: float | None  # the point estimate; None where there is none
     low: float | None  # the ends of its interval; None where it is open
     high: float | None
-    n: int  # how many requests, sessions or rounds it rests on
+    n: int  # how many it rests on
+    n_of: str  # of what: request, session or round
     reason: str = ""  # why it is undecided or invalid, where the values do not say it
+    reason_code: str = ""  # for machines: what `reason` is about, of an acceptance
     is_acceptance: bool = False  # what the run itself was to reach, not a further claim
 
 
@@ -52,6 +54,7 @@ def decided(
         low=_known(found.low),
         high=_known(found.high),
         n=found.n,
+        n_of=found.n_of,
         reason=reason,
     )
 
@@ -94,11 +97,12 @@ def accepted(
     why: Reason,
     found: MedianSummary | None,
     n: int,
+    noun: str = "round",
 ) -> AssertionResult:
     """Return what a run says of the saving that it was to reach itself.
 
     `found` is the median in the unit of `target`, such as `50ms` or `30%`, over `n`
-    rounds or sessions.
+    rounds, or what `noun` calls them.
     """
     interval = found.interval if found is not None else None
     exact = found is not None and found.median_lo == found.median_hi
@@ -111,7 +115,9 @@ def accepted(
         low=_known(interval.low) if interval is not None else None,
         high=_known(interval.high) if interval is not None else None,
         n=n,
-        reason=str(why),
+        n_of=noun,
+        reason=why.sentence,
+        reason_code=str(why),
         is_acceptance=True,
     )
 

@@ -85,12 +85,13 @@ def _refusal(mistyped: Any) -> Exception:
     if "\n" in mistyped.message:  # the help of a group without a command
         return cast(Exception, mistyped)
     param = getattr(mistyped, "param", None)
-    possible = getattr(mistyped, "possibilities", None)
     text = mistyped.format_message().rstrip(".")
     if mistyped.message and param is not None:
         text = f"{'/'.join(param.opts) or param.name}: {mistyped.message}"
-    elif possible:
-        text = f"{mistyped.message}; did you mean {' or '.join(sorted(possible))}?"
+    elif hasattr(mistyped, "possibilities"):
+        from vestbench.cli.mistyped import instead_of
+
+        text = "; ".join(filter(None, [mistyped.message, instead_of(mistyped)]))
     path = mistyped.ctx.command_path if mistyped.ctx else "vestbench"
     _tell(f"{text[:1].lower()}{text[1:]} (see {path} --help)")
     return typer.Exit(ExitCode.USAGE)

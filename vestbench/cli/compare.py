@@ -88,7 +88,8 @@ def compare(
     """Decide how much one way of connecting saves against another.
 
     Rounds of one request each, in an order drawn by lot, go on until the saving is
-    decided: 0 passed, 1 failed, 3 inconclusive, 5 if an arm was not what it is called.
+    decided: 0 passed, 1 failed, 3 inconclusive, 5 if a strategy was not what it is
+    called.
 
     Example: vestbench compare pooled unpooled --min-saving 50ms
     """

@@ -37,7 +37,8 @@ class Entry(Record, frozen=True, kw_only=True):
     simulated: bool
     link: str  # of the simulated venue, such as "RTT 30 ms, TLS 1.3"; else empty
     compared: str  # such as "pooled against unpooled"
-    n: int  # savings: one a session or round; requests where nothing is compared
+    n: int  # savings
+    n_of: str  # that each of them is of: session or round
     saving: MedianSummary | None  # ms; of the first candidate, or step of a start
     acceptance: Verdict | None  # None where the run decides nothing
     level: float | None  # median saving in the unit; None if it cannot join a series
@@ -79,6 +80,7 @@ def entry_of(run: Run) -> Entry:
         link=_link(run),
         compared=found.compared,
         n=found.n,
+        n_of=found.n_of,
         saving=found.median,
         acceptance=found.acceptance,
         level=level,

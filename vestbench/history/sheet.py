@@ -49,14 +49,14 @@ def history_report(
 
 
 def _history_table(entries: Mapping[str, Entry]) -> Table:
-    figures = numbers("n", "saving, ms [CI]")
+    figures = numbers("rests on", "saving, ms [CI]")
     table = Table("Stored runs", ["when, UTC", "run", "host", *figures, "verdict"])
     for file, entry in entries.items():
         table.add_row(
             f"{entry.started:%Y-%m-%d %H:%M}",
             _what(entry).append_line(Text(os.path.basename(file), "dim")),
             entry.host,
-            str(entry.n),
+            plural(entry.n, entry.n_of),
             _saving(entry),
             _verdict(entry),
         )
@@ -170,7 +170,7 @@ def _trend_table(series: Series, last: int) -> Table:
     unit = series.first.unit
     in_ms = unit == "ms"
     figures = [*([] if in_ms else [f"saving, {unit}"]), "saving, ms [CI]"]
-    columns = ["when, UTC", *numbers("n", *figures), "verdict", ""]
+    columns = ["when, UTC", *numbers("rests on", *figures), "verdict", ""]
     table = Table("Stored runs", columns)
     changes = {change.at: change.verdict.change for change in series.changes}
     place = -1
@@ -178,7 +178,8 @@ def _trend_table(series: Series, last: int) -> Table:
     for entry in series.entries:
         place += entry.level is not None
         change = changes.get(place) if entry.level is not None else None
-        cells: list[Cell] = [f"{entry.started:%Y-%m-%d %H:%M}", str(entry.n)]
+        rests_on = plural(entry.n, entry.n_of)
+        cells: list[Cell] = [f"{entry.started:%Y-%m-%d %H:%M}", rests_on]
         if not in_ms:
             cells.append(ABSENT if entry.level is None else fixed(entry.level, 2))
         cells += [_saving(entry), _verdict(entry), _mark(change) if change else ""]

@@ -148,7 +148,7 @@ def _sentence(found: StoredComparison) -> Text:
 
 
 def _table(found: StoredComparison) -> Table:
-    figures = numbers("n", f"saving, {found.unit}", "ms", "RTT ms")
+    figures = numbers("savings", f"median, {found.unit}", "ms", "RTT ms")
     table = Table("Savings then and now", ["", "started", *figures])
     for name, side in (("then", found.then), ("now", found.now)):
         if side is None:

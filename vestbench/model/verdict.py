@@ -28,38 +28,40 @@ class Reason(StrEnum):
     """Why a verdict is what it is, where its name does not say so.
 
     Attributes:
-        sentence: The reason in words; empty where the words need figures of the run.
+        sentence: The reason in words, without the figures of a run.
     """
 
     sentence: str
 
-    def __new__(cls, name: str, sentence: str = "") -> Reason:
+    def __new__(cls, name: str, sentence: str) -> Reason:
         """Make a reason from its name, as in result files, and its sentence."""
         reason = str.__new__(cls, name)
         reason._value_ = name
         reason.sentence = sentence
         return reason
 
-    NONE = ""
-    TOO_SHORT = "route-too-short"  # failed: no client could save so much here
-    FEW = "too-few-sessions"  # inconclusive
-    # Inconclusive: the saving is too near the target to matter.
+    NONE = "", ""
+    # Failed:
+    TOO_SHORT = "route-too-short", "the route is too short for such a saving"
+    RELIABILITY = "reliability", "the candidate fails more often than the control"
+    # Inconclusive:
+    FEW = "too-few-sessions", "at least 12 sessions are needed"
     CLOSE = (
         "close",
         "the saving is too close to the target to tell: change the target, or accept "
         "this",
     )
-    NOISY = "noisy"  # inconclusive: the rounds ended first
-    UNRELIABLE = "unreliable", "too many requests failed"  # inconclusive
-    RELIABILITY = "reliability"  # failed: the candidate fails more often
-    NOT_REUSED = "not-reused"  # invalid
-    UNANSWERED = "unanswered", "no request got a usable response"  # invalid
-    NO_COLD = "no-cold-request"  # invalid
-    DEAD_ADDRESS = (  # invalid
+    NOISY = "noisy", "what was measured does not settle it"
+    UNRELIABLE = "unreliable", "too many requests failed"
+    # Invalid:
+    NOT_REUSED = "not-reused", "a connection was not kept or opened as it should be"
+    UNANSWERED = "unanswered", "no request got a usable response"
+    NO_COLD = "no-cold-request", "no request opened a connection"
+    DEAD_ADDRESS = (
         "dead-address",
         "the saving holds time lost on an address that did not answer",
     )
-    OTHER_SERVER = (  # invalid
+    OTHER_SERVER = (
         "other-server",
         "the two requests of a saving met different servers",
     )

@@ -15,6 +15,7 @@ from vestbench.report.units import (
     level,
     ms,
     plain,
+    plural,
     quantile_bound,
     quantile_cell,
 )
@@ -28,9 +29,9 @@ def figure_columns(confidence: float, *names: str) -> list[str | Column]:
 
 
 def figure_cells(found: Metric, *names: str) -> list[str]:
-    """Return what `found` is under each of `names`: n, p50, p90, p99, min or max."""
+    """Return what `found` is under each name: requests, p50, p90, p99, min or max."""
     shown = {
-        "n": str(found.n),
+        "requests": str(found.n),
         "p50": quantile_cell(found.p50),
         "p90": quantile_bound(found.p90),
         "p99": quantile_bound(found.p99),
@@ -42,7 +43,7 @@ def figure_cells(found: Metric, *names: str) -> list[str]:
 
 def sentence_of(result: AssertionResult) -> str:
     """Return an assertion in a line, with its outcome, its interval and its reason."""
-    found = f"{_value(result)} {_interval(result)}, n={result.n}"
+    found = f"{_value(result)} {_interval(result)}, {_rests_on(result)}"
     reason = f" ({result.reason})" if result.reason else ""
     return plain(f"{result.text}: {result.outcome}, {found}{reason}")
 
@@ -50,7 +51,12 @@ def sentence_of(result: AssertionResult) -> str:
 def assertions_table(results: Sequence[AssertionResult]) -> Table:
     """Return a table with a row for each assertion."""
     about = "What was asserted, each decided on its interval"
-    columns = ["assertion", "outcome", *numbers("found", "interval", "n"), "reason"]
+    columns = [
+        "assertion",
+        "outcome",
+        *numbers("found", "interval", "rests on"),
+        "reason",
+    ]
     table = Table(about, columns)
     for result in results:
         table.add_row(
@@ -58,10 +64,14 @@ def assertions_table(results: Sequence[AssertionResult]) -> Table:
             Text(str(result.outcome), ACCEPTANCE_STYLES[result.outcome]),
             _value(result),
             _interval(result),
-            str(result.n),
+            _rests_on(result),
             result.reason,
         )
     return table
+
+
+def _rests_on(result: AssertionResult) -> str:
+    return plural(result.n, result.n_of)
 
 
 def _value(result: AssertionResult) -> str:

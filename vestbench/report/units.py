@@ -72,7 +72,7 @@ def with_interval(found: MedianSummary, unit: str = "", decimals: int = 1) -> st
 def quantile_cell(found: QuantileEstimate) -> str:
     """Return a quantile with its interval, or `n/a` if there are too few requests."""
     if found.point is None:
-        return f"n/a (n={found.n})"
+        return f"n/a ({plural(found.n, 'request')})"
     text = ms(found.point)
     if found.low is None and found.high is None:
         return text
@@ -129,3 +129,9 @@ def odds(evidence: Fraction) -> str:
     if value > _LARGEST_ODDS:
         return f"over {_LARGEST_ODDS:,} : 1"
     return f"{value:.1f} : 1" if value < 10 else f"{value:,.0f} : 1"
+
+
+def likelier(evidence: Fraction) -> str:
+    """Return evidence as it is written out: 52 times more likely."""
+    times, how = (evidence, "more") if evidence >= 1 else (1 / evidence, "less")
+    return f"{odds(times).removesuffix(' : 1')} times {how} likely"

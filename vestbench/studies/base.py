@@ -50,7 +50,8 @@ class Saving(Record, frozen=True, kw_only=True):
     """What a run found of its saving, for lists and series of runs."""
 
     compared: str  # such as "pooled against unpooled"
-    n: int  # savings: one a session or round; requests where nothing is compared
+    n: int  # savings
+    n_of: str = "round"  # that each of them is of; bench has sessions
     median: MedianSummary | None  # ms; of the first candidate, or step of a start
     each: Sequence[float]  # one a session or round that was answered, in ms
     acceptance: Verdict | None = None  # of the run, where it decides something

@@ -84,6 +84,7 @@ def assertions_of(run: Run, texts: Sequence[str] = ()) -> tuple[AssertionResult,
         low=None,
         high=None,
         n=len(run.samples) + len(run.failures),
+        n_of="request",
         reason=why,
     )
     return (sound, *found)

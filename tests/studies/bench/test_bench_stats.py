@@ -245,9 +245,9 @@ def test_the_saving_closes_against_the_phases_that_were_left_out() -> None:
     assert found is not None
     assert found.saving == pytest.approx(1.5 + 30.25 + 32.0 + 0.1 + 1.0 + 0.25)
     assert found.opening == pytest.approx(63.75)
-    assert found.residual == pytest.approx(1.35)
+    assert found.rest == pytest.approx(1.35)
     changes = (found.send, found.wait, found.receive, found.client)
-    assert sum(change or 0.0 for change in changes) == pytest.approx(found.residual)
+    assert sum(change or 0.0 for change in changes) == pytest.approx(found.rest)
     assert found.rtt == 30.0
     assert found.tls_round_trips == 1
     assert found.expected == pytest.approx(1.5 + 2 * 30.0)

@@ -243,7 +243,7 @@ def test_the_json_document_holds_the_verdict() -> None:
         "expected": 80,
         "reused": 80,
     }
-    assert found["closure"]["expected"] == pytest.approx(60.16)
+    assert found["breakdown"]["expected"] == pytest.approx(60.16)
 
 
 def test_a_stored_date_is_a_text_in_json() -> None:

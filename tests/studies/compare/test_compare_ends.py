@@ -238,7 +238,7 @@ def test_a_control_that_is_none_of_the_arms_is_refused() -> None:
         control_of(name_arms(TWO), "warmed")
 
     assert str(caught.value) == (
-        "--control 'warmed' is none of the arms: pooled, unpooled"
+        "--control 'warmed' is none of the strategies: pooled, unpooled"
     )
 
 
@@ -249,7 +249,7 @@ def test_a_control_that_is_none_of_the_arms_is_refused() -> None:
         ((Arm(label="pooled", strategy="pooled"),), "length >= 2"),
         (
             (Arm(label="a", strategy="pooled"), Arm(label="a", strategy="unpooled")),
-            "two arms have the same label",
+            "two strategies have the same label",
         ),
     ],
 )

@@ -225,7 +225,7 @@ def store_changed(
     ("change", "said"),
     [
         ({"arms": None}, "plan.arms: it is missing"),
-        ({"control": "nobody"}, "plan: its control is none of its arms"),
+        ({"control": "nobody"}, "plan: its control is none of its strategies"),
         ({"confidence": "a lot"}, "plan.confidence: expected a number, got text"),
         ({"confidence": 0.5}, "plan.confidence: expected 0.9, 0.95 or 0.99, got 0.5"),
         ({"max_rounds": 3}, "plan.max_rounds: expected an integer >= 12"),

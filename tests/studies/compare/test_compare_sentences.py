@@ -31,7 +31,20 @@ def test_the_first_sentence_says_saving_interval_verdict_target_and_rounds() -> 
         "pooled saves 61.7 ms per request, 95 % CI [61.2, 61.9], "
         "PASS against ≥ 50 ms after 12 rounds"
     )
-    assert "24 measured requests in 5 s, evidence 630 : 1" in head("compare")
+    assert "24 measured requests in 5 s" in head("compare")
+
+
+def test_the_evidence_is_written_out_the_first_time_and_short_after_that() -> None:
+    meaning = (
+        "evidence: the rounds are 630 times more likely if the saving is above 50 ms "
+        "than if they were coin flips"
+    )
+
+    assert meaning in head("compare")
+    assert head("compare-three").count("coin flips") == 1
+    assert head("compare-three").index(meaning) < head("compare-three").index(
+        "24 measured requests in 9 s, evidence 630 : 1"
+    )
 
 
 @pytest.mark.parametrize(
@@ -205,7 +218,7 @@ def test_the_physical_limit_names_its_round_trips(
     assert expected in rendered(compare_run(outcomes))
 
 
-def test_a_residual_is_charged_to_the_arm_that_takes_longer() -> None:
+def test_the_rest_is_charged_to_the_side_that_takes_longer() -> None:
     slow_pool = flat(rendered(compare_run(rounds(extra={"pooled": 20.0}))))
     slow_start = flat(rendered(compare_run(rounds(extra={"unpooled": 20.0}))))
 

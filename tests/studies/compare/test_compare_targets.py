@@ -197,7 +197,7 @@ def test_a_pool_against_a_pool_saves_nothing_and_closes() -> None:
     assert ends(pair)[0] < 0 < ends(pair)[1]
     assert pair.breakdown is not None
     assert pair.breakdown.opening == 0
-    assert pair.breakdown.residual == pytest.approx(0, abs=0.5)
+    assert pair.breakdown.rest == pytest.approx(0, abs=0.5)
     assert pair.breakdown.expected is None
     assert summary.rtt_ms is None
     assert pair.round_trips is None
@@ -217,7 +217,7 @@ def test_the_saving_closes_against_the_handshakes() -> None:
 
     assert pair.breakdown is not None
     assert pair.breakdown.opening == pytest.approx(61.5)
-    assert pair.breakdown.residual == pytest.approx(0.0, abs=1e-9)
+    assert pair.breakdown.rest == pytest.approx(0.0, abs=1e-9)
     assert pair.breakdown.expected == 60.0
     assert pair.round_trips is not None
     assert pair.round_trips.median_lo == pytest.approx(61.5 / 30)

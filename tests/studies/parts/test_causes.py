@@ -45,7 +45,7 @@ def test_a_saving_beyond_the_limit_is_charged_to_the_phase_that_holds_it(
 
     assert "more than the physical limit of 60" in found
     assert f"mostly {phase} (+" in found
-    assert found.count("mostly") == 1  # and not once more as a residual
+    assert found.count("mostly") == 1  # and not once more as the rest
 
 
 @pytest.mark.parametrize("measured", ALL)
@@ -174,7 +174,7 @@ def test_a_cause_has_the_sign_and_the_size_of_what_it_explains() -> None:
     assert causes_of({}, 5.0) == ()
 
 
-def test_a_residual_that_no_phase_explains_is_charged_to_none() -> None:
+def test_a_rest_that_no_phase_explains_is_charged_to_none() -> None:
     """Each request is slower, and each in another phase, so no median shows it."""
 
     def in_turn(one: Sample) -> Sample:
@@ -185,7 +185,7 @@ def test_a_residual_that_no_phase_explains_is_charged_to_none() -> None:
 
     breakdown = summarise_bench(run).breakdown
     assert breakdown is not None
-    assert breakdown.rest == breakdown.residual == pytest.approx(9.0)
+    assert breakdown.in_no_phase == breakdown.rest == pytest.approx(9.0)
     assert "are in no phase: none explains the larger part" in said(run)
     assert "mostly" not in said(run)
 
@@ -198,7 +198,7 @@ def test_the_parts_of_a_saving_and_what_is_in_no_phase_add_up() -> None:
     assert breakdown is not None
     names = ("dns", "connect", "tls", "send", "wait", "receive", "client")
     parts = sum(breakdown.part(name) or 0.0 for name in names)
-    assert breakdown.saving == pytest.approx(parts + (breakdown.rest or 0.0))
+    assert breakdown.saving == pytest.approx(parts + (breakdown.in_no_phase or 0.0))
     assert "in no phase" in rendered(run)
 
 

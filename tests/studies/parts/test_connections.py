@@ -139,7 +139,7 @@ def test_what_a_dead_address_cost_is_a_part_of_opening_the_connection() -> None:
     assert plain.part("unanswered") is None
     assert found.part("unanswered") == pytest.approx(5.0)
     assert found.opening == pytest.approx((plain.opening or 0.0) + 5.0)
-    assert found.residual == pytest.approx(plain.residual)
+    assert found.rest == pytest.approx(plain.rest)
 
 
 def test_a_run_ends_early_where_a_dead_address_decides() -> None:

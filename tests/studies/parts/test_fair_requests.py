@@ -48,7 +48,7 @@ def test_a_tolerated_exception_is_in_no_phase_of_the_breakdown() -> None:
     assert pair.acceptance is Verdict.PASS
     assert pair.breakdown is not None
     assert pair.breakdown.opening == pytest.approx(61.8, abs=0.3)
-    assert pair.breakdown.residual == pytest.approx(0.0, abs=0.3)
+    assert pair.breakdown.rest == pytest.approx(0.0, abs=0.3)
     assert "without 1 round in which" in rendered(run)
     assert "mostly" not in said(run)
 
@@ -88,7 +88,7 @@ def test_a_warm_up_is_taken_apart_like_a_comparison() -> None:
     assert found.breakdown is not None
     assert found.breakdown.opening == pytest.approx(61.5)
     assert found.breakdown.expected == pytest.approx(60.0)
-    assert found.breakdown.residual == pytest.approx(0.0)
+    assert found.breakdown.rest == pytest.approx(0.0)
 
 
 def test_a_step_that_was_tried_again_is_in_no_phase() -> None:

@@ -111,7 +111,7 @@ def test_without_phases_only_the_route_explains_a_saving() -> None:
 
     assert pair.breakdown is not None
     assert not pair.breakdown.has_phases
-    assert pair.breakdown.opening is pair.breakdown.residual is None
+    assert pair.breakdown.opening is pair.breakdown.rest is None
     assert pair.breakdown.beyond_handshakes is None
     assert pair.breakdown.expected == pytest.approx(60.0)
     assert pair.breakdown.beyond_round_trips == pytest.approx(2.0)
@@ -119,7 +119,7 @@ def test_without_phases_only_the_route_explains_a_saving() -> None:
     assert "reqwest shows only the whole call: its phases are not known" in text
     assert "beyond it: not separable without phases" in text
     assert "computing" not in text
-    assert "residual" not in text
+    assert "the rest" not in text
     assert "connect 30" not in text
 
 
@@ -171,7 +171,7 @@ def test_one_table_shows_stack_by_strategy() -> None:
     assert ["httpx", "pooled"] in [row[:2] for row in rows]
     [unpooled, *_] = [row for row in rows if row[:1] == ["unpooled"]]
     assert unpooled[-1] == "control"
-    assert text.count("not separable") >= 3  # two arms and the footnote
+    assert text.count("not separable") >= 3  # two strategies and the footnote
     words = flat(on_all_stacks())
     assert "against the control of the same stack" in words
     assert "httpx max_idle closes what it should keep" in words

@@ -24,7 +24,6 @@ from vestbench.report.units import (
     interval,
     is_far,
     ms,
-    odds,
     plural,
     with_interval,
 )
@@ -37,7 +36,8 @@ from vestbench.studies.bench.plan import BenchRun
 from vestbench.studies.bench.summary import BenchSummary, summarise_bench
 from vestbench.studies.parts.breakdown import (
     NO_PHASE,
-    NO_PHASE_NOTE,
+    REST,
+    REST_NOTES,
     Breakdown,
     phase_rows,
 )
@@ -45,9 +45,11 @@ from vestbench.studies.parts.causes import Names, cause_warnings
 from vestbench.studies.parts.connections import misled_by
 from vestbench.studies.parts.kernel import kernel_lines
 from vestbench.studies.parts.lines import (
+    PHASES_NOTE,
     build_line,
     counted_by_server,
     dim,
+    evidence_text,
     failures_parts,
     no_phases_note,
     quantile_notes,
@@ -61,7 +63,7 @@ from vestbench.studies.parts.warnings import (
     resent_warnings,
 )
 
-_FIGURES = ("n", "p50", "p90", "p99", "min", "max")
+_FIGURES = ("requests", "p50", "p90", "p99", "min", "max")
 
 
 def bench_findings(run: BenchRun) -> Findings:
@@ -114,6 +116,8 @@ def _headline(run: BenchRun, summary: BenchSummary) -> Iterator[Text]:
         line = Text(f"saving ≥ {run.plan.min_saving_ms:g} ms: ")
         line.append(str(summary.acceptance), ACCEPTANCE_STYLES[summary.acceptance])
         yield line.append(f"  {_because(run, summary)}")
+        if saving is not None and summary.why is Reason.NONE:
+            yield evidence_text(saving, f"{run.plan.min_saving_ms:g} ms", "sessions")
 
 
 def _no_saving(run: BenchRun, summary: BenchSummary) -> str:
@@ -158,7 +162,7 @@ def _because(run: BenchRun, summary: BenchSummary) -> str:
         return "too many subsequent requests failed"
     votes = max(saving.votes_pass, saving.votes_fail)
     sessions = plural(saving.rounds, "session")
-    return f"{votes} of {sessions}, evidence {odds(saving.evidence)}"
+    return f"{votes} of {sessions} agree"
 
 
 def _projection(run: BenchRun, saving: SavingSummary) -> str:
@@ -191,7 +195,7 @@ def _reuse_line(run: BenchRun, summary: BenchSummary) -> Text:
         )
     style = "green" if reuse.reused == reuse.expected else "bold red"
     line.append(f"{reuse.reused} of {reuse.expected} {what}", style)
-    return counted_by_server(run, line.append(f", {opened}"), "burn-in")
+    return counted_by_server(run, line.append(f", {opened}"))
 
 
 def _groups_table(run: BenchRun, summary: BenchSummary) -> Table:
@@ -215,12 +219,14 @@ def _metric_row(metric: Metric, *, merged: bool) -> list[Cell]:
     if merged and name in COLUMNS.shaken:
         name += " *"
     style = "bold" if name == "latency" else ""
-    n, *spread = figure_cells(metric, *_FIGURES)
-    return [Text(f"  {name}", style), n, Text(spread[0], style), *spread[1:]]
+    count, *spread = figure_cells(metric, *_FIGURES)
+    return [Text(f"  {name}", style), count, Text(spread[0], style), *spread[1:]]
 
 
 def _footnotes(run: BenchRun, summary: BenchSummary) -> Iterator[str]:
     yield "cold opened its connection, subsequent reused one: by proof, not by plan"
+    if any(group.metric("wait") for group in (summary.cold, summary.subsequent)):
+        yield PHASES_NOTE
     yield from no_phases_note(run)
     shown = [
         estimate
@@ -266,20 +272,20 @@ def _saving_table(run: BenchRun, summary: BenchSummary) -> Iterator[Part]:
     row("cold − subsequent", breakdown.saving, "bold")
     for called, part in _opening_rows(breakdown, merged=is_relayed(run)):
         row(f"  {called}", part)
-    row("  residual", breakdown.residual)
+    row(f"  {REST}", breakdown.rest)
     for column in COLUMNS.parts:
         if column.title not in COLUMNS.opening:
             row(f"    {column.title}", breakdown.part(column.title), "dim")
-    row(f"    {NO_PHASE}", breakdown.rest, "dim")
+    row(f"    {NO_PHASE}", breakdown.in_no_phase, "dim")
     if breakdown.expected is not None:
         table.end_section()
         trips = plural(1 + breakdown.tls_round_trips, "round trip")
         row(f"expected from the route: {trips}", breakdown.expected)
         row("  TCP and TLS beyond them", breakdown.beyond_handshakes)
-        row("  the rest, not separable", breakdown.beyond_round_trips)
+        row(f"  {REST}, not separable", breakdown.beyond_round_trips)
     yield table
     if breakdown.has_phases:
-        yield from dim([NO_PHASE_NOTE])
+        yield from dim(REST_NOTES)
 
 
 def bench_warnings(run: BenchRun, summary: BenchSummary) -> Iterator[str]:

@@ -47,6 +47,9 @@ def sides_by_proof(run: Run) -> Sides:
     return Sides(names=_GROUPS, outcomes=((_group(o), o) for o in all_outcomes(run)))
 
 
+_NOUN = "session"  # each has a saving
+
+
 class _Bench(Study[BenchPlan]):
     name = "bench"
     plan = BenchPlan
@@ -72,6 +75,7 @@ class _Bench(Study[BenchPlan]):
         return Saving(
             compared=run.conditions.strategy,
             n=n,
+            n_of=_NOUN,
             median=found.saving if n > 1 else None,
             each=exact(vote for _, vote in session_votes(run)),
         )
@@ -122,7 +126,8 @@ class _Bench(Study[BenchPlan]):
             failed.count(True), found.reuse.expected, failed.count(False)
         )
         n = found.saving.rounds
-        return of_median(in_unit(found, unit), n, MIN_ROUNDS, unreliable=often)
+        saving = in_unit(found, unit)
+        return of_median(saving, n, MIN_ROUNDS, unreliable=often, noun=_NOUN)
 
     def accepted(self, run: BenchRun) -> tuple[AssertionResult, ...]:
         found = summarise_bench(run)
@@ -136,6 +141,7 @@ class _Bench(Study[BenchPlan]):
                 found.why,
                 found.saving,
                 found.saving.rounds if found.saving is not None else 0,
+                _NOUN,
             ),
         )
 

@@ -87,11 +87,11 @@ class ComparePlan(Plan, frozen=True, kw_only=True):
             )
         labels = [arm.label for arm in self.arms]
         if len(set(labels)) < len(labels):
-            raise InvalidValueError("two arms have the same label")
+            raise InvalidValueError("two strategies have the same label")
         controls = {control_of(self, arm) for arm in self.arms}
         if not controls <= {*labels} or not {*labels} - controls:
             raise InvalidValueError(
-                "its control is none of its arms, or all of them are"
+                "its control is none of its strategies, or all of them are"
             )
 
 

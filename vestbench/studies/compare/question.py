@@ -108,11 +108,13 @@ def arms_of(
     if len(names) < 2:
         raise UsageError(f"a comparison needs two or more of {', '.join(STRATEGIES)}")
     if len(names) > _MOST_ARMS:
-        raise UsageError("more than six arms make rounds too long to be comparable")
+        raise UsageError(
+            "more than six ways of connecting make rounds too long to be comparable"
+        )
     if len(names) * len(stacks) > _MOST_ARMS_IN_ALL:
         raise UsageError(
             f"{len(names)} ways of connecting on {len(stacks)} stacks make rounds too "
-            f"long to be comparable: {_MOST_ARMS_IN_ALL} arms are the most"
+            f"long to be comparable: {_MOST_ARMS_IN_ALL} are the most"
         )
     arms = name_arms(strategies)
     control = control_of(arms, control)
@@ -147,7 +149,7 @@ def control_of(arms: Sequence[Arm], named: str = "") -> str:
     if named:
         if named not in labels:
             known = ", ".join(labels)
-            raise UsageError(f"--control {named!r} is none of the arms: {known}")
+            raise UsageError(f"--control {named!r} is none of the strategies: {known}")
         return named
     usual = (arm.label for arm in arms if arm.way.is_control)
     return next(usual, labels[-1])

@@ -156,7 +156,7 @@ def _pair_warnings(
         )
     if pair.mismatch is not None and pair.mismatch.warns:
         yield (
-            f"{name}: the medians of the arms differ by "
+            f"{name}: the medians of the two differ by "
             f"{ms(pair.mismatch.of_medians_ms)} ms, but the median saving is "
             f"{ms(pair.mismatch.median_ms)} ms: conditions changed during the run"
         )

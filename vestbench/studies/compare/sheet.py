@@ -44,17 +44,19 @@ from vestbench.studies.compare.summary import (
     sides_of,
     summarise_compare,
 )
-from vestbench.studies.parts.breakdown import NO_PHASE, NO_PHASE_NOTE, Breakdown
+from vestbench.studies.parts.breakdown import NO_PHASE, REST, REST_NOTES, Breakdown
 from vestbench.studies.parts.lines import (
+    PHASES_NOTE,
     build_line,
     dim,
+    evidence_text,
     failures_parts,
     no_phases_note,
     quantile_notes,
 )
 from vestbench.studies.parts.route import is_relayed
 
-_FIGURES = ("n", "p50", "p90", "p99")
+_FIGURES = ("requests", "p50", "p90", "p99")
 
 _PHYSICAL = {
     0: "1 round trip (TCP)",
@@ -101,8 +103,9 @@ def _target_text(summary: CompareSummary) -> str:
 
 
 def _headlines(run: CompareRun, summary: CompareSummary) -> Iterator[Text]:
+    judged = [pair for pair in summary.pairs if _has_evidence(run, pair)]
     for pair in summary.pairs:
-        yield from _sentence(run, summary, pair)
+        yield from _sentence(run, summary, pair, in_full=pair in judged[:1])
     if len(summary.pairs) > 1 and run.plan.judges_saving:
         asked = "any candidate" if run.plan.question == "any" else "all candidates"
         line = Text(f"{asked} {_target_text(summary)}: ")
@@ -111,13 +114,23 @@ def _headlines(run: CompareRun, summary: CompareSummary) -> Iterator[Text]:
         )
 
 
-def _sentence(
-    run: CompareRun, summary: CompareSummary, pair: PairSummary
-) -> Iterator[Text]:
-    line = Text(pair.candidate)
+def _is_stated(pair: PairSummary) -> bool:
+    """Say whether there is a saving; no figure from one round is called that."""
     invalid = pair.acceptance is Verdict.INVALID
-    # No figure from one round is called a saving.
-    stated = pair.saving.is_known and pair.rounds > 1 and not invalid
+    return pair.saving.is_known and pair.rounds > 1 and not invalid
+
+
+def _has_evidence(run: CompareRun, pair: PairSummary) -> bool:
+    """Say whether the evidence for, or against, the target is shown."""
+    return _is_stated(pair) and run.plan.judges_saving
+
+
+def _sentence(
+    run: CompareRun, summary: CompareSummary, pair: PairSummary, *, in_full: bool
+) -> Iterator[Text]:
+    """Yield a verdict; `in_full` says also what the evidence is."""
+    line = Text(pair.candidate)
+    invalid, stated = pair.acceptance is Verdict.INVALID, _is_stated(pair)
     judged = invalid or run.plan.judges_saving
     if not stated:
         line.append(": no saving can be stated, ")
@@ -142,9 +155,12 @@ def _sentence(
     if pair.round_trips is not None and is_far(summary.rtt_ms):
         detail += f", {with_interval(pair.round_trips, decimals=2)} round trips"
     detail += f"; {pair.measured} measured requests in {summary.span_s:.0f} s"
-    if judged:  # it is for, or against, the target
+    if judged and not in_full:
         detail += f", evidence {odds(pair.summary.evidence)}"
     yield Text(detail, "dim")
+    if in_full:
+        target = _target_text(summary).removeprefix("≥ ")
+        yield evidence_text(pair.summary, target, "rounds")
 
 
 def _roles(summary: CompareSummary) -> Text:
@@ -159,8 +175,8 @@ def _roles(summary: CompareSummary) -> Text:
 def _arms_table(run: CompareRun, summary: CompareSummary) -> Table:
     names = (*_FIGURES, "failed", "opened")
     figures = figure_columns(run.plan.confidence, *names)
-    about = "The arms: latency, failures and proof of reuse"
-    table = Table(about, ["arm, ms", *figures, "reused"], layout="tight")
+    about = "Latency, failures and proof of reuse"
+    table = Table(about, ["ms", *figures, "reused"], layout="tight")
     for arm in summary.arms:
         table.add_row(Text().append(arm.label, "bold"), *_arm_cells(arm))
     return table
@@ -232,12 +248,12 @@ def _phases_table(run: CompareRun, summary: CompareSummary, pair: PairSummary) -
 def _phases_notes(run: CompareRun, pair: PairSummary) -> Iterator[str]:
     if pair.breakdown is None or not pair.breakdown.has_phases:
         return
-    yield NO_PHASE_NOTE
+    yield from (PHASES_NOTE, *REST_NOTES)
     left_out = sides_of(run)[pair.candidate].left_out
     if left_out:
         yield (
             f"without {plural(left_out, 'round')} in which a request failed or was not "
-            "what its arm is called"
+            "what it is called"
         )
 
 
@@ -245,10 +261,10 @@ def _breakdown_rows(
     breakdown: Breakdown, control: str, candidate: str
 ) -> Iterator[tuple[str, float, str]]:
     yield "saving, median of rounds", breakdown.saving, "bold"
-    if breakdown.opening is not None and breakdown.residual is not None:
+    if breakdown.opening is not None and breakdown.rest is not None:
         yield "  opening connections", breakdown.opening, ""
-        yield "  residual", breakdown.residual, ""
-        yield f"    {NO_PHASE}", breakdown.rest or 0.0, ""
+        yield f"  {REST}", breakdown.rest, ""
+        yield f"    {NO_PHASE}", breakdown.in_no_phase or 0.0, ""
     if breakdown.expected is not None:
         limit = _physical_limit(breakdown, control, candidate)
         if breakdown.dns is not None:

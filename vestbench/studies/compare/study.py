@@ -128,7 +128,7 @@ class _Compare(Study[ComparePlan]):
 
 def _saving(run: CompareRun, pair: PairSummary, unit: Unit) -> Estimate:
     if pair.acceptance is Verdict.INVALID:
-        return invalid("an arm was not what it is called")
+        return invalid("a strategy was not what it is called")
     arms = summarise_compare(run).arms
     failed = {arm.label: sum(n for _, n in arm.failures) for arm in arms}
     ours, control = failed[pair.candidate], failed[pair.control]

@@ -12,9 +12,13 @@ from vestbench.stats.decision import MedianSummary
 from vestbench.stats.metrics import Group
 from vestbench.studies.parts.route import tls_round_trips
 
-# What the part of a residual is called that is in no phase, and why there is one.
+# What the rest of a saving is called, the part of it that is in no phase, and why.
+REST = "the rest"
 NO_PHASE = "in no phase"
-NO_PHASE_NOTE = "in no phase: medians of parts need not add up to the median of the sum"
+REST_NOTES = (
+    f"{REST}: what opening connections does not explain",
+    f"{NO_PHASE}: medians of parts need not add up to the median of the sum",
+)
 
 # The share of a latency from which on it is seen in a picture.
 _SEEN = 0.01
@@ -61,17 +65,17 @@ class Breakdown(Record, frozen=True, kw_only=True):
         return sum(self.part(name) or 0.0 for name in COLUMNS.opening)
 
     @property
-    def residual(self) -> float | None:
+    def rest(self) -> float | None:
         """What opening the connection does not explain."""
         opening = self.opening
         return None if opening is None else self.saving - opening
 
     @property
-    def rest(self) -> float | None:
+    def in_no_phase(self) -> float | None:
         """What is in no phase: medians of parts need not add up to that of the sum."""
-        if self.residual is None:
+        if self.rest is None:
             return None
-        return self.residual - sum(
+        return self.rest - sum(
             self.part(column.title) or 0.0
             for column in COLUMNS.parts
             if column.title not in COLUMNS.opening

@@ -64,7 +64,7 @@ class Stall(Plateau, frozen=True, kw_only=True):
     phase: str
 
 
-class Explained(Record, frozen=True, kw_only=True, rename={"breakdown": "closure"}):
+class Explained(Record, frozen=True, kw_only=True):
     """What explains the difference of two sides."""
 
     # None where there is no saving to take apart.
@@ -203,11 +203,11 @@ class _Explaining:
 
     def warnings(self) -> Iterator[str]:
         limit, named = self._limit()
-        residual, causes = self._residual()
+        rest, causes = self._rest()
         if limit:
             yield limit
-        if residual and not (limit and causes == named):
-            yield residual
+        if rest and not (limit and causes == named):
+            yield rest
 
     def _limit(self) -> tuple[str, tuple[str, ...]]:
         """Say by how much all of the saving's interval is off the route's limit."""
@@ -231,14 +231,14 @@ class _Explaining:
             + self._made_of(causes, parts)
         ), causes
 
-    def _residual(self) -> tuple[str, tuple[str, ...]]:
+    def _rest(self) -> tuple[str, tuple[str, ...]]:
         """Say what the rest of the saving is, if opening does not explain it all."""
         found = self._found
         small = max(_SMALL_MS, _SMALL_SHARE * abs(found.saving))
-        if found.residual is None or abs(found.residual) <= small:
+        if found.rest is None or abs(found.rest) <= small:
             return "", ()
         parts = {name: v for name, v in _parts(found) if name not in COLUMNS.opening}
-        causes = causes_of(parts, found.residual)
+        causes = causes_of(parts, found.rest)
         return (
             f"opening connections explains {ms(found.opening)} ms of a saving of "
             f"{ms(found.saving)} ms; the difference is " + self._made_of(causes, parts)

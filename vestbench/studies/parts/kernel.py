@@ -51,7 +51,7 @@ def kernel_offsets(run: Run) -> KernelOffsets:
     )
 
 
-_FIGURES = ("n", "p50", "p90", "p99", "min", "max")
+_FIGURES = ("requests", "p50", "p90", "p99", "min", "max")
 _ROWS = {
     "before": "first write to departure",
     "after": "arrival to the read",

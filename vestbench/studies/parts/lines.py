@@ -21,11 +21,12 @@ from vestbench.report.units import (
     ABSENT,
     interval,
     level,
+    likelier,
     median_of,
     ms,
     plural,
 )
-from vestbench.stats.decision import MedianSummary
+from vestbench.stats.decision import MedianSummary, SavingSummary
 from vestbench.stats.quantiles import QuantileEstimate, samples_needed
 
 
@@ -62,14 +63,14 @@ def saving_line(
     return line.append(f"median of {plural(count, unit)})")
 
 
-def counted_by_server(run: Run, line: Text, besides: str) -> Text:
-    """Return `line` with what the simulated exchange counted, `besides` included."""
+def counted_by_server(run: Run, line: Text) -> Text:
+    """Return `line` with what the simulated exchange counted of the whole run."""
     counted = run.conclusion.server
     if counted is None:
         return line
     return line.append(
         f"; the exchange counted {counted.connections} connections and "
-        f"{counted.requests} requests, {besides} included",
+        f"{counted.requests} requests, with those before the measurement",
         "dim",
     )
 
@@ -77,6 +78,19 @@ def counted_by_server(run: Run, line: Text, besides: str) -> Text:
 def dim(notes: Iterable[str]) -> Iterator[Text]:
     """Yield notes as they stand below a table."""
     return (Text(note, "dim") for note in notes)
+
+
+def evidence_text(found: SavingSummary, target: str, rounds: str) -> Text:
+    """Return the evidence with what it means, for a target such as `50 ms`."""
+    side = "above" if found.votes_pass >= found.votes_fail else "below"
+    return Text(
+        f"  evidence: the {rounds} are {likelier(found.evidence)} if the saving is "
+        f"{side} {target} than if they were coin flips",
+        "dim",
+    )
+
+
+PHASES_NOTE = "wait: until the answer's first byte; client: the HTTP library's own time"
 
 
 def no_phases_note(run: Run) -> Iterator[str]:
@@ -114,7 +128,7 @@ def failures_parts(run: Run, *, by_arm: bool = False) -> Iterator[Part]:
         return
     columns: list[str | Column] = ["kind", *numbers("count"), "after ms", "example"]
     if by_arm:
-        columns.insert(0, "arm")
+        columns.insert(0, "strategy")
     table = Table("Failures", columns, layout="listed", title="Failures")
     groups: dict[tuple[str, str], list[Failure]] = {}
     for failure in run.failures:

@@ -86,7 +86,7 @@ def warm_up_findings(run: WarmUpRun) -> Findings:
         "after a warm-up": summary.warmed,
         "the warm-up itself": summary.warm_up,
     }
-    names = ("n", "p50", "p90", "min", "max")
+    names = ("requests", "p50", "p90", "min", "max")
     figures = figure_columns(run.plan.confidence, *names)
     about = "The first request, with and without a warm-up"
     table = Table(about, ["first request, ms", *figures])
@@ -144,7 +144,7 @@ def _completed_line(run: ConnectRun, summary: ConnectSummary) -> Text:
     line = Text().append(said, "green" if done == begun else "bold red")
     if tried:
         line.append(f"; {plural(tried, 'step')} had to be tried again")
-    return counted_by_server(run, line, "the discarded starts")
+    return counted_by_server(run, line)
 
 
 def _steps_table(summary: ConnectSummary, confidence: float) -> Table:
