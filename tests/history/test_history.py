@@ -245,7 +245,8 @@ def test_history_lists_every_run_and_what_is_none(tmp_path: Path) -> None:
     assert result.stdout.count("simulated, RTT 30 ms") >= 2
     runs, _, others = result.stdout.partition("Not shown:")
     assert re.search(
-        r"bench pooled .* 20 sessions +65\.0 \[64\.\d, 65\.\d\] +PASS", runs
+        r"bench pooled .* 65\.0 \[64\.\d, 65\.\d\] +PASS\s+sim \w+, httpx +20 sessions",
+        runs,
     )
     for name in ("cut.toml", "binary.toml", "lie.toml", "folder.toml"):
         assert name in others

@@ -97,12 +97,15 @@ def accepted(
     why: Reason,
     found: MedianSummary | None,
     n: int,
+    *,
     noun: str = "round",
+    said: str = "",
 ) -> AssertionResult:
     """Return what a run says of the saving that it was to reach itself.
 
     `found` is the median in the unit of `target`, such as `50ms` or `30%`, over `n`
-    rounds, or what `noun` calls them.
+    rounds, or what `noun` calls them. `said` is the reason with the figures of the
+    run, if that is more than the sentence of `why`.
     """
     interval = found.interval if found is not None else None
     exact = found is not None and found.median_lo == found.median_hi
@@ -116,7 +119,7 @@ def accepted(
         high=_known(interval.high) if interval is not None else None,
         n=n,
         n_of=noun,
-        reason=why.sentence,
+        reason=said or why.sentence,
         reason_code=str(why),
         is_acceptance=True,
     )

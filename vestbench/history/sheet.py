@@ -49,15 +49,14 @@ def history_report(
 
 
 def _history_table(entries: Mapping[str, Entry]) -> Table:
-    figures = numbers("rests on", "saving, ms [CI]")
+    figures = numbers("saving, ms [CI]")
     table = Table("Stored runs", ["when, UTC", "run", "host", *figures, "verdict"])
     for file, entry in entries.items():
         table.add_row(
             f"{entry.started:%Y-%m-%d %H:%M}",
             _what(entry).append_line(Text(os.path.basename(file), "dim")),
             entry.host,
-            plural(entry.n, entry.n_of),
-            _saving(entry),
+            Text(_saving(entry)).append_line(Text(_rests_on(entry), "dim")),
             _verdict(entry),
         )
     return table
@@ -73,6 +72,10 @@ def _what(entry: Entry) -> Text:
 
 def _saving(entry: Entry) -> str:
     return ABSENT if entry.saving is None else with_interval(entry.saving)
+
+
+def _rests_on(entry: Entry) -> str:
+    return plural(entry.n, entry.n_of)
 
 
 def _verdict(entry: Entry) -> Text:
@@ -178,8 +181,7 @@ def _trend_table(series: Series, last: int) -> Table:
     for entry in series.entries:
         place += entry.level is not None
         change = changes.get(place) if entry.level is not None else None
-        rests_on = plural(entry.n, entry.n_of)
-        cells: list[Cell] = [f"{entry.started:%Y-%m-%d %H:%M}", rests_on]
+        cells: list[Cell] = [f"{entry.started:%Y-%m-%d %H:%M}", _rests_on(entry)]
         if not in_ms:
             cells.append(ABSENT if entry.level is None else fixed(entry.level, 2))
         cells += [_saving(entry), _verdict(entry), _mark(change) if change else ""]

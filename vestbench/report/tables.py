@@ -43,7 +43,8 @@ def figure_cells(found: Metric, *names: str) -> list[str]:
 
 def sentence_of(result: AssertionResult) -> str:
     """Return an assertion in a line, with its outcome, its interval and its reason."""
-    found = f"{_value(result)} {_interval(result)}, {_rests_on(result)}"
+    shown = [each for each in (_value(result), _interval(result)) if each != ABSENT]
+    found = ", ".join(filter(None, [" ".join(shown), _rests_on(result)]))
     reason = f" ({result.reason})" if result.reason else ""
     return plain(f"{result.text}: {result.outcome}, {found}{reason}")
 

@@ -103,7 +103,7 @@ def _headline(run: BenchRun, summary: BenchSummary) -> Iterator[Text]:
             count=saving.rounds if saving is not None else 0,
             unit="session",
             per=" per request",
-            broken=_because(run, summary) if invalid else "",
+            broken=explanation(run, summary) if invalid else "",
         )
         stated = saving is not None and saving.rounds > 1 and saving.is_known
         if stated and summary.percent is not None:
@@ -115,7 +115,7 @@ def _headline(run: BenchRun, summary: BenchSummary) -> Iterator[Text]:
     if summary.acceptance is not None and not invalid and run.plan.judges_saving:
         line = Text(f"saving ≥ {run.plan.min_saving_ms:g} ms: ")
         line.append(str(summary.acceptance), ACCEPTANCE_STYLES[summary.acceptance])
-        yield line.append(f"  {_because(run, summary)}")
+        yield line.append(f"  {explanation(run, summary)}")
         if saving is not None and summary.why is Reason.NONE:
             yield evidence_text(saving, f"{run.plan.min_saving_ms:g} ms", "sessions")
 
@@ -128,8 +128,10 @@ def _no_saving(run: BenchRun, summary: BenchSummary) -> str:
     return "no session has both a cold and a subsequent request."
 
 
-def _because(run: BenchRun, summary: BenchSummary) -> str:
+def explanation(run: BenchRun, summary: BenchSummary) -> str:
     """Return the evidence for the verdict, or the reason why there is none."""
+    if summary.why is Reason.UNANSWERED:
+        return summary.why.sentence
     saving, breakdown, reuse = summary.saving, summary.breakdown, summary.reuse
     target = run.plan.min_saving_ms
     if summary.why is Reason.NOT_REUSED:
@@ -152,7 +154,7 @@ def _because(run: BenchRun, summary: BenchSummary) -> str:
     if summary.why is Reason.CLOSE:
         return (
             f"{interval(saving.interval)} is too close to the target to tell: "
-            "change the target or accept"
+            "change the target, or accept this"
         )
     if summary.why is Reason.NOISY:
         return (

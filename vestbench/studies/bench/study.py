@@ -130,6 +130,8 @@ class _Bench(Study[BenchPlan]):
         return of_median(saving, n, MIN_ROUNDS, unreliable=often, noun=_NOUN)
 
     def accepted(self, run: BenchRun) -> tuple[AssertionResult, ...]:
+        from vestbench.studies.bench.sheet import explanation
+
         found = summarise_bench(run)
         if found.acceptance is None and not run.plan.gate:
             return ()
@@ -141,7 +143,8 @@ class _Bench(Study[BenchPlan]):
                 found.why,
                 found.saving,
                 found.saving.rounds if found.saving is not None else 0,
-                _NOUN,
+                noun=_NOUN,
+                said=explanation(run, found) if found.why else "",
             ),
         )
 

@@ -113,6 +113,7 @@ class _Compare(Study[ComparePlan]):
                 pair.why,
                 pair.percent if found.percent_target else pair.saving,
                 pair.rounds,
+                said=explanation(run, found, pair),
             )
             for pair in found.pairs
         )

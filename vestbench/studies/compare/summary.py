@@ -58,7 +58,7 @@ from vestbench.studies.parts.route import (
 
 
 class ArmSummary(Record, frozen=True, kw_only=True):
-    """One arm: its distribution, its failures, and whether it did what it is called."""
+    """One strategy (arm): its spread, its failures, and whether it was what it is."""
 
     label: str
     strategy: str
