@@ -26,7 +26,7 @@ from vestbench.stacks.httpx_failures import Classifier
 from vestbench.stacks.httpx_transport import Library, library, transport
 from vestbench.stacks.outcomes import Answer, Exchange
 from vestbench.stacks.registry import find_stack
-from vestbench.stacks.session import USER_AGENT, TimedSession
+from vestbench.stacks.session import UNSENT, USER_AGENT, TimedSession
 from vestbench.stacks.wire.connecting import (
     Resolver,
     SharedAnswers,
@@ -228,11 +228,13 @@ class HttpxSession(TimedSession):
             kind, detail = self._failures.classify(error, stamps)
         else:
             elapsed = perf_counter_ns() - begin
-            if stamps.stream is None or stamps.first_read:
+            if stamps.first_read:
                 exchange = Exchange(spec, slot, begin - self._origin_ns, elapsed)
                 return _Result.of(exchange, stamps, response)
-            stamps.stream.close()  # it is one answer ahead, and would stay so
-            kind, detail = FailureKind.PROTOCOL, "it was answered before it was sent"
+            kind, detail = FailureKind.PROTOCOL, UNSENT
+            if stamps.stream is not None:
+                stamps.stream.close()  # it is one answer ahead, and would stay so
+                detail = "it was answered before it was sent"
         exchange = Exchange(spec, slot, begin - self._origin_ns, elapsed)
         reused = stamps.reused() if stamps.connection is not None else None
         opening = stamps.failed(kind)

@@ -8,7 +8,7 @@ requests.
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence, Set
 from dataclasses import dataclass, field, replace
 from itertools import cycle
 from time import perf_counter_ns
@@ -57,24 +57,25 @@ class Watch:
         self._forget(self._before)
         self._begun = self.clock()
 
-    def end(self, *, tls: bool) -> Carried:
-        """Look after a single request and say what carried it."""
+    def end(self, *, tls: bool) -> Carried | None:
+        """Look after a single request and say what carried it; None if nothing did."""
         seen, now = self.log.take(), scan(self._port)
         new = self._meet(now, seen, tls=tls)
+        found: Connection | None
         if seen.started:
-            inode = max(new, key=lambda each: now[each].bytes_sent, default=None)
-            connection = self._new(seen, tls=tls) if inode is None else new[inode]
+            inode = max(new, key=lambda each: now[each].bytes_sent, default=0)
+            found = new.get(inode)
+        elif self._sent_nothing(now):
+            return None
         else:
-            inode = self._grown(now)
-            found = self._known.get(inode) if inode is not None else self._gone(now)
-            connection = found or self._new(seen, tls=tls)
-        state = None if inode is None else now[inode]
-        again = None if state is None else _look(connection, state)
+            inode, found = self._carrier(now)
+        connection = found or self._new(seen, tls=tls)
+        again = _look(connection, now[inode]) if inode else None
         reused = not seen.started and connection.uses > 0
         carried = _use(connection, reused=reused, retransmits=again)
         self._forget(now)
         lost = self._instead_of(connection) if seen.started else None
-        if inode is None and connection not in self._lost:
+        if not inode and connection not in self._lost:
             self._lose(connection)
         return replace(carried, opening=Opening(seen.started, lost=lost))
 
@@ -124,7 +125,7 @@ class Watch:
         """
         found = new
         if not seen.started:
-            grown = self._growth(now)
+            grown = self._growth(now, self._known.keys())
             found = {inode: self._known[inode] for inode in grown} or found
         carriers = cycle(found.items())
         carried = {}
@@ -184,18 +185,38 @@ class Watch:
                 new[inode] = self._known[inode] = self._new(seen, tls=tls)
         return new
 
-    def _growth(self, now: dict[int, SocketState]) -> dict[int, int]:
-        """Return the known sockets that have sent a request since `begin`: bytes."""
+    def _growth(self, now: dict[int, SocketState], inodes: Set[int]) -> dict[int, int]:
+        """Return those sockets that have sent a request since `begin`, and how much."""
         growth = {
             inode: now[inode].bytes_sent - self._before[inode].bytes_sent
-            for inode in self._known.keys() & now.keys() & self._before.keys()
+            for inode in inodes & now.keys() & self._before.keys()
         }
         return {inode: sent for inode, sent in growth.items() if sent >= _LEAST_REQUEST}
 
-    def _grown(self, now: dict[int, SocketState]) -> int | None:
-        """Return the known socket that has sent a request since `begin`."""
-        growth = self._growth(now)
-        return max(growth, key=lambda each: growth[each], default=None)
+    def _sent_nothing(self, now: dict[int, SocketState]) -> bool:
+        """Say whether connections are there, and all are as they were at `begin`."""
+        known, before = self._known.keys(), self._before
+        return bool(known) and all(
+            inode in now and now[inode].bytes_sent == state.bytes_sent
+            for inode, state in before.items()
+        )
+
+    def _carrier(self, now: dict[int, SocketState]) -> tuple[int, Connection | None]:
+        """Return the socket that has sent a request since `begin`, or 0, and of whom.
+
+        A client may use the connection of another one, which then has opened it.
+        """
+        known = self._known.keys()
+        if inode := self._grown(now, known):
+            return inode, self._known[inode]
+        if inode := self._grown(now, now.keys() - known):
+            return inode, Connection(serial=next(self.serials), uses=1)
+        return 0, self._gone(now)
+
+    def _grown(self, now: dict[int, SocketState], inodes: Set[int]) -> int:
+        """Return that of these sockets that has sent a request since `begin`, or 0."""
+        growth = self._growth(now, inodes)
+        return max(growth, key=lambda each: growth[each], default=0)
 
     def _gone(self, now: dict[int, SocketState]) -> Connection | None:
         """Return the connection that is no longer there, if it is only one."""

@@ -32,7 +32,7 @@ from vestbench.stacks.outcomes import Answer, Exchange
 from vestbench.stacks.reqwest_failures import TooLongError, building, classify
 from vestbench.stacks.reqwest_log import connection_log, tag
 from vestbench.stacks.reqwest_proof import Watch
-from vestbench.stacks.session import MAX_BODY_BYTES, USER_AGENT, TimedSession
+from vestbench.stacks.session import MAX_BODY_BYTES, UNSENT, USER_AGENT, TimedSession
 from vestbench.stacks.wire.choosing import Choice
 from vestbench.stacks.wire.connection import UNKNOWN, Carried, Opening
 from vestbench.stacks.wire.failures import NameResolutionError
@@ -306,7 +306,9 @@ def _body(answer: Any) -> Any:
     return body
 
 
-def _answered(exchange: Exchange, call: _Call, carried: Carried) -> Outcome:
+def _answered(exchange: Exchange, call: _Call, carried: Carried | None) -> Outcome:
+    if carried is None:
+        return exchange.failed(FailureKind.PROTOCOL, UNSENT, reused=None)
     status, header = call.answer.status, call.answer.get_header
     version = str(call.answer.version).removesuffix(".0")
     said = Said.of(status, str(call.answer.version), header)

@@ -19,6 +19,7 @@ T = TypeVar("T")
 # itself: at 100 KiB in h11, at 400 KiB in hyper.)
 MAX_BODY_BYTES = 16 * 2**20
 TOO_LONG = f"the body is longer than {MAX_BODY_BYTES // 2**20} MiB"
+UNSENT = "it was answered, but never sent"  # from a cache of the client
 
 USER_AGENT = f"vestbench/{__version__}"
 

@@ -75,7 +75,9 @@ _WORDS = {
         "look for what the HTTP library does after such an answer",
     ),
     Lost.GONE: _Words(
-        "it was gone, and who ended it first was not seen", _LIMITS, idle=True
+        "it was gone, and who ended it first was not seen",
+        f"{_LIMITS}; if the server keeps it for longer, the HTTP library closes it",
+        idle=True,
     ),
     Lost.LEFT_OVER: _Words(
         "bytes came after the end of an answer, and were taken for the next one",
