@@ -31,6 +31,7 @@ _NAMES = {
     "TTY_INTERACTIVE",
     "COLUMNS",
     "LINES",
+    "PYTHONUNBUFFERED",  # what cannot be written may only show when a buffer is emptied
 }
 _PREFIXES = ("VEST_", "VESTBENCH_", "XDG_")
 

@@ -20,7 +20,7 @@ from typer.core import TyperGroup
 
 from vestbench._version import __version__
 from vestbench.cli.commands import PLAIN, LateCommands
-from vestbench.cli.interruption import drop_stdout, interruption
+from vestbench.cli.interruption import drop, interruption
 from vestbench.errors import ExitCode, VestbenchError
 
 # What a machine can run out of at any moment, and what to do about it.
@@ -156,10 +156,14 @@ def _prepare_streams() -> None:
 
 
 def _is_gone(stream: TextIO) -> bool:
-    """Say whether what waits in the buffer of a stream cannot be written any more."""
+    """Say whether what waits in the buffer of a stream cannot be written any more.
+
+    Then it is dropped: Python would try once more in the end, fail, and exit 120.
+    """
     try:
         stream.flush()
     except OSError:
+        drop(stream)
         return True
     return False
 
@@ -182,8 +186,11 @@ def main() -> None:
     # has to be closed is closed by then; the rest goes with the process.
     atexit.register(gc.freeze)
     try:
-        with interruption.heeded():
-            app()
+        try:
+            with interruption.heeded():
+                app()
+        finally:
+            _is_gone(sys.stderr)
     except KeyboardInterrupt:  # the second one, while the first was dealt with
         sys.exit(interruption.code)
     # A closed pipe, as in `vestbench report FILE | head`, is not worth a traceback.
@@ -194,9 +201,7 @@ def main() -> None:
         if error.errno not in _EXHAUSTED:
             _tell_bug()
         _tell(f"{os.strerror(error.errno).lower()}: {_EXHAUSTED[error.errno]}")
-        with suppress(OSError):
-            sys.stdout.flush()
-        drop_stdout()  # Python would fail at what is left in its buffer, and exit 120
+        _is_gone(sys.stdout)
         sys.exit(ExitCode.USAGE)
     except MemoryError:
         _tell("out of memory: close other programs")

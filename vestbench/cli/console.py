@@ -11,7 +11,7 @@ from errno import EIO, EPIPE
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
 
-from vestbench.cli.interruption import drop_stdout
+from vestbench.cli.interruption import drop
 from vestbench.model.request import NS_PER_MS, Outcome, Sample
 
 if TYPE_CHECKING:
@@ -94,7 +94,7 @@ def _until_it_vanishes() -> Iterator[None]:
     except OSError as error:
         if error.errno not in (EIO, EPIPE):
             raise
-        drop_stdout()
+        drop(sys.stdout)
     except SystemExit:  # so rich says that a pipe was closed
         pass
 

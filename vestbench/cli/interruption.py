@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import os
 import signal
-import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import TextIO
 
 from vestbench.errors import ExitCode
 
@@ -68,6 +68,6 @@ def _is_heeded(name: str) -> bool:
 interruption = _Interruption()
 
 
-def drop_stdout() -> None:
-    """Discard what is still written to stdout, and what waits in its buffer."""
-    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+def drop(stream: TextIO) -> None:
+    """Discard what is still written to a stream, and what waits in its buffer."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
