@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import shutil
+import subprocess
+from contextlib import ExitStack
 from pathlib import Path
 
 import nox
@@ -49,6 +52,18 @@ def matrix(session: nox.Session) -> None:
 def _test(session: nox.Session) -> None:
     session.install("-e", ".[all]", *_group("test"))
     session.run("pytest", *session.posargs)
+
+
+@nox.session(default=False)
+def loaded(session: nox.Session) -> None:
+    """Run the tests twice in random order, beside a busy loop for each processor."""
+    session.install("-e", ".[all]", *_group("test"), "pytest-randomly")
+    busy = (str(Path(session.bin) / "python"), "-c", "while True: pass")
+    with ExitStack() as loops:
+        for _ in range(os.cpu_count() or 1):
+            loops.callback(subprocess.Popen(busy).kill)
+        for _ in range(2):
+            session.run("pytest", *session.posargs)
 
 
 @nox.session(default=False)

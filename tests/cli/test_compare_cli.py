@@ -142,8 +142,8 @@ def test_auto_asks_for_four_fifths_of_what_the_route_allows(
 @pytest.mark.link
 def test_a_link_that_drifts_spoils_blocks_but_not_rounds() -> None:
     # About 30 ms more at the end of the run than at its beginning, and a saving that
-    # is beyond 20 ms all the time.
-    words = ("--rtt", "10ms", "--drift", "8ms", "--min-saving", "20ms", "--seed", "5")
+    # is beyond 20 ms all the time; twice what is asked for, on whatever machine.
+    words = ("--rtt", "10ms", "--drift", "8ms", "--min-saving", "10ms", "--seed", "5")
     for _ in range(TRIES):
         result = compare(
             "pooled", "unpooled", *words, "--min-rounds", "16", "-o", "run.toml"
