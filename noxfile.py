@@ -15,6 +15,8 @@ nox.needs_version = ">=2025.5.1"
 nox.options.default_venv_backend = "virtualenv"
 
 PROJECT = nox.project.load_toml("pyproject.toml")
+# Most tests wait for processes and sockets; more at once would wait for a processor.
+SIDE_BY_SIDE = ("--numprocesses", "auto", "--maxprocesses", "4")
 PYTHONS = nox.project.python_versions(PROJECT)
 
 
@@ -51,7 +53,7 @@ def matrix(session: nox.Session) -> None:
 
 def _test(session: nox.Session) -> None:
     session.install("-e", ".[all]", *_group("test"))
-    session.run("pytest", *session.posargs)
+    session.run("pytest", *SIDE_BY_SIDE, *session.posargs)
 
 
 @nox.session(default=False)
