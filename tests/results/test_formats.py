@@ -15,7 +15,7 @@ from tests.support.paths import DATA
 from tests.support.records import STARTED, failure, sample, store
 from tests.support.stored import PROPERTY
 from tests.support.studies import bench_of
-from vestbench.errors import InvalidRunError, UsageError
+from vestbench.errors import InvalidRunError
 from vestbench.model.request import FailureKind, Role
 from vestbench.model.run import Run, RunOf
 from vestbench.results.naming import FORMAT
@@ -358,18 +358,6 @@ def test_a_truncated_file_is_refused(path: Path) -> None:
             assert len(kept.samples) in (0, 5)
         else:
             assert "\n" not in kept
-
-
-def test_a_file_that_is_not_there_is_a_wrong_argument(path: Path) -> None:
-    with pytest.raises(UsageError) as refusal:
-        load_run(path)
-
-    assert str(refusal.value) == f"cannot read {path}: no such file or directory"
-
-
-def test_a_folder_cannot_be_read(tmp_path: Path) -> None:
-    with pytest.raises(UsageError, match=r"cannot read .*: is a directory"):
-        load_run(tmp_path)
 
 
 positions = st.integers(0, len(GOLDEN.read_bytes()) - 1)

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from tests.support.paths import DATA
 from tests.support.records import bench_run, failure, sample, store
-from vestbench.errors import InvalidRunError
+from vestbench.errors import InvalidRunError, UsageError
 from vestbench.model.run import Run, RunOf
 from vestbench.results import reading
 from vestbench.spool import HELD
@@ -131,3 +131,17 @@ def test_of_a_long_run_only_the_first_requests_are_held(tmp_path: Path) -> None:
     assert not isinstance(run.samples, tuple)
     assert list(run.samples) == outcomes
     assert run.failures == tuple(failures)
+
+
+def test_a_file_that_is_not_there_is_a_wrong_argument(tmp_path: Path) -> None:
+    path = tmp_path / "run.toml"
+
+    with pytest.raises(UsageError) as refusal:
+        load_run(path)
+
+    assert str(refusal.value) == f"cannot read {path}: no such file or directory"
+
+
+def test_a_folder_cannot_be_read(tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match=r"cannot read .*: is a directory"):
+        load_run(tmp_path)
