@@ -25,7 +25,9 @@ def project(pytester: pytest.Pytester) -> pytest.Pytester:
 
 
 def run(project: pytest.Pytester, *words: str) -> pytest.RunResult:
-    return project.runpytest_subprocess("-p", "no:cacheprovider", *words)
+    # In the order in which they stand there, whatever plugins are installed.
+    plain = ("-p", "no:cacheprovider", "-p", "no:randomly")
+    return project.runpytest_subprocess(*plain, *words)
 
 
 def test_a_test_passes_where_the_saving_is_met(project: pytest.Pytester) -> None:
