@@ -14,7 +14,7 @@ from vestbench.model.strategy import STRATEGIES
 
 # Which parts of the package a part may import, besides itself. Changing this is a
 # decision about the design (../shared/design.md, section 3), not about a test.
-LOWEST = {"errors", "defaults", "_version"}
+LOWEST = {"errors", "defaults", "characters", "_version"}
 RECORDS = {*LOWEST, "model", "ipc", "files", "toml_file", "spool", "values"}
 STACKS = {*RECORDS, "kernel"}
 SIMULATOR = {*STACKS, "stacks", "venues", "stats"}
@@ -25,7 +25,8 @@ ALLOWED = {
     "_version": set(),
     "errors": set(),
     "defaults": set(),
-    "files": set(),
+    "characters": set(),
+    "files": {"errors"},
     "toml_file": {"errors"},
     "values": {"errors", "defaults"},
     "ipc": LOWEST,

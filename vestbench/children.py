@@ -35,6 +35,8 @@ _SECRET = re.compile(
     re.IGNORECASE,
 )
 
+_RUNNING = "/proc/self/exe"  # on Linux; after a fork it is still the parent's
+
 
 class Process(Protocol):
     """A started process."""
@@ -80,6 +82,16 @@ def child_environment() -> dict[str, str]:
     return {**found, "PYTHONPATH": os.pathsep.join(path)} if path else found
 
 
+def file_of(program: str) -> str:
+    """Return the file of a program to start: of the Python that runs, where needed.
+
+    A user without a name, as containers have, may not be let to where Python is
+    installed; the one that runs can still be started again.
+    """
+    ours = program == sys.executable and os.path.exists(_RUNNING)
+    return _RUNNING if ours and not os.access(program, os.X_OK) else program
+
+
 class Child:
     """An ordinary child of this process."""
 
@@ -107,6 +119,7 @@ def start_child(argv: Sequence[str], fds: Mapping[int, int]) -> Child:
     return Child(
         subprocess.Popen(
             argv,
+            executable=file_of(argv[0]),
             env=child_environment(),
             pass_fds=tuple(fds.values()),
             stdin=subprocess.DEVNULL,

@@ -214,11 +214,15 @@ class Settings:
         )
 
 
-def user_file(environment: Mapping[str, str], home: Path) -> Path:
-    """Return where the user's own settings are (XDG Base Directory Specification)."""
+def user_file(environment: Mapping[str, str], home: Path | None) -> Path | None:
+    """Return where the user's own settings are (XDG Base Directory Specification).
+
+    None where nothing says where that would be.
+    """
     base = environment.get("XDG_CONFIG_HOME", "")
-    folder = Path(base) if base.startswith("/") else home / ".config"
-    return folder / "vestbench" / "config.toml"
+    if base.startswith("/"):
+        return Path(base, "vestbench", "config.toml")
+    return home and home / ".config" / "vestbench" / "config.toml"
 
 
 def resolve(
@@ -226,7 +230,7 @@ def resolve(
     *,
     environment: Mapping[str, str],
     folder: Path,
-    home: Path,
+    home: Path | None,
     config: Path | None = None,
 ) -> Settings:
     """Return every setting with the value that wins, and where it came from.
@@ -235,7 +239,7 @@ def resolve(
         options: Texts given on the command line, by setting name; None is not given.
         environment: The environment variables.
         folder: Where `vestbench.toml` is looked for.
-        home: The user's home folder.
+        home: The user's home folder; None without one.
         config: A file that the user vouches for, in place of that of the project.
 
     Raises:
@@ -243,7 +247,9 @@ def resolve(
     """
     own, project = user_file(environment, home), folder / PROJECT_FILE
     files = [
-        (path, _read(path, needed=path is config)) for path in (config or project, own)
+        (path, _read(path, needed=path is config))
+        for path in (config or project, own)
+        if path is not None
     ]
     stranger = "" if config else str(project)
     values: dict[str, Value] = {}

@@ -9,6 +9,8 @@ from errno import EISDIR
 from pathlib import Path
 from typing import BinaryIO
 
+from vestbench.errors import UsageError, reason_of
+
 _AT_ONCE = getattr(os, "O_NONBLOCK", 0)  # Windows has none, and no pipe by name
 
 
@@ -98,3 +100,18 @@ def _let_in(descriptor: int, facts: os.stat_result) -> None:
         mode &= ~stat.S_IRWXG
     with suppress(OSError):  # a file system without modes
         os.fchmod(descriptor, mode)
+
+
+def working_directory() -> Path:
+    """Return the working directory.
+
+    Raises:
+        UsageError: It was deleted meanwhile, or a folder above it cannot be read.
+    """
+    try:
+        return Path.cwd()
+    except OSError as error:
+        raise UsageError(
+            f"the working directory cannot be used: {reason_of(error)}; change to "
+            "another"
+        ) from error

@@ -19,6 +19,7 @@ import typer
 from typer.core import TyperGroup
 
 from vestbench._version import __version__
+from vestbench.characters import HANDLER
 from vestbench.cli.commands import PLAIN, LateCommands
 from vestbench.cli.interruption import drop, interruption
 from vestbench.errors import ExitCode, VestbenchError
@@ -152,7 +153,7 @@ def _prepare_streams() -> None:
             os.set_inheritable(stream.fileno(), True)
             setattr(sys, name, stream)
         if mode == "w" and isinstance(stream, TextIOWrapper):
-            stream.reconfigure(errors="backslashreplace")
+            stream.reconfigure(errors=HANDLER)
 
 
 def _is_gone(stream: TextIO) -> bool:

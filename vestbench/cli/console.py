@@ -9,7 +9,7 @@ from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from errno import EIO, EPIPE
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any, Self, TextIO
 
 from vestbench.cli.interruption import drop
 from vestbench.model.request import NS_PER_MS, Outcome, Sample
@@ -24,6 +24,11 @@ _WIDTH = 100
 
 _NARROW = 80
 
+# Of COLUMNS: what is beyond is no width of anything that text is read on.
+_LEAST, _MOST = 20, 1000
+
+_HEIGHT = 25  # of no consequence; rich would ask for both where one is not given
+
 _REDRAW_EVERY_S = 0.1
 
 
@@ -36,7 +41,7 @@ def show(report: Iterable[Part]) -> None:
     """Print a report, as wide as the terminal is."""
     from vestbench.report.terminal import drawn
 
-    made = drawn(report)
+    made = drawn(report, sys.stdout.encoding or "utf-8")
     with _until_it_vanishes():
         stdout().print(made)
 
@@ -102,9 +107,28 @@ def _until_it_vanishes() -> Iterator[None]:
 def _console(*, stderr: bool) -> Console:
     from rich.console import Console
 
-    stream = sys.stderr if stderr else sys.stdout
-    known = stream.isatty() or "COLUMNS" in os.environ
-    return Console(stderr=stderr, width=None if known else _WIDTH)
+    width, stream = _width(), sys.stderr if stderr else sys.stdout
+    if width is None and not stream.isatty():
+        width = _WIDTH
+    if width is None:
+        width = _columns(stream)
+    return Console(stderr=stderr, width=width, height=_HEIGHT)
+
+
+def _width() -> int | None:
+    """Return the width that COLUMNS asks for; 0 and words mean that it is unknown."""
+    asked = os.environ.get("COLUMNS", "")
+    if not (asked.isascii() and asked.isdigit() and int(asked[:9])):
+        return None
+    return min(max(int(asked[:9]), _LEAST), _MOST)
+
+
+def _columns(stream: TextIO) -> int:
+    try:
+        known = os.get_terminal_size(stream.fileno()).columns
+    except (OSError, ValueError):  # the terminal is gone
+        known = 0
+    return known or _NARROW  # 0 where the terminal does not say
 
 
 class Progress:
@@ -166,8 +190,7 @@ class Progress:
         """Draw a line over the last one; nothing more where that cannot be."""
         # Back to the first column, the line, then erase what is left of the old one.
         try:
-            known = os.get_terminal_size(sys.stderr.fileno()).columns
-            width = (known or _NARROW) - 1  # 0 where the terminal does not say
+            width = _columns(sys.stderr) - 1
             line = "".join(c if c.isprintable() else " " for c in text[:width])
             sys.stderr.write(f"\r{line}\x1b[K")
             sys.stderr.flush()

@@ -25,7 +25,7 @@ from vestbench.cli.interruption import interruption
 from vestbench.cli.option_records import Command, given_in, option, option_of, refuse
 from vestbench.cli.output_options import ExportOptions
 from vestbench.errors import ExitCode, UsageError, VestbenchError, reason_of
-from vestbench.files import at_once, create_for
+from vestbench.files import at_once, create_for, working_directory
 from vestbench.model.formats import FORMATS
 
 if TYPE_CHECKING:
@@ -125,7 +125,8 @@ class Exports:
         """Take note of the command, and of files that no document may overwrite."""
         self._command = command
         for path in taken:
-            with suppress(ValueError):  # no file can be called so
+            # No file can be called so, or the working directory is gone.
+            with suppress(ValueError, OSError):
                 self._taken.add(Path(os.path.realpath(path)))
         return self
 
@@ -230,6 +231,8 @@ class Exports:
 
     def _try(self, name: str, path: Path) -> None:
         option = option_of(name)
+        if not path.is_absolute():
+            path = working_directory() / path
         path = Path(os.path.realpath(path))  # a link stays, what it points to is new
         if path in self._paths.values():
             raise UsageError(f"{option}: another document goes to {path} already")

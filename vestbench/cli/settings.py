@@ -16,6 +16,7 @@ from vestbench.cli.options import (
 )
 from vestbench.config import PROJECT_FILE, SETTINGS, Settings, resolve
 from vestbench.errors import UsageError
+from vestbench.files import working_directory
 from vestbench.model.simulated import ExchangeSpec, LinkSpec
 from vestbench.values import chosen, duration
 
@@ -34,8 +35,8 @@ def settings_here(pool: PoolOptions, **others: str | None) -> Settings:
     settings = resolve(
         options,
         environment=os.environ,
-        folder=Path.cwd(),
-        home=Path.home(),
+        folder=working_directory(),
+        home=_home(),
         config=pool.config,
     )
     for each in settings.ignored:
@@ -45,6 +46,15 @@ def settings_here(pool: PoolOptions, **others: str | None) -> Settings:
             f"{each.remedy}"
         )
     return settings
+
+
+def _home() -> Path | None:
+    """Return the user's home; None without HOME, and an entry for this user."""
+    try:
+        home = Path.home()
+    except RuntimeError:
+        return None
+    return home if home.is_absolute() else None
 
 
 def is_real(settings: Settings) -> bool:

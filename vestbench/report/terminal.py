@@ -9,6 +9,7 @@ from typing import Any
 from rich import box, table, text
 from rich.console import Console, ConsoleOptions, Group, RenderableType, RenderResult
 
+from vestbench.characters import written_in
 from vestbench.report.sheet import Figure, Part, Table, Text
 
 _LAYOUTS: dict[str, dict[str, Any]] = {
@@ -20,9 +21,9 @@ _LAYOUTS: dict[str, dict[str, Any]] = {
 }
 
 
-def drawn(parts: Iterable[Part]) -> Group:
-    """Return what rich prints of a report."""
-    return Group(*map(_drawn, parts))
+def drawn(parts: Iterable[Part], encoding: str = "utf-8") -> Group:
+    """Return what rich prints of a report, in characters that the encoding has."""
+    return Group(*(_drawn(part, encoding) for part in parts))
 
 
 def as_text(parts: Iterable[Part], width: int = 100) -> str:
@@ -33,44 +34,48 @@ def as_text(parts: Iterable[Part], width: int = 100) -> str:
     return "\n".join(line.rstrip() for line in stream.getvalue().splitlines())
 
 
-def _drawn(part: Part) -> RenderableType:
+def _drawn(part: Part, encoding: str) -> RenderableType:
     if isinstance(part, Text):
-        return _text(part)
+        return _text(part, encoding)
     if isinstance(part, Table):
-        return _table(part)
-    return _Picture(part)
+        return _table(part, encoding)
+    return _Picture(part, encoding)
 
 
-def _text(shown: Text) -> text.Text:
+def _text(shown: Text, encoding: str) -> text.Text:
     if {style for _, style in shown.pieces} <= {shown.style}:
-        return text.Text(shown.plain, shown.style)
-    return text.Text.assemble(*shown.pieces)
+        return text.Text(written_in(encoding, shown.plain), shown.style)
+    pieces = ((written_in(encoding, piece), style) for piece, style in shown.pieces)
+    return text.Text.assemble(*pieces)
 
 
-def _table(shown: Table) -> table.Table:
+def _table(shown: Table, encoding: str) -> table.Table:
     layout = _LAYOUTS[shown.layout]
     found = table.Table(title=shown.title or None, **layout)
     for place, column in enumerate(shown.columns):
         names = shown.layout == "facts" and not place
         found.add_column(
-            _text(Text(column.heading)),
+            _text(Text(column.heading), encoding),
             style="dim" if names else None,
             justify="right" if column.is_number else "left",
             overflow="fold",  # rich would cut cells in a narrow terminal
         )
     for row in shown.rows:
-        found.add_row(*map(_text, row.cells), end_section=row.ends_section)
+        cells = (_text(cell, encoding) for cell in row.cells)
+        found.add_row(*cells, end_section=row.ends_section)
     return found
 
 
 class _Picture:
     """Draws a figure to the width there is."""
 
-    def __init__(self, figure: Figure) -> None:
+    def __init__(self, figure: Figure, encoding: str) -> None:
         self._figure = figure
+        self._encoding = encoding
 
     def __rich_console__(
         self, console: Console, options: ConsoleOptions
     ) -> RenderResult:
         yield text.Text(self._figure.title, "bold")
-        yield from map(_text, self._figure.picture.lines(options.max_width))
+        for line in self._figure.picture.lines(options.max_width):
+            yield _text(line, self._encoding)

@@ -11,7 +11,7 @@ from contextlib import closing, suppress
 from dataclasses import asdict
 from typing import TYPE_CHECKING
 
-from vestbench.children import child_environment, ending
+from vestbench.children import child_environment, ending, file_of
 from vestbench.ipc import ChannelClosedError, pair
 from vestbench.isolation import ROOT
 from vestbench.model.simulated import LinkSpec, Refusal
@@ -51,6 +51,7 @@ class StartedLab:
         with closing(there):
             self._process = subprocess.Popen(
                 [sys.executable, "-I", "-S", "-c", _START, ROOT, str(number)],
+                executable=file_of(sys.executable),
                 env=child_environment(),
                 stdin=subprocess.DEVNULL,
                 stdout=2,

@@ -13,7 +13,7 @@ from __future__ import annotations
 import gc
 import logging
 import sys
-from contextlib import suppress
+from contextlib import closing, suppress
 from typing import TYPE_CHECKING
 
 from vestbench.ipc import (
@@ -49,8 +49,10 @@ def main(argv: list[str]) -> int:
     leave_signals_to_the_parent()
     # What a library warns of is in the failures; here it would land between tables.
     logging.getLogger().addHandler(logging.NullHandler())
-    parent = Channel.inherited(argv[1])
-    with suppress(ChannelClosedError):  # the parent is gone
+    with (
+        closing(Channel.inherited(argv[1])) as parent,
+        suppress(ChannelClosedError),  # the parent is gone
+    ):
         try:
             worker = Worker(parent)
         except FailedError as error:  # the stack cannot be had on this machine
