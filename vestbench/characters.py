@@ -1,4 +1,4 @@
-"""What a report is written with where the output's encoding lacks a character.
+"""The characters of what is shown: safe ones, and such as the output's encoding has.
 
 Pictures keep their widths: what stands in one is replaced by one character.
 """
@@ -54,3 +54,10 @@ def written_in(encoding: str, text: str) -> str:
     if text.isascii() or encoding.lower() in ("utf-8", "utf8"):
         return text
     return text.encode(encoding, HANDLER).decode(encoding)
+
+
+def plain(text: str) -> str:
+    """Return a text from outside, such as a result file, made safe for a terminal."""
+    if text.isprintable():
+        return text
+    return "".join(c if c.isprintable() else "�" for c in text)

@@ -80,7 +80,7 @@ def test_a_terminal_that_cannot_go_back_in_a_line_is_sent_no_progress(
     assert shown == ""
 
 
-def test_what_a_pipe_cannot_encode_is_spelled_out(stored: Path) -> None:
+def test_what_a_pipe_cannot_encode_is_written_in_what_it_has(stored: Path) -> None:
     done = subprocess.run(
         [sys.executable, "-m", "vestbench", "report", str(stored)],
         capture_output=True,

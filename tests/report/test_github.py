@@ -60,7 +60,7 @@ def test_a_command_is_escaped_as_the_runner_reads_it() -> None:
     line = command("error", "a:b,c%\n", "100 %: a, b\r\n::stop-commands::x")
 
     assert line == (
-        "::error title=a%3Ab%2Cc%25%0A::100 %25: a, b%0D%0A::stop-commands::x"
+        "::error title=a%3Ab%2Cc%25%0A::100 %25: a, b�%0A::stop-commands::x"
     )
 
 

@@ -15,6 +15,7 @@ import pytest
 from tests.support.documents import HOSTILE, RUNS, document, hostile
 from tests.support.records import STARTED, bench_run, sample
 from tests.support.studies import conditioned
+from vestbench.characters import plain
 from vestbench.model.columns import COLUMNS, client_ns
 from vestbench.model.request import Failure, Sample
 from vestbench.model.run import ClockZero, Run
@@ -131,7 +132,7 @@ def test_lines_end_as_the_standard_has_it() -> None:
     assert text.count("\r\n") == text.count("\n") == 101
 
 
-@pytest.mark.parametrize("start", ["=", "+", "-", "@", "\t", "\r"])
+@pytest.mark.parametrize("start", ["=", "+", "-", "@"])
 def test_no_text_is_a_formula(start: str) -> None:
     text = f"{start}1+1"
 
@@ -150,7 +151,8 @@ def test_texts_from_outside_stay_in_their_cell(text: str) -> None:
         rows = read(run)
 
         details = {row["detail"] for row in rows} - {""}
-        assert details <= {text, f"'{text}"}
+        shown = plain(text)  # without what a terminal could take for an order
+        assert details <= {shown, f"'{shown}"}
         assert len(rows) == len(run.outcomes)
 
 

@@ -11,6 +11,7 @@ from errno import EIO, EPIPE
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self, TextIO
 
+from vestbench.characters import plain
 from vestbench.cli.interruption import drop
 from vestbench.model.request import NS_PER_MS, Outcome, Sample
 
@@ -62,6 +63,7 @@ def stderr() -> Console:
 
 def say_aside(text: str) -> None:
     """Write to stderr, dim where that is shown; rich is not imported for a file."""
+    text = "\n".join(map(plain, text.split("\n")))
     forced = {"FORCE_COLOR", "TTY_COMPATIBLE"} & os.environ.keys()
     if forced or sys.stderr.isatty():
         stderr().print(text, style="dim", markup=False, highlight=False, soft_wrap=True)

@@ -6,6 +6,7 @@ What is measured, and how, is `vestbench.running`'s.
 from __future__ import annotations
 
 import logging
+import time
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -154,5 +155,9 @@ def show_log(output: o.OutputOptions) -> None:
     """Show log lines on stderr, as a bot's, where tables are shown too."""
     if output.json or output.quiet:
         return
-    logging.basicConfig(format="%(asctime)s %(levelname)s %(message)s")
+    formatter = logging.Formatter("%(asctime)s UTC %(levelname)s %(message)s")
+    formatter.converter = time.gmtime  # as the report tells the time
+    handler = logging.StreamHandler()
+    handler.setFormatter(formatter)
+    logging.basicConfig(handlers=[handler])
     logging.getLogger("vestbench").setLevel(logging.INFO)

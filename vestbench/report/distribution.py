@@ -7,8 +7,9 @@ from itertools import cycle
 from math import isfinite
 from unicodedata import category, east_asian_width
 
+from vestbench.characters import plain
 from vestbench.report.sheet import Text
-from vestbench.report.units import ms, plain
+from vestbench.report.units import ms
 from vestbench.stats.quantiles import histogram, quantile
 
 _LEVELS = " ▁▂▃▄▅▆▇█"

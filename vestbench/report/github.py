@@ -1,13 +1,15 @@
 """What a run says to GitHub Actions: annotations, as commands of its workflows.
 
 Escaping as the toolkit of the runner does it (actions/toolkit, packages/core,
-command.ts): `%`, CR and LF in a message; `:` and `,` as well in a property.
+command.ts): `%` and LF in a message; `:` and `,` as well in a property. What a terminal
+could take for an order is replaced.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 
+from vestbench.characters import plain
 from vestbench.model.verdict import Verdict
 from vestbench.report.found import Found
 from vestbench.report.tables import sentence_of
@@ -40,7 +42,8 @@ def command(level: str, title: str, message: str) -> str:
 
 
 def _data(text: str) -> str:
-    return text.replace("%", "%25").replace("\r", "%0D").replace("\n", "%0A")
+    lines = (plain(line).replace("%", "%25") for line in text.split("\n"))
+    return "%0A".join(lines)
 
 
 def _property(text: str) -> str:

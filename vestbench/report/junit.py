@@ -21,10 +21,10 @@ from xml.etree.ElementTree import Element, SubElement, indent, tostring
 
 from vestbench._version import __version__
 from vestbench.assertions.judge import AssertionResult
+from vestbench.characters import plain
 from vestbench.model.verdict import Verdict
 from vestbench.report.found import Found, Undecided
 from vestbench.report.tables import sentence_of
-from vestbench.report.units import plain
 
 _KINDS = {
     Verdict.FAIL: "failure",

@@ -17,10 +17,10 @@ from math import isfinite
 from typing import TypeAlias
 
 from vestbench.assertions.judge import AssertionResult
+from vestbench.characters import plain
 from vestbench.model.run import Run
 from vestbench.model.verdict import Verdict
 from vestbench.report.found import Found
-from vestbench.report.units import plain
 from vestbench.stats.decision import Settling
 from vestbench.stats.metrics import Group
 

@@ -11,12 +11,13 @@ from collections.abc import Callable, Iterator
 from heapq import merge
 from typing import Any
 
+from vestbench.characters import plain
 from vestbench.model.columns import COLUMNS
 from vestbench.model.request import Failure, Outcome, Sample
 from vestbench.model.run import Run
 
 # What a spreadsheet takes for the start of a formula (OWASP, CSV injection).
-_FORMULA = ("=", "+", "-", "@", "\t", "\r")
+_FORMULA = ("=", "+", "-", "@")
 
 
 def in_order(run: Run) -> Iterator[Outcome]:
@@ -79,5 +80,6 @@ class _Echo:
 
 
 def _harmless(text: str) -> str:
-    """Return `text` so that no spreadsheet takes it for a formula."""
+    """Return `text` so that no terminal and no spreadsheet takes it for an order."""
+    text = plain(text)
     return f"'{text}" if text.startswith(_FORMULA) else text

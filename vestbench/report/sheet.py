@@ -8,9 +8,9 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Literal, Protocol, Self, TypeAlias
 
+from vestbench.characters import plain
 from vestbench.model.record import Record
 from vestbench.model.verdict import Verdict
-from vestbench.report.units import plain
 
 ACCEPTANCE_STYLES = {
     Verdict.PASS: "bold green",

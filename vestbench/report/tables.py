@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from math import inf
 
 from vestbench.assertions.judge import AssertionResult
+from vestbench.characters import plain
 from vestbench.model.verdict import Verdict
 from vestbench.report.sheet import ACCEPTANCE_STYLES, Column, Table, Text, numbers
 from vestbench.report.units import (
@@ -14,7 +15,6 @@ from vestbench.report.units import (
     fixed,
     level,
     ms,
-    plain,
     plural,
     quantile_bound,
     quantile_cell,

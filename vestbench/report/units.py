@@ -101,13 +101,6 @@ def percent(part: int, whole: int) -> str:
     return f"{share:.0f} %" if share == round(share) else f"{share:.1f} %"
 
 
-def plain(text: str) -> str:
-    """Return a text from outside, such as a result file, made safe for a terminal."""
-    if text.isprintable():
-        return text
-    return "".join(c if c.isprintable() else "�" for c in text)
-
-
 def plural(count: int, noun: str) -> str:
     """Return `1 session` or `20 sessions`."""
     return f"{count} {noun}" if count == 1 else f"{count} {noun}s"

@@ -12,9 +12,10 @@ from rich.cells import cell_len
 from tests.support.printed import written
 from tests.support.records import CONCLUSION, CONDITIONS, bench_run, failure, sample
 from tests.support.studies import conditioned
+from vestbench.characters import plain
 from vestbench.cli.config import settings_table
 from vestbench.config import resolve
-from vestbench.report.units import interval, ms, percent, plain, plural
+from vestbench.report.units import interval, ms, percent, plural
 from vestbench.stats.decision import Interval
 from vestbench.studies.shown import show_brief, show_run
 

@@ -7,9 +7,10 @@ from collections.abc import Callable, Iterator, Mapping
 from itertools import accumulate
 from typing import Any
 
+from vestbench.characters import plain
 from vestbench.model.record import Record
 from vestbench.model.request import Sample
-from vestbench.report.units import plain, plural
+from vestbench.report.units import plural
 
 # How rarely a difference of two groups may be an accident that is named all the same.
 _LUCK = 0.001
