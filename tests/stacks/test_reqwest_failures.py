@@ -9,6 +9,7 @@ from collections.abc import Callable
 
 import pytest
 
+from tests.support.addresses import silent
 from tests.support.reuse import Together, telling
 from tests.support.servers import (
     SLOT,
@@ -41,12 +42,23 @@ def stack() -> ReqwestStack:
 
 
 def test_a_refused_connection_is_connect(stack: ReqwestStack) -> None:
+    port = free_port()
     with opened(stack) as session:
-        failure = failed(session, get(f"http://127.0.0.1:{free_port()}/"))
+        failure = failed(session, get(f"http://127.0.0.1:{port}/"))
 
     assert failure.kind is FailureKind.CONNECT
     assert failure.reused is None
+    assert failure.unanswered_by == f"127.0.0.1:{port}"
     assert "refused" in failure.detail
+
+
+def test_an_address_that_answers_nobody_is_named(stack: ReqwestStack) -> None:
+    port = free_port()
+    with silent("127.0.0.1", port), opened(stack, connect_timeout_s=0.1) as session:
+        failure = failed(session, get(f"https://127.0.0.1:{port}/"))
+
+    assert failure.kind is FailureKind.TIMEOUT
+    assert (failure.opened, failure.unanswered_by) == (None, f"127.0.0.1:{port}")
 
 
 def test_a_name_that_is_none_is_dns(stack: ReqwestStack) -> None:
@@ -55,7 +67,7 @@ def test_a_name_that_is_none_is_dns(stack: ReqwestStack) -> None:
         failure = failed(session, get(f"http://{'a' * 64}.test/"))
 
     assert failure.kind is FailureKind.DNS
-    assert failure.reused is None
+    assert (failure.reused, failure.unanswered_by) == (None, None)
 
 
 @pytest.mark.parametrize("leaf", ["expired", "wrong-name", "unknown-ca"])

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import NamedTuple
+from urllib.parse import urlsplit
 
 from pyreqwest.exceptions import (
     BuilderError,
@@ -22,6 +23,7 @@ from pyreqwest.exceptions import (
 from vestbench.ipc import FailedError
 from vestbench.model.request import FailureKind
 from vestbench.stacks.session import TOO_LONG
+from vestbench.stacks.wire.connection import Opening
 from vestbench.stacks.wire.failures import TRUST, UNSENDABLE, WireError, detail_of
 
 _CONNECTING = "client error (Connect)"
@@ -89,6 +91,15 @@ def classify(error: Exception) -> Classified:
     if isinstance(error, NetworkError):
         return Classified(FailureKind.RESET, detail, reached)
     return Classified(FailureKind.PROTOCOL, detail, reached)
+
+
+def unmade(kind: FailureKind, url: str, reached: bool | None) -> Opening:
+    """Return what is known of a connection that was not made, and who to."""
+    connecting = kind in (FailureKind.CONNECT, FailureKind.TIMEOUT)
+    aimed = urlsplit(url).netloc.rpartition("@")[2]
+    return Opening(
+        0 if reached is False else None, unanswered=aimed if connecting else None
+    )
 
 
 def _of_connecting(causes: list[str]) -> FailureKind:

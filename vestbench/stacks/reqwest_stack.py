@@ -29,7 +29,7 @@ from vestbench.model.client import SessionPlan, StackFacts
 from vestbench.model.lost import Lost
 from vestbench.model.request import Failure, FailureKind, Outcome, RequestSpec, Slot
 from vestbench.stacks.outcomes import Answer, Exchange
-from vestbench.stacks.reqwest_failures import TooLongError, building, classify
+from vestbench.stacks.reqwest_failures import TooLongError, building, classify, unmade
 from vestbench.stacks.reqwest_log import connection_log, tag
 from vestbench.stacks.reqwest_proof import Watch
 from vestbench.stacks.session import MAX_BODY_BYTES, UNSENT, USER_AGENT, TimedSession
@@ -273,8 +273,8 @@ class ReqwestSession(TimedSession):
                 reused = False
             if met or kind is FailureKind.TLS or not seen.started:
                 opening = Opening(seen.started)
-            elif reached is False:
-                opening = Opening(0)
+            else:
+                opening = unmade(kind, exchange.spec.url, reached)
             if reused and kind is FailureKind.RESET and not call.headed:
                 opening = opening._replace(lost=self._watch.broke(Lost.RACE))
         return exchange.failed(kind, detail, reused=reused, opening=opening)

@@ -9,12 +9,13 @@ import pytest
 
 from tests.support.bench_runs import pooled
 from tests.support.compare_runs import flat, rounds
-from tests.support.compared import INVALID, PASS, judgement_of
+from tests.support.compared import INCONCLUSIVE, INVALID, PASS, judgement_of
 from tests.support.printed import rendered
 from tests.support.records import (
     CONCLUSION,
     bench_run,
     compare_run,
+    failure,
     sample,
     warm_up_run,
 )
@@ -85,6 +86,42 @@ def test_a_comparison_that_waited_for_a_dead_address_is_invalid_and_names_it() -
     assert "pooled: no saving can be stated, INVALID" in said
     assert f"{DEAD} did not answer, and the saving holds the 1000 ms" in said
     assert "repair it, or take it out of what the name stands for" in said
+
+
+def nowhere(outcome: Outcome) -> Outcome:
+    """Return a request that found only an address that did not answer, if it opened."""
+    if not isinstance(outcome, Sample) or outcome.reused:
+        return outcome
+    slot = outcome.slot
+    failed = failure(slot.session, slot.index, arm=slot.arm, elapsed=300.0)
+    return replace(failed, slot=slot, unanswered_by=DEAD)
+
+
+def test_a_control_that_never_found_an_address_that_answers_proves_no_saving() -> None:
+    run = compare_run(map(nowhere, rounds()))
+
+    (pair,) = summarise_compare(run).pairs
+    assert (pair.acceptance, pair.why) == (INVALID, Reason.DEAD_ADDRESS)
+    assert code_of(run) is ExitCode.INVALID
+    said = flat(rendered(run, 200))
+    assert f"{DEAD} did not answer, and the saving holds the 300.0 ms" in said
+
+
+def test_starts_that_never_found_an_address_that_answers_prove_no_saving() -> None:
+    run = warm_up_run(starts(nowhere))
+
+    assert code_of(run) is ExitCode.INVALID
+    assert f"INVALID: {DEAD} did not answer" in flat(rendered(run, 200))
+
+
+def test_a_round_in_which_nobody_found_an_address_decides_nothing() -> None:
+    outcomes = [
+        nowhere(replace(each, reused=False)) if each.slot.session in (3, 5) else each
+        for each in rounds(count=14)
+    ]
+
+    (pair,) = summarise_compare(compare_run(outcomes)).pairs
+    assert (pair.acceptance, pair.undetermined) == (INCONCLUSIVE, 2)
 
 
 def test_a_bench_that_waited_for_a_dead_address_is_invalid_and_names_it() -> None:

@@ -9,7 +9,7 @@ from itertools import chain
 from statistics import median
 
 from vestbench.model.record import Record
-from vestbench.model.request import NS_PER_MS, Outcome, Sample
+from vestbench.model.request import NS_PER_MS, Failure, Outcome, Sample
 from vestbench.model.run import Run
 from vestbench.model.verdict import Reason
 from vestbench.report.units import ms, plural
@@ -39,9 +39,17 @@ def differ(one: Outcome, other: Outcome) -> bool:
 def astray(one: Outcome, other: Outcome) -> tuple[bool, bool]:
     """Say whether one of two requests lost time on addresses, and whether they differ.
 
-    The two are those that a saving is the difference of.
+    The two are those that a saving is the difference of. Where none of them was
+    answered, there is no saving.
     """
-    return lost_on_addresses(one) or lost_on_addresses(other), differ(one, other)
+    lost = lost_on_addresses(one) or lost_on_addresses(other)
+    return lost or _never_connected(one, other), differ(one, other)
+
+
+def _never_connected(*pair: Outcome) -> bool:
+    """Say whether one found no address that answers, while the other was answered."""
+    failures = [each for each in pair if isinstance(each, Failure)]
+    return len(failures) == 1 and failures[0].unanswered_by is not None
 
 
 def misled(run: Run, savings: Iterable[tuple[bool, bool]]) -> Reason:
@@ -100,6 +108,8 @@ def met_by(run: Run) -> Met:
             remotes[outcome.remote] += 1
             if outcome.unanswered_ns is not None:
                 lost.append(outcome.unanswered_ns / NS_PER_MS)
+        elif outcome.unanswered_by:
+            lost.append(outcome.elapsed_ns / NS_PER_MS)
         if outcome.unanswered_by:
             unanswered[outcome.unanswered_by] += 1
         if (outcome.opened or 0) > 1:
