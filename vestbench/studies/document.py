@@ -20,7 +20,6 @@ from vestbench.model.formats import DOCUMENT_FORMAT
 from vestbench.model.run import Conclusion, Conditions, Run
 from vestbench.model.verdict import Verdict
 from vestbench.report.machine import finite, plain_values
-from vestbench.report.unmeasured import Unmeasured
 from vestbench.studies.judging import assertions_of, error_of, verdict_of
 from vestbench.studies.registry import find_study, study_names, study_of
 from vestbench.studies.shown import warnings_of
@@ -99,6 +98,8 @@ def schema() -> dict[str, Any]:
     studies = {name: find_study(name) for name in study_names()}
     plans = {name: study.plan for name, study in studies.items()}
     summaries = {name: study.summary for name, study in studies.items()}
+    from vestbench.report.unmeasured import Unmeasured
+
     kinds = [Document, *plans.values(), *summaries.values(), Unmeasured]
     found, definitions = msgspec.json.schema_components(
         kinds, ref_template=_REFERENCE, schema_hook=lambda _: {"type": "number"}
