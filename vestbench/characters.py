@@ -56,8 +56,18 @@ def written_in(encoding: str, text: str) -> str:
     return text.encode(encoding, HANDLER).decode(encoding)
 
 
-def plain(text: str) -> str:
-    """Return a text from outside, such as a result file, made safe for a terminal."""
+def plain(text: str, instead: str = "�") -> str:
+    """Return a text from outside, such as a result file, made safe for a terminal.
+
+    Args:
+        text: Any.
+        instead: What becomes of each character that is an order.
+    """
     if text.isprintable():
         return text
-    return "".join(c if c.isprintable() else "�" for c in text)
+    return "".join(c if c.isprintable() else instead for c in text)
+
+
+def plain_lines(text: str) -> str:
+    """Return a text likewise whose line breaks are our own, and stay."""
+    return "\n".join(map(plain, text.split("\n")))

@@ -280,11 +280,11 @@ def _value(setting: Setting, text: str, source: str) -> Value:
 
 
 def _read(path: Path, *, needed: bool) -> Mapping[str, Any]:
+    if not (needed or _exists(path)):
+        return {}
     try:
         table = parse(read_bounded(path, _MAX_FILE_BYTES))
     except OSError as error:
-        if isinstance(error, FileNotFoundError) and not needed:
-            return {}
         raise UsageError(f"cannot read {path}: {reason_of(error)}") from error
     except ValueError as error:
         raise UsageError(f"{path} is not a settings file: {error}") from error
@@ -299,6 +299,17 @@ def _read(path: Path, *, needed: bool) -> Mapping[str, Any]:
         elif key not in known[""] or isinstance(value, dict):
             raise UsageError(f"{path}: unknown setting {key}")
     return table
+
+
+def _exists(path: Path) -> bool:
+    """Say whether there may be a file; not where we may not look, as in root's home."""
+    try:
+        os.stat(path)
+    except (FileNotFoundError, NotADirectoryError, PermissionError):
+        return False
+    except OSError:  # reading it says what is wrong
+        return True
+    return True
 
 
 def _lookup(path: Path, table: Mapping[str, Any], setting: Setting) -> str | None:

@@ -19,7 +19,7 @@ import typer
 from typer.core import TyperGroup
 
 from vestbench._version import __version__
-from vestbench.characters import HANDLER
+from vestbench.characters import HANDLER, plain, plain_lines
 from vestbench.cli.commands import PLAIN, LateCommands
 from vestbench.cli.interruption import drop, interruption
 from vestbench.errors import ExitCode, VestbenchError
@@ -99,10 +99,9 @@ def _refusal(mistyped: Any) -> Exception:
 
 
 def _tell(message: str) -> None:
-    line = "".join(c if c.isprintable() else " " for c in message)
     with suppress(OSError):  # of a terminal that is gone; the exit code says it too
         typer.secho("error: ", fg="red", bold=True, nl=False, err=True)
-        typer.echo(line, err=True)
+        typer.echo(plain(message, " "), err=True)
 
 
 app = typer.Typer(
@@ -174,7 +173,7 @@ def _tell_bug() -> NoReturn:
     import traceback
 
     with suppress(OSError):
-        traceback.print_exc()
+        sys.stderr.write(plain_lines(traceback.format_exc()))
     sys.exit(ExitCode.BUG)
 
 

@@ -8,10 +8,11 @@ import time
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from errno import EIO, EPIPE
+from io import TextIOWrapper
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self, TextIO
 
-from vestbench.characters import plain
+from vestbench.characters import plain, plain_lines
 from vestbench.cli.interruption import drop
 from vestbench.model.request import NS_PER_MS, Outcome, Sample
 
@@ -49,11 +50,9 @@ def show(report: Iterable[Part]) -> None:
 
 def show_json(found: Any) -> None:
     """Print records, lists and mappings as one JSON document."""
-    from json import dumps
+    from vestbench.report.machine import json_text, plain_document
 
-    from vestbench.report.machine import plain_document
-
-    put_out(dumps(plain_document(found), indent=2) + "\n")
+    put_out(json_text(plain_document(found)))
 
 
 def stderr() -> Console:
@@ -63,7 +62,7 @@ def stderr() -> Console:
 
 def say_aside(text: str) -> None:
     """Write to stderr, dim where that is shown; rich is not imported for a file."""
-    text = "\n".join(map(plain, text.split("\n")))
+    text = plain_lines(text)
     forced = {"FORCE_COLOR", "TTY_COMPATIBLE"} & os.environ.keys()
     if forced or sys.stderr.isatty():
         stderr().print(text, style="dim", markup=False, highlight=False, soft_wrap=True)
@@ -81,11 +80,14 @@ def busy(text: str) -> Iterator[None]:
 
 
 def put_out(text: str) -> None:
-    """Write to stdout, or nowhere once its reader is gone.
+    """Write a document to stdout, or nowhere once its reader is gone.
 
     The text is made before, so that no error in making it is taken for that of an end.
     """
     with _until_it_vanishes():
+        if isinstance(sys.stdout, TextIOWrapper) and not sys.stdout.isatty():
+            # A document says itself that it is UTF-8, or is expected to be.
+            sys.stdout.reconfigure(encoding="utf-8", errors="replace")
         sys.stdout.write(text)
 
 
@@ -193,7 +195,7 @@ class Progress:
         # Back to the first column, the line, then erase what is left of the old one.
         try:
             width = _columns(sys.stderr) - 1
-            line = "".join(c if c.isprintable() else " " for c in text[:width])
+            line = plain(text[:width], " ")
             sys.stderr.write(f"\r{line}\x1b[K")
             sys.stderr.flush()
         except (OSError, ValueError):  # the terminal is gone, or stderr was closed

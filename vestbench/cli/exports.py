@@ -6,7 +6,6 @@ path fails first, and gets its own name when it is whole.
 
 from __future__ import annotations
 
-import json
 import os
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
@@ -189,7 +188,9 @@ class Exports:
 
     def print_json(self, found: dict[str, Any]) -> None:
         """Print the document of `--json`."""
-        self._put_out(_JSON, _STDOUT, [json.dumps(found, indent=2), "\n"])
+        from vestbench.report.machine import json_text
+
+        self._put_out(_JSON, _STDOUT, [json_text(found)])
 
     def _put_out(self, name: str, to: str, pieces: Iterable[str]) -> None:
         if to != _STDOUT:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import typer
 
+from vestbench.characters import plain
 from vestbench.cli.option_records import option
 from vestbench.cli.options import ExchangeOptions, LinkOptions
 from vestbench.cli.output_options import JSON
@@ -144,12 +145,15 @@ def _announce(served: ServedExchange, ca: Path, *, as_json: bool) -> None:
 
         typer.echo(dumps({"base_url": url, "ca_file": str(ca), "link": served.label}))
         return
-    typer.echo(f"Simulated Vest exchange, {served.label}")
-    typer.echo(f"  base URL  {url}")
-    typer.echo(f"  trust     {ca}")
-    typer.echo(f"  try       curl --cacert {ca} {url}/ticker/latest")
-    typer.echo(f"  measure   SSL_CERT_FILE={ca} vestbench bench --venue sim@{url}")
-    typer.echo("Ctrl-C ends it.")
+    for line in (
+        f"Simulated Vest exchange, {served.label}",
+        f"  base URL  {url}",
+        f"  trust     {ca}",
+        f"  try       curl --cacert {ca} {url}/ticker/latest",
+        f"  measure   SSL_CERT_FILE={ca} vestbench bench --venue sim@{url}",
+        "Ctrl-C ends it.",
+    ):
+        typer.echo(plain(line))
 
 
 def _conclude(counted: ExchangeCounters, *, as_json: bool) -> None:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from vestbench.characters import plain
+from vestbench.characters import plain_lines
 from vestbench.model.verdict import Verdict
 from vestbench.report.found import Found
 from vestbench.report.tables import sentence_of
@@ -42,8 +42,7 @@ def command(level: str, title: str, message: str) -> str:
 
 
 def _data(text: str) -> str:
-    lines = (plain(line).replace("%", "%25") for line in text.split("\n"))
-    return "%0A".join(lines)
+    return plain_lines(text).replace("%", "%25").replace("\n", "%0A")
 
 
 def _property(text: str) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from dataclasses import fields, is_dataclass
 from datetime import date, time
@@ -17,6 +18,12 @@ def plain_document(record: Any) -> dict[str, Any]:
     """Return any record as a document for JSON: plain values, and no infinity."""
     cleaned: dict[str, Any] = finite(plain_values(record))
     return cleaned
+
+
+def json_text(document: Any) -> str:
+    """Return plain values as JSON, with every character that controls escaped."""
+    # Which `dumps` does, but for this one that is ASCII; it is only inside of texts.
+    return json.dumps(document, indent=2).replace("\x7f", "\\u007f") + "\n"
 
 
 def plain_values(value: Any) -> Any:

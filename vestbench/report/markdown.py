@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import re
 
+from vestbench.characters import plain
 from vestbench.model.verdict import Verdict
 from vestbench.report.found import Found
 from vestbench.report.sheet import Part, Picture, Table, Text
@@ -44,8 +45,7 @@ def markdown_of(found: Found) -> str:
 
 def escaped(text: str) -> str:
     """Return a text whose characters mean nothing else in Markdown."""
-    shown = "".join(c if c.isprintable() else "�" for c in text)
-    shown = _ACTIVE.sub(r"\\\1", shown)
+    shown = _ACTIVE.sub(r"\\\1", plain(text))
     shown = shown.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
     # With an empty comment inside, GitHub sees no name of a person or an issue.
     return shown.replace("@", "@<!-- -->").replace("#", "#<!-- -->")

@@ -6,7 +6,6 @@ or none, which would look as if all were well.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator
 from datetime import datetime
 from typing import Literal
@@ -15,7 +14,7 @@ from vestbench.model.formats import DOCUMENT_FORMAT
 from vestbench.model.record import Record
 from vestbench.report.html.page import error_page
 from vestbench.report.junit import error_suite
-from vestbench.report.machine import plain_document
+from vestbench.report.machine import json_text, plain_document
 from vestbench.report.markdown import escaped
 from vestbench.report.prometheus import error_metrics
 from vestbench.report.requests import header
@@ -52,7 +51,7 @@ def rows(found: Unmeasured) -> Iterator[str]:
 
 def json_document(found: Unmeasured) -> Iterator[str]:
     """Yield the document of `--json`."""
-    yield json.dumps(plain_document(found), indent=2) + "\n"
+    yield json_text(plain_document(found))
 
 
 def junit(found: Unmeasured) -> Iterator[str]:

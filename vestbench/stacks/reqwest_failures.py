@@ -6,9 +6,9 @@ an error tell (`details["causes"]`, from the outermost to the innermost).
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
-from typing import NamedTuple
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from typing import Any, NamedTuple
 from urllib.parse import urlsplit
 
 from pyreqwest.exceptions import (
@@ -40,6 +40,21 @@ _GONE = (
     "operation was canceled",
     "stream closed because of a broken pipe",
 )
+
+
+def header_of(answer: Any) -> Callable[[str], str | None]:
+    """Return what finds a header of an answer; None for one that is no UTF-8 either.
+
+    A server may send such a value, and pyreqwest then raises an error of its own.
+    """
+
+    def header(name: str) -> str | None:
+        with suppress(ValueError):
+            found: str | None = answer.get_header(name)
+            return found
+        return None
+
+    return header
 
 
 class TooLongError(Exception):

@@ -29,7 +29,13 @@ from vestbench.model.client import SessionPlan, StackFacts
 from vestbench.model.lost import Lost
 from vestbench.model.request import Failure, FailureKind, Outcome, RequestSpec, Slot
 from vestbench.stacks.outcomes import Answer, Exchange
-from vestbench.stacks.reqwest_failures import TooLongError, building, classify, unmade
+from vestbench.stacks.reqwest_failures import (
+    TooLongError,
+    building,
+    classify,
+    header_of,
+    unmade,
+)
 from vestbench.stacks.reqwest_log import connection_log, tag
 from vestbench.stacks.reqwest_proof import Watch
 from vestbench.stacks.session import MAX_BODY_BYTES, UNSENT, USER_AGENT, TimedSession
@@ -43,7 +49,6 @@ _CLOSED_WITHIN_S = 1.0
 _LOOK_EVERY_S = 0.005
 
 _PIECE = 2**18  # bytes that are read of a body at once
-
 _BURN_IN_LIMIT = timedelta(seconds=5)
 
 # A TLS session can be resumed only by the client that has it, and reqwest ends a
@@ -309,17 +314,13 @@ def _body(answer: Any) -> Any:
 def _answered(exchange: Exchange, call: _Call, carried: Carried | None) -> Outcome:
     if carried is None:
         return exchange.failed(FailureKind.PROTOCOL, UNSENT, reused=None)
-    status, header = call.answer.status, call.answer.get_header
+    status, header = call.answer.status, header_of(call.answer)
     version = str(call.answer.version).removesuffix(".0")
     said = Said.of(status, str(call.answer.version), header)
     carried.connection.keeping.answered(call.begin + call.elapsed, said)
     answer = Answer(
-        status,
-        _reason(status),
-        header("retry-after"),
-        version,
-        call.body,
-        header("content-type"),
+        *(status, _reason(status), header("retry-after"), version),
+        *(call.body, header("content-type")),
     )
     return exchange.answered(answer, carried)
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator
 
 from vestbench.assertions.judge import AssertionResult
@@ -10,6 +9,7 @@ from vestbench.model.run import Run
 from vestbench.report.found import Found, Undecided
 from vestbench.report.html.page import html_page
 from vestbench.report.junit import junit_of
+from vestbench.report.machine import json_text
 from vestbench.report.markdown import markdown_of
 from vestbench.report.prometheus import prometheus_of
 from vestbench.report.requests import rows_as_csv
@@ -51,7 +51,7 @@ def rows(found: Found) -> Iterator[str]:
 
 def json_document(found: Found) -> Iterator[str]:
     """Yield the document of `--json`."""
-    yield json.dumps(document(found.run, found.file), indent=2) + "\n"
+    yield json_text(document(found.run, found.file))
 
 
 def junit(found: Found) -> Iterator[str]:

@@ -7,6 +7,7 @@ import string
 from dataclasses import replace
 from urllib.parse import quote, urlsplit
 
+from vestbench.characters import plain
 from vestbench.errors import UsageError
 from vestbench.venues.base import Endpoint, Venue, without_query
 from vestbench.venues.paradex import paradex
@@ -83,7 +84,7 @@ def _any_url(url: str) -> Venue:
         if not parts.hostname:
             raise ValueError("it names no host")
     except ValueError as error:
-        shown = "".join(c if c.isprintable() else "�" for c in without_query(url))
+        shown = plain(without_query(url))
         raise UsageError(f"venue {shown!r} is not a usable URL: {error}") from error
     get = Endpoint(name="get", method="GET", path="")
     venue = Venue(

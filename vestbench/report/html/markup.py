@@ -8,6 +8,8 @@ from __future__ import annotations
 from collections.abc import Iterable
 from html import escape
 
+from vestbench.characters import plain_lines
+
 # Elements of HTML that have no content and no end tag.
 _VOID = frozenset({"meta", "link", "br"})
 
@@ -57,7 +59,7 @@ def _parts(children: Iterable[Child]) -> Iterable[str]:
 
 def safe(text: str) -> str:
     """Return `text` escaped, and without control characters."""
-    return escape("".join(c if c.isprintable() or c == "\n" else "�" for c in text))
+    return escape(plain_lines(text))
 
 
 def _number(value: str | float) -> str:
