@@ -21,7 +21,7 @@ from tests.support.records import store
 from tests.support.servers import ScriptedServer, Visit
 from tests.support.strangers import DOCUMENTS
 from vestbench.characters import plain, plain_lines
-from vestbench.config import resolve
+from vestbench.config import Settings, resolve
 from vestbench.errors import UsageError
 
 pytestmark = pytest.mark.usefixtures("empty_folder")
@@ -213,19 +213,24 @@ def test_a_home_that_is_no_folder_holds_no_settings() -> None:
     assert (done.returncode, done.stderr) == (0, b"")
 
 
-def test_a_home_that_is_closed_to_us_holds_no_settings(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
+def resolved_where_nobody_may_look(**given: Path) -> Settings:
     def refuse(path: Path) -> None:  # as the kernel does, but for root
         raise PermissionError(EACCES, os.strerror(EACCES), str(path))
 
-    monkeypatch.setattr("vestbench.config.os.stat", refuse)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(os, "stat", refuse)
+        return resolve(
+            {}, environment={}, folder=Path("here"), home=Path("/root"), **given
+        )
 
-    found = resolve({}, environment={}, folder=Path("here"), home=Path("/root"))
 
-    assert found["results"] == "results"
+def test_a_home_that_is_closed_to_us_holds_no_settings() -> None:
+    assert resolved_where_nobody_may_look()["results"] == "results"
+
+
+def test_a_file_that_was_asked_for_has_to_be_one_that_we_may_read() -> None:
     with pytest.raises(UsageError, match="cannot read own"):
-        resolve({}, environment={}, folder=Path(), home=None, config=Path("own.toml"))
+        resolved_where_nobody_may_look(config=Path("own.toml"))
 
 
 def test_lines_that_are_ours_stay() -> None:

@@ -21,9 +21,8 @@ def plain_document(record: Any) -> dict[str, Any]:
 
 
 def json_text(document: Any) -> str:
-    """Return plain values as JSON, with every character that controls escaped."""
-    # Which `dumps` does, but for this one that is ASCII; it is only inside of texts.
-    return json.dumps(document, indent=2).replace("\x7f", "\\u007f") + "\n"
+    """Return plain values as JSON, in ASCII: what is no letter of it is escaped."""
+    return json.dumps(document, indent=2) + "\n"
 
 
 def plain_values(value: Any) -> Any:
