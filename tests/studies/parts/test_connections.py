@@ -86,6 +86,7 @@ def test_a_comparison_that_waited_for_a_dead_address_is_invalid_and_names_it() -
     assert "pooled: no saving can be stated, INVALID" in said
     assert f"{DEAD} did not answer, and the saving holds the 1000 ms" in said
     assert "repair it, or take it out of what the name stands for" in said
+    assert "more than the physical limit" not in said  # there is no saving to explain
 
 
 def nowhere(outcome: Outcome) -> Outcome:

@@ -8,7 +8,7 @@ import pytest
 
 from tests.support.records import bench_run, failure, sample
 from vestbench.model.lost import Lost
-from vestbench.model.request import FailureKind, Outcome
+from vestbench.model.request import FailureKind, Outcome, Role
 from vestbench.studies.parts.reasons import because, not_reused, reuse_warnings
 
 
@@ -59,7 +59,7 @@ def test_a_reset_on_a_reused_connection_is_named_as_the_idle_race() -> None:
 
 
 def test_the_most_frequent_reason_goes_with_the_verdict() -> None:
-    outcomes = [
+    outcomes: list[Outcome] = [
         sample(0, 0),
         lost(Lost.FIN, 1),
         *(lost(Lost.GOAWAY, i) for i in (2, 3)),
@@ -70,7 +70,7 @@ def test_the_most_frequent_reason_goes_with_the_verdict() -> None:
 
 
 def test_interim_answers_are_counted_and_named() -> None:
-    outcomes = [
+    outcomes: list[Outcome] = [
         sample(0, 0),
         *(replace(sample(0, i), extra={"interim": "103"}) for i in (1, 2)),
     ]
@@ -78,3 +78,15 @@ def test_interim_answers_are_counted_and_named() -> None:
     (told,) = reuse_warnings(bench_run(outcomes))
 
     assert told.startswith("2 answers came after interim ones (103)")
+
+
+def test_a_request_after_one_that_failed_had_nothing_to_reuse() -> None:
+    outcomes: list[Outcome] = [
+        failure(0, 0, kind=FailureKind.CONNECT),
+        sample(0, 1, role=Role.SUBSEQUENT),
+        sample(0, 2, reused=True),
+    ]
+
+    said = not_reused(bench_run(outcomes), 1, 2)
+
+    assert said.endswith("the request before had failed, so there was nothing to reuse")

@@ -121,6 +121,8 @@ def compare_warnings(run: CompareRun, summary: CompareSummary) -> Iterator[str]:
     yield from resent_warnings(run, connects, longer, summary.retransmits)
     stacks = {arm.label: arm.stack for arm in summary.arms}
     for pair in summary.pairs:
+        if pair.acceptance is Verdict.INVALID:  # there is no saving to explain
+            continue
         named = f"{pair.candidate}: " if len(summary.pairs) > 1 else ""
         names = Names(pair.control, pair.candidate, stacks[pair.candidate])
         yield from (named + text for text in cause_warnings(run, pair, names))

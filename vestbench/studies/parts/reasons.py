@@ -153,7 +153,19 @@ def because(run: Run) -> str:
     """Return the most frequent reason, after a colon, or that none was seen."""
     for loss in losses_of(run):
         return f": {_seen(run, loss)}"
+    if _follows_failures(run):
+        return ": the request before had failed, so there was nothing to reuse"
     return "; why was not seen"
+
+
+def _follows_failures(run: Run) -> bool:
+    """Say whether requests that opened a connection followed ones that failed."""
+    failed = {(f.slot.session, f.slot.index, f.slot.arm) for f in run.failures}
+    return any(
+        (s.slot.session, s.slot.index - 1, s.slot.arm) in failed
+        for s in run.samples
+        if failed and not s.reused
+    )
 
 
 def reuse_warnings(run: Run) -> Iterator[str]:
