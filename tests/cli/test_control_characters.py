@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import unicodedata
 from datetime import datetime
 from pathlib import Path
@@ -12,7 +13,7 @@ from tests.support.command import run
 from tests.support.documents import document, hostile
 from tests.support.printed import rendered
 from tests.support.records import store
-from tests.support.servers import ScriptedServer, Visit
+from vestbench.cli.measuring import log_handler
 from vestbench.model.formats import FORMATS
 from vestbench.report.github import command
 
@@ -45,24 +46,26 @@ def test_an_annotation_holds_none() -> None:
     assert "%0A" in found
 
 
-def _refuse(visit: Visit) -> None:
-    while visit.request():
-        text = ORDERS.replace("\r", "").replace("\u202e", "").replace("\u2028", "")
-        head = f"HTTP/1.1 503 {text}\r\nRetry-After: {text}\r\nX: {text}\r\n"
-        visit.send(f"{head}Content-Length: 0\r\n\r\n".encode("latin-1"))
+def test_a_log_line_stays_one_line_and_gives_no_orders(
+    capfd: pytest.CaptureFixture[str],
+) -> None:
+    handler = log_handler()
+    handler.handle(logging.makeLogRecord({"msg": f"{ORDERS}\n::error::forged"}))
+
+    said = capfd.readouterr().err
+    assert said.count("\n") == 1
+    assert orders_in(said) == set()
 
 
 @pytest.mark.usefixtures("empty_folder")
-@pytest.mark.parametrize("stack", ["httpx", "reqwest"])
-def test_nothing_that_a_server_says_comes_through(stack: str) -> None:
-    words = ("-n", "6", "--sessions", "2", "--rate", "1000", "--stack", stack)
-    files = ("--output", "run.toml", "--github", "--csv", "run.csv")
-    with ScriptedServer(_refuse) as server:
-        done = run("bench", "--venue", server.url_of("127.0.0.1"), *words, *files)
+def test_a_file_name_of_two_lines_forges_none() -> None:
+    store(hostile("words")["bench"], Path("run.toml"))
+    name = "n\n::error::forged.csv"
+    done = run("report", "run.toml", "--csv", name)
 
-    assert done.returncode == 4, done.stderr
-    for text in (done.stdout, done.stderr, Path("run.csv").read_text()):
-        assert orders_in(text) == set()
+    assert Path(name).exists()
+    assert "forged" in done.stderr
+    assert not any(line.startswith("::") for line in done.stderr.splitlines())
 
 
 @pytest.mark.usefixtures("empty_folder")
@@ -92,7 +95,7 @@ def test_log_lines_tell_the_time_in_utc_and_say_so() -> None:
     done = run("warmup", *quick, "--output", "run.toml", TZ="America/New_York")
 
     line = next(each for each in done.stderr.splitlines() if "[INIT]" in each)
-    moment, zone, _ = line.split(",")[0], line.split()[2], line
+    moment, zone = line.split(",")[0], line.split()[2]
     begun = next(each for each in done.stdout.splitlines() if each.startswith("run"))
     assert zone == "UTC"
     shown = datetime.fromisoformat(" ".join(begun.split()[1:3]))

@@ -23,7 +23,7 @@ from tests.support.servers import (
     opened,
     tls_pair,
 )
-from vestbench.model.request import FailureKind
+from vestbench.model.request import Failure, FailureKind
 from vestbench.stacks.reqwest_log import Seen, connection_log
 from vestbench.stacks.reqwest_stack import ReqwestStack
 
@@ -171,6 +171,24 @@ def test_a_status_that_is_not_wanted_is_kept_with_its_pause(
     assert [failure.retry_after_s for failure in failures] == [7.0, 7.0]
     assert [failure.reused for failure in failures] == [False, True]
     assert failures[0].detail == "HTTP 429 Too Many Requests"
+
+
+@pytest.mark.parametrize("name", ["Content-Type", "Keep-Alive", "Retry-After"])
+def test_a_header_beyond_ascii_is_part_of_an_answer(
+    stack: ReqwestStack, name: str
+) -> None:
+    def foreign(visit: Visit) -> None:
+        while visit.request():
+            head = (
+                f"HTTP/1.1 200 OK\r\n{name}: \x9b31m\xe9\r\nContent-Length: 0\r\n\r\n"
+            )
+            visit.send(head.encode("latin-1"))
+
+    with ScriptedServer(foreign) as server, opened(stack) as session:
+        outcomes = [session.ask(server.get(), SLOT)[0] for _ in range(2)]
+
+    assert [outcome.reused for outcome in outcomes] == [False, True]
+    assert not any(isinstance(outcome, Failure) for outcome in outcomes)
 
 
 def test_a_redirect_is_not_followed(stack: ReqwestStack) -> None:

@@ -12,7 +12,7 @@ from io import TextIOWrapper
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self, TextIO
 
-from vestbench.characters import plain, plain_lines
+from vestbench.characters import plain
 from vestbench.cli.interruption import drop
 from vestbench.model.request import NS_PER_MS, Outcome, Sample
 
@@ -61,8 +61,8 @@ def stderr() -> Console:
 
 
 def say_aside(text: str) -> None:
-    """Write to stderr, dim where that is shown; rich is not imported for a file."""
-    text = plain_lines(text)
+    """Write one line to stderr, dim where shown; rich is not imported for a file."""
+    text = plain(text)  # a line of its own could be taken for a command by a runner
     forced = {"FORCE_COLOR", "TTY_COMPATIBLE"} & os.environ.keys()
     if forced or sys.stderr.isatty():
         stderr().print(text, style="dim", markup=False, highlight=False, soft_wrap=True)

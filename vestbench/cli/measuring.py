@@ -12,6 +12,7 @@ from pathlib import Path
 
 import typer
 
+from vestbench.characters import plain
 from vestbench.cli import options as o
 from vestbench.cli.access import access_of
 from vestbench.cli.ahead import Given
@@ -155,9 +156,21 @@ def show_log(output: o.OutputOptions) -> None:
     """Show log lines on stderr, as a bot's, where tables are shown too."""
     if output.json or output.quiet:
         return
-    formatter = logging.Formatter("%(asctime)s UTC %(levelname)s %(message)s")
-    formatter.converter = time.gmtime  # as the report tells the time
-    handler = logging.StreamHandler()
-    handler.setFormatter(formatter)
-    logging.basicConfig(handlers=[handler])
+    logging.basicConfig(handlers=[log_handler()])
     logging.getLogger("vestbench").setLevel(logging.INFO)
+
+
+def log_handler() -> logging.Handler:
+    """Return what writes log lines to stderr, with their time in UTC."""
+    handler = logging.StreamHandler()
+    formatter = _Line("%(asctime)s UTC %(levelname)s %(message)s")
+    formatter.converter = time.gmtime  # as the report tells the time
+    handler.setFormatter(formatter)
+    return handler
+
+
+class _Line(logging.Formatter):
+    """One line, even if an answer or an exception that it quotes has several."""
+
+    def formatMessage(self, record: logging.LogRecord) -> str:
+        return plain(super().formatMessage(record))
