@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import pickle
 from collections.abc import Iterable, Iterator, Sequence
-from tempfile import TemporaryFile, gettempdir
+from tempfile import TemporaryFile
 from typing import IO, Generic, TypeVar, overload
 from weakref import finalize
 
@@ -62,9 +62,8 @@ class Spool(Sequence[T], Generic[T]):
             self._file.flush()
         except OSError as error:
             raise UsageError(
-                f"cannot keep requests in {gettempdir()}: "
-                f"{reason_of(error)}; set TMPDIR to a folder "
-                "with room"
+                f"cannot keep requests in a temporary file: {reason_of(error)}; set "
+                "TMPDIR to a folder with room"
             ) from error
         return place
 

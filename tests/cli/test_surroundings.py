@@ -15,19 +15,24 @@ import termios
 import threading
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from errno import ENOENT
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
 import pytest
 
-from tests.support.command import COMMAND, PATIENCE_S, QUICK
+from tests.support.command import COMMAND, PATIENCE_S, QUICK, vestbench
 from tests.support.paths import ROOT
 from vestbench.characters import HANDLER, written_in
+from vestbench.studies.registry import load_run
 
 REFERENCE = str(ROOT / "results/reference-bench-30ms.toml")
 FEW = ("-n", "4", "--sessions", "2", "--output", "run.toml")
 COMMANDS = {
     "help": ("--help",),
+    "version": ("--version",),
+    "doctor": ("doctor",),
+    "stacks": ("stacks",),
     "config": ("config",),
     "report": ("report", REFERENCE),
     "history": ("history", str(ROOT / "results")),
@@ -48,10 +53,17 @@ def closing(*numbers: int) -> Callable[[], None]:
     return close
 
 
-def nobody() -> None:
+def nobody(number: int = NO_ENTRY) -> None:
     os.setgroups([])
-    os.setgid(NO_ENTRY)
-    os.setuid(NO_ENTRY)
+    os.setgid(number)
+    os.setuid(number)
+
+
+def nobody_with_one_process() -> None:
+    # Of this user alone: the kernel counts those of all tests that run now.
+    number = NO_ENTRY + 1 + os.getpid()
+    resource.setrlimit(resource.RLIMIT_NPROC, (1, 1))
+    nobody(number)
 
 
 def leave_no_folder() -> None:
@@ -77,7 +89,8 @@ class Surrounding:
     before: Callable[[], None] = nothing
     refused: tuple[str, ...] = ()  # commands that end with 2, and say why in one line
     encoding: str = "utf-8"
-    silent: bool = False  # nothing can be read of what it says
+    silent: bool = False  # nothing can be read of what it shows
+    mute: bool = False  # nor of its messages
 
 
 SURROUNDINGS = {
@@ -85,16 +98,22 @@ SURROUNDINGS = {
     "no HOME": Surrounding(env={"HOME": None}),
     "empty HOME": Surrounding(env={"HOME": ""}),
     "HOME that is not there": Surrounding(env={"HOME": "/nowhere/at/all"}),
+    "HOME that is no folder": Surrounding(env={"HOME": "/dev/null"}),
     "closed stdin": Surrounding(before=closing(0)),
     "closed stdout": Surrounding(before=closing(1), silent=True),
-    "closed stderr": Surrounding(before=closing(2)),
-    "all closed": Surrounding(before=closing(0, 1, 2), silent=True),
+    "closed stderr": Surrounding(before=closing(2), mute=True),
+    "all closed": Surrounding(before=closing(0, 1, 2), silent=True, mute=True),
     "COLUMNS=0": Surrounding(env={"COLUMNS": "0"}),
     "COLUMNS of words": Surrounding(env={"COLUMNS": "wide"}),
     "COLUMNS=1": Surrounding(env={"COLUMNS": "1"}),
     "COLUMNS without end": Surrounding(env={"COLUMNS": "9" * 30}),
+    "a dumb terminal": Surrounding(env={"TERM": "dumb"}),
+    "no TERM": Surrounding(env={"TERM": None}),
+    "NO_COLOR": Surrounding(env={"NO_COLOR": "1"}),
+    "no folder of TMPDIR": Surrounding(env={"TMPDIR": "/nowhere/at/all"}),
     "ASCII": Surrounding(env={"PYTHONIOENCODING": "ascii"}, encoding="ascii"),
     "cp1252": Surrounding(env={"PYTHONIOENCODING": "cp1252"}, encoding="cp1252"),
+    "cp437": Surrounding(env={"PYTHONIOENCODING": "cp437"}, encoding="cp437"),
     "latin-1": Surrounding(env={"PYTHONIOENCODING": "latin-1"}, encoding="latin-1"),
     "LC_ALL=C": Surrounding(env={"LC_ALL": "C", "LANG": None}),
     "no UTF-8 mode": Surrounding(
@@ -148,28 +167,91 @@ def test_a_command_ends_as_it_should(name: str, command: str) -> None:
     else:
         assert done.returncode == 0, errors
         assert surrounding.silent or shown
-        if command == "bench" and 2 not in ((name == "closed stderr" and [2]) or []):
-            assert surrounding.silent or "run.toml" in errors
+        if command == "bench" and not surrounding.mute:
+            assert "run.toml" in errors
+
+
+@dataclass(frozen=True, kw_only=True)
+class OfNobody(Surrounding):
+    """What a user without an entry, and without a home, works in."""
+
+    before: Callable[[], None] = nobody
+    mode: int = 0o777  # of the working directory
+    said: str = ""  # by the commands that are refused
+
+
+OF_NOBODY = {
+    "no entry": OfNobody(),
+    "read-only working directory": OfNobody(
+        mode=0o555, refused=("bench",), said="permission denied; choose another"
+    ),
+    "unreadable working directory": OfNobody(
+        mode=0o000, refused=("bench",), said="permission denied; choose another"
+    ),
+    "one process": OfNobody(
+        before=nobody_with_one_process,
+        refused=("bench",),
+        said="temporarily unavailable: allow more processes with ulimit -u",
+    ),
+}
 
 
 @pytest.mark.skipif(os.getuid() != 0, reason="only root can become another user")
 @pytest.mark.parametrize("command", COMMANDS)
+@pytest.mark.parametrize("name", OF_NOBODY)
 def test_a_user_without_an_entry_needs_no_home(
-    command: str, monkeypatch: pytest.MonkeyPatch
+    name: str, command: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     if not stat.S_IMODE(ROOT.stat().st_mode) & stat.S_IXOTH:
         pytest.skip("this checkout is closed to other users")
-    surrounding = Surrounding(
-        env={"HOME": None, "PYTHONPATH": str(ROOT)}, before=nobody
-    )
+    surrounding = OF_NOBODY[name]
+    monkeypatch.delenv("HOME")
+    monkeypatch.setenv("PYTHONPATH", str(ROOT))
     with TemporaryDirectory() as folder:
-        os.chmod(folder, 0o777)  # noqa: S103 - so that results can be written
+        os.chmod(folder, surrounding.mode)
         monkeypatch.chdir(folder)
         # Where Python is installed is closed to others on some machines.
         done = ended(surrounding, *COMMANDS[command], program="/proc/self/exe")
         monkeypatch.undo()
+        os.chmod(folder, 0o700)
+
+    errors = done.stderr.decode()
+    assert "Traceback" not in errors
+    if command in surrounding.refused:
+        assert (done.returncode, errors.count("\n")) == (2, 1), errors
+        assert surrounding.said in errors
+    else:
+        assert done.returncode == 0, errors
+
+
+@pytest.mark.usefixtures("empty_folder")
+def test_a_processor_that_is_busy_changes_no_count() -> None:
+    pinned = SURROUNDINGS["one processor"]
+    busy = [sys.executable, "-c", "while True: pass"]
+    with subprocess.Popen(busy, preexec_fn=pinned.before) as loop:
+        try:
+            done = ended(pinned, *COMMANDS["bench"])
+        finally:
+            loop.kill()
 
     assert done.returncode == 0, done.stderr
+    stored = load_run(Path("run.toml"))
+    assert [sample.reused for sample in stored.samples] == 2 * [False, True]
+    assert not stored.failures
+
+
+def test_without_a_folder_for_temporary_files_serve_asks_where_to_write(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def none() -> str:
+        raise FileNotFoundError(ENOENT, "No usable temporary directory found")
+
+    monkeypatch.setattr("tempfile.gettempdir", none)
+
+    result = vestbench("serve", "--port", "0")
+
+    assert result.exit_code == 2
+    assert "--ca-file" in result.stderr
 
 
 @pytest.mark.usefixtures("empty_folder")

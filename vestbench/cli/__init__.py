@@ -31,7 +31,9 @@ _EXHAUSTED = {
     errno.ENOMEM: "close other programs",
     errno.ENOSPC: "make room",
     errno.EIO: "the terminal is gone, or a disk fails",
+    errno.EAGAIN: "allow more processes with ulimit -u",  # what starting one raises
 }
+_NO_THREAD = "can't start new thread"  # a RuntimeError of Python's, without a number
 
 
 # The base class of what Typer raises for anything typed wrong: it has no public name.
@@ -168,6 +170,18 @@ def _is_gone(stream: TextIO) -> bool:
     return False
 
 
+def _lacking(error: Exception) -> str | None:
+    """Return what the machine has run out of, and what to do; None if of nothing."""
+    if isinstance(error, MemoryError):
+        return "out of memory: close other programs"
+    number = getattr(error, "errno", None)
+    if isinstance(error, RuntimeError) and str(error) == _NO_THREAD:
+        number = errno.EAGAIN
+    if number not in _EXHAUSTED:
+        return None
+    return f"{os.strerror(number).lower()}: {_EXHAUSTED[number]}"
+
+
 def _tell_bug() -> NoReturn:
     """Show the traceback of what nobody expected, without any values, and exit."""
     import traceback
@@ -197,14 +211,10 @@ def main() -> None:
     except BrokenPipeError:
         sys.stderr.close()
         sys.exit(ExitCode.NOT_MET)
-    except OSError as error:
-        if error.errno not in _EXHAUSTED:
+    except Exception as error:  # noqa: BLE001 - whatever it is, it is a bug of ours
+        lacking = _lacking(error)
+        if lacking is None:
             _tell_bug()
-        _tell(f"{os.strerror(error.errno).lower()}: {_EXHAUSTED[error.errno]}")
+        _tell(lacking)
         _is_gone(sys.stdout)
         sys.exit(ExitCode.USAGE)
-    except MemoryError:
-        _tell("out of memory: close other programs")
-        sys.exit(ExitCode.USAGE)
-    except Exception:  # noqa: BLE001 - whatever it is, it is a bug of ours
-        _tell_bug()

@@ -115,7 +115,14 @@ def _temporary() -> Path:
     import tempfile
     from secrets import token_hex
 
-    return Path(tempfile.gettempdir(), f"vestbench-ca-{token_hex(8)}.pem")
+    try:
+        folder = tempfile.gettempdir()
+    except OSError as error:
+        raise UsageError(
+            "no folder for a temporary file: say with --ca-file where to write the "
+            "certificate"
+        ) from error
+    return Path(folder, f"vestbench-ca-{token_hex(8)}.pem")
 
 
 def _write_ca(pem: str, path: Path) -> None:
