@@ -269,8 +269,9 @@ def test_drift_grows_the_kernel_round_trip() -> None:
     with packet_lab(rtt_ms=10, drift_ms_per_s=100) as lab:
         found = lab.measure_rtt(n=15)
 
-    # Fifteen connects of at least 10 ms each last at least 140 ms before the last.
-    assert found[-1] - found[0] >= 10
+    # Fourteen connects of at least 10 ms each come before the last, which is therefore
+    # delayed by 24 ms or more; a busy machine only ever adds to that, and to the first.
+    assert found[-1] >= 24
 
 
 @pytest.mark.link
