@@ -270,3 +270,17 @@ def test_a_discarded_run_leaves_no_file(path: Path) -> None:
     writer_of(bench_run(), path).discard()
 
     assert files(path.parent) == []
+
+
+def test_a_link_stays_and_what_it_leads_to_is_the_run(tmp_path: Path) -> None:
+    # As /dev/stdout is one, which a run must not take from the whole machine.
+    file, link = tmp_path / "there" / "run.toml", tmp_path / "link.toml"
+    file.parent.mkdir()
+    file.write_text("before")
+    link.symlink_to(file)
+
+    store(bench_run(sessions([100])), link)
+
+    assert link.is_symlink()
+    assert not file.is_symlink()
+    assert load_run(file).samples

@@ -66,6 +66,8 @@ class RunWriter:
         clock: Callable[[], float] = monotonic,
         wait: Callable[[Event, float], bool] = Event.wait,
     ) -> None:
+        if os.path.islink(path):  # which stays, such as /dev/stdout
+            path = Path(os.path.realpath(path))
         self.path = path
         self.partial = partial_of(path)
         self._clock = clock
