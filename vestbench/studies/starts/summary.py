@@ -235,6 +235,7 @@ def _compared(
     )
 
 
+@once_for_each_run
 def contradiction_of(run: Run) -> str:
     """Say why no saving can be stated; empty if one can.
 
