@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections import Counter, defaultdict
+from collections.abc import Iterator, Mapping, Sequence
 from itertools import chain
 from statistics import median
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from vestbench.model.client import PoolSettings
 from vestbench.model.lost import Lost
@@ -105,40 +105,74 @@ class Loss(Record, frozen=True, kw_only=True):
     failed: bool  # requests failed for it
 
 
+class _Tally:
+    """Counts the connections that were lost for one reason, however many they are."""
+
+    def __init__(self) -> None:
+        self._count = 0
+        self._said: Counter[str] = Counter()
+        self._details: Counter[str] = Counter()  # of failures
+        self._uses: list[int] = []
+        self._idle_ns: list[int] = []
+
+    def add(self, extra: Mapping[str, Any], failure: Failure | None) -> None:
+        """Take what a request shows, and how it failed, if that tells the reason."""
+        self._count += 1
+        if "lost_said" in extra:
+            self._said[f"`{extra['lost_said']}`"] += 1
+        if failure is not None:
+            self._details[failure.detail] += 1
+        if "lost_after" in extra:
+            self._uses.append(extra["lost_after"])
+        if "lost_idle_ns" in extra:
+            self._idle_ns.append(extra["lost_idle_ns"])
+
+    def loss(self, why: Lost, *, failed: bool) -> Loss:
+        """Return what was counted."""
+        said, idle_ns, uses = self._said.copy(), self._idle_ns, self._uses
+        said.update(self._details)
+        return Loss(
+            why=why,
+            count=self._count,
+            said=[text for text, _ in said.most_common(_MOST_SHOWN)],
+            uses=median(uses) if uses else None,
+            idle_ms=median(idle_ns) / NS_PER_MS if idle_ns else None,
+            failed=failed,
+        )
+
+
+class _Shown(NamedTuple):
+    """What few requests of a run show."""
+
+    losses: Sequence[Loss]  # most frequent first
+    interim: Counter[str]  # statuses of interim answers, as before each answer
+
+
 @once_for_each_run
+def _shown_by(run: Run) -> _Shown:
+    tallies: defaultdict[tuple[Lost, bool], _Tally] = defaultdict(_Tally)
+    interim: Counter[str] = Counter()
+    for outcome in chain[Outcome](run.samples, run.failures):
+        if not (extra := outcome.extra):
+            continue
+        if (why := extra.get("lost")) is not None:
+            failure = outcome if isinstance(outcome, Failure) else None
+            if why not in _TOLD_BY_FAILURES:
+                failure = None
+            tallies[why, failure is not None].add(extra, failure)
+        if "interim" in extra:
+            interim[str(extra["interim"])] += 1
+    losses = [
+        tally.loss(why, failed=failed)
+        for (why, failed), tally in tallies.items()
+        if failed or (why, True) not in tallies
+    ]
+    return _Shown(sorted(losses, key=lambda loss: -loss.count), interim)
+
+
 def losses_of(run: Run) -> Sequence[Loss]:
     """Return why connections of a run could not be used again, most frequent first."""
-    found: dict[tuple[Lost, bool], list[Outcome]] = {}
-    for outcome in chain[Outcome](run.samples, run.failures):
-        why = (outcome.extra or {}).get("lost")
-        if why is not None:
-            failed = isinstance(outcome, Failure) and why in _TOLD_BY_FAILURES
-            found.setdefault((why, failed), []).append(outcome)
-    losses = [
-        _loss(why, outcomes, failed=failed)
-        for (why, failed), outcomes in found.items()
-        if failed or (why, True) not in found
-    ]
-    return sorted(losses, key=lambda loss: -loss.count)
-
-
-def _loss(why: Lost, outcomes: Sequence[Outcome], *, failed: bool) -> Loss:
-    extras = [outcome.extra or {} for outcome in outcomes]
-    said = Counter(
-        f"`{extra['lost_said']}`" for extra in extras if "lost_said" in extra
-    )
-    if failed:
-        said.update(o.detail for o in outcomes if isinstance(o, Failure))
-    idle = [extra["lost_idle_ns"] for extra in extras if "lost_idle_ns" in extra]
-    uses = [extra["lost_after"] for extra in extras if "lost_after" in extra]
-    return Loss(
-        why=why,
-        count=len(outcomes),
-        said=[text for text, _ in said.most_common(_MOST_SHOWN)],
-        uses=median(uses) if uses else None,
-        idle_ms=median(idle) / NS_PER_MS if idle else None,
-        failed=failed,
-    )
+    return _shown_by(run).losses
 
 
 def not_reused(run: Run, missed: int, expected: int) -> str:
@@ -200,15 +234,8 @@ def _when(loss: Loss, *, idle: bool) -> str:
     return f", after {known} (median)" if known else ""
 
 
-@once_for_each_run
-def _interim(run: Run) -> Counter[str]:
-    """Count the statuses of interim answers, as they came before each answer."""
-    extras = (sample.extra or {} for sample in run.samples)
-    return Counter(str(extra["interim"]) for extra in extras if "interim" in extra)
-
-
 def _interim_warning(run: Run) -> Iterator[str]:
-    found = _interim(run)
+    found = _shown_by(run).interim
     if found:
         which = ", ".join(each for each, _ in found.most_common(_MOST_SHOWN))
         yield (
