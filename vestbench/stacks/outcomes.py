@@ -8,6 +8,7 @@ from sys import intern
 from time import time
 from typing import Any, NamedTuple
 
+from vestbench.characters import plain
 from vestbench.model.request import (
     Failure,
     FailureKind,
@@ -136,8 +137,7 @@ def _extra(opening: Opening, phases: Phases = NO_PHASES) -> dict[str, Any] | Non
 
 def _media_type(header: str | None) -> str | None:
     """Return the type in a Content-Type header, without its parameters."""
-    found = "".join(filter(str.isprintable, header or ""))
-    found = found.partition(";")[0].strip().lower()
+    found = plain(header or "", "").partition(";")[0].strip().lower()
     return intern(found[:_LONGEST_TYPE]) or None  # the same for a million requests
 
 

@@ -160,7 +160,7 @@ class ReqwestSession(TimedSession):
         """Choose an address before the first request, if there are several."""
         if self._target is not None:
             return
-        self._target = (_host(spec), _port(spec))
+        self._target = _target(spec)
         limit_s, number = self._plan.pool.connect_timeout_s, self._plan.round or 0
         with suppress(NameResolutionError):  # as the client will find out
             self._address = self._choice.address(*self._target, number, limit_s)
@@ -171,7 +171,7 @@ class ReqwestSession(TimedSession):
     def ask(self, spec: RequestSpec, slot: Slot) -> tuple[Outcome, bytes]:
         """Send one request and return its outcome, and the body of the answer."""
         self._aim(spec)
-        self._watch.begin(_port(spec))
+        self._watch.begin(_target(spec)[1])
         call = self._call(spec)
         exchange = self._exchange(spec, slot, call)
         if call.answer is None:
@@ -188,7 +188,7 @@ class ReqwestSession(TimedSession):
         if len(specs) == 1:
             return [self.send(specs[0], slots[0])]
         self._aim(specs[0])
-        self._watch.begin(_port(specs[0]))
+        self._watch.begin(_target(specs[0])[1])
         calls = self._burst.run(
             [
                 partial(self._call, spec, number if self._verbose else None)
@@ -329,19 +329,13 @@ def _is_tls(spec: RequestSpec) -> bool:
     return spec.url.startswith("https:")
 
 
-def _host(spec: RequestSpec) -> str:
+def _target(spec: RequestSpec) -> tuple[str, int]:
+    """Return host and port of a request; empty and 0 where it has no URL: it fails."""
     try:
-        return urlsplit(spec.url).hostname or ""
-    except ValueError:  # no URL: the request will fail
-        return ""
-
-
-def _port(spec: RequestSpec) -> int:
-    try:
-        port = urlsplit(spec.url).port
-    except ValueError:  # no URL: the request will fail
-        return 0
-    return port or (443 if _is_tls(spec) else 80)
+        parts = urlsplit(spec.url)
+        return parts.hostname or "", parts.port or (443 if _is_tls(spec) else 80)
+    except ValueError:
+        return "", 0
 
 
 def _reason(status: int) -> str:

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from typing import NamedTuple
+
+from vestbench.stacks.wire.frames import DATA, END_STREAM, HEADERS, frames_in
 
 Reads = Sequence[tuple[int, bytes]]  # clock reading and data of each read, in order
 
 _SWITCHES = b"101"  # the last answer of its connection, and no interim one
 _END = b"\r\n\r\n"
-_FRAME_HEADER, _DATA, _HEADERS, _END_STREAM = 9, 0, 1, 1  # of HTTP/2
 
 
 class Interim(NamedTuple):
@@ -65,18 +67,13 @@ def answers(reads: Reads) -> bool:
 
 def _blocks(reads: Reads) -> dict[int, int]:
     """Count the header blocks of each stream until its body or its end."""
-    data, at = b"".join(each for _, each in reads), 0
-    blocks: dict[int, int] = {}
+    blocks: Counter[int] = Counter()
     done: set[int] = set()
-    while at + _FRAME_HEADER <= len(data):
-        size = int.from_bytes(data[at : at + 3], "big")
-        kind, flags = data[at + 3], data[at + 4]
-        stream = int.from_bytes(data[at + 5 : at + 9], "big") & 0x7FFFFFFF
-        if kind == _HEADERS and stream not in done:
-            blocks[stream] = blocks.get(stream, 0) + 1
-        if kind in (_DATA, _HEADERS) and (kind == _DATA or flags & _END_STREAM):
+    for kind, flags, stream in frames_in(b"".join(each for _, each in reads)):
+        if kind == HEADERS and stream not in done:
+            blocks[stream] += 1
+        if kind == DATA or (kind == HEADERS and flags & END_STREAM):
             done.add(stream)
-        at += _FRAME_HEADER + size
     return blocks
 
 

@@ -6,13 +6,14 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, NamedTuple, Self
 
+from vestbench.characters import plain
 from vestbench.model.client import PoolSettings
 from vestbench.model.lost import Lost, LostConnection
 from vestbench.model.request import NS_PER_S
+from vestbench.stacks.wire.frames import GOAWAY, frames_in
 
 _LONGEST_SAID = 80  # of headers that a stranger has written
 _WITHOUT_BODY = (204, 304)
-_GOAWAY, _FRAME_HEADER = 7, 9  # of HTTP/2
 
 
 class Said(NamedTuple):
@@ -110,13 +111,8 @@ def end_of(data: bytes, *, http2: bool) -> tuple[Lost, str | None]:
 
 def goes_away(data: bytes) -> bool:
     """Say whether there is a GOAWAY among whole frames of HTTP/2."""
-    at = 0
-    while at + _FRAME_HEADER <= len(data):
-        if data[at + 3] == _GOAWAY:
-            return True
-        at += _FRAME_HEADER + int.from_bytes(data[at : at + 3], "big")
-    return False
+    return any(frame.kind == GOAWAY for frame in frames_in(data))
 
 
 def _shown(said: str) -> str | None:
-    return "".join(filter(str.isprintable, said))[:_LONGEST_SAID] or None
+    return plain(said, "")[:_LONGEST_SAID] or None
