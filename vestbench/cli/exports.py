@@ -22,7 +22,7 @@ import typer
 from vestbench.cli.console import put_out, say_aside
 from vestbench.cli.interruption import interruption
 from vestbench.cli.option_records import Command, given_in, option, option_of, refuse
-from vestbench.cli.output_options import ExportOptions
+from vestbench.cli.output_options import JSON, ExportOptions
 from vestbench.errors import ExitCode, UsageError, VestbenchError, reason_of
 from vestbench.files import at_once, create_for, working_directory
 from vestbench.model.formats import FORMATS
@@ -41,7 +41,7 @@ _SUMMARY = "GITHUB_STEP_SUMMARY"
 class ShowingOptions(ExportOptions):
     """How a run is shown, and which documents are made of it."""
 
-    json: bool = option("Print one JSON document instead of tables.", default=False)
+    json: bool = JSON
     quiet: bool = option(
         "Print the verdict only, no progress.", names="--quiet -q", default=False
     )
