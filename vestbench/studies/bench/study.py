@@ -23,6 +23,7 @@ from vestbench.studies.base import (
     all_outcomes,
 )
 from vestbench.studies.bench.plan import BenchPlan, BenchRun
+from vestbench.studies.bench.sentences import explanation
 from vestbench.studies.bench.summary import (
     BenchSummary,
     session_votes,
@@ -31,7 +32,6 @@ from vestbench.studies.bench.summary import (
 from vestbench.studies.parts.connections import misled_by
 from vestbench.studies.parts.groups import fails_too_often, side_of
 from vestbench.studies.parts.quantities import of_count
-from vestbench.studies.parts.reasons import not_reused
 
 _GROUPS = ("cold", "subsequent")
 
@@ -84,10 +84,7 @@ class _Bench(Study[BenchPlan]):
         found = summarise_bench(run)
         if found.acceptance is not Verdict.INVALID:
             return ""
-        if found.why is Reason.NOT_REUSED:
-            reuse = found.reuse
-            return not_reused(run, reuse.expected - reuse.reused, reuse.expected)
-        return misled_by(run, found.why) or "there is no session to judge by"
+        return explanation(run, found)
 
     def settlings(self, run: BenchRun) -> tuple[Settling, ...]:
         votes = [vote for _, vote in session_votes(run)]
@@ -130,8 +127,6 @@ class _Bench(Study[BenchPlan]):
         return of_median(saving, n, MIN_ROUNDS, unreliable=often, noun=_NOUN)
 
     def accepted(self, run: BenchRun) -> tuple[AssertionResult, ...]:
-        from vestbench.studies.bench.sheet import explanation
-
         found = summarise_bench(run)
         if found.acceptance is None and not run.plan.gate:
             return ()
