@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from tests.support.faults import fin, rst
 from tests.support.lost import (
     CLOSES,
     EMPTY,
@@ -18,10 +19,8 @@ from tests.support.lost import (
     OLD,
     TIMED_OUT,
     Ends,
-    fin,
     lost,
     notify,
-    rst,
     stays,
     unasked,
 )

@@ -8,7 +8,8 @@ from typing import Any
 
 import pytest
 
-from tests.support.lost import CLOSES, KEPT, OK, Ends, fin, lost, rst, stays
+from tests.support.faults import fin, rst
+from tests.support.lost import CLOSES, KEPT, OK, Ends, lost, stays
 from tests.support.servers import (
     PATIENCE_S,
     SLOT,

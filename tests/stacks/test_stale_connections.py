@@ -8,6 +8,7 @@ from collections.abc import Callable
 
 import pytest
 
+from tests.support.faults import fin, notify, rst
 from tests.support.servers import (
     PATIENCE_S,
     SLOT,
@@ -37,19 +38,6 @@ def wait_for_the_end(session: HttpxSession) -> None:
     assert isinstance(stream, TimedStream)
     sock = stream.sock
     assert select.select([sock], [], [], PATIENCE_S)[0]
-
-
-def fin(visit: Visit) -> None:
-    visit.sock.close()
-
-
-def rst(visit: Visit) -> None:
-    visit.reset()
-
-
-def notify(visit: Visit) -> None:
-    visit.close_notify()
-    visit.stall()  # TCP stays open
 
 
 @pytest.mark.parametrize("method", ["GET", "POST"])

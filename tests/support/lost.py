@@ -41,14 +41,6 @@ def stays(answer: bytes) -> Callable[[Visit], None]:
     return script
 
 
-def fin(visit: Visit) -> None:
-    visit.sock.close()
-
-
-def rst(visit: Visit) -> None:
-    visit.reset()
-
-
 def notify(visit: Visit) -> None:
     visit.close_notify()
 
