@@ -18,7 +18,8 @@ LOWEST = {"errors", "defaults", "characters", "_version"}
 RECORDS = {*LOWEST, "model", "ipc", "files", "toml_file", "spool", "values"}
 STACKS = {*RECORDS, "kernel"}
 SIMULATOR = {*STACKS, "stacks", "venues", "stats"}
-RUNNING = {*SIMULATOR, "simulator", "workers", "assertions", "report", "results"}
+BESIDE = {"programs", "workers", "assertions", "report", "results"}
+RUNNING = {*SIMULATOR, "simulator", *BESIDE}
 STUDIES = {*RUNNING, "running"}
 HISTORY = {*STUDIES, "studies"}
 ALLOWED = {
@@ -41,6 +42,7 @@ ALLOWED = {
     "stats": {*LOWEST, "model"},
     "simulator": {*STACKS, "stacks", "children", "isolation"},
     "workers": {*STACKS, "stacks", "simulator", "children"},
+    "programs": {*SIMULATOR, "simulator", "children", "isolation"},
     "assertions": {*RECORDS, "stats"},
     "report": {*RECORDS, "stats", "assertions"},
     "results": RECORDS,
@@ -91,6 +93,8 @@ EXCEPTIONS = {
     ("vestbench.simulator.lab", "sys.argv"): _MAIN,
     ("vestbench.simulator.lab", "os._exit"): _FORK,
     ("vestbench.simulator.link.lab_link", "os._exit"): _FORK,
+    ("vestbench.programs.keeper", "os._exit"): _FORK,
+    ("vestbench.programs.local_ports", "os._exit"): _FORK,
     ("vestbench.simulator.link.netns", "os._exit"): "its parent is gone",
     ("vestbench.workers.trust", "os.environ"): "looked at as libraries in a child do",
     ("vestbench.children", "os.environ"): "copied for a child, less secrets",

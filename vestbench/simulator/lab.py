@@ -22,6 +22,7 @@ from vestbench.ipc import (
     ENDINGS,
     Channel,
     ChannelClosedError,
+    Done,
     FailedError,
     leave_signals_to_the_parent,
 )
@@ -75,6 +76,10 @@ class Supervisor:
             messages.Kill: self._kill,
             messages.MeasureRtt: lambda wanted: self._measure(wanted, link),
             messages.Listen: lambda wanted: link.ask(wanted, messages.Listening),
+            messages.Catch: lambda wanted: _catch(wanted, link),
+            messages.GivePackets: lambda _: link.ask(
+                messages.GivePackets(), messages.Packets
+            ),
             messages.EndLab: lambda _: self._end(link),
         }
         told = self._control.fileno()
@@ -162,6 +167,15 @@ class Supervisor:
             except ChildProcessError:
                 return
             self._alive.discard(pid)
+
+
+def _catch(wanted: messages.Catch, link: LinkProcess) -> None:
+    """Lead every connection of the namespace to one port, and let others join it."""
+    from vestbench.simulator.link.devices import NEAR
+
+    netns.let_others_join()
+    netns.lead_everywhere(NEAR)
+    link.ask(wanted, Done)
 
 
 def _children() -> set[int]:

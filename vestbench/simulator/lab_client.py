@@ -199,6 +199,25 @@ class Lab:
                 self._relayed[port] = self._ask(wanted, messages.Listening).port
             return host, self._relayed[port]
 
+    def catch(self, port: int) -> None:
+        """Lead every TCP connection inside to a server's port, wherever it is for.
+
+        Args:
+            port: The server's, on `server_host`.
+
+        Raises:
+            LabError: The lab is gone, or cannot.
+        """
+        self._ask(messages.Catch(port=port), Done)
+
+    def packets(self) -> messages.Packets:
+        """Return the packets of what was caught.
+
+        Raises:
+            LabError: The lab is gone.
+        """
+        return self._ask(messages.GivePackets(), messages.Packets)
+
     def fileno(self) -> int:
         """Return the descriptor that can be read when something has ended."""
         return self._process.channel.fileno()

@@ -19,13 +19,20 @@ import time
 
 from vestbench.ipc import ChannelClosedError
 from vestbench.simulator.link.devices import LOCAL
-from vestbench.simulator.link.messages import GiveAccount, LinkAccount
+from vestbench.simulator.link.messages import (
+    Catch,
+    GiveAccount,
+    GivePackets,
+    LinkAccount,
+    Packets,
+)
 
 TYPE_CHECKING = False  # as mypy knows it; importing typing takes 4 ms of the start
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from vestbench.ipc import Answers, Channel
+    from vestbench.simulator.link.catching import Catcher, Note
     from vestbench.simulator.link.devices import Device
 
 NS_PER_MS = 1_000_000
@@ -201,9 +208,10 @@ class Forwarder:
         self._errors = 0
         self._compensation = 0
         self._settling = 32  # deliveries during which the compensation may leap
-        self._heap: list[tuple[int, int, bytes, Account]] = []
+        self._heap: list[tuple[int, int, bytes, Account, Note | None]] = []
         self._serial = 0
         self._lines = links[0]
+        self._catcher: Catcher | None = None
         # By destination: the addresses to write over those of the packet, the line, and
         # where to account for the delivery.
         self._routes: dict[bytes, tuple[bytes, Line, Account]] = {}
@@ -222,7 +230,11 @@ class Forwarder:
         gc.disable()
         clock, heap = time.perf_counter_ns, self._heap
         arrived, told = self._device.fileno(), self._control.fileno()
-        answers: Answers = {GiveAccount: self._give_account}
+        answers: Answers = {
+            GiveAccount: self._give_account,
+            Catch: self._begin_to_catch,
+            GivePackets: self._give_packets,
+        }
         while True:
             timeout = None
             if heap:
@@ -239,24 +251,43 @@ class Forwarder:
 
     def _accept(self) -> None:
         """Give each packet that has arrived its time; others than ours are noise."""
+        catcher = self._catcher
         start = self._device.header + 12
         middle, end = start + 4, start + 8
         for arrival, packet in self._device.arrivals():
             route = self._routes.get(packet[middle:end])
             if route is None:
+                if catcher is not None:
+                    self._catch(catcher, arrival, packet)
                 continue
             addresses, line, account = route
             due = line.due(arrival, self._compensation)
             if due is not None:
                 self._serial += 1
                 changed = packet[:start] + addresses + packet[end:]
-                heapq.heappush(self._heap, (due, self._serial, changed, account))
+                entry = (due, self._serial, changed, account, None)
+                heapq.heappush(self._heap, entry)
+
+    def _catch(self, catcher: Catcher, arrival: int, packet: bytes) -> None:
+        """Give a packet its time that is for any address."""
+        found = catcher.translated(packet)
+        if found is None:
+            return
+        changed, goes_up, note = found
+        if goes_up:
+            catcher.keep(arrival, note)
+        due = self._lines[not goes_up].due(arrival, self._compensation)
+        if due is not None:
+            self._serial += 1
+            mark = None if goes_up else note
+            entry = (due, self._serial, changed, self._account, mark)
+            heapq.heappush(self._heap, entry)
 
     def _deliver(self) -> None:
         clock, heap = time.perf_counter_ns, self._heap
         while heap:
             now = clock()
-            due, _, packet, account = heap[0]
+            due, _, packet, account, note = heap[0]
             if due > now:
                 return
             heapq.heappop(heap)
@@ -264,6 +295,8 @@ class Forwarder:
                 self._device.send(packet)
             except OSError:
                 self._errors += 1  # a full queue: a loss that nobody asked for
+            if note is not None and self._catcher is not None:
+                self._catcher.keep(now, note)
             if self._device.stamps:
                 self._compensate(clock() - now)
             account.note(now, due)
@@ -286,3 +319,14 @@ class Forwarder:
             overflow=self._device.overflow() + self._errors,
             compensation_us=self._compensation / 1_000,
         )
+
+    def _begin_to_catch(self, wanted: Catch) -> None:
+        from vestbench.simulator.link.catching import Catcher
+
+        self._catcher = Catcher(wanted.port, self._device.header)
+
+    def _give_packets(self, question: GivePackets) -> Packets:
+        del question
+        if self._catcher is None:
+            return Packets(columns=b"", omitted=0, others=0)
+        return self._catcher.packets()

@@ -99,6 +99,34 @@ class LinkAccount(Message):
     late_events: tuple[tuple[int, int], ...]  # when, and how late, both in ns
 
 
+class Catch(Message):
+    """Lead every TCP connection to one port; answered by `Done`.
+
+    Whatever address and port it is for, but for the addresses of the fixed links.
+    """
+
+    port: int  # of a server on the local address
+
+
+class GivePackets(Message):
+    """Answered by `Packets`: those of caught connections so far."""
+
+
+COLUMNS = 6
+
+
+class Packets(Message):
+    """The packets of caught connections, as they left or reached the program."""
+
+    # Of each packet six numbers, as bytes of `array("Q")`: when (`perf_counter_ns`) it
+    # was at the program's end; its connection, which is address dialled (32 bits), port
+    # dialled and the program's port (16 each); 1 if it is the program's, else 0; TCP
+    # flags; sequence number; bytes of payload.
+    columns: bytes
+    omitted: int  # packets that came when there was no room left for more
+    others: int  # that were not TCP, and led nowhere
+
+
 class EndLab(Message):
     """End the lab and everything in it; answered by `LabEnded`."""
 

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 CLONE_NEWUSER = 0x10000000
 CLONE_NEWNET = 0x40000000
 PR_SET_PDEATHSIG = 1
+PR_SET_DUMPABLE = 4
 PR_SET_NAME = 15
 PR_SET_TIMERSLACK = 29
 PR_SET_CHILD_SUBREAPER = 36
@@ -35,7 +36,8 @@ SIOCSIFADDR, SIOCSIFNETMASK = 0x8916, 0x891C
 IFF_UP = 0x1
 IFF_NOARP = 0x80
 
-RTM_NEWLINK = 16
+RTM_NEWLINK, RTM_NEWROUTE = 16, 24
+RTA_OIF = 4
 NLMSG_ERROR = 2
 NLM_F_REQUEST, NLM_F_ACK, NLM_F_EXCL, NLM_F_CREATE = 1, 4, 0x200, 0x400
 
@@ -124,6 +126,21 @@ def die_with_parent(parent: int) -> None:
     # The parent may have ended before the call; nothing would then be sent.
     if os.getppid() != parent:
         os._exit(1)
+
+
+def die_with_outer_parent() -> None:
+    """Have the kernel kill this process when its parent, in outer namespaces, ends.
+
+    That one has no number here. Who calls this has to look for another sign that it
+    had ended before the call.
+    """
+    _prctl(PR_SET_PDEATHSIG, int(signal.SIGKILL))
+
+
+def let_others_join() -> None:
+    """Let other processes of this user join the namespaces of this one."""
+    # Who has entered a user namespace is hidden from them, until its next `exec`.
+    _prctl(PR_SET_DUMPABLE, 1)
 
 
 def adopt_orphans() -> None:
@@ -267,6 +284,8 @@ def tame_tcp() -> None:
     set_sysctl("net.ipv4.tcp_no_metrics_save", "1")
     # No router solicitations on the link.
     set_sysctl("net.ipv6.conf.all.disable_ipv6", "1")
+    # Whoever serves inside may be an ordinary user, and names are asked on port 53.
+    set_sysctl("net.ipv4.ip_unprivileged_port_start", "0")
 
 
 def interface_request(name: str, tail: bytes) -> bytes:
@@ -305,12 +324,25 @@ def interface_info(index: int = 0) -> bytes:
 
 def change_link(body: bytes, flags: int = 0) -> None:
     """Create or change an interface through netlink (RTM_NEWLINK)."""
+    _ask_kernel(RTM_NEWLINK, body, flags)
+
+
+def lead_everywhere(name: str) -> None:
+    """Let every IPv4 address be reached through an interface (RTM_NEWROUTE)."""
+    # struct rtmsg: no prefix, table main, protocol static, scope link, type unicast.
+    head = struct.pack("=BBBBBBBBI", socket.AF_INET, 0, 0, 0, 254, 4, 253, 1, 0)
+    index = struct.pack("=I", socket.if_nametoindex(name))
+    _ask_kernel(RTM_NEWROUTE, head + attribute(RTA_OIF, index), NLM_F_CREATE)
+
+
+def _ask_kernel(kind: int, body: bytes, flags: int) -> None:
+    """Send a request to netlink, and raise the error that it answers with."""
     with socket.socket(socket.AF_NETLINK, socket.SOCK_RAW, 0) as handle:
         handle.bind((0, 0))
         flags |= NLM_F_REQUEST | NLM_F_ACK
-        head = struct.pack("=IHHII", 16 + len(body), RTM_NEWLINK, flags, 1, 0)
+        head = struct.pack("=IHHII", 16 + len(body), kind, flags, 1, 0)
         handle.send(head + body)
         answer = handle.recv(65536)
-    _, kind, _, _, _, number = struct.unpack_from("=IHHIIi", answer)
-    if kind == NLMSG_ERROR and number:
+    _, told, _, _, _, number = struct.unpack_from("=IHHIIi", answer)
+    if told == NLMSG_ERROR and number:
         raise OSError(-number, os.strerror(-number))
