@@ -78,6 +78,7 @@ HOMES = {
     "tomli_w": ("vestbench.results",),
     "trustme": ("vestbench.simulator",),
     "h2": ("vestbench.simulator.http.http2",),  # the extra http2
+    "wsproto": ("vestbench.simulator.websocket",),  # the extra ws
     "eth_account": ("vestbench.venues",),
     # What eth_account is made of, and depends on.
     "eth_abi": ("vestbench.venues",),

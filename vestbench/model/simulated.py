@@ -116,5 +116,9 @@ class ExchangeCounters:
     requests_per_connection: tuple[int, ...]  # by serial, for completed handshakes
     open_connections: int  # as the exchange sees it now
     # Why it or the client ended connections: idle, max_requests, asked (by the
-    # client's Connection: close), client, behaviour, error (malformed), stop.
+    # client's Connection: close), client, behaviour, error (malformed), stop,
+    # websocket (closed with a code).
     closes: Mapping[str, int]
+    websockets: int  # connections that became one
+    # Codes that the exchange has sent; "none" answers a client's close without a code.
+    websocket_closes: Mapping[str, int]

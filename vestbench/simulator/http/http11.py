@@ -7,9 +7,10 @@ that `Behaviour` names. asyncio runs this module, but is not imported.
 from __future__ import annotations
 
 from http import HTTPStatus
+from typing import TYPE_CHECKING
 
 from vestbench.simulator.http.behaviour import Fault
-from vestbench.simulator.http.messages import Response
+from vestbench.simulator.http.messages import Response, Talk
 from vestbench.simulator.http.request_reader import (
     MAX_BODY_BYTES,
     Head,
@@ -19,6 +20,10 @@ from vestbench.simulator.http.request_reader import (
 from vestbench.simulator.http.served import LINGER_S, End, ServedConnection
 from vestbench.simulator.http.service import Service, Stream
 
+if TYPE_CHECKING:
+    from vestbench.simulator.websocket.connection import WebSocket
+
+_RESTART = 1012  # documented for a restart
 _GARBAGE = b"\x00\x1f this is not HTTP \xff\xfe\r\n\r\n"
 
 
@@ -31,7 +36,9 @@ def encode_response(
     except ValueError:
         reason = ""
     body = response.body
-    if chunked:
+    if response.talk is not None:
+        fields = [each for each in fields if each[0] != "Content-Type"]
+    elif chunked:
         fields = [*fields, ("Transfer-Encoding", "chunked")]
         halves = (body[: len(body) // 2], body[len(body) // 2 :])
         body = b"".join(b"%x\r\n%b\r\n" % (len(half), half) for half in halves if half)
@@ -44,7 +51,10 @@ def encode_response(
 
 
 class Http11Connection(ServedConnection):
-    """One connection of HTTP/1.1: answers in the order of the requests."""
+    """One connection of HTTP/1.1: answers in the order of the requests.
+
+    After an upgrade it hands on all that arrives.
+    """
 
     def __init__(
         self, service: Service, stream: Stream, *, resumed: bool, peer: str = ""
@@ -54,22 +64,47 @@ class Http11Connection(ServedConnection):
         self._busy = False  # a request was taken up and is not answered yet
         self._advancing = False
         self._told_to_continue = False
+        self._talk: Talk | None = None  # begins after the answer that is under way
+        self._websocket: WebSocket | None = None
         self._wait()
+
+    def connection_lost(self) -> None:
+        """Forget the connection, and the WebSocket that it has become."""
+        if self._websocket is not None:
+            self._websocket.lost()
+        super().connection_lost()
+
+    def pause_writing(self) -> None:
+        """Answer nothing more until the client has read."""
+        super().pause_writing()
+        if self._websocket is not None:
+            self._websocket.pause_writing()
 
     def resume_writing(self) -> None:
         """Go on answering."""
         self._writable = True
+        if self._websocket is not None:
+            self._websocket.resume_writing()
         self._advance()
+
+    def shut_down(self) -> None:
+        """End it because the exchange ends, which a WebSocket is told."""
+        if self._websocket is not None:
+            self._websocket.close(_RESTART, "the exchange stops")
+        super().shut_down()
 
     # Reading.
 
     def _read(self, data: bytes) -> None:
+        if self._websocket is not None:
+            self._websocket.received(data)
+            return
         self._reader.feed(data)
         self._advance()
 
     def _advance(self) -> None:
         """Answer whole requests until one takes time or none is left."""
-        if self._is_over() or self._advancing:
+        if self._is_over() or self._advancing or self._websocket is not None:
             return
         self._advancing = True
         try:
@@ -129,7 +164,7 @@ class Http11Connection(ServedConnection):
                 if not self._ended:
                     self._answer_at(due, *self._prepare(head, response, fault))
 
-            self._respond(request, fault, done)
+            self._respond(request, fault, due, done)
 
     def _answer_at(
         self, due: float, data: bytes, slowly: bytes, end: End | None
@@ -144,6 +179,9 @@ class Http11Connection(ServedConnection):
     ) -> tuple[bytes, bytes, End | None]:
         """Return what is written at once, what byte by byte, and the end after it."""
         behaviour = self._service.behaviour
+        self._talk = response.talk
+        if self._talk is not None:
+            return *encode_response(response, self._fields(self._uses)), None
         end = self._ending(self._uses, fault, asked=not head.keeps_alive)
         told = [("Connection", "close")] if end and end.told else []
         if end is None and head.minor == 0:
@@ -165,6 +203,8 @@ class Http11Connection(ServedConnection):
         if slowly:
             when = self._after(self._service.behaviour.trickle_ms / 1000)
             self._set_timer(when, self._deliver, slowly[:1], slowly[1:], end)
+        elif self._talk is not None:
+            self._upgrade(self._talk)
         else:
             self._busy = False
             if end is not None:
@@ -173,6 +213,15 @@ class Http11Connection(ServedConnection):
                 self._wait()
                 self._stream.resume_reading()
         self._advance()
+
+    def _upgrade(self, talk: Talk) -> None:
+        """Be a WebSocket from here on; what has arrived already is its first data."""
+        from vestbench.simulator.websocket.connection import WebSocket
+
+        self._stream.resume_reading()
+        self._websocket = WebSocket(self._service, self._stream, talk, self._end)
+        if rest := self._reader.rest():
+            self._websocket.received(rest)
 
     def _refuse(self, error: RefusedError) -> None:
         """Answer a request that cannot be served, and end the connection."""

@@ -22,13 +22,42 @@ class Request:
     peer: str = ""  # the client's address
 
 
+class Listener(Protocol):
+    """The client of a WebSocket, as a conversation sees it."""
+
+    def say(self, text: str) -> None:
+        """Send a text, unless it is closed."""
+
+    def close(self, code: int, reason: str = "") -> None:
+        """Close it with a code; more than once does nothing."""
+
+
+class Conversation(Protocol):
+    """What goes on over a WebSocket."""
+
+    def heard(self, text: str) -> None:
+        """Take what the client has said."""
+
+    def turn(self) -> None:
+        """Say what is new; called about once a second."""
+
+    def left(self) -> None:
+        """Stop: nobody listens any more."""
+
+
+Talk = Callable[[Listener], Conversation]
+
+
 @dataclass(frozen=True, slots=True)
 class Response:
-    """What is answered: always JSON."""
+    """What is answered: always JSON, or a WebSocket that begins."""
 
     status: int
     body: bytes = field(repr=False)
     headers: Headers = ()
+    talk: Talk | None = None  # over the WebSocket that begins with this answer
+    # What else happens when the answer is due, whether or not its client is there.
+    besides: Callable[[], None] | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -86,6 +86,10 @@ class RequestReader:
         """Take in what has arrived."""
         self._buffer += data
 
+    def rest(self) -> bytes:
+        """Take all that has arrived after the last request."""
+        return self._take(len(self._buffer)) or b""
+
     def next(self) -> tuple[Head, bytes] | None:
         """Return the next whole request as head and body, or None if there is none.
 

@@ -137,18 +137,28 @@ class ServedConnection(ABC):
         return End("behaviour") if fault == "close" else None
 
     def _respond(
-        self, request: Request, fault: Fault | None, done: Callable[[Response], None]
+        self,
+        request: Request,
+        fault: Fault | None,
+        due: float,
+        done: Callable[[Response], None],
     ) -> None:
         """Give the answer to `done`: now, or after it was computed elsewhere.
 
         A request that has arrived has its effect even if its client is gone.
         """
+
+        def give(response: Response) -> None:
+            done(response)
+            if response.besides is not None:
+                self._service.timers.call_at(due, response.besides)
+
         answer = self._override(fault) or self._service.application.begin(request)
         if isinstance(answer, Deferred):
             finish = answer.finish
-            self._service.background(answer.work, lambda found: done(finish(found)))
+            self._service.background(answer.work, lambda found: give(finish(found)))
         else:
-            done(answer)
+            give(answer)
 
     def _override(self, fault: Fault | None) -> Response | None:
         """Return what is answered instead of the answer, if anything is."""

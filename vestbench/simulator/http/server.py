@@ -82,6 +82,8 @@ class Server:
             requests_per_connection=tuple(tally.per_connection),
             open_connections=tally.open,
             closes=dict(tally.closes),
+            websockets=tally.websockets,
+            websocket_closes=dict(tally.websocket_closes),
         )
 
     def stop(self) -> float:

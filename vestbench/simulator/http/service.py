@@ -35,6 +35,8 @@ class Tally:
     open: int = 0
     per_connection: list[int] = field(default_factory=list)  # requests
     closes: Counter[str] = field(default_factory=Counter)  # by reason
+    websockets: int = 0  # connections that became one
+    websocket_closes: Counter[str] = field(default_factory=Counter)  # by code sent
 
 
 class Timer(Protocol):

@@ -8,8 +8,10 @@ from __future__ import annotations
 
 import os
 from collections import OrderedDict
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from math import ceil, inf
+from typing import Any
 
 from vestbench.simulator.vest.answers import ErrorCode, refusal
 from vestbench.simulator.vest.portfolio import Portfolio
@@ -47,6 +49,8 @@ class Account:
     nonces: Nonces = field(default_factory=Nonces)
     # The API key of each signing address, the one registered last at the end.
     keys: OrderedDict[str, str] = field(default_factory=OrderedDict, repr=False)
+    # Who is told what becomes of orders.
+    listeners: set[Callable[[Any], None]] = field(default_factory=set, repr=False)
     _listen_key: str = field(default="", repr=False)
     _listen_end_ms: int = 0
 
@@ -66,6 +70,20 @@ class Account:
             raise refusal(ErrorCode.INVALID_LISTEN_KEY)
         self._listen_end_ms = now_ms + life_ms
         return self._listen_key
+
+    def knows(self, listen_key: str) -> bool:
+        """Say whether this is its listen key, or was its last one."""
+        return listen_key != "" and listen_key == self._listen_key
+
+    def listens(self, now_ms: int) -> bool:
+        """Say whether its listen key lives."""
+        return now_ms < self._listen_end_ms
+
+    def tell(self, news: Sequence[Any]) -> None:
+        """Tell all who listen what has become of orders, in order."""
+        for each in news:
+            for listener in tuple(self.listeners):
+                listener(each)
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,6 +131,11 @@ class Accounts:
             for each in unused.keys.values():
                 del self._credentials[each]
         return api_key, group
+
+    def listening(self, listen_key: str) -> Account | None:
+        """Return the account of a listen key, live or expired."""
+        found = (each for each in self._accounts.values() if each.knows(listen_key))
+        return next(found, None)
 
     def credential(self, api_key: str, now_ms: int) -> Credential | None:
         """Return what an API key stands for; None if it is void or never was."""

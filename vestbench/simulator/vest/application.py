@@ -22,9 +22,11 @@ from vestbench.simulator.vest.answers import (
     invalid,
     refusal,
 )
+from vestbench.simulator.vest.feeds import Feeds
 from vestbench.simulator.vest.market import INTERVALS, Market
 from vestbench.simulator.vest.parameters import query_integer, query_stretch
 from vestbench.simulator.vest.private import ROUTING, Handler, PrivateApi
+from vestbench.simulator.websocket.handshake import RefusedUpgradeError, accepted
 
 ORDER_PATHS = frozenset({"/v2/orders", "/v2/orders/cancel"})
 _ACCOUNT_GROUP = re.compile(r"restserver[0-9]")
@@ -51,6 +53,7 @@ class Application:
         self._clock_ms = clock_ms
         self._limit = RateLimit(rate_limit)
         self._private = PrivateApi(market, contract)
+        self._feeds = Feeds(market, self._private.accounts, clock_ms)
         self._routes: dict[str, dict[str, Handler]] = {
             "/v2/exchangeInfo": {
                 "GET": lambda request, _: market.exchange_info(self._symbols(request))
@@ -63,6 +66,7 @@ class Application:
             "/v2/depth": {"GET": self._depth},
             # As Paradex answers, the venue of the precedent: a string.
             "/v1/system/time": {"GET": lambda _, now: {"server_time": str(now)}},
+            "/ws-api": {"GET": self._websocket},
             **self._private.routes,
         }
 
@@ -72,7 +76,9 @@ class Application:
             answer = self._answer(request)
         except ApiError as error:
             return error.response
-        return answer if isinstance(answer, Deferred) else Response(200, encode(answer))
+        if isinstance(answer, Deferred | Response):
+            return answer
+        return Response(200, encode(answer))
 
     @staticmethod
     def refusal(status: int, message: str, headers: Headers = ()) -> Response:
@@ -128,6 +134,14 @@ class Application:
         symbol = self._symbol(request)
         limit = query_integer(request, "limit", default=20, low=1, high=100)
         return self._market.depth(symbol, limit, now_ms)
+
+    def _websocket(self, request: Request, _now_ms: int) -> Response:
+        try:
+            headers = accepted(request.headers)
+        except RefusedUpgradeError as refused:
+            message, more = str(refused), refused.headers
+            raise ApiError(refused.status, refused.status, message, more) from None
+        return Response(101, b"", headers, talk=self._feeds.talk(request.query))
 
     def _symbols(self, request: Request) -> Sequence[str]:
         given = request.query.get("symbols")

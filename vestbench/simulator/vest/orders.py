@@ -27,6 +27,15 @@ MAX_AHEAD_MS = 60_000  # how far a client's clock may be ahead
 MAX_PRICE = 10  # times the mark price
 _DECIMAL = re.compile(r"([0-9]{1,12})(?:\.([0-9]{1,12}))?")
 _NONCE_END = 2**64
+# Of what `GET /orders` shows, in this order.
+_TOLD = (
+    *("symbol", "isBuy", "orderType", "limitPrice", "size", "reduceOnly"),
+    "initMarginRatio",
+)
+_TOLD_OF_FILLS = (
+    *("lastFilledSize", "lastFilledPrice", "lastFilledTime", "avgFilledPrice"),
+    "fees",
+)
 _LONGEST_TEXT = 64
 
 
@@ -165,6 +174,20 @@ class Order:
     def remaining(self) -> int:
         """Lots not filled."""
         return self.request.lots - self.filled
+
+    def event(self) -> dict[str, Any]:
+        """Return what a WebSocket is told of what it has just become."""
+        said: dict[str, Any] = {"id": self.id}
+        shown = self.view()
+        if self.status not in (Status.CANCELLED, Status.REJECTED):
+            said |= {name: shown[name] for name in _TOLD}
+        said["status"] = self.status.value
+        if self.status is Status.REJECTED:
+            said["code"] = self.code
+        if self.filled and self.status is not Status.CANCELLED:
+            said |= {name: shown[name] for name in _TOLD_OF_FILLS}
+            said["cumFunding"] = money(0)
+        return said | {"postTime": self.posted_ms, "nonce": self.request.nonce}
 
     def view(self) -> dict[str, Any]:
         """Return it as `GET /orders` shows it."""

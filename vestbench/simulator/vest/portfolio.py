@@ -107,6 +107,7 @@ class Portfolio:
         self._orders: dict[str, Order] = {}  # by id, the latest at the end
         self._open: dict[str, Order] = {}
         self._matched = 0  # number of the trade up to which resting orders are matched
+        self._news: list[dict[str, Any]] = []  # what became of orders, not told yet
 
     # Orders.
 
@@ -121,7 +122,8 @@ class Portfolio:
         order.code = self._why_rejected(request, fills, now_ms)
         if order.code is not None:
             order.status = Status.REJECTED
-        else:
+        self._news.append(order.event())
+        if order.code is None:
             for lots, price in fills:
                 self._fill(order, lots, price, now_ms, fee_per_million=FEE_PER_MILLION)
         self._orders[order.id] = order
@@ -137,13 +139,19 @@ class Portfolio:
         self._match(now_ms)
         if (order := self._open.pop(order_id, None)) is None:
             raise refusal(ErrorCode.ORDER_NOT_FOUND)
-        order.status = Status.CANCELLED
+        self._cancel(order)
         return order
 
     def orders(self, now_ms: int) -> Iterator[Order]:
         """Yield the orders that are kept, the latest first."""
         self._match(now_ms)
         yield from reversed(self._orders.values())
+
+    def take_news(self, now_ms: int) -> list[dict[str, Any]]:
+        """Return what has become of orders since it was asked last, as events."""
+        self._match(now_ms)
+        news, self._news = self._news, []
+        return news
 
     # The account.
 
@@ -232,6 +240,11 @@ class Portfolio:
         order.last_lots, order.last_price, order.last_ms = lots, price, now_ms
         whole = order.remaining == 0
         order.status = Status.FILLED if whole else Status.PARTIALLY_FILLED
+        self._news.append(order.event())
+
+    def _cancel(self, order: Order) -> None:
+        order.status = Status.CANCELLED
+        self._news.append(order.event())
 
     def _match(self, now_ms: int) -> None:
         """Fill the resting orders that the depth has moved across since last time."""
@@ -250,7 +263,7 @@ class Portfolio:
             if lots := self._fillable(order.remaining, request):
                 self._fill(order, lots, request.price, now_ms, fee_per_million=0)
             if order.remaining:
-                order.status = Status.CANCELLED  # nothing is left to reduce
+                self._cancel(order)  # nothing is left to reduce
             del self._open[order.id]
 
     def _fillable(self, lots: int, request: OrderRequest) -> int:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping, Set
+from functools import partial
 from itertools import islice
 from typing import Any
 
@@ -100,10 +101,10 @@ class PrivateApi:
         if end_ms - now_ms > _MAX_APPROVAL_MS:
             raise invalid("expiryTime is more than 365 days away")
 
-        def answer() -> Any:
+        def answer() -> Response:
             portfolio = Portfolio(self._market)
             key, group = self.accounts.register(primary, signer, end_ms, portfolio)
-            return {"apiKey": key, "accGroup": group}
+            return Response(200, encode({"apiKey": key, "accGroup": group}))
 
         proof = (signer, end_ms, self._contract)
         return _signed(body, lambda: signatures.proof_digest(*proof), {primary}, answer)
@@ -152,7 +153,7 @@ class PrivateApi:
             credential.account.nonces.use(form.nonce)
             return credential.account.portfolio.place(order, now_ms)
 
-        return _ordered(credential, body, form, act)
+        return _ordered(credential, body, form, act, now_ms)
 
     def _cancel(self, request: Request, now_ms: int) -> Any:
         credential, body = self._credential(request, now_ms), body_object(request)
@@ -162,7 +163,7 @@ class PrivateApi:
             credential.account.nonces.use(asked.nonce)
             return credential.account.portfolio.cancel(asked.order_id, now_ms)
 
-        return _ordered(credential, body, asked, act)
+        return _ordered(credential, body, asked, act, now_ms)
 
     def _orders(self, request: Request, now_ms: int) -> Any:
         portfolio = self._credential(request, now_ms).account.portfolio
@@ -233,20 +234,25 @@ def _ordered(
     body: Mapping[str, Any],
     asked: OrderForm | CancelRequest,
     act: Callable[[], Order],
+    now_ms: int,
 ) -> Deferred:
-    return _signed(
-        body,
-        lambda: signatures.message_digest(*asked.signed),
-        {credential.signer, credential.account.address},
-        lambda: {"id": act().id},
-    )
+    account = credential.account
+
+    def answer() -> Response:
+        accepted = {"id": act().id}
+        # Told when the answer is due, to whoever listens then.
+        news = account.portfolio.take_news(now_ms)
+        return Response(200, encode(accepted), besides=lambda: account.tell(news))
+
+    digest = partial(signatures.message_digest, *asked.signed)
+    return _signed(body, digest, {credential.signer, account.address}, answer)
 
 
 def _signed(
     body: Mapping[str, Any],
     digest: Callable[[], bytes],
     signers: Set[str],
-    answer: Callable[[], Any],
+    answer: Callable[[], Response],
 ) -> Deferred:
     """Return an answer for whoever can sign as one of these, in lower case."""
     signature = body.get("signature")
@@ -257,7 +263,7 @@ def _signed(
         try:
             if found not in signers:
                 raise refusal(ErrorCode.INVALID_SIGNATURE)
-            return Response(200, encode(answer()))
+            return answer()
         except ApiError as error:
             return error.response
 

@@ -1,0 +1,1 @@
+"""WebSocket as the simulated exchange speaks it (RFC 6455)."""
