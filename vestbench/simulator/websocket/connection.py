@@ -7,21 +7,24 @@ it ends. Only texts are taken. Imported by the first client that upgrades.
 from __future__ import annotations
 
 from collections.abc import Callable
-
-from wsproto.connection import Connection, ConnectionState, ConnectionType
-from wsproto.events import (
-    BytesMessage,
-    CloseConnection,
-    Event,
-    Message,
-    Ping,
-    Pong,
-    TextMessage,
-)
-from wsproto.frame_protocol import CloseReason
+from importlib.util import find_spec
 
 from vestbench.simulator.http.messages import Conversation, Talk
 from vestbench.simulator.http.service import Service, Stream, Timer
+
+# Without it no handshake succeeds, so nothing here is ever called.
+if find_spec("wsproto") is not None:
+    from wsproto.connection import Connection, ConnectionState, ConnectionType
+    from wsproto.events import (
+        BytesMessage,
+        CloseConnection,
+        Event,
+        Message,
+        Ping,
+        Pong,
+        TextMessage,
+    )
+    from wsproto.frame_protocol import CloseReason
 
 MAX_MESSAGE_BYTES = 65_536
 MAX_FRAGMENTS = 256  # of one message
