@@ -74,6 +74,28 @@ class ExchangeSpec:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class CannedAnswer:
+    """What a host that is no venue answers to one request."""
+
+    method: str
+    host: str
+    path: str  # decoded
+    query: Mapping[str, str]
+    status: int
+    content_type: str
+    body: bytes
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WorldSpec:
+    """The exchange as the whole world of a program: every name and every host."""
+
+    answers: tuple[CannedAnswer, ...] = ()
+    answer_status: int = 200  # for what `answers` does not have, with the body {}
+    strict_keys: bool = False  # API keys are those of registrations, no others
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class EngineReport:
     """One link engine on this machine: a refusal, or what it achieved."""
 

@@ -13,7 +13,7 @@ from vestbench.simulator.link.netns import LinkRefusedError, libc, refusing
 
 TYPE_CHECKING = False  # as mypy knows it; importing typing takes 4 ms of the start
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Iterable, Mapping, Sequence
 
 CLONE_NEWNS = 0x00020000
 CLONE_NEWIPC = 0x08000000
@@ -65,7 +65,7 @@ def leave_the_rest() -> None:
 
 def build(
     *,
-    masked: Iterable[str],
+    masked: Sequence[str],
     kept: Iterable[str],
     files: Mapping[str, bytes],
     bound: Mapping[str, str],
@@ -94,7 +94,7 @@ def build(
         for name, data in files.items():
             _write(f"{OWN}/{name}", data)
         for path, name in bound.items():
-            _bind(f"{OWN}/{name}", path)
+            _bind(f"{OWN}/{name}", path, [*map(os.path.realpath, masked)])
 
 
 def _mask(masked: Iterable[str], kept: Iterable[str]) -> None:
@@ -121,15 +121,15 @@ def _forbid_writing(path: str) -> None:
     _mount(None, path, MS_REMOUNT | MS_BIND | MS_RDONLY | flags)
 
 
-def _bind(source: str, path: str) -> None:
+def _bind(source: str, path: str, masked: Iterable[str]) -> None:
     real = os.path.realpath(path)
     if not os.path.exists(real):
-        # Where a link leads into a folder that is masked, the folder is ours.
-        try:
-            os.makedirs(os.path.dirname(real), exist_ok=True)
-            _write(real, b"")
-        except OSError:
+        # Where a link leads into a folder that is masked, the folder is ours. Nowhere
+        # else is a file made.
+        if not any(real.startswith(f"{folder}/") for folder in masked):
             return
+        os.makedirs(os.path.dirname(real), exist_ok=True)
+        _write(real, b"")
     _mount(source, real, MS_BIND)
 
 

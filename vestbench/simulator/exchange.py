@@ -23,14 +23,19 @@ from vestbench.simulator.exchange_messages import (
     Behave,
     Count,
     ExchangeStarted,
+    GiveSeen,
     OwnFile,
+    Seen,
     StartExchange,
     StopExchange,
 )
 from vestbench.simulator.http.loop import precise_loop
+from vestbench.simulator.http.messages import Application as HttpApplication
 from vestbench.simulator.http.server import Server
 from vestbench.simulator.vest.application import Application
 from vestbench.simulator.vest.market import Market
+from vestbench.simulator.world.hosts import Hosts
+from vestbench.simulator.world.names import Names, serve_names
 
 if TYPE_CHECKING:
     from vestbench.ipc import Answers
@@ -61,13 +66,12 @@ class Exchange:
     def _start(self, wanted: StartExchange) -> ExchangeStarted:
         spec = wanted.spec
         try:
-            application = Application(
-                Market(), contract=spec.contract, rate_limit=spec.rate_limit
-            )
-            server = Server(spec, wanted.behaviour, application, self._loop)
+            server = self._server_of(wanted)
         except ValueError as error:
             raise FailedError(f"cannot be such an exchange: {error}") from error
         try:
+            if wanted.world is not None:
+                self._serve_world(server)
             port = self._loop.run_until_complete(server.listen())
         except OSError as error:
             where = f"port {spec.port} of {spec.host}"
@@ -81,9 +85,38 @@ class Exchange:
         self._server = server
         return ExchangeStarted(port=port, ca_pem=server.ca_pem)
 
+    def _server_of(self, wanted: StartExchange) -> Server:
+        spec, market = wanted.spec, Market()
+
+        def venue(contract: str) -> Application:
+            limit = spec.rate_limit
+            return Application(market, contract=contract, rate_limit=limit)
+
+        if wanted.world is None:
+            application: HttpApplication = venue(spec.contract)
+        else:
+            application = Hosts(wanted.world, venue)
+        return Server(spec, wanted.behaviour, application, self._loop)
+
+    def _serve_world(self, server: Server) -> None:
+        self._names = Names(lambda name: hosts.prepare(name))
+        hosts = server.serve_every_host(self._names.name_of)
+        self._loop.run_until_complete(serve_names(self._names, self._loop))
+
+    def _seen(self, server: Server) -> Seen:
+        account = server.account
+        return Seen(
+            connections=account.connections,
+            requests=account.requests,
+            omitted_connections=account.omitted_connections,
+            omitted_requests=account.omitted_requests,
+            names=dict(self._names.counts),
+        )
+
     def _obey(self, server: Server) -> None:
         answers: Answers = {
             Count: lambda _: server.counters(),
+            GiveSeen: lambda _: self._seen(server),
             Behave: lambda wanted: server.behave(wanted.behaviour),
             OwnFile: lambda wanted: self._files.append(wanted.file),
             StopExchange: lambda _: self._stop(server),

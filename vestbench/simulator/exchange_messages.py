@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from vestbench.ipc import Message
-from vestbench.model.simulated import ExchangeSpec
+from vestbench.model.simulated import ExchangeSpec, WorldSpec
 from vestbench.simulator.http.behaviour import Behaviour
+from vestbench.simulator.http.seen import SeenConnection, SeenRequest
 
 
 class StartExchange(Message):
@@ -12,6 +13,7 @@ class StartExchange(Message):
 
     spec: ExchangeSpec
     behaviour: Behaviour
+    world: WorldSpec | None  # it is every host, and answers who asks for names
 
 
 class ExchangeStarted(Message):
@@ -23,6 +25,20 @@ class ExchangeStarted(Message):
 
 class Count(Message):
     """Answered by `ExchangeCounters`."""
+
+
+class GiveSeen(Message):
+    """Answered by `Seen`, where the exchange is a world."""
+
+
+class Seen(Message):
+    """What a world has seen so far."""
+
+    connections: list[SeenConnection]
+    requests: list[SeenRequest]
+    omitted_connections: int
+    omitted_requests: int
+    names: dict[str, int]  # how often each was asked for
 
 
 class Behave(Message):

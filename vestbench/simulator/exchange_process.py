@@ -15,12 +15,14 @@ from typing import TYPE_CHECKING, Self
 from vestbench.children import Spawner, ending, start_module
 from vestbench.errors import LabError, ProcessDiedError, UsageError
 from vestbench.ipc import ChannelClosedError, Done, FailedError, Message
-from vestbench.model.simulated import ExchangeCounters, ExchangeSpec
+from vestbench.model.simulated import ExchangeCounters, ExchangeSpec, WorldSpec
 from vestbench.simulator.exchange_messages import (
     Behave,
     Count,
     ExchangeStarted,
+    GiveSeen,
     OwnFile,
+    Seen,
     StartExchange,
     StopExchange,
 )
@@ -59,6 +61,7 @@ class ExchangeProcess:
         spec: What it is like. Port 0 takes any free one.
         behaviour: How it misbehaves; None is not at all.
         spawn: Starts the process somewhere else, such as a network namespace.
+        world: It is every host there, and answers who asks for names.
 
     Raises:
         LabError: It cannot be started as specified.
@@ -76,6 +79,7 @@ class ExchangeProcess:
         *,
         behaviour: Behaviour | None = None,
         spawn: Spawner | None = None,
+        world: WorldSpec | None = None,
     ) -> None:
         check_extras(spec)
         self._stopped = False
@@ -85,7 +89,9 @@ class ExchangeProcess:
         except OSError as error:
             raise LabError(f"the simulated exchange did not start: {error}") from error
         try:
-            wanted = StartExchange(spec=spec, behaviour=behaviour or Behaviour())
+            wanted = StartExchange(
+                spec=spec, behaviour=behaviour or Behaviour(), world=world
+            )
             started = self._ask(wanted, ExchangeStarted, _START_TIMEOUT_S)
         except BaseException:  # Ctrl-C included: nothing must stay behind
             self._end(wait_s=0.0)
@@ -102,6 +108,10 @@ class ExchangeProcess:
     def counters(self) -> ExchangeCounters:
         """Return what has been counted so far."""
         return self._ask(Count(), ExchangeCounters)
+
+    def seen(self) -> Seen:
+        """Return what it has seen so far, where it is a world."""
+        return self._ask(GiveSeen(), Seen)
 
     def fileno(self) -> int:
         """Return the descriptor that can be read when it has ended."""

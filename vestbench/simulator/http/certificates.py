@@ -14,8 +14,11 @@ from vestbench.model.simulated import ExchangeSpec
 from vestbench.simulator.http.service import Background, at_once
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     import trustme
 
+MAX_HOSTS = 2_000
 LOOPBACK = ("127.0.0.1", "::1", "localhost")
 
 _VERSIONS = {"1.2": ssl.TLSVersion.TLSv1_2, "1.3": ssl.TLSVersion.TLSv1_3}
@@ -39,15 +42,11 @@ class Contexts:
     def __init__(self, spec: ExchangeSpec, background: Background = at_once) -> None:
         if spec.tls not in _VERSIONS:
             raise ValueError(f"tls {spec.tls} is not one of {', '.join(_VERSIONS)}")
-        import trustme
-
         # Elliptic curves: an RSA key takes 50 to 500 ms to find, and its signature
         # makes the handshake 1 ms slower than that of the servers that are simulated.
-        kind = trustme.KeyType.ECDSA
-        authority = trustme.CA(key_type=kind)
-        every_name = dict.fromkeys((*LOOPBACK, *spec.names))
-        self._leaf = authority.issue_cert(*every_name, key_type=kind)
-        self.ca_pem = authority.cert_pem.bytes().decode()
+        self.authority = _authority()
+        self._leaf = _leaf(self.authority, *dict.fromkeys((*LOOPBACK, *spec.names)))
+        self.ca_pem = self.authority.cert_pem.bytes().decode()
         self._spec = spec
         self._background = background
         self._shared = spec.tickets or spec.tls == "1.3"
@@ -62,15 +61,95 @@ class Contexts:
         return context
 
     def _make(self) -> ssl.SSLContext:
-        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-        context.minimum_version = context.maximum_version = _VERSIONS[self._spec.tls]
-        context.set_alpn_protocols(["h2"] * self._spec.http2 + ["http/1.1"])
-        context.options |= ssl.OP_NO_RENEGOTIATION
-        if not self._spec.tickets:
-            context.options |= ssl.OP_NO_TICKET
-            context.num_tickets = 0  # what TLS 1.3 goes by
-        _load(context, self._leaf)
-        return context
+        return _context(self._spec, self._leaf)
+
+
+class HostContexts:
+    """Gives each connection a context whose certificate is for the host it is to.
+
+    A host is known by the name that the client's handshake asks for, and until then by
+    the address that was dialled. Making a certificate takes 1 to 2 ms, so it is made
+    in `background`, while the client looks the name up.
+
+    Args:
+        contexts: Whose authority signs; its leaf is for names no certificate can have.
+        spec: The exchange.
+        background: Where certificates are made.
+        name_of: Returns the name that an address was given out for; empty for none.
+    """
+
+    def __init__(
+        self,
+        contexts: Contexts,
+        spec: ExchangeSpec,
+        background: Background,
+        name_of: Callable[[str], str],
+    ) -> None:
+        self._default = contexts.take()
+        self._authority = contexts.authority
+        self._spec = spec
+        self._background = background
+        self._name_of = name_of
+        self._found: dict[str, ssl.SSLContext] = {}
+        self._hosts: dict[ssl.SSLContext, str] = {}
+
+    def prepare(self, host: str) -> None:
+        """Begin to make the context of a host."""
+        if host not in self._found:
+            self._background(lambda: self._make(host), lambda _: None)
+
+    def dialled(self, address: str) -> ssl.SSLContext:
+        """Return the context of a connection to an address."""
+        return self._of(self._name_of(address) or address)
+
+    def host_of(self, context: ssl.SSLContext) -> str:
+        """Return the host whose context this is."""
+        return self._hosts.get(context, "")
+
+    def _of(self, host: str) -> ssl.SSLContext:
+        return self._found.get(host) or self._make(host)
+
+    def _make(self, host: str) -> ssl.SSLContext:
+        if len(self._found) >= MAX_HOSTS:
+            return self._default
+        try:
+            leaf = _leaf(self._authority, host)
+        except ValueError:  # no certificate can have such a name
+            return self._default
+        context = _context(self._spec, leaf)
+        context.sni_callback = self._choose
+        self._hosts[context] = host
+        return self._found.setdefault(host, context)
+
+    def _choose(
+        self, tls: ssl.SSLObject, host: str | None, _context: ssl.SSLContext
+    ) -> None:
+        if host:
+            tls.context = self._of(host.lower())
+
+
+def _authority() -> trustme.CA:
+    import trustme
+
+    return trustme.CA(key_type=trustme.KeyType.ECDSA)
+
+
+def _leaf(authority: trustme.CA, *names: str) -> trustme.LeafCert:
+    import trustme
+
+    return authority.issue_cert(*names, key_type=trustme.KeyType.ECDSA)
+
+
+def _context(spec: ExchangeSpec, leaf: trustme.LeafCert) -> ssl.SSLContext:
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.minimum_version = context.maximum_version = _VERSIONS[spec.tls]
+    context.set_alpn_protocols(["h2"] * spec.http2 + ["http/1.1"])
+    context.options |= ssl.OP_NO_RENEGOTIATION
+    if not spec.tickets:
+        context.options |= ssl.OP_NO_TICKET
+        context.num_tickets = 0  # what TLS 1.3 goes by
+    _load(context, leaf)
+    return context
 
 
 def _load(context: ssl.SSLContext, leaf: trustme.LeafCert) -> None:

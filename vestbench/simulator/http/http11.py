@@ -7,7 +7,7 @@ that `Behaviour` names. asyncio runs this module, but is not imported.
 from __future__ import annotations
 
 from http import HTTPStatus
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from vestbench.simulator.http.behaviour import Fault
 from vestbench.simulator.http.messages import Response, Talk
@@ -17,6 +17,7 @@ from vestbench.simulator.http.request_reader import (
     RefusedError,
     RequestReader,
 )
+from vestbench.simulator.http.seen import SeenRequest
 from vestbench.simulator.http.served import LINGER_S, End, ServedConnection
 from vestbench.simulator.http.service import Service, Stream
 
@@ -35,7 +36,7 @@ def encode_response(
         reason = HTTPStatus(response.status).phrase
     except ValueError:
         reason = ""
-    body = response.body
+    body, fields = response.body, response.typed(fields)
     if response.talk is not None:
         fields = [each for each in fields if each[0] != "Content-Type"]
     elif chunked:
@@ -56,11 +57,10 @@ class Http11Connection(ServedConnection):
     After an upgrade it hands on all that arrives.
     """
 
-    def __init__(
-        self, service: Service, stream: Stream, *, resumed: bool, peer: str = ""
-    ) -> None:
-        super().__init__(service, stream, resumed=resumed, peer=peer)
+    def __init__(self, service: Service, stream: Stream, **facts: Any) -> None:
+        super().__init__(service, stream, **facts)
         self._reader = RequestReader()
+        self._kept: SeenRequest | None = None  # the one that is being answered
         self._busy = False  # a request was taken up and is not answered yet
         self._advancing = False
         self._told_to_continue = False
@@ -147,10 +147,11 @@ class Http11Connection(ServedConnection):
         self._clear_timer()
         self._busy, self._told_to_continue = True, False
         self._count()
+        request = head.request(body, self._peer)
+        self._kept = self._keep(request)
         fault = service.chance().fault()
         if self._is_ignored(self._uses, fault):
             return
-        request = head.request(body, self._peer)
         due = arrived + service.service_time_s(request)
         # The answer is made before the pause of the service time: after it the caches
         # are cold, and the 0.1 ms that this costs would be added to the pause.
@@ -188,6 +189,8 @@ class Http11Connection(ServedConnection):
             told = [("Connection", "keep-alive")]  # HTTP/1.0 would not expect it
         fields = self._fields(self._uses, *told)
         chunked = behaviour.chunked and head.minor > 0
+        if self._kept is not None:
+            self._kept.status = response.status
         start, content = encode_response(response, fields, chunked=chunked)
         if head.method == "HEAD":
             content = b""
@@ -198,8 +201,13 @@ class Http11Connection(ServedConnection):
     def _deliver(self, data: bytes, slowly: bytes, end: End | None) -> None:
         """Write `data`, then the rest byte by byte, then be ready for the next."""
         self._timer = None
+        witness, kept = self._witness, self._kept
+        if witness is not None and kept is not None:
+            witness.answers(kept)
         if data:
             self._stream.write(data)
+        if witness is not None and kept is not None and not slowly:
+            witness.answered(kept)
         if slowly:
             when = self._after(self._service.behaviour.trickle_ms / 1000)
             self._set_timer(when, self._deliver, slowly[:1], slowly[1:], end)
@@ -227,6 +235,8 @@ class Http11Connection(ServedConnection):
         """Answer a request that cannot be served, and end the connection."""
         self._count()
         self._deaf = self._refused = True
+        if self._witness is not None:
+            self._witness.unreadable(str(error))
         response = self._service.application.refusal(error.status, str(error))
         fields = self._fields(self._uses, ("Connection", "close"))
         self._stream.write(b"".join(encode_response(response, fields)))

@@ -33,6 +33,7 @@ from vestbench.simulator.http.request_reader import (
     Head,
     RefusedError,
 )
+from vestbench.simulator.http.seen import SeenRequest
 from vestbench.simulator.http.served import LINGER_S, End, ServedConnection
 from vestbench.simulator.http.service import Service, Stream, Timer
 
@@ -55,15 +56,16 @@ class _Exchange:
     allowed: int = 0  # up to where `content` may be sent by now
     end: End | None = None  # of the connection, after the answer
     timer: Timer | None = None
+    kept: SeenRequest | None = None  # where an account is wanted
 
 
 class Http2Connection(ServedConnection):
     """One connection of HTTP/2: answers each request when its own time has come."""
 
-    def __init__(
-        self, service: Service, stream: Stream, *, resumed: bool, peer: str = ""
-    ) -> None:
-        super().__init__(service, stream, resumed=resumed, peer=peer)
+    speech = "h2"
+
+    def __init__(self, service: Service, stream: Stream, **facts: Any) -> None:
+        super().__init__(service, stream, **facts)
         self._lengths = FrameLengths()
         self._h2 = H2Connection(
             H2Configuration(client_side=False, header_encoding=None)
@@ -223,6 +225,7 @@ class Http2Connection(ServedConnection):
         self._last, found.use, found.serving = max(self._last, number), self._uses, True
         request = found.head.request(bytes(found.body), self._peer)
         found.body.clear()
+        found.kept = self._keep(request)
         fault = service.chance().fault()
         if self._is_ignored(found.use, fault):
             return
@@ -257,6 +260,9 @@ class Http2Connection(ServedConnection):
     def _due(self, number: int, response: Response) -> None:
         found = self._exchanges[number]
         found.timer, found.serving = None, False
+        if self._witness is not None and found.kept is not None:
+            found.kept.status = response.status
+            self._witness.answers(found.kept)
         body = b"" if found.head.method == "HEAD" else response.body
         self._h2.send_headers(
             number, self._answer_head(response, found.use), end_stream=not body
@@ -270,7 +276,7 @@ class Http2Connection(ServedConnection):
 
     def _answer_head(self, response: Response, use: int) -> list[tuple[str, str]]:
         length = ("content-length", str(len(response.body)))
-        fields = self._fields(use, *response.headers, length)
+        fields = response.typed(self._fields(use, *response.headers, length))
         status = (":status", str(response.status))
         return [status, *((name.lower(), value) for name, value in fields)]
 
@@ -325,6 +331,9 @@ class Http2Connection(ServedConnection):
     def _finish(self, number: int, found: _Exchange) -> None:
         """Send the end of an answer, and say with it if it is the last one."""
         self._drop(number)
+        if self._witness is not None and found.kept is not None:
+            self._flush()
+            self._witness.answered(found.kept)
         if found.end is None:
             return
         if found.end.told:

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 Headers = tuple[tuple[str, str], ...]
+JSON = "application/json"
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,14 +51,22 @@ Talk = Callable[[Listener], Conversation]
 
 @dataclass(frozen=True, slots=True)
 class Response:
-    """What is answered: always JSON, or a WebSocket that begins."""
+    """What is answered: JSON, if nothing else is said, or a WebSocket that begins."""
 
     status: int
     body: bytes = field(repr=False)
     headers: Headers = ()
+    content_type: str = JSON
     talk: Talk | None = None  # over the WebSocket that begins with this answer
     # What else happens when the answer is due, whether or not its client is there.
     besides: Callable[[], None] | None = None
+
+    def typed(self, fields: list[tuple[str, str]]) -> list[tuple[str, str]]:
+        """Return the headers of every answer, as they are for this one."""
+        if self.content_type == JSON:
+            return fields
+        others = [each for each in fields if each[0] != "Content-Type"]
+        return [*others, ("Content-Type", self.content_type)]
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,11 +11,14 @@ import re
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from typing import Any
+
+from vestbench.simulator.http.messages import Request
 
 MAX_CONNECTIONS = 20_000
 MAX_REQUESTS = 100_000
 # Such as a bot's token at Telegram, or an order: no path needs to show them.
-_SECRET = re.compile(r"(?=[^/]*\d)(?=[^/]*[A-Za-z])[^/]{20,}")
+_SECRET = re.compile(r"(?=[^/?&]*\d)(?=[^/?&]*[A-Za-z])[^/?&]{20,}")
 
 Clock = Callable[[], int]
 
@@ -66,6 +69,8 @@ class Account:
     """What was seen, in bounded memory."""
 
     clock: Clock = time.perf_counter_ns
+    # The server's name by the `ssl.SSLContext` that a handshake ended with.
+    name_of: Callable[[Any], str] = lambda _: ""
     connections: list[SeenConnection] = field(default_factory=list)
     requests: list[SeenRequest] = field(default_factory=list)
     omitted_connections: int = 0
@@ -104,25 +109,56 @@ class Witness:
         self.up = 0  # bytes taken of what the client has sent
         self.down = 0  # bytes sent
 
-    def ready(self) -> None:
-        """Requests can come from now on."""
-        self.seen.ready_ns = self._account.clock()
-        self.seen.ready_up = self.up
+    def secured(self, tls: Any, *, left: int) -> None:
+        """Keep what was agreed on in a TLS handshake.
 
-    def request(self, method: str, target: str, host: str, agent: str) -> SeenRequest:
+        Args:
+            tls: The `ssl.SSLObject`.
+            left: Bytes that came with the last of it, and belong to what follows.
+        """
+        seen = self.seen
+        seen.tls = (tls.version() or "").removeprefix("TLSv")
+        seen.alpn = tls.selected_alpn_protocol() or ""
+        seen.resumed = bool(tls.session_reused)
+        seen.server_name = self._account.name_of(tls.context)
+        seen.ready_up = self.up - left
+
+    def ready(self, speech: str) -> None:
+        """Keep that requests can come from now on, and in which language."""
+        self.seen.ready_ns, self.seen.speech = self._account.clock(), speech
+
+    def refused(self, reason: str) -> None:
+        """Keep why a handshake, or what follows it, could not be understood."""
+        self.seen.refusal = reason.lower()
+        by = "client" if "alert" in self.seen.refusal else "server"
+        self.closes(by, "fin", "tls")
+
+    def unreadable(self, why: str) -> None:
+        """Keep why what the client has sent could not be read as HTTP."""
+        self.seen.refusal = why
+
+    def request(self, request: Request) -> SeenRequest:
         """Keep a request, all of which has come."""
-        arrived = self._account.clock()
-        path = shown_path(target)
+        headers = request.headers
         return self._account.add(
             SeenRequest(
-                self.seen.serial, arrived, method, path, host, agent[:200], self.up
+                connection=self.seen.serial,
+                arrived_ns=self._account.clock(),
+                method=request.method,
+                path=shown_path(request),
+                host=headers.get("host", "")[:255],
+                agent=headers.get("user-agent", "")[:200],
+                up=self.up,
             )
         )
 
-    def answer(self, request: SeenRequest, status: int | None, before: int) -> None:
-        """Keep that all of an answer was written, from byte `before` on."""
-        request.answered_ns = self._account.clock()
-        request.status, request.down_from, request.down_to = status, before, self.down
+    def answers(self, request: SeenRequest) -> None:
+        """Keep that an answer begins."""
+        request.down_from = request.down_from or self.down
+
+    def answered(self, request: SeenRequest) -> None:
+        """Keep that all of an answer was written."""
+        request.answered_ns, request.down_to = self._account.clock(), self.down
 
     def closes(self, by: str, how: str, reason: str = "") -> None:
         """Keep how the connection ends, the first time it is known."""
@@ -132,8 +168,7 @@ class Witness:
             seen.closed_by, seen.how, seen.reason = by, how, reason
 
 
-def shown_path(target: str) -> str:
-    """Return the path of a target as it may be shown, with the names of its query."""
-    path, mark, query = target.partition("?")
-    names = "&".join(part.partition("=")[0] for part in query.split("&"))
-    return (_SECRET.sub("…", path) + mark + _SECRET.sub("…", names))[:300]
+def shown_path(request: Request) -> str:
+    """Return the path of a request as it may be shown, with the names of its query."""
+    mark = "?" if request.query else ""
+    return _SECRET.sub("…", request.path + mark + "&".join(request.query))[:300]

@@ -11,7 +11,8 @@ from collections.abc import Callable
 from typing import Any, NamedTuple
 
 from vestbench.simulator.http.behaviour import Ending, Fault
-from vestbench.simulator.http.messages import Deferred, Request, Response
+from vestbench.simulator.http.messages import JSON, Deferred, Request, Response
+from vestbench.simulator.http.seen import SeenRequest, Witness
 from vestbench.simulator.http.service import Service, Stream, Timer
 
 # How long a refused body may go on being sent before that is ended. A close with unread
@@ -32,16 +33,26 @@ class ServedConnection(ABC):
 
     The methods without underscore are called by the asyncio protocol that owns the
     stream, and have the names that they have there. `resumed` says that the TLS
-    handshake resumed an earlier session, and `peer` is the address of the client.
+    handshake resumed an earlier session, `peer` is the address of the client, and
+    `witness` keeps what happens, where that is wanted.
     """
 
+    speech = "http/1.1"
+
     def __init__(
-        self, service: Service, stream: Stream, *, resumed: bool, peer: str = ""
+        self,
+        service: Service,
+        stream: Stream,
+        *,
+        resumed: bool,
+        peer: str = "",
+        witness: Witness | None = None,
     ) -> None:
         self._service = service
         self._stream = stream
         self._resumed = resumed
         self._peer = peer
+        self._witness = witness
         self._timer: Timer | None = None
         self._uses = 0
         self._writable = True
@@ -111,6 +122,10 @@ class ServedConnection(ABC):
         tally.requests += 1
         tally.per_connection[self._serial - 1] = self._uses
 
+    def _keep(self, request: Request) -> SeenRequest | None:
+        """Keep a request that has come, where an account is wanted."""
+        return None if self._witness is None else self._witness.request(request)
+
     def _is_nth(self, use: int) -> bool:
         return use % self._service.behaviour.close_every == 0
 
@@ -178,7 +193,7 @@ class ServedConnection(ABC):
         """Return the headers of every answer; `use` is the number of its request."""
         return [
             ("Date", self._service.date()),
-            ("Content-Type", "application/json"),
+            ("Content-Type", JSON),
             ("x-vestbench-connection", str(self._serial)),
             ("x-vestbench-request", str(use)),
             ("x-vestbench-resumed", str(int(self._resumed))),
@@ -202,6 +217,12 @@ class ServedConnection(ABC):
         if self._ended:
             return
         self._leave(reason)
+        if self._witness is not None:
+            self._witness.closes(
+                "client" if reason == "client" else "server",
+                "rst" if how == "rst" else "fin",
+                reason,
+            )
         if how == "rst":
             self._stream.reset()
         else:

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
 
 from vestbench.model.simulated import ExchangeCounters, ExchangeSpec
 from vestbench.simulator.http.behaviour import Behaviour
-from vestbench.simulator.http.certificates import Contexts
+from vestbench.simulator.http.certificates import Contexts, HostContexts
+from vestbench.simulator.http.door import Door
 from vestbench.simulator.http.loop import Worker
 from vestbench.simulator.http.messages import Application
+from vestbench.simulator.http.seen import Account
 from vestbench.simulator.http.service import Service
 from vestbench.simulator.http.tls import TlsProtocol, http_version
 
@@ -24,7 +27,11 @@ class Server:
 
     Attributes:
         ca_pem: The certificate to trust, as PEM.
+        account: What was seen, where every host is served.
+        worker: Where what takes time is computed.
     """
+
+    account: Account
 
     def __init__(
         self,
@@ -35,8 +42,11 @@ class Server:
     ) -> None:
         self._loop = loop
         self._spec = spec
-        worker = Worker(loop)
+        self.worker = worker = Worker(loop)
         self._contexts = Contexts(spec, worker)
+        self._take: Callable[[], asyncio.BaseProtocol] = lambda: TlsProtocol(
+            self._service, self._contexts.take()
+        )
         self.ca_pem = self._contexts.ca_pem
         order_ms = spec.order_processing_ms
         self._service = Service(
@@ -55,12 +65,23 @@ class Server:
     async def listen(self) -> int:
         """Begin to accept connections; return the port."""
         self._server = await self._loop.create_server(
-            lambda: TlsProtocol(self._service, self._contexts.take()),
+            self._take,
             self._spec.host,
             self._spec.port,
             backlog=_BACKLOG,
         )
         return int(self._server.sockets[0].getsockname()[1])
+
+    def serve_every_host(self, name_of: Callable[[str], str]) -> HostContexts:
+        """Serve any host, with TLS and without, and keep an account of it.
+
+        Args:
+            name_of: Returns the name that an address was given out for.
+        """
+        found = HostContexts(self._contexts, self._spec, self.worker, name_of)
+        self.account = account = Account(name_of=found.host_of)
+        self._take = lambda: Door(self._service, account, found.dialled)
+        return found
 
     def prepare(self) -> None:
         """Begin to make what the first request would have to wait for."""
