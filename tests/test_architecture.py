@@ -77,6 +77,7 @@ HOMES = {
     "numpy": ("vestbench.stats",),
     "tomli_w": ("vestbench.results",),
     "trustme": ("vestbench.simulator",),
+    "cryptography": ("vestbench.simulator.http.certificates",),  # what trustme brings
     "h2": ("vestbench.simulator.http.http2",),  # the extra http2
     "wsproto": ("vestbench.simulator.websocket",),  # the extra ws
     "eth_account": ("vestbench.venues",),

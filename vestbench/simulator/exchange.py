@@ -29,6 +29,7 @@ from vestbench.simulator.exchange_messages import (
     StartExchange,
     StopExchange,
 )
+from vestbench.simulator.http.certificates import java_store
 from vestbench.simulator.http.loop import precise_loop
 from vestbench.simulator.http.messages import Application as HttpApplication
 from vestbench.simulator.http.server import Server
@@ -83,7 +84,8 @@ class Exchange:
         gc.freeze()
         gc.disable()
         self._server = server
-        return ExchangeStarted(port=port, ca_pem=server.ca_pem)
+        store = b"" if wanted.world is None else java_store(server.ca_pem)
+        return ExchangeStarted(port=port, ca_pem=server.ca_pem, java_store=store)
 
     def _server_of(self, wanted: StartExchange) -> Server:
         spec, market = wanted.spec, Market()

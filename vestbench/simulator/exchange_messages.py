@@ -21,6 +21,7 @@ class ExchangeStarted(Message):
 
     port: int
     ca_pem: str  # the certificate to trust
+    java_store: bytes  # the same as Java wants it, where the exchange is a world
 
 
 class Count(Message):

@@ -71,6 +71,7 @@ class ExchangeProcess:
         host: The address it listens on.
         port: The port it listens on.
         ca_pem: The certificate to trust, as PEM.
+        java_store: The same as Java wants it, where it is a world; else empty.
     """
 
     def __init__(
@@ -99,6 +100,7 @@ class ExchangeProcess:
         self.host = spec.host
         self.port = started.port
         self.ca_pem = started.ca_pem
+        self.java_store = started.java_store
 
     def base_url(self, path: str = "/v2") -> str:
         """Return the URL of the exchange as this machine sees it without a link."""

@@ -227,12 +227,21 @@ def _become(wanted: messages.Spawn, fds: list[int], lab: int, report: int) -> No
             os.dup2(source, target)
         if wanted.cwd is not None:
             os.chdir(wanted.cwd)
-        os.execvpe(wanted.argv[0], wanted.argv, wanted.env)  # noqa: S606
+        os.execvpe(_file_of(wanted.argv[0]), wanted.argv, wanted.env)  # noqa: S606
     except OSError as error:
         number = error.errno or number
     finally:
         os.write(report, array.array("i", [number]).tobytes())
         os._exit(127)
+
+
+def _file_of(program: str) -> str:
+    """Return the file of a program: as `children.file_of`, which takes long to import.
+
+    A user without a name may not be let to where the Python that runs is installed.
+    """
+    ours = program == sys.executable and not os.access(program, os.X_OK)
+    return "/proc/self/exe" if ours else program
 
 
 def main(argv: list[str]) -> None:

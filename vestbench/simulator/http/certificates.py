@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     import trustme
 
 MAX_HOSTS = 2_000
+JAVA_PASSWORD = b"changeit"  # of a store without a secret
 LOOPBACK = ("127.0.0.1", "::1", "localhost")
 
 _VERSIONS = {"1.2": ssl.TLSVersion.TLSv1_2, "1.3": ssl.TLSVersion.TLSv1_3}
@@ -165,3 +166,20 @@ def _load(context: ssl.SSLContext, leaf: trustme.LeafCert) -> None:
         file.write(leaf.private_key_and_cert_chain_pem.bytes())
         file.flush()
         context.load_cert_chain(f"/proc/self/fd/{file.fileno()}")
+
+
+def java_store(ca_pem: str) -> bytes:
+    """Return a key store that makes Java trust a certificate, with the usual password.
+
+    Java takes no other format, and cannot do without a password.
+    """
+    from cryptography.hazmat.primitives.serialization import (
+        BestAvailableEncryption,
+        pkcs12,
+    )
+    from cryptography.x509 import load_pem_x509_certificate
+
+    found = load_pem_x509_certificate(ca_pem.encode("ascii"))
+    trusted = pkcs12.PKCS12Certificate(found, b"vestbench")
+    password = BestAvailableEncryption(JAVA_PASSWORD)
+    return pkcs12.serialize_java_truststore([trusted], password)
