@@ -22,6 +22,7 @@ COMMANDS = {
         "Do what the bot does at start, and prove what its first request gains by it."
     ),
     "connect": "Start as the bot does, step by step, and show what its warm-up buys.",
+    "exec": "Run a program, in any language, against the simulated exchange.",
     "serve": (
         "Run the simulated exchange until Ctrl-C, for any client; on loopback by "
         "default."

@@ -55,15 +55,16 @@ class Keeper:
             return
         answers: Answers = {
             messages.SignalProgram: self._signal,
-            messages.EndProgram: lambda _: self._kill(),
+            messages.EndProgram: lambda _: self._end(),
         }
         with suppress(ChannelClosedError):  # of the command: it is gone
             told, asked = self._inside.fileno(), self._control.fileno()
             while self._first is not None:
-                ready = select.select((told, asked), (), ())[0]
-                if told in ready:
-                    self._hear()
-                if asked in ready:
+                # First what came with an earlier message, which no `select` shows.
+                self._hear()
+                if self._first is None:
+                    return
+                if asked in select.select((told, asked), (), ())[0]:
                     self._control.reply_to_all(answers)
         self._kill()
 
@@ -94,16 +95,24 @@ class Keeper:
         return int(found[0]) if found else inner
 
     def _hear(self) -> None:
-        try:
-            told: object = self._inside.receive(object, 1.0)
-        except ChannelClosedError:
-            # Killed, as when memory ran out, and the program with it.
-            told = messages.ProgramEnded(
-                status=-int(signal.SIGKILL), left=0, no_route=0
-            )
-        if isinstance(told, messages.ProgramEnded):
-            self._kill()
-        self._control.send(told)
+        """Pass on what the first process says."""
+        with suppress(TimeoutError):
+            while self._first is not None:
+                try:
+                    told = self._inside.receive(object, 0.0)
+                except ChannelClosedError:
+                    self._end()  # it was killed, as when memory ran out
+                    return
+                if isinstance(told, messages.ProgramEnded):
+                    self._kill()
+                self._control.send(told)
+
+    def _end(self) -> None:
+        """Kill the program, and say so."""
+        self._kill()
+        killed = -int(signal.SIGKILL)
+        ended = messages.ProgramEnded(status=killed, left=0, no_route=0)
+        self._control.send(ended)
 
     def _signal(self, wanted: messages.SignalProgram) -> None:
         with suppress(ChannelClosedError):

@@ -29,8 +29,35 @@ _START = (
 )
 
 
+# What allows a step that was refused, by the code of the refusal.
+_REMEDIES = {
+    "apparmor-restricts-userns": (
+        "sudo sysctl -w kernel.apparmor_restrict_unprivileged_userns=0"
+    ),
+    "userns-disabled-debian": "sudo sysctl -w kernel.unprivileged_userns_clone=1",
+    "namespace-limit-reached": "sudo sysctl -w user.max_user_namespaces=10000",
+    "blocked-by-seccomp": (
+        "docker run --security-opt seccomp=unconfined "
+        "--security-opt systempaths=unconfined ..."
+    ),
+}
+
+
 class NotIsolatedError(UsageError):
-    """This machine does not let a program be kept inside; the text says why."""
+    """This machine does not let a program be kept inside; the text says why.
+
+    Args:
+        why: As `vestbench doctor` says it.
+        code: Of the refusal.
+    """
+
+    def __init__(self, why: str, code: str = "") -> None:
+        remedy = _REMEDIES.get(code, "")
+        allow = f"allow it with: {remedy}; or " if remedy else ""
+        super().__init__(
+            f"a program cannot be kept inside here ({why}): {allow}point it at the "
+            "exchange that `vestbench serve` runs"
+        )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -112,7 +139,7 @@ class KeptProgram:
             self.group = answer.pid
             started = True
         except LinkRefusedError as refused:
-            raise NotIsolatedError(str(refused)) from refused
+            raise NotIsolatedError(str(refused), refused.code) from refused
         except FailedError as failure:
             raise UsageError(str(failure)) from failure
         finally:  # Ctrl-C included: nothing must stay behind
@@ -172,6 +199,8 @@ class KeptProgram:
             self._ask(wanted, Done, _ANSWER_S)
         except FailedError as failure:
             raise LabError(f"the program's keeper: {failure}") from failure
+        # What came before the answer was read with it, and no `select` shows it.
+        self.hear()
 
     def _ask(self, wanted: Message, kind: type[M], timeout_s: float) -> M:
         try:

@@ -136,7 +136,7 @@ def run_program(
 def _lab(link: LinkSpec) -> Lab:
     """Start a lab whose link has packets: a relay would let the program outside."""
     if sys.platform != "linux":
-        raise NotIsolatedError("a program can be kept inside on Linux only")
+        raise NotIsolatedError("it needs Linux", "not-linux")
     engines = ("packet", "tun") if link.engine == "auto" else (link.engine,)
     if "relay" in engines:
         raise UsageError("a relay cannot keep a program inside: use packet or tun")
@@ -145,7 +145,7 @@ def _lab(link: LinkSpec) -> Lab:
             return Lab(replace(link, engine=engine))
         except NoLinkError as refused:
             last = refused
-    raise NotIsolatedError(str(last)) from last
+    raise NotIsolatedError(str(last), last.refusals[0].code) from last
 
 
 def _exchange(wanted: Wanted, lab: Lab) -> ExchangeProcess:
@@ -209,6 +209,7 @@ class _Watch:
         """Return how the program ended."""
         program, lab = self._program.fileno(), self._lab.fileno()
         noted = self._noted.fileno()
+        self._program.hear()  # what came with the news of its start
         while (ended := self._program.ended) is None:
             ready = select.select((program, lab, noted), (), (), self._wait_s())[0]
             if lab in ready:

@@ -9,7 +9,12 @@ from __future__ import annotations
 import errno
 import os
 
-from vestbench.simulator.link.netns import LinkRefusedError, libc, refusing
+from vestbench.simulator.link.netns import (
+    LinkRefusedError,
+    libc,
+    need_user_namespace,
+    refusing,
+)
 
 TYPE_CHECKING = False  # as mypy knows it; importing typing takes 4 ms of the start
 if TYPE_CHECKING:
@@ -43,6 +48,11 @@ def join(lab: int) -> None:
     Raises:
         LinkRefusedError: The kernel does not allow it.
     """
+    with refusing("join", "namespace-refused"):
+        places = (f"/proc/{each}/ns/user" for each in (lab, "self"))
+        users, ours = (os.stat(place).st_ino for place in places)
+    if users == ours:  # real root's, where user namespaces are forbidden
+        need_user_namespace()
     with refusing("join", "namespace-refused"):
         handles = [
             os.open(f"/proc/{lab}/ns/{kind}", os.O_RDONLY | os.O_CLOEXEC)

@@ -28,10 +28,10 @@ class SeenConnection:
     """One TCP connection."""
 
     serial: int
-    peer: str  # the client's address and port
-    port: int
+    dialled: str  # the address, which the link shows as the client's
+    port: int  # the client's
     opened_ns: int
-    server_name: str = ""  # that TLS asked for
+    host: str = ""  # by its name where one was looked up or asked for, else address
     tls: str = ""  # the version; empty is plain, or no handshake that was completed
     alpn: str = ""
     resumed: bool = False
@@ -69,7 +69,9 @@ class Account:
     """What was seen, in bounded memory."""
 
     clock: Clock = time.perf_counter_ns
-    # The server's name by the `ssl.SSLContext` that a handshake ended with.
+    # The host by the address that was dialled, and by the `ssl.SSLContext` that a
+    # handshake ended with.
+    host_of: Callable[[str], str] = lambda address: address
     name_of: Callable[[Any], str] = lambda _: ""
     connections: list[SeenConnection] = field(default_factory=list)
     requests: list[SeenRequest] = field(default_factory=list)
@@ -79,7 +81,7 @@ class Account:
     def open(self, peer: str, port: int) -> SeenConnection:
         """Keep a connection that was accepted."""
         serial = len(self.connections) + self.omitted_connections
-        found = SeenConnection(serial, peer, port, self.clock())
+        found = SeenConnection(serial, peer, port, self.clock(), self.host_of(peer))
         if len(self.connections) < MAX_CONNECTIONS:
             self.connections.append(found)
         else:
@@ -120,7 +122,7 @@ class Witness:
         seen.tls = (tls.version() or "").removeprefix("TLSv")
         seen.alpn = tls.selected_alpn_protocol() or ""
         seen.resumed = bool(tls.session_reused)
-        seen.server_name = self._account.name_of(tls.context)
+        seen.host = self._account.name_of(tls.context) or seen.host
         seen.ready_up = self.up - left
 
     def ready(self, speech: str) -> None:

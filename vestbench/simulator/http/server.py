@@ -79,7 +79,10 @@ class Server:
             name_of: Returns the name that an address was given out for.
         """
         found = HostContexts(self._contexts, self._spec, self.worker, name_of)
-        self.account = account = Account(name_of=found.host_of)
+        self.account = account = Account(
+            host_of=lambda address: name_of(address) or address,
+            name_of=found.host_of,
+        )
         self._take = lambda: Door(self._service, account, found.dialled)
         return found
 

@@ -192,6 +192,19 @@ def enter() -> None:
     _write_id_maps(user, group)
 
 
+def need_user_namespace() -> None:
+    """Enter a user namespace, as root too, who can do much without one.
+
+    Raises:
+        LinkRefusedError: It was refused.
+    """
+    try:
+        _unshare(CLONE_NEWUSER)
+    except OSError as error:
+        code, hint = _explain_unshare(error.errno or 0, 1)
+        raise LinkRefusedError("unshare", code, error, hint) from error
+
+
 def _unshare(flags: int) -> None:
     import ctypes
 
