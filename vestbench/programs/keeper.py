@@ -59,11 +59,8 @@ class Keeper:
         }
         with suppress(ChannelClosedError):  # of the command: it is gone
             told, asked = self._inside.fileno(), self._control.fileno()
-            while self._first is not None:
-                # First what came with an earlier message, which no `select` shows.
-                self._hear()
-                if self._first is None:
-                    return
+            # First what came with an earlier message, which no `select` shows.
+            while self._hears():
                 if asked in select.select((told, asked), (), ())[0]:
                     self._control.reply_to_all(answers)
         self._kill()
@@ -94,18 +91,19 @@ class Keeper:
         found = netns.read_text(mine).split()
         return int(found[0]) if found else inner
 
-    def _hear(self) -> None:
-        """Pass on what the first process says."""
+    def _hears(self) -> bool:
+        """Pass on what the first process says; False once it has ended."""
         with suppress(TimeoutError):
             while self._first is not None:
                 try:
                     told = self._inside.receive(object, 0.0)
                 except ChannelClosedError:
                     self._end()  # it was killed, as when memory ran out
-                    return
+                    break
                 if isinstance(told, messages.ProgramEnded):
                     self._kill()
                 self._control.send(told)
+        return self._first is not None
 
     def _end(self) -> None:
         """Kill the program, and say so."""

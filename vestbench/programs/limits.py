@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from vestbench.model.simulated import ExchangeCounters
 
+GRACE_S = 5.0  # from SIGTERM to SIGKILL
 _UNTIL = re.compile(r"\s*(requests|connections)\s*>=\s*([1-9][0-9]{0,8})\s*")
 
 
@@ -40,3 +41,4 @@ class Limits:
 
     seconds: float | None = None
     until: Until | None = None
+    grace_s: float = GRACE_S

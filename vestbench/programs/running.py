@@ -34,7 +34,6 @@ from vestbench.simulator.link.report import NoLinkError
 
 _LOOK_EVERY_S = 0.05  # how much has been done, where that ends a program
 _ON_THE_WAY_S = 0.02  # for what has left the program and is at neither end yet
-GRACE_S = 5.0  # from SIGTERM to SIGKILL
 _CHECKS = 5
 
 # By itself, by us after a time or when enough was done, by a signal that we were sent.
@@ -196,7 +195,7 @@ class _Watch:
         terminal: Terminal,
         noted: Noted,
     ) -> None:
-        self._until = wanted.limits.until
+        self._until, self._grace_s = wanted.limits.until, wanted.limits.grace_s
         self._program, self._exchange, self._lab = program, exchange, lab
         self._terminal, self._noted = terminal, noted
         seconds = wanted.limits.seconds
@@ -241,7 +240,7 @@ class _Watch:
                 self.ended_by = "signal"
             self._program.signal(number)
             if number != signal.SIGINT:  # which many programs ask about first
-                self._kill_s = time.monotonic() + GRACE_S
+                self._kill_s = time.monotonic() + self._grace_s
 
     def _look_at_the_time(self) -> None:
         now = time.monotonic()
@@ -260,5 +259,5 @@ class _Watch:
 
     def _finish(self, why: EndedBy) -> None:
         self.ended_by, self._end_s = why, None
-        self._kill_s = time.monotonic() + GRACE_S
+        self._kill_s = time.monotonic() + self._grace_s
         self._program.signal(signal.SIGTERM, everyone=True)

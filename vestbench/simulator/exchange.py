@@ -91,8 +91,12 @@ class Exchange:
         spec, market = wanted.spec, Market()
 
         def venue(contract: str) -> Application:
-            limit = spec.rate_limit
-            return Application(market, contract=contract, rate_limit=limit)
+            return Application(
+                market,
+                contract=contract,
+                rate_limit=spec.rate_limit,
+                any_key=wanted.world is not None and not wanted.world.strict_keys,
+            )
 
         if wanted.world is None:
             application: HttpApplication = venue(spec.contract)

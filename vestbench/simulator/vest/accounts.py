@@ -10,6 +10,7 @@ import os
 from collections import OrderedDict
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from hashlib import sha256
 from math import ceil, inf
 from typing import Any
 
@@ -19,6 +20,8 @@ from vestbench.simulator.vest.portfolio import Portfolio
 MAX_ACCOUNTS = 256
 MAX_SIGNERS = 16  # of one account
 LISTEN_KEY_MS = 60 * 60_000
+ANYBODY = ""  # as a signer
+_FOR_EVER_MS = 2**62
 MAX_CLIENTS = 1_024  # whose requests are counted
 _GROUPS = 10
 
@@ -136,6 +139,20 @@ class Accounts:
         """Return the account of a listen key, live or expired."""
         found = (each for each in self._accounts.values() if each.knows(listen_key))
         return next(found, None)
+
+    def adopt(self, api_key: str, group: int, portfolio: Portfolio) -> Credential:
+        """Let an API key that was registered elsewhere lead to an account of its own.
+
+        Who signs for it is not known here, so anybody may.
+        """
+        address = "0x" + sha256(api_key.encode()).hexdigest()[:40]
+        self.register(address, ANYBODY, _FOR_EVER_MS, portfolio)
+        account = self._accounts[address]
+        account.group = group
+        del self._credentials[account.keys[ANYBODY]]
+        account.keys[ANYBODY] = api_key
+        found = self._credentials[api_key] = Credential(account, ANYBODY, _FOR_EVER_MS)
+        return found
 
     def credential(self, api_key: str, now_ms: int) -> Credential | None:
         """Return what an API key stands for; None if it is void or never was."""

@@ -38,7 +38,8 @@ class Application:
     The clock, in milliseconds since the epoch, is read once for each request, so that
     all figures of a response are of the same instant. Registrations are those of
     `contract`, production or development. An account or address may send `rate_limit`
-    requests per second, without a limit if that is 0.
+    requests per second, without a limit if that is 0. With `any_key`, API keys that
+    were registered elsewhere are taken too.
     """
 
     def __init__(
@@ -48,11 +49,12 @@ class Application:
         *,
         contract: str = "development",
         rate_limit: float = 0.0,
+        any_key: bool = False,
     ) -> None:
         self._market = market
         self._clock_ms = clock_ms
         self._limit = RateLimit(rate_limit)
-        self._private = PrivateApi(market, contract)
+        self._private = PrivateApi(market, contract, any_key=any_key)
         self._feeds = Feeds(market, self._private.accounts, clock_ms)
         self._routes: dict[str, dict[str, Handler]] = {
             "/v2/exchangeInfo": {

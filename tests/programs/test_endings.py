@@ -1,0 +1,309 @@
+"""How programs end, or are ended, and that nothing of them stays behind."""
+
+from __future__ import annotations
+
+import fcntl
+import json
+import os
+import pty
+import select
+import signal
+import subprocess
+import termios
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+
+from tests.support.command import PATIENCE_S
+from tests.support.inside import command, environment, executed, inside, started
+from vestbench.errors import UsageError
+from vestbench.programs.limits import Limits, Until, parse_until
+from vestbench.simulator.lab_start import SIGKILL
+
+pytestmark = pytest.mark.link
+
+BUSY = "while true; do curl -s https://x.example/ > /dev/null; done"
+STUBBORN = "trap '' TERM INT HUP; "
+
+
+@pytest.mark.parametrize(
+    ("script", "status", "said"),
+    [
+        ("exit 0", 0, "sh ended with status 0."),
+        ("exit 3", 3, "sh ended with status 3."),
+        ("exit 127", 127, "sh ended with status 127."),
+        ("kill -SEGV $$", 139, "sh was killed by SIGSEGV."),
+    ],
+)
+def test_the_exit_code_is_the_programs_own(script: str, status: int, said: str) -> None:
+    done = executed("--rtt", "0ms", "--", "sh", "-c", script)
+
+    assert done.returncode == status
+    assert done.stderr.splitlines()[-1] == said
+
+
+def test_a_program_that_is_not_there_is_one_line() -> None:
+    done = executed("--rtt", "0ms", "--", "no-such-program")
+
+    assert done.returncode == 2
+    assert done.stderr == (
+        "error: cannot start no-such-program: no such file or directory\n"
+    )
+
+
+def test_streams_carry_any_bytes_and_are_the_programs_own() -> None:
+    every = bytes(range(256)) * 64
+
+    done = subprocess.run(
+        command("--rtt", "0ms", "--", "cat"),
+        input=every,
+        capture_output=True,
+        env=environment(),
+        cwd="/",
+        timeout=PATIENCE_S,
+    )
+
+    assert done.stdout == every
+
+
+def test_folder_environment_and_user_are_those_outside(tmp_path: Path) -> None:
+    script = "pwd; id -u; id -g; echo $MARK"
+
+    ran = inside("sh", "-c", script, cwd=tmp_path, env=environment(MARK="here"))
+
+    assert ran.out.split() == [
+        str(tmp_path),
+        *map(str, (os.getuid(), os.getgid())),
+        "here",
+    ]
+
+
+def test_a_program_is_ended_after_a_time_and_that_counts_as_0() -> None:
+    done = executed("--rtt", "0ms", "--for", "200ms", "--", "sleep", "1000")
+
+    assert done.returncode == 0
+    assert done.stderr.splitlines()[-1] == (
+        "sleep was ended by us, because its time was over; that counts as 0."
+    )
+
+
+def test_a_program_that_ignores_sigterm_is_killed_with_its_children() -> None:
+    limits = Limits(until=Until(what="requests", least=3), grace_s=0.2)
+
+    ran = inside("sh", "-c", f"{STUBBORN} ({BUSY}) & {BUSY}", limits=limits)
+
+    assert (ran.run.status, ran.run.ended_by) == (-SIGKILL, "enough")
+    assert len(ran.run.seen.requests) >= 3
+
+
+def test_children_are_told_to_end_too() -> None:
+    script = (
+        "sh -c 'trap \"echo told; exit\" TERM; while true; do sleep 0.05; done' & wait"
+    )
+
+    ran = inside("sh", "-c", script, limits=Limits(seconds=0.5, grace_s=30.0))
+
+    assert "told" in ran.out
+
+
+def test_what_a_program_leaves_behind_is_counted_and_ended() -> None:
+    script = "(setsid sleep 12345 &); sleep 12345 & exit 0"
+
+    ran = inside("sh", "-c", script)
+
+    assert (ran.run.status, ran.run.left) == (0, 2)
+    assert processes("12345") == []
+
+
+def processes(word: str) -> list[str]:
+    """Return the processes of this machine in whose command a word is."""
+    found = []
+    for entry in Path("/proc").iterdir():
+        if entry.name.isdigit():
+            try:
+                words = (entry / "cmdline").read_bytes().split(b"\0")
+            except OSError:
+                continue
+            if word.encode() in words:
+                found.append(entry.name)
+    return found
+
+
+def gone(word: str) -> bool:
+    end = time.monotonic() + PATIENCE_S
+    while processes(word):
+        if time.monotonic() > end:
+            return False
+        time.sleep(0.01)
+    return True
+
+
+def test_nothing_is_left_when_we_are_killed() -> None:
+    script = "setsid sleep 54321 & (sleep 54321 &) ; echo on; sleep 54321"
+    before = mounts()
+
+    with started("--rtt", "5ms", "--", "sh", "-c", STUBBORN + script) as process:
+        assert process.stdout is not None
+        assert process.stdout.readline() == "on\n"
+        process.send_signal(SIGKILL)
+        process.wait(PATIENCE_S)
+        assert gone("54321")
+
+    assert mounts() == before
+
+
+def mounts() -> str:
+    return Path("/proc/self/mounts").read_text()
+
+
+@pytest.mark.parametrize(
+    ("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)]
+)
+def test_a_signal_to_us_reaches_the_program_once(
+    number: signal.Signals, code: int
+) -> None:
+    script = (
+        "import signal, sys\n"
+        "came = []\n"
+        f"signal.signal({int(number)}, lambda *_: came.append(1))\n"
+        "print('on', flush=True)\n"
+        "signal.pause(); signal.sigtimedwait([], 0.3)\n"
+        "print(len(came))"
+    )
+
+    with started("--rtt", "0ms", "--", "/usr/bin/python3", "-c", script) as process:
+        assert process.stdout is not None
+        assert process.stdout.readline() == "on\n"
+        process.send_signal(number)
+        out, err = process.communicate(timeout=PATIENCE_S)
+
+    assert out == "1\n", err
+    assert process.returncode == code
+    assert err.splitlines()[-1] == "python3 ended with status 0."
+
+
+def test_a_second_signal_kills() -> None:
+    with started(
+        *(
+            "--rtt",
+            "0ms",
+            "--",
+            "sh",
+            "-c",
+            f"{STUBBORN} echo on; sleep 1000; sleep 1000",
+        )
+    ) as process:
+        assert process.stdout is not None
+        assert process.stdout.readline() == "on\n"
+        process.send_signal(signal.SIGINT)
+        time.sleep(0.2)  # else both are one
+        process.send_signal(signal.SIGINT)
+        process.communicate(timeout=PATIENCE_S)
+
+    assert process.returncode == 128 + SIGKILL
+
+
+@contextmanager
+def in_a_terminal(*words: str) -> Iterator[int]:
+    """Run the command as the leader of a terminal's session; the other side of it."""
+    terminal, its = pty.openpty()
+    with subprocess.Popen(
+        command(*words),
+        stdin=its,
+        stdout=its,
+        stderr=its,
+        env=environment(),
+        cwd="/",
+        start_new_session=True,
+        preexec_fn=lambda: fcntl.ioctl(0, termios.TIOCSCTTY, 0),
+    ) as process:
+        os.close(its)
+        try:
+            yield terminal
+        finally:
+            process.kill()
+            os.close(terminal)
+
+
+def read_until(terminal: int, word: str) -> str:
+    """Return what was written until a word comes."""
+    found, end = "", time.monotonic() + PATIENCE_S
+    while word not in found:
+        left = end - time.monotonic()
+        assert left > 0, found
+        if select.select([terminal], [], [], left)[0]:
+            found += os.read(terminal, 4096).decode()
+    return found
+
+
+def test_a_program_has_the_terminal_and_what_is_typed_there() -> None:
+    script = (
+        "import os, sys, time\n"
+        "print(sys.stdin.isatty(), os.tcgetpgrp(0) == os.getpgrp(), flush=True)\n"
+        "print('got', input(), flush=True)\n"
+        "try: time.sleep(1000)\n"
+        "except KeyboardInterrupt: print('interrupted', flush=True); sys.exit(7)\n"
+    )
+    words = ("--rtt", "0ms", "--", "/usr/bin/python3", "-c", script)
+
+    with in_a_terminal(*words) as terminal:
+        assert "True True" in read_until(terminal, "\n")
+        os.write(terminal, b"hello\n")
+        read_until(terminal, "got hello")
+        os.write(terminal, b"\x03")
+        read_until(terminal, "interrupted")
+        read_until(terminal, "python3 ended with status 7.")
+
+
+def test_a_program_that_is_stopped_where_nobody_can_go_on_with_it_goes_on() -> None:
+    script = "import time; print('on', flush=True); time.sleep(0.5); print('end')"
+    words = ("--rtt", "0ms", "--", "/usr/bin/python3", "-c", script)
+
+    with in_a_terminal(*words) as terminal:
+        read_until(terminal, "on")
+        os.write(terminal, b"\x1a")
+        read_until(terminal, "ended with status 0.")
+
+
+def test_the_first_processes_of_a_program_may_fork_and_daemonise() -> None:
+    script = (
+        "import os, time, urllib.request\n"
+        "if os.fork(): os._exit(0)\n"
+        "os.setsid()\n"
+        "time.sleep(1000)"
+    )
+
+    ran = inside("/usr/bin/python3", "-c", script)
+
+    assert (ran.run.status, ran.run.left, ran.run.ended_by) == (0, 1, "itself")
+
+
+@pytest.mark.parametrize(
+    ("text", "what", "least"),
+    [("requests >= 3", "requests", 3), (" connections>=20 ", "connections", 20)],
+)
+def test_conditions_that_end_a_program(text: str, what: str, least: int) -> None:
+    assert parse_until(text) == Until(what=what, least=least)
+
+
+@pytest.mark.parametrize("text", ["", "requests > 3", "requests >= 0", "bytes >= 3"])
+def test_a_condition_that_is_none_says_what_to_write(text: str) -> None:
+    with pytest.raises(ValueError, match="write 'requests >= N'"):
+        parse_until(text)
+
+
+def test_a_relay_keeps_nothing_inside() -> None:
+    done = executed("--link", "relay", "--", "true")
+
+    assert done.returncode == UsageError.exit_code
+    assert "relay cannot keep a program inside" in done.stderr
+
+
+def test_arguments_are_neither_kept_nor_shown() -> None:
+    ran = inside("sh", "-c", "exit 0", "hush-hush")
+
+    assert "hush-hush" not in repr(ran.run)
+    assert json.dumps(ran.run.name) == '"sh"'
