@@ -206,9 +206,28 @@ def test_a_second_signal_kills() -> None:
     assert process.returncode == 128 + SIGKILL
 
 
+class Typed:
+    """A terminal, and all that was written to it."""
+
+    def __init__(self, terminal: int) -> None:
+        self._terminal = terminal
+        self._found = ""
+
+    def type(self, keys: bytes) -> None:
+        os.write(self._terminal, keys)
+
+    def wait_for(self, word: str) -> None:
+        end = time.monotonic() + PATIENCE_S
+        while word not in self._found:
+            left = end - time.monotonic()
+            assert left > 0, self._found
+            if select.select([self._terminal], [], [], left)[0]:
+                self._found += os.read(self._terminal, 4096).decode()
+
+
 @contextmanager
-def in_a_terminal(*words: str) -> Iterator[int]:
-    """Run the command as the leader of a terminal's session; the other side of it."""
+def in_a_terminal(*words: str) -> Iterator[Typed]:
+    """Run the command as the leader of a terminal's session."""
     terminal, its = pty.openpty()
     with subprocess.Popen(
         command(*words),
@@ -220,52 +239,42 @@ def in_a_terminal(*words: str) -> Iterator[int]:
         start_new_session=True,
         preexec_fn=lambda: fcntl.ioctl(0, termios.TIOCSCTTY, 0),
     ) as process:
-        os.close(its)
         try:
-            yield terminal
+            yield Typed(terminal)
         finally:
             process.kill()
+            os.close(its)  # only now, else what was written last is lost
             os.close(terminal)
-
-
-def read_until(terminal: int, word: str) -> str:
-    """Return what was written until a word comes."""
-    found, end = "", time.monotonic() + PATIENCE_S
-    while word not in found:
-        left = end - time.monotonic()
-        assert left > 0, found
-        if select.select([terminal], [], [], left)[0]:
-            found += os.read(terminal, 4096).decode()
-    return found
 
 
 def test_a_program_has_the_terminal_and_what_is_typed_there() -> None:
     script = (
         "import os, sys, time\n"
-        "print(sys.stdin.isatty(), os.tcgetpgrp(0) == os.getpgrp(), flush=True)\n"
-        "print('got', input(), flush=True)\n"
-        "try: time.sleep(1000)\n"
+        "try:\n"
+        "    print(sys.stdin.isatty(), os.tcgetpgrp(0) == os.getpgrp(), flush=True)\n"
+        "    print('got', input(), flush=True)\n"
+        "    time.sleep(1000)\n"
         "except KeyboardInterrupt: print('interrupted', flush=True); sys.exit(7)\n"
     )
     words = ("--rtt", "0ms", "--", "/usr/bin/python3", "-c", script)
 
-    with in_a_terminal(*words) as terminal:
-        assert "True True" in read_until(terminal, "\n")
-        os.write(terminal, b"hello\n")
-        read_until(terminal, "got hello")
-        os.write(terminal, b"\x03")
-        read_until(terminal, "interrupted")
-        read_until(terminal, "python3 ended with status 7.")
+    with in_a_terminal(*words) as typed:
+        typed.wait_for("True True")
+        typed.type(b"hello\n")
+        typed.wait_for("got hello")
+        typed.type(b"\x03")
+        typed.wait_for("interrupted")
+        typed.wait_for("python3 ended with status 7.")
 
 
 def test_a_program_that_is_stopped_where_nobody_can_go_on_with_it_goes_on() -> None:
     script = "import time; print('on', flush=True); time.sleep(0.5); print('end')"
     words = ("--rtt", "0ms", "--", "/usr/bin/python3", "-c", script)
 
-    with in_a_terminal(*words) as terminal:
-        read_until(terminal, "on")
-        os.write(terminal, b"\x1a")
-        read_until(terminal, "ended with status 0.")
+    with in_a_terminal(*words) as typed:
+        typed.wait_for("on")
+        typed.type(b"\x1a")
+        typed.wait_for("ended with status 0.")
 
 
 def test_the_first_processes_of_a_program_may_fork_and_daemonise() -> None:
