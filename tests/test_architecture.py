@@ -79,7 +79,7 @@ HOMES = {
     "trustme": ("vestbench.simulator",),
     "cryptography": ("vestbench.simulator.http.certificates",),  # what trustme brings
     "h2": ("vestbench.simulator.http.http2",),  # the extra http2
-    "wsproto": ("vestbench.simulator.websocket",),  # the extra ws
+    "wsproto": ("vestbench.simulator.websocket", "vestbench.stacks.websocket"),  # ws
     "eth_account": ("vestbench.venues",),
     # What eth_account is made of, and depends on.
     "eth_abi": ("vestbench.venues",),

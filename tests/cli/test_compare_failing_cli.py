@@ -47,7 +47,7 @@ class _SometimesReset:
         return session.send(self._resets if lost else spec, slot)
 
 
-class _SometimesResetSession:
+class _SometimesResetSession(Session):
     def __init__(
         self,
         session: Session,

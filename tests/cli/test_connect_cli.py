@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 import stat
+from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
@@ -28,6 +29,7 @@ from vestbench.venues.vest.keys_file import load as load_keys
 from vestbench.venues.vest.signing import address_of
 
 QUICK = ("--rtt", "0ms", "--processing", "0ms", "--rounds", "2")
+STEPS = ("register", "listen-key", "websocket", "account", "cancel", "order")
 REAL = ("--venue", "vest-dev", "--rate", "1000")
 
 
@@ -62,23 +64,58 @@ def test_connect_shows_each_step_and_keeps_the_result(
     result, path = shown
 
     assert result.exit_code == 0, result.output
-    for step in ("warm-up", "register", "listen-key", "account", "cancel"):
+    for step in ("warm-up", *STEPS):
         assert re.search(rf"^ {step}  .*\d", result.stdout, re.MULTILINE)
     assert "4 of 4 starts got through to their last step" in result.stdout
     run = load_run(path)
     assert run.failures == ()
-    assert len(run.samples) == 2 * (5 + 4)
-    assert {s.status for s in run.samples if s.slot.index == 4} == {400}
+    assert len(run.samples) == 2 * (7 + 6)
+    statuses = {place: set[int]() for place in range(7)}
+    for sample in run.samples:
+        statuses[sample.slot.index].add(sample.status)
+    assert statuses == {
+        **{place: {200} for place in (1, 2, 4, 6)},
+        **{0: {401}, 3: {101}, 5: {400}},
+    }
 
 
-def test_connect_opens_one_connection_a_start_with_or_without_a_warm_up(
+def test_connect_opens_one_connection_a_start_beside_its_websocket(
     shown: tuple[Result, Path],
 ) -> None:
     opened = [s for s in load_run(shown[1]).samples if not s.reused]
 
-    assert [s.slot.role for s in opened].count(Role.COLD) == 2
-    assert [s.slot.role for s in opened].count(Role.WARM_UP) == 2
-    assert len(opened) == 4
+    beside = [s for s in opened if s.slot.index == 3]
+    assert {s.slot.role for s in beside} == {Role.COLD}
+    assert len(beside) == 4
+    pooled = [s.slot.role for s in opened if s not in beside]
+    assert sorted(pooled) == [Role.COLD] * 2 + [Role.WARM_UP] * 2
+
+
+def test_connect_tells_when_an_order_was_answered_and_when_its_event_came(
+    shown: tuple[Result, Path],
+) -> None:
+    result, path = shown
+
+    told = [s for s in load_run(path).samples if (s.extra or {}).get("event_ns")]
+    assert sorted(s.slot.index for s in told) == [3] * 4 + [6] * 4
+    for sample in told:  # neither comes before its answer, which is read first
+        event_ns = (sample.extra or {})["event_ns"]
+        assert event_ns > (sample.send_ns or 0) + (sample.wait_ns or 0) > 0
+    assert re.search(r"^ order +4 +[0-9.]+ ", result.stdout, re.MULTILINE)
+
+
+def test_without_its_extra_a_start_has_no_websocket_and_says_so(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def missing(name: str) -> object:
+        return None if name == "wsproto" else find_spec(name)
+
+    monkeypatch.setattr("vestbench.studies.starts.job.find_spec", missing)
+    result = vestbench("connect", *QUICK, "--json")
+
+    found = json.loads(result.stdout)
+    assert found["plan"]["steps"] == ["register", "listen-key", "account", "cancel"]
+    assert any("vestbench[ws]" in each for each in found["plan"]["remarks"])
 
 
 def test_report_shows_a_stored_start_identically(shown: tuple[Result, Path]) -> None:
@@ -97,7 +134,10 @@ def test_json_is_all_that_goes_to_stdout() -> None:
 
     found = json.loads(result.stdout)
     assert found["command"] == "connect"
-    assert found["plan"]["steps"] == ["register", "listen-key", "account", "cancel"]
+    assert found["plan"]["steps"] == list(STEPS)
+    assert [each["name"] for each in found["summary"]["events"]] == [
+        *("websocket", "order")
+    ]
     assert found["summary"]["rounds"] == 2
     assert result.stderr == ""
 
@@ -126,7 +166,7 @@ def test_with_an_api_key_alone_nothing_is_registered(
     assert asked.count("POST", "/register") == 0
     assert asked.count("POST", "/orders/cancel") == 4
     steps = connect_of(load_run(Path("run.toml"))).plan.steps
-    assert steps == ("listen-key", "account", "cancel")
+    assert steps == ("listen-key", "websocket", "account", "cancel")
 
 
 def test_starts_that_all_fail_are_shown_and_end_with_4(

@@ -103,6 +103,7 @@ UPGRADES = {
     "no version": (UPGRADE.replace(b"Sec-WebSocket-Version", b"X-Version"), 400),
     "old version": (UPGRADE.replace(b"Version: 13", b"Version: 8"), 426),
     "no Connection": (UPGRADE.replace(b"Connection: Upgrade", b"X: y"), 400),
+    "not ASCII": (UPGRADE.replace(b"Connection: ", b"Connection: \xff, "), 400),
     "another protocol": (UPGRADE.replace(b": websocket", b": h2c"), 400),
     "plain request": (b"GET /ws-api HTTP/1.1\r\nHost: h\r\n\r\n", 400),
     "post": (UPGRADE.replace(b"GET", b"POST"), 405),

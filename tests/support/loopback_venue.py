@@ -5,6 +5,9 @@ Its certificate is trusted as those of real venues are, by way of `SSL_CERT_FILE
 
 from __future__ import annotations
 
+import base64
+import hashlib
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
@@ -17,6 +20,12 @@ from vestbench.model.simulated import ExchangeSpec
 from vestbench.simulator.exchange_process import ExchangeProcess
 from vestbench.venues import find_venue
 from vestbench.venues.vest.public import vest
+
+_GUID = b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11"  # of every WebSocket (RFC 6455, 1.3)
+_TOLD = b"".join(
+    b"\x81" + bytes([len(text)]) + text
+    for text in (b'{"result":null,"id":1}', b'{"channel":"tickers","data":[]}')
+)
 
 PRIMARY = "0x" + "a1" * 32
 SIGNING = "0x" + "b2" * 32
@@ -82,12 +91,31 @@ class Paths:
             method, target, _ = request.decode().split(" ", 2)
             path = target.removeprefix("/v2").partition("?")[0]
             self.asked.append((method, path))
+            if path == "/ws-api":
+                be_websocket(visit, request, _TOLD)
+                return
             named = f"{method} {path}"
             status, body = self.answers.get(named) or self.answers[path]
             visit.answer(body, status, ["Content-Type: application/json"])
 
     def count(self, method: str, path: str) -> int:
         return self.asked.count((method, path))
+
+
+def be_websocket(visit: Visit, request: bytes, told: bytes) -> None:
+    """Upgrade, take what is said, send `told`, and listen until the end."""
+    key = re.search(rb"(?i)\r\nsec-websocket-key: *([^\r]+)", request)
+    assert key is not None
+    digest = hashlib.sha1(key[1] + _GUID, usedforsecurity=False).digest()
+    visit.send(
+        b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\n"
+        b"Connection: Upgrade\r\nSec-WebSocket-Accept: %b\r\n\r\n"
+        % base64.b64encode(digest)
+    )
+    visit.sock.recv(1 << 16)
+    visit.send(told)
+    while visit.sock.recv(1 << 16):
+        pass
 
 
 @contextmanager

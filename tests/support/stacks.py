@@ -6,7 +6,8 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 
 from tests.support.records import sample
 from vestbench.model.client import SessionPlan
-from vestbench.model.request import Outcome, RequestSpec, Role, Slot
+from vestbench.model.request import Outcome, RequestSpec, Role, Slot, Subscription
+from vestbench.model.session import Session
 from vestbench.workers.messages import Inspect, Inspected
 from vestbench.workers.remote import RemoteStack
 
@@ -29,7 +30,7 @@ def in_turn(answers: Iterable[Callable[[Slot], Answer]]) -> Script:
     return lambda slot: next(waiting, ok)(slot)
 
 
-class FakeSession:
+class FakeSession(Session):
     def __init__(self, stack: FakeStack, number: int) -> None:
         self._stack = stack
         self._number = number
@@ -42,6 +43,18 @@ class FakeSession:
 
     def ask(self, spec: RequestSpec, slot: Slot) -> tuple[Outcome, bytes]:
         return self.send(spec, slot), self._stack.bodies.get(spec.endpoint, b"")
+
+    def listen(
+        self, spec: RequestSpec, slot: Slot, wanted: Subscription
+    ) -> tuple[Outcome, bytes]:
+        self._stack.log(f"listen {self._number} {spec.endpoint} {slot.role}", [slot])
+        self._stack.wanted.append(wanted)
+        return self._stack.answer(slot), b"first"
+
+    def ask_and_hear(
+        self, spec: RequestSpec, slot: Slot
+    ) -> tuple[Outcome, bytes, bytes]:
+        return *self.ask(spec, slot), f"event of {spec.endpoint}".encode()
 
     def burst(
         self, specs: Sequence[RequestSpec], slots: Sequence[Slot]
@@ -70,6 +83,7 @@ class FakeStack:
         self.open_now: set[int] = set()
         self.notes = notes
         self.bodies: dict[str, bytes] = {}  # of answers, by endpoint
+        self.wanted: list[Subscription] = []  # of each WebSocket
         self._script = script
 
     def open(self, plan: SessionPlan) -> FakeSession:

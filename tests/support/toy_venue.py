@@ -8,7 +8,14 @@ from pathlib import Path
 
 from tests.support.records import failure
 from vestbench.errors import UsageError, VenueError
-from vestbench.model.request import NS_PER_MS, Outcome, RequestSpec, Sample, Signer
+from vestbench.model.request import (
+    NS_PER_MS,
+    Outcome,
+    RequestSpec,
+    Sample,
+    Signer,
+    Subscription,
+)
 from vestbench.venues.base import Endpoint, Venue, by_name
 from vestbench.venues.secret import Secret
 from vestbench.venues.trading import Question, StartStep
@@ -69,6 +76,12 @@ class ToyAccount:
             if not body.startswith(b"token-"):
                 raise VenueError("the answer to /login holds no token")
             self.token = body.decode()
+
+    def subscription(self) -> Subscription:
+        raise AssertionError("toys have no WebSocket")
+
+    def hear(self, body: bytes, event: bytes) -> None:
+        raise AssertionError("toys have no WebSocket")
 
     def forget(self) -> None:
         self.token = ""

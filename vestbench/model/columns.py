@@ -288,6 +288,7 @@ _LOST_IDLE = "how long that had been idle when its end was found"
 _LOST_AFTER = "requests that it had carried"
 _LOST_SAID = "what an answer had said of its end; empty without such a header"
 _INTERIM = "statuses of interim answers, such as 103; empty without one"
+_EVENT = "from its first byte to the event that it led to; empty without one"
 _CAME = "from the arrival to the read; empty if not asked"
 
 COLUMNS = Columns(
@@ -337,6 +338,7 @@ COLUMNS = Columns(
     Column("lost_after", _LOST_AFTER, COUNT_OR_NONE, None, _BOTH, optional=True),
     Column("lost_said", _LOST_SAID, TEXT_OR_NONE, None, _BOTH, optional=True),
     Column("interim", _INTERIM, TEXT_OR_NONE, optional=True),
+    Column("event_ms", _EVENT, TIME_OR_NONE, optional=True),
     Column("addresses", _TRIED, COUNT_OR_NONE, optional=True),
     Column("unanswered_by", _WHO, TEXT_OR_NONE, None, _BOTH, optional=True),
     Column("retry_after_s", "what it asks to wait", SECONDS_OR_NONE, None, _FAILURE),

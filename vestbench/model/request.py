@@ -88,6 +88,17 @@ class RequestSpec:
         return status in self.accept if self.accept else 200 <= status < 300
 
 
+@quickly_pickled
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Subscription:
+    """What a client wants of a WebSocket."""
+
+    query: str = field(repr=False)  # added to that of the URL; it holds a key
+    words: tuple[str, ...]  # texts to say when it is open
+    greeting: str  # is in the first event that these lead to
+    event: str  # is in each event of a request that leads to one
+
+
 class Signer(Protocol):
     """Signs on behalf of a venue, which alone knows what is signed and how."""
 

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import Protocol
 
 from vestbench.model.client import SessionPlan, StackFacts
-from vestbench.model.request import Outcome, RequestSpec, Slot
+from vestbench.model.request import Outcome, RequestSpec, Slot, Subscription
 
 
 class Session(Protocol):
@@ -23,6 +23,24 @@ class Session(Protocol):
 
         The body is empty where there was no answer.
         """
+
+    def listen(
+        self, spec: RequestSpec, slot: Slot, wanted: Subscription
+    ) -> tuple[Outcome, bytes]:
+        """Open a WebSocket beside the pool; return its outcome and the first event."""
+        del slot, wanted
+        raise RuntimeError(f"this stack opens no WebSocket for {spec.endpoint}")
+
+    def ask_and_hear(
+        self, spec: RequestSpec, slot: Slot
+    ) -> tuple[Outcome, bytes, bytes]:
+        """Send one request that leads to an event.
+
+        Returns:
+            The outcome, the body of the answer, and the event.
+        """
+        del slot
+        raise RuntimeError(f"this stack opens no WebSocket for {spec.endpoint}")
 
     def burst(
         self, specs: Sequence[RequestSpec], slots: Sequence[Slot]

@@ -19,6 +19,7 @@ from vestbench.model.request import (
     Role,
     Sample,
     Slot,
+    Subscription,
 )
 from vestbench.model.session import Session, Stack
 from vestbench.venues.trading import Question
@@ -118,6 +119,19 @@ class _JudgingSession:
         outcome = self._by.judge(spec, outcome, body)
         self._by.after(spec, outcome)
         return outcome, body
+
+    def listen(
+        self, spec: RequestSpec, slot: Slot, wanted: Subscription
+    ) -> tuple[Outcome, bytes]:
+        return self._session.listen(spec, slot, wanted)
+
+    def ask_and_hear(
+        self, spec: RequestSpec, slot: Slot
+    ) -> tuple[Outcome, bytes, bytes]:
+        outcome, body, event = self._session.ask_and_hear(spec, slot)
+        outcome = self._by.judge(spec, outcome, body)
+        self._by.after(spec, outcome)
+        return outcome, body, event
 
     def burst(
         self, specs: Sequence[RequestSpec], slots: Sequence[Slot]

@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 
 from vestbench.model.client import SessionPlan
-from vestbench.model.request import Outcome, RequestSpec, Slot
+from vestbench.model.request import Outcome, RequestSpec, Slot, Subscription
 from vestbench.model.session import Session, Stack
 from vestbench.running.ports import RunEnd, StopRule
 
@@ -74,6 +74,20 @@ class _Noticed:
         outcome, body = self._session.ask(spec, slot)
         self._stop.notice(outcome, spec.endpoint)
         return outcome, body
+
+    def listen(
+        self, spec: RequestSpec, slot: Slot, wanted: Subscription
+    ) -> tuple[Outcome, bytes]:
+        outcome, event = self._session.listen(spec, slot, wanted)
+        self._stop.notice(outcome, spec.endpoint)
+        return outcome, event
+
+    def ask_and_hear(
+        self, spec: RequestSpec, slot: Slot
+    ) -> tuple[Outcome, bytes, bytes]:
+        outcome, body, event = self._session.ask_and_hear(spec, slot)
+        self._stop.notice(outcome, spec.endpoint)
+        return outcome, body, event
 
     def burst(
         self, specs: Sequence[RequestSpec], slots: Sequence[Slot]

@@ -84,14 +84,19 @@ class Trader:
             VenueError: The venue did not answer a question as it should.
         """
         if not self._ready or self.account.outdated(self._endpoint):
-            self._ask()
+            self.ask(self._endpoint)
             self._ready = True
         return self.account.request(self._endpoint)
 
-    def _ask(self) -> None:
+    def ask(self, endpoint: Endpoint) -> None:
+        """Ask for what requests to an endpoint depend on.
+
+        Raises:
+            VenueError: The venue did not answer a question as it should.
+        """
         session = self.stack.open(self._plan)
         try:
-            questions = self.account.questions(self._endpoint)
+            questions = self.account.questions(endpoint)
             ask_all(session, questions, wait=self._pause, sleep=self._sleep)
         finally:
             session.close()

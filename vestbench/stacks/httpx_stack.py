@@ -20,13 +20,21 @@ import certifi
 
 from vestbench._version import __version__
 from vestbench.model.client import SessionPlan, StackFacts
-from vestbench.model.request import FailureKind, Outcome, RequestSpec, Slot
+from vestbench.model.request import (
+    FailureKind,
+    Outcome,
+    RequestSpec,
+    Sample,
+    Slot,
+    Subscription,
+)
 from vestbench.stacks.httpcore_backend import TimedBackend, trace_http2
 from vestbench.stacks.httpx_failures import Classifier
 from vestbench.stacks.httpx_transport import Library, library, transport
 from vestbench.stacks.outcomes import Answer, Exchange
 from vestbench.stacks.registry import find_stack
 from vestbench.stacks.session import UNSENT, USER_AGENT, TimedSession
+from vestbench.stacks.websocket import WebSocketClient
 from vestbench.stacks.wire.connecting import (
     Resolver,
     SharedAnswers,
@@ -135,6 +143,9 @@ class HttpxSession(TimedSession):
             concurrency=plan.concurrency,
             kernel_timestamps=plan.kernel_timestamps,
         )
+        beside = Instrument(plan.pool, serials=serials, resolve=resolve)
+        self._websocket = WebSocketClient(beside, context, origin_ns)
+        self._event = ""  # what an event of a request holds
         self._transport = transport(used)(self._pool(context))
         self._client = client.Client(
             transport=self._transport,
@@ -177,6 +188,30 @@ class HttpxSession(TimedSession):
         self._between(result.stamps)
         return result.outcome, result.body
 
+    def listen(
+        self, spec: RequestSpec, slot: Slot, wanted: Subscription
+    ) -> tuple[Outcome, bytes]:
+        """Open a WebSocket beside the pool; return its outcome and the first event."""
+        self._event = wanted.event
+        found = self._websocket.open(spec, slot, wanted)
+        self._collect()
+        return found
+
+    def ask_and_hear(
+        self, spec: RequestSpec, slot: Slot
+    ) -> tuple[Outcome, bytes, bytes]:
+        """Send one request that leads to an event on the WebSocket.
+
+        One that comes before the answer is read after it, and has the time of that.
+        """
+        result = self._exchange(spec, slot)
+        outcome, event = result.outcome, b""
+        if isinstance(outcome, Sample):
+            begun = result.stamps.first_write
+            outcome, event = self._websocket.hear(outcome, begun, self._event)
+        self._between(result.stamps)
+        return outcome, result.body, event
+
     def burst(
         self, specs: Sequence[RequestSpec], slots: Sequence[Slot]
     ) -> list[Outcome]:
@@ -195,6 +230,7 @@ class HttpxSession(TimedSession):
     def close(self) -> None:
         """Close the client and its connections."""
         self._burst.close()
+        self._websocket.close()
         self._client.close()
 
     def _between(self, *exchanges: Timestamps) -> None:

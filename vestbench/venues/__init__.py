@@ -22,8 +22,16 @@ _SERVED = f"{SIMULATED}@"  # and its base URL: a simulated exchange that runs el
 _VENUES = {
     venue.name: venue
     for venue in (
-        vest_at("vest", "https://server-prod.hz.vestmarkets.com/v2"),
-        vest_at("vest-dev", "https://server-dev.hz.vestmarkets.com/v2"),
+        vest_at(
+            "vest",
+            "https://server-prod.hz.vestmarkets.com/v2",
+            websocket_host="ws-prod.hz.vestmarkets.com",
+        ),
+        vest_at(
+            "vest-dev",
+            "https://server-dev.hz.vestmarkets.com/v2",
+            websocket_host="ws-dev.hz.vestmarkets.com",
+        ),
         paradex("https://api.prod.paradex.trade/v1"),
     )
 }

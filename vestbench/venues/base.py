@@ -36,6 +36,7 @@ class Venue:
     endpoints: Mapping[str, Endpoint]  # the first one is the default
     warm_up: Endpoint  # what a bot sends at start
     headers: tuple[tuple[str, str], ...] = field(default=())
+    websocket_url: str = ""  # of its WebSocket, with https; empty without one
     title: str = "HTTP"  # how log lines call it
     private_query: bool = False  # the query of its URL is not to be shown
     accounts: AccountKind[Any] | None = None  # None: it has public endpoints only

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol, TypeVar
 
-from vestbench.model.request import Outcome, RequestSpec, Signer
+from vestbench.model.request import Outcome, RequestSpec, Signer, Subscription
 
 if TYPE_CHECKING:
     from vestbench.venues.base import Endpoint, Venue
@@ -28,6 +28,8 @@ class StartStep:
     log: str  # what log lines call it
     remark: str = ""  # for who reads its figures
     retried: bool = False  # sent again after a failure
+    listens: bool = False  # it opens the WebSocket, beside the pool
+    hears: bool = False  # it leads to an event on the WebSocket
 
 
 class TradingAccount(Protocol):
@@ -74,6 +76,12 @@ class TradingAccount(Protocol):
 
     def learn(self, endpoint: Endpoint, body: bytes) -> None:
         """Take from an answer of `endpoint` what later requests of a start need."""
+
+    def subscription(self) -> Subscription:
+        """Return what a start wants of the WebSocket, once it has asked for it."""
+
+    def hear(self, body: bytes, event: bytes) -> None:
+        """Look at the event that the last order has led to, and at its answer."""
 
     def forget(self) -> None:
         """Be again as before the first answer, for another start of the bot."""

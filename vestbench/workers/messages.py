@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from vestbench.ipc import Message
 from vestbench.model.client import SessionPlan
-from vestbench.model.request import Outcome, RequestSpec, Signer, Slot
+from vestbench.model.request import Outcome, RequestSpec, Signer, Slot, Subscription
 from vestbench.stacks.registry import StackInfo
 
 
@@ -39,6 +39,7 @@ class Send(Message):
     spec: RequestSpec
     slot: Slot
     body: bool  # the body of the answer is wanted
+    hears: bool = False  # it leads to an event, which is waited for
 
 
 class Sent(Message):
@@ -46,6 +47,16 @@ class Sent(Message):
 
     outcome: Outcome
     body: bytes  # empty unless it was wanted
+    event: bytes = b""
+
+
+class Listen(Message):
+    """Open the WebSocket of a client; answered by `Sent`, with the first event."""
+
+    key: int
+    spec: RequestSpec
+    slot: Slot
+    wanted: Subscription
 
 
 class Burst(Message):

@@ -17,6 +17,7 @@ from vestbench.workers.messages import (
     Burst,
     BurstSent,
     Close,
+    Listen,
     Open,
     Opened,
     Send,
@@ -30,7 +31,13 @@ if TYPE_CHECKING:
 
     from vestbench.children import Spawner
     from vestbench.ipc import M, Watched
-    from vestbench.model.request import Outcome, RequestSpec, Signer, Slot
+    from vestbench.model.request import (
+        Outcome,
+        RequestSpec,
+        Signer,
+        Slot,
+        Subscription,
+    )
 
 _PATIENCE_S = 5.0
 _LONG_S = 0.05  # a wait in which something may die
@@ -251,8 +258,29 @@ class RemoteSession:
         sent = self._ask(spec, slot, body=True)
         return sent.outcome, sent.body
 
-    def _ask(self, spec: RequestSpec, slot: Slot, *, body: bool) -> Sent:
-        asked = Send(key=self._key, spec=spec, slot=slot, body=body)
+    def listen(
+        self, spec: RequestSpec, slot: Slot, wanted: Subscription
+    ) -> tuple[Outcome, bytes]:
+        """Open a WebSocket beside the pool; return its outcome and the first event."""
+        asked = Listen(key=self._key, spec=spec, slot=slot, wanted=wanted)
+        sent = self._sent(asked)
+        return sent.outcome, sent.event
+
+    def ask_and_hear(
+        self, spec: RequestSpec, slot: Slot
+    ) -> tuple[Outcome, bytes, bytes]:
+        """Send one request; return its outcome, its answer, and the event after it."""
+        sent = self._ask(spec, slot, body=True, hears=True)
+        return sent.outcome, sent.body, sent.event
+
+    def _ask(
+        self, spec: RequestSpec, slot: Slot, *, body: bool, hears: bool = False
+    ) -> Sent:
+        return self._sent(
+            Send(key=self._key, spec=spec, slot=slot, body=body, hears=hears)
+        )
+
+    def _sent(self, asked: Send | Listen) -> Sent:
         sent = self._stack.ask(asked, Sent)
         self._stack.took(sent.outcome)
         return sent

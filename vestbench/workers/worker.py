@@ -29,6 +29,7 @@ from vestbench.workers.messages import (
     Close,
     Inspect,
     Inspected,
+    Listen,
     Open,
     Opened,
     Send,
@@ -82,6 +83,7 @@ class Worker:
         answers: Answers = {
             Send: self._send,
             Burst: self._burst,
+            Listen: self._listen,
             Open: self._open,
             Close: lambda asked: sessions.pop(asked.key).close(),
             SignWith: self._sign_with,
@@ -95,9 +97,20 @@ class Worker:
     def _send(self, asked: Send) -> Sent:
         self._pulse.begin()
         spec, sign_ns = sign(asked.spec, self._signer)
-        outcome, body = self._sessions[asked.key].ask(spec, asked.slot)
+        session, event = self._sessions[asked.key], b""
+        if asked.hears:
+            outcome, body, event = session.ask_and_hear(spec, asked.slot)
+        else:
+            outcome, body = session.ask(spec, asked.slot)
         (outcome,) = self._pulse.marked([signed(outcome, sign_ns)])
-        return Sent(outcome=outcome, body=body if asked.body else b"")
+        return Sent(outcome=outcome, body=body if asked.body else b"", event=event)
+
+    def _listen(self, asked: Listen) -> Sent:
+        self._pulse.begin()
+        session = self._sessions[asked.key]
+        outcome, event = session.listen(asked.spec, asked.slot, asked.wanted)
+        (outcome,) = self._pulse.marked([outcome])
+        return Sent(outcome=outcome, body=b"", event=event)
 
     def _burst(self, asked: Burst) -> BurstSent:
         self._pulse.begin()

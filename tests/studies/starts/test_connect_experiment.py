@@ -12,7 +12,15 @@ from tests.support.records import failure, sample
 from tests.support.stacks import Clock, FakeStack, Script, ok, spec
 from vestbench.errors import VenueError
 from vestbench.model.client import PoolSettings, SessionPlan
-from vestbench.model.request import Failure, FailureKind, Outcome, Role, Sample, Slot
+from vestbench.model.request import (
+    Failure,
+    FailureKind,
+    Outcome,
+    Role,
+    Sample,
+    Slot,
+    Subscription,
+)
 from vestbench.running.clients import Clients
 from vestbench.running.ports import Pacer, RunEnd
 from vestbench.studies.starts.experiment import Starter, StartSchedule, Step
@@ -110,6 +118,51 @@ def test_only_the_first_step_without_a_warm_up_should_open_its_connection() -> N
     assert roles.pop(("not warmed", 1)) is Role.COLD
     assert set(roles.values()) == {Role.SUBSEQUENT}
     assert len(roles) == 7
+
+
+WANTED = Subscription(query="", words=("hello",), greeting="", event="")
+
+
+class Listening(Start):
+    """A start with a WebSocket, and an order that leads to an event."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.events: list[bytes] = []
+
+    def begin(self) -> Sequence[Step]:
+        first, *_ = super().begin()
+        opening = Step(make=lambda: spec("websocket"), wanted=lambda: WANTED)
+        ordering = Step(make=lambda: spec("order"), take=self.take, hear=self.hear)
+        return [first, opening, ordering]
+
+    def hear(self, body: bytes, event: bytes) -> None:
+        if self.refuse:
+            raise VenueError("the event is of another order")
+        self.events.append(event)
+
+
+def test_a_websocket_opens_its_own_connection_whatever_was_warmed_up() -> None:
+    stack, start = FakeStack(), Listening()
+
+    run(stack, rounds=1, start=start)
+
+    assert stack.wanted == [WANTED] * 4
+    roles = {(s.arm, s.index): s.role for s in stack.slots}
+    assert {roles[arm, 2] for arm in ("warmed", "not warmed")} == {Role.COLD}
+    assert {roles[arm, 3] for arm in ("warmed", "not warmed")} == {Role.SUBSEQUENT}
+    assert start.events == [b"event of order"] * 4
+
+
+def test_an_event_of_something_else_is_a_failure() -> None:
+    start = Listening()
+    start.refuse = b"any"
+
+    _, recorded, _ = run(FakeStack(), rounds=1, start=start)
+
+    failures = [o for o in recorded if isinstance(o, Failure)]
+    assert {(o.slot.index, o.kind) for o in failures} == {(3, FailureKind.PROTOCOL)}
+    assert {o.detail for o in failures} == {"the event is of another order"}
 
 
 def test_the_discarded_starts_are_not_recorded() -> None:

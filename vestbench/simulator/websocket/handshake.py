@@ -52,6 +52,8 @@ def accepted(headers: Mapping[str, str]) -> Headers:
     server = WSConnection(ConnectionType.SERVER)
     try:
         server.initiate_upgrade_connection([(b"host", b"h"), *given], "/")
+    except UnicodeError as error:
+        raise RefusedUpgradeError(400, "A header is not ASCII") from error
     except RemoteProtocolError as error:
         hint = error.event_hint
         refused = hint if isinstance(hint, RejectConnection) else RejectConnection()

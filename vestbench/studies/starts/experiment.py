@@ -18,6 +18,7 @@ from vestbench.model.request import (
     Role,
     Sample,
     Slot,
+    Subscription,
 )
 from vestbench.model.session import Session
 from vestbench.running.asking import tried
@@ -36,6 +37,10 @@ class Step:
     log: str = ""  # what log lines call it; it is not logged without
     take: Callable[[bytes], None] | None = None  # takes the body of its answer
     tries: int = 1
+    # Of one that opens the WebSocket: what is wanted of it.
+    wanted: Callable[[], Subscription] | None = None
+    # Of one that leads to an event: takes the body of its answer, and the event.
+    hear: Callable[[bytes, bytes], None] | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -147,7 +152,9 @@ class Starter:
             elif not self.schedule.numbered_alike:
                 first = 0
             for place, step in enumerate(self.begin()):
-                cold = arm == NOT_WARMED and place == 0
+                # A WebSocket opens a connection of its own, whatever was warmed up.
+                first_cold = arm == NOT_WARMED and place == 0
+                cold = first_cold or step.wanted is not None
                 role = Role.COLD if cold else Role.SUBSEQUENT
                 slot = Slot(session=number, index=first + place, role=role, arm=arm)
                 if self.clients.stop.over() or not self._step(
@@ -189,13 +196,21 @@ class Starter:
 
 def _answer(session: Session, step: Step, slot: Slot) -> Outcome:
     """Send the request of a step; an answer that cannot be used is a failure."""
+    if step.wanted is not None:
+        return session.listen(step.make(), slot, step.wanted())[0]
     if step.take is None:
         return session.send(step.make(), slot)
-    outcome, body = session.ask(step.make(), slot)
+    event = b""
+    if step.hear is None:
+        outcome, body = session.ask(step.make(), slot)
+    else:
+        outcome, body, event = session.ask_and_hear(step.make(), slot)
     if isinstance(outcome, Failure):
         return outcome
     try:
         step.take(body)
+        if step.hear is not None:
+            step.hear(body, event)
     except VenueError as error:
         return Failure(
             slot=outcome.slot,

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
+from importlib.util import find_spec
 from typing import Any
 
 from vestbench.errors import UsageError
@@ -167,14 +168,28 @@ def _steps_at(destination: Destination) -> tuple[StartStep, ...]:
     venue = find_venue(destination.venue)
     endpoint = venue.endpoint(destination.endpoint)
     if endpoint.private:
-        return venue.account_kind().start(destination.access.credentials)
+        steps = venue.account_kind().start(destination.access.credentials)
+        return steps if find_spec("wsproto") else _without_websocket(steps)
     return (StartStep(endpoint=endpoint, log=f"{venue.title} first request"),)
+
+
+def _without_websocket(steps: Sequence[StartStep]) -> tuple[StartStep, ...]:
+    """Return the steps that need no WebSocket, and say what is missing."""
+    *left, last = (step for step in steps if not (step.listens or step.hears))
+    missing = (
+        "the WebSocket is no step here: it needs pip install 'vestbench[ws]'",
+        last.remark,
+    )
+    return (*left, replace(last, remark="; ".join(filter(None, missing))))
 
 
 def _begin(measurement: Measurement, steps: Sequence[StartStep]) -> list[Step]:
     if measurement.trader is None:
         return [Step(make=measurement.request, log=step.log) for step in steps]
     account = measurement.trader.account
+    for step in steps:
+        if account.outdated(step.endpoint):
+            measurement.trader.ask(step.endpoint)
     account.forget()
     return [
         Step(
@@ -182,6 +197,8 @@ def _begin(measurement: Measurement, steps: Sequence[StartStep]) -> list[Step]:
             log=step.log,
             take=partial(account.learn, step.endpoint),
             tries=TRIES if step.retried else 1,
+            wanted=account.subscription if step.listens else None,
+            hear=account.hear if step.hears else None,
         )
         for step in steps
     ]

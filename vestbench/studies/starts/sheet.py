@@ -50,6 +50,7 @@ def _findings(
     table: Table,
     notes: Iterable[str],
     explained: Mapping[str, Explained],
+    more: Iterable[Part] = (),
 ) -> Findings:
     """Return the findings; what is explained is of the step by that name, if any."""
     causes = (
@@ -60,7 +61,11 @@ def _findings(
     return Findings(
         headline=[headline],
         parts=chain[Part](
-            [count, table], dim(notes), failures_parts(run), [GAP, build_line(run)]
+            [count, table],
+            more,
+            dim(notes),
+            failures_parts(run),
+            [GAP, build_line(run)],
         ),
         warnings=chain(
             notes_of(run), causes, link_warnings(run, disturbed_samples(run))
@@ -132,7 +137,8 @@ def connect_findings(run: ConnectRun) -> Findings:
     notes = _connect_notes(run, summary)
     count = _completed_line(run, summary)
     steps = {step.name: step for step in summary.steps}
-    return _findings(run, headline, count, table, notes, steps)
+    more = _events_table(summary, run.plan.confidence)
+    return _findings(run, headline, count, table, notes, steps, more)
 
 
 def _completed_line(run: ConnectRun, summary: ConnectSummary) -> Text:
@@ -164,6 +170,22 @@ def _steps_table(summary: ConnectSummary, confidence: float) -> Table:
     table.add_row(Text("all steps", "bold"), *_cells(summary.whole, summary.rtt_ms), "")
     add_warm_up("  + warm-up", summary.with_warm_up)
     return table
+
+
+def _events_table(summary: ConnectSummary, confidence: float) -> Iterator[Part]:
+    """Yield when the WebSocket told what a request led to, if there was one."""
+    if summary.events:
+        about = "From the first byte of a request to its answer, and to its event"
+        shown = numbers("requests", f"answered [{level(confidence)}]", "event")
+        table = Table(about, ["after its first byte, ms", *shown])
+        for each in summary.events:
+            table.add_row(
+                each.name,
+                str(each.event.n),
+                quantile_cell(each.answered.p50),
+                quantile_cell(each.event.p50),
+            )
+        yield table
 
 
 def _cells(step: StepSummary, rtt_ms: float | None) -> list[str]:

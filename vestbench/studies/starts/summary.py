@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping, Sequence
 from itertools import chain, starmap
 from math import inf
 from typing import NamedTuple, TypeVar
@@ -63,6 +63,17 @@ class StepSummary(Explained, frozen=True, kw_only=True):
     tries: int = 0  # beyond the first
 
 
+class EventSummary(Record, frozen=True, kw_only=True):
+    """A request that leads to an event on the WebSocket, of all starts.
+
+    Values in ms, from the first byte of the request.
+    """
+
+    name: str
+    answered: Metric  # to the end of the answer
+    event: Metric
+
+
 class ConnectSummary(Record, frozen=True, kw_only=True):
     """All that the table of a connect run shows."""
 
@@ -74,6 +85,7 @@ class ConnectSummary(Record, frozen=True, kw_only=True):
     with_warm_up: Metric | None
     rounds: int  # with two starts that were completed
     completed: tuple[int, int]  # starts without a warm-up, and after one
+    events: tuple[EventSummary, ...] = ()
     rtt_ms: float | None
 
 
@@ -168,8 +180,35 @@ def summarise_connect(run: ConnectRun) -> ConnectSummary:
         with_warm_up=_metric("with the warm-up", in_all.values(), confidence),
         rounds=len(completed[0] & completed[1]),
         completed=(len(completed[0]), len(completed[1])),
+        events=tuple(_events(run)),
         rtt_ms=round_trip_ms(run),
     )
+
+
+def _events(run: ConnectRun) -> Iterator[EventSummary]:
+    """Yield what is known of each step that led to events."""
+    confidence = run.plan.confidence
+    for place, name in enumerate(run.plan.steps, start=1):
+        found = [s for s in run.samples if s.slot.index == place and _event_ns(s)]
+        if found:
+            answered = [_answered_ns(sample) / NS_PER_MS for sample in found]
+            events = [_event_ns(sample) / NS_PER_MS for sample in found]
+            yield EventSummary(
+                name=name,
+                answered=metric("answered", answered, confidence),
+                event=metric("event", events, confidence),
+            )
+
+
+def _event_ns(sample: Sample) -> int:
+    """Return how long after its first byte its event came; 0 without one."""
+    return int((sample.extra or {}).get("event_ns") or 0)
+
+
+def _answered_ns(sample: Sample) -> int:
+    """Return how long after its first byte its answer was complete."""
+    phases = (sample.send_ns, sample.wait_ns, sample.receive_ns)
+    return sum(ns for ns in phases if ns is not None)
 
 
 def _step(
@@ -205,7 +244,10 @@ def _explained(
         if ours is not None and theirs is not None:
             sides[0].add(ours)
             sides[1].add(theirs)
+    # Of a WebSocket both open a connection of their own.
+    reused = all(tries[0].slot.role is Role.SUBSEQUENT for _, tries in rounds)
     opens = bool(sides[0].versions) and len(rounds) > 1 and not contradiction_of(run)
+    opens = opens and reused
     return explain(*sides, saving if opens else None, rtt, run.plan.confidence)
 
 

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import json
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from decimal import Decimal
+from urllib.parse import quote
 
 from vestbench.errors import UsageError
-from vestbench.model.request import Outcome, RequestSpec
+from vestbench.model.request import Outcome, RequestSpec, Subscription
 from vestbench.venues.base import Endpoint, Venue
+from vestbench.venues.secret import Secret
 from vestbench.venues.trading import Question
 from vestbench.venues.vest import answers as vest_answers
 from vestbench.venues.vest.credentials import Credentials
@@ -21,10 +24,12 @@ from vestbench.venues.vest.private import (
     LISTEN_KEY,
     ORDER,
     REGISTER,
+    WEBSOCKET,
     VestRequests,
 )
 
 SYMBOL = "BTC-PERP"
+_OWN_ORDERS = "account_private"
 # The longest that the exchange takes.
 _LONGEST_WINDOW_MS = 60_000
 # A price that is older is asked for again before it bounds an order.
@@ -87,6 +92,7 @@ class Account:
         self.filled_states = ("FILLED", "PARTIALLY_FILLED")
         self.open_states = ("NEW",)
         self._last_nonce = 0
+        self._listen_key: Secret | None = None
 
     @property
     def group(self) -> int | None:
@@ -100,6 +106,7 @@ class Account:
     def forget(self) -> None:
         """Be again as before the first answer, for another start of the bot."""
         self._take(self._given)
+        self._listen_key = None
 
     def outdated(self, endpoint: Endpoint) -> bool:
         """Say whether the price is too old for the next request."""
@@ -125,7 +132,25 @@ class Account:
         if endpoint == REGISTER:
             self._take_registration(body)
         elif endpoint == LISTEN_KEY:
-            vest_answers.listen_key(body)  # must be there; nobody listens here
+            self._listen_key = vest_answers.listen_key(body)
+
+    def subscription(self) -> Subscription:
+        """Return what a start wants of the WebSocket: its own orders, and tickers."""
+        if self._listen_key is None:
+            raise RuntimeError("the listen key has not been asked for")
+        channels = [_OWN_ORDERS, "tickers"]
+        asked = {"method": "SUBSCRIBE", "params": channels, "id": 1}
+        return Subscription(
+            query=f"&listenKey={quote(self._listen_key.reveal(), safe='')}",
+            words=(json.dumps(asked),),
+            greeting='"channel"',
+            event=_OWN_ORDERS,
+        )
+
+    def hear(self, body: bytes, event: bytes) -> None:
+        """Look at the event that the last order has led to: it must be of that one."""
+        order_id = vest_answers.order_id(body)
+        vest_answers.check_order_event(event, order_id=order_id)
 
     def _public(self, endpoint: Endpoint) -> RequestSpec:
         return self._venue.request(endpoint, now_ms=self._now_ms())
@@ -167,6 +192,8 @@ class Account:
     def _build(self, endpoint: Endpoint) -> RequestSpec:
         if not endpoint.private:
             return self._public(endpoint)
+        if endpoint == WEBSOCKET:
+            return self._requests.websocket()
         now_ms = self._now_ms()
         if endpoint == ORDER:
             return self._order(now_ms)

@@ -146,6 +146,20 @@ def order_id(body: bytes) -> str | None:
     return found if isinstance(found, str) and found else None
 
 
+def check_order_event(event: bytes, *, order_id: str | None) -> None:
+    """Check that an event of the WebSocket is of an order.
+
+    Raises:
+        VenueError: It is not.
+    """
+    data = _object(event).get("data")
+    said = data if isinstance(data, dict) else {}
+    args = said.get("args")
+    told = args if isinstance(args, dict) else {}
+    if said.get("event") != "ORDER" or told.get("id") != order_id:
+        raise VenueError("the event on the WebSocket is not of this order")
+
+
 def error_code(body: bytes) -> int | None:
     """Return the exchange's error code in an answer, or None where there is none.
 

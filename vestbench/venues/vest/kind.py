@@ -12,12 +12,20 @@ from vestbench.venues.base import Endpoint, Venue
 from vestbench.venues.trading import StartStep
 from vestbench.venues.vest import signing
 from vestbench.venues.vest.credentials import (
+    THROW_AWAY,
     Credentials,
     from_prompt,
     random_credentials,
     random_key,
 )
-from vestbench.venues.vest.private import ACCOUNT, CANCEL, LISTEN_KEY, REGISTER
+from vestbench.venues.vest.private import (
+    ACCOUNT,
+    CANCEL,
+    LISTEN_KEY,
+    ORDER,
+    REGISTER,
+    WEBSOCKET,
+)
 
 if TYPE_CHECKING:
     from vestbench.venues.vest.account import Account
@@ -25,6 +33,13 @@ if TYPE_CHECKING:
 _REGISTRATION = StartStep(endpoint=REGISTER, log="Vest registration", retried=True)
 _START = (
     StartStep(endpoint=LISTEN_KEY, log="Vest listen key"),
+    StartStep(
+        endpoint=WEBSOCKET,
+        log="Vest WebSocket",
+        remark="websocket: opened beside the pool, to the answer 101; the first event "
+        "comes after its subscription",
+        listens=True,
+    ),
     StartStep(endpoint=ACCOUNT, log="Vest account"),
     StartStep(
         endpoint=CANCEL,
@@ -32,6 +47,14 @@ _START = (
         remark="register and cancel are signed; there is no order to cancel, so 3017 "
         "is the answer wanted",
     ),
+)
+
+# Only where nothing is traded: an order, and what the WebSocket says of it.
+_ORDER = StartStep(
+    endpoint=ORDER,
+    log="Vest order",
+    remark="order: fill or kill at half the price, so REJECTED is the event wanted",
+    hears=True,
 )
 
 
@@ -88,7 +111,8 @@ class VestAccounts:
         step is the listen key.
         """
         registers = keys is None or keys.primary_key is not None
-        return (_REGISTRATION, *_START) if registers else _START
+        steps = (_REGISTRATION, *_START) if registers else _START
+        return (*steps, _ORDER) if self.venue == THROW_AWAY else steps
 
     def account(
         self,

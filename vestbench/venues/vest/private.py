@@ -50,6 +50,8 @@ CANCEL = _private(
     "cancel", "POST", "/orders/cancel", signed=True, accept=(200, 400, 404)
 )
 ORDERS = _private("orders", "GET", "/orders", stamped=True)
+# Not below the base URL: see `Venue.websocket_url`.
+WEBSOCKET = _private("websocket", "GET", "", accept=(101,))
 
 # What `--endpoint` may name where there are keys. `account` needs no key to be a
 # warm-up (`public.py`); here it does, and only success counts.
@@ -118,6 +120,16 @@ class VestRequests:
         if endpoint in (ACCOUNT, NONCE, LISTEN_KEY, ORDERS):
             return self._keyed(endpoint, now_ms)
         raise ValueError(f"{endpoint.name} wants more than an account")
+
+    def websocket(self) -> RequestSpec:
+        """Ask for the WebSocket, routed to the account's group once that is known."""
+        group = self.credentials.account_group or 0
+        return RequestSpec(
+            endpoint=WEBSOCKET.name,
+            method=WEBSOCKET.method,
+            url=f"{self.venue.websocket_url}&xwebsocketserver=restserver{group}",
+            accept=WEBSOCKET.accept,
+        )
 
     def order(self, order: Order) -> RequestSpec:
         """Sign and place an order. It may move money."""

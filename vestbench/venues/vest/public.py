@@ -22,17 +22,24 @@ _ENDPOINTS = by_name(
 )
 
 
-def vest(name: str, base_url: str, *, account_group: int = 0) -> Venue:
+def vest(
+    name: str, base_url: str, *, websocket_host: str = "", account_group: int = 0
+) -> Venue:
     """Return a Vest exchange at `base_url`.
 
     Args:
         name: Its name in options and tables.
         base_url: Up to and including the version, without a slash at its end.
+        websocket_host: Where its WebSocket is; empty is the host of `base_url`.
         account_group: 0 to 9; decides to which server requests are routed.
     """
+    beside = (
+        f"https://{websocket_host}" if websocket_host else base_url.removesuffix("/v2")
+    )
     return Venue(
         name=name,
         base_url=base_url,
+        websocket_url=f"{beside}/ws-api?version=1.0",
         endpoints=_ENDPOINTS,
         warm_up=_WARM_UP,
         title="Vest HTTP",
