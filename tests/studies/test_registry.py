@@ -20,7 +20,8 @@ from vestbench.assertions.grammar import Assertion as Asserted
 from vestbench.cli import app
 from vestbench.model.record import Record
 from vestbench.model.request import Outcome
-from vestbench.model.run import Confidence, Count, Duration, Plan, RunOf
+from vestbench.model.run import Confidence, Plan, RunOf
+from vestbench.model.stored import Count, Duration
 from vestbench.report.sheet import Table, Text, numbers
 from vestbench.stats.bounds import Bounds
 from vestbench.stats.decision import Settling, settled, summarise

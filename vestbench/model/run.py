@@ -11,30 +11,24 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import UTC, date, datetime, time, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import (
     TYPE_CHECKING,
     Annotated,
-    Any,
     ClassVar,
     Generic,
     Literal,
-    Self,
     TypeAlias,
     TypeVar,
 )
 
-from msgspec import Meta, Struct, to_builtins
-from msgspec.structs import replace
+from msgspec import Meta
 
 from vestbench.errors import InvalidValueError
 from vestbench.model.request import NS_PER_MS, Failure, Outcome, Sample
+from vestbench.model.stored import Count, Duration, Seed, Share, Stored
+from vestbench.model.traffic import Traffic
 
-Count: TypeAlias = Annotated[int, Meta(ge=0, le=10**12)]
-Seed: TypeAlias = Annotated[int, Meta(ge=0, le=2**63 - 1)]
-# Numbers of a file may be enormous, and would make nonsense of all that is computed.
-Duration: TypeAlias = Annotated[float, Meta(ge=0, le=9e9)]
-Share: TypeAlias = Annotated[float, Meta(ge=0, le=1)]
 # Those that there is a table of exact thresholds for.
 Confidence: TypeAlias = Annotated[
     float, Meta(extra_json_schema={"enum": [0.9, 0.95, 0.99]})
@@ -55,30 +49,6 @@ def check_time(at: datetime, place: str) -> None:
 
 Engine: TypeAlias = Literal["packet", "tun", "relay"]
 TlsVersion: TypeAlias = Literal["1.2", "1.3"]
-
-
-class Stored(
-    Struct, frozen=True, kw_only=True, omit_defaults=True, forbid_unknown_fields=True
-):
-    """A record that stands in a result file."""
-
-    @classmethod
-    def like(cls, source: object, **others: Any) -> Self:
-        """Build a record from `source`'s fields of the same names.
-
-        What is in `others` overrides them.
-        """
-        names = [name for name in cls.__struct_fields__ if name not in others]
-        return cls(**{name: getattr(source, name) for name in names}, **others)
-
-    def changed(self, **fields: Any) -> Self:
-        """Return it with some fields changed."""
-        return replace(self, **fields)
-
-    def stored(self) -> dict[str, Any]:
-        """Return it as nested plain values, without the fields that have defaults."""
-        plain: dict[str, Any] = to_builtins(self, builtin_types=(date, datetime, time))
-        return plain
 
 
 class Plan(Stored, frozen=True, kw_only=True):
@@ -258,6 +228,7 @@ class Conclusion(Stored, frozen=True, kw_only=True):
     opened: Count | None = None
     server: Server | None = None
     link: LinkEnd | None = None
+    traffic: Traffic | None = None  # of a program that is not ours
 
 
 KILLED = Conclusion(interrupted=True)

@@ -33,6 +33,7 @@ class SeenConnection:
     opened_ns: int
     host: str = ""  # by its name where one was looked up or asked for, else address
     tls: str = ""  # the version; empty is plain, or no handshake that was completed
+    cipher: str = ""
     alpn: str = ""
     resumed: bool = False
     speech: str = ""  # http/1.1, h2, or empty: nothing that could be read
@@ -120,6 +121,7 @@ class Witness:
         """
         seen = self.seen
         seen.tls = (tls.version() or "").removeprefix("TLSv")
+        seen.cipher = (tls.cipher() or ("",))[0]
         seen.alpn = tls.selected_alpn_protocol() or ""
         seen.resumed = bool(tls.session_reused)
         seen.host = self._account.name_of(tls.context) or seen.host

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import TypeAlias
 
-from vestbench.model.run import Confidence, Count, Duration, Finite, Plan, RunOf, Seed
+from vestbench.model.run import Confidence, Finite, Plan, RunOf
+from vestbench.model.stored import Count, Duration, Seed
 from vestbench.model.strategy import check_strategy
 
 

@@ -8,16 +8,8 @@ from typing import Annotated, Any, ClassVar, Literal, TypeAlias
 from msgspec import Meta
 
 from vestbench.errors import InvalidValueError
-from vestbench.model.run import (
-    Confidence,
-    Count,
-    Duration,
-    Finite,
-    Plan,
-    RunOf,
-    Seed,
-    Stored,
-)
+from vestbench.model.run import Confidence, Finite, Plan, RunOf
+from vestbench.model.stored import Count, Duration, Seed, Stored
 from vestbench.model.strategy import Strategy, check_strategy, find_strategy
 
 Asking: TypeAlias = Literal["all", "any"]  # which candidates have to pass

@@ -6,7 +6,8 @@ from typing import Annotated, TypeAlias
 
 from msgspec import Meta
 
-from vestbench.model.run import Confidence, Count, Duration, Finite, Plan, RunOf, Seed
+from vestbench.model.run import Confidence, Finite, Plan, RunOf
+from vestbench.model.stored import Count, Duration, Seed
 from vestbench.model.strategy import check_strategy
 
 # The two sorts of start, as outcomes are labelled.
