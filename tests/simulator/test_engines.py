@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import json
 import os
-import platform
 import subprocess
 import sys
 from collections.abc import Iterator
 
 import pytest
 
-from tests.support.labs import PREAMBLE, ROOT, run_script
+from tests.support.labs import PREAMBLE, ROOT, SECCOMP, needs_seccomp, run_script
 from tests.support.machine import demand, need_link
 from vestbench.errors import UsageError
 from vestbench.model.simulated import LinkSpec
@@ -25,27 +24,6 @@ def lab(request: pytest.FixtureRequest) -> Iterator[Lab]:
     need_link(request.param)
     with Lab(LinkSpec(rtt_ms=2, engine=request.param)) as lab:
         yield lab
-
-
-# Makes one system call fail with EPERM, as Docker's default profile does.
-SECCOMP = """
-import ctypes, platform
-class Instruction(ctypes.Structure):
-    _fields_ = [("code", ctypes.c_ushort), ("jt", ctypes.c_ubyte),
-                ("jf", ctypes.c_ubyte), ("k", ctypes.c_uint)]
-class Program(ctypes.Structure):
-    _fields_ = [("len", ctypes.c_ushort), ("filter", ctypes.POINTER(Instruction))]
-number = {"x86_64": 272, "aarch64": 97}[platform.machine()]
-code = (Instruction * 4)(Instruction(0x20, 0, 0, 0), Instruction(0x15, 0, 1, number),
-    Instruction(0x06, 0, 0, 0x00050001), Instruction(0x06, 0, 0, 0x7FFF0000))
-libc = ctypes.CDLL(None)
-libc.prctl(38, 1, 0, 0, 0)
-assert libc.prctl(22, 2, ctypes.byref(Program(4, code)), 0, 0) == 0
-"""
-needs_seccomp = pytest.mark.skipif(
-    sys.platform != "linux" or platform.machine() not in ("x86_64", "aarch64"),
-    reason="the filter is written for two architectures of Linux",
-)
 
 
 @needs_seccomp

@@ -7,9 +7,11 @@ import signal
 import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from threading import Event
 from typing import Literal
 
 from vestbench.errors import UsageError
@@ -28,7 +30,7 @@ from vestbench.programs.terminal import Terminal
 from vestbench.simulator.exchange_messages import Seen
 from vestbench.simulator.exchange_process import ExchangeProcess
 from vestbench.simulator.http.behaviour import Behaviour
-from vestbench.simulator.lab_client import Lab
+from vestbench.simulator.lab_client import Lab, LabProcess
 from vestbench.simulator.link.messages import Packets
 from vestbench.simulator.link.report import NoLinkError
 
@@ -96,7 +98,6 @@ def run_program(
         lab = _lab(wanted.link)
         stack.callback(lab.stop)
         exchange = stack.enter_context(_exchange(wanted, lab))
-        lab.measure_rtt(n=_CHECKS)
         lab.catch(exchange.port)
         terminal, noted = Terminal(), Noted()
         stack.callback(noted.close)
@@ -139,21 +140,46 @@ def _lab(link: LinkSpec) -> Lab:
     engines = ("packet", "tun") if link.engine == "auto" else (link.engine,)
     if "relay" in engines:
         raise UsageError("a relay cannot keep a program inside: use packet or tun")
+    refused: list[NoLinkError] = []
     for engine in engines:
         try:
             return Lab(replace(link, engine=engine))
-        except NoLinkError as refused:
-            last = refused
-    raise NotIsolatedError(str(last), last.refusals[0].code) from last
+        except NoLinkError as error:
+            refused.append(error)
+    first = refused[0].refusals[0]
+    number = f" ({first.errno})" if first.errno else ""
+    why = f"{first.step}: {first.code}{number}"
+    raise NotIsolatedError(f"{why}, {first.hint}" if first.hint else why, first.code)
 
 
 def _exchange(wanted: Wanted, lab: Lab) -> ExchangeProcess:
-    return ExchangeProcess(
-        replace(wanted.exchange, host=lab.server_host, names=lab.names),
-        behaviour=wanted.behaviour,
-        spawn=lambda argv, fds: lab.spawn(argv, fds=fds),
-        world=wanted.world,
-    )
+    """Start the exchange, and measure the link while that takes its time."""
+    spawned = Event()
+
+    def spawn(argv: Sequence[str], fds: Mapping[int, int]) -> LabProcess:
+        try:
+            return lab.spawn(argv, fds=fds)
+        finally:
+            spawned.set()
+
+    with ThreadPoolExecutor(1) as pool:
+        starting = pool.submit(
+            ExchangeProcess,
+            replace(wanted.exchange, host=lab.server_host, names=lab.names),
+            behaviour=wanted.behaviour,
+            spawn=spawn,
+            world=wanted.world,
+        )
+        starting.add_done_callback(lambda _: spawned.set())  # where it was refused
+        spawned.wait()
+        if starting.done():
+            return starting.result()
+        try:
+            lab.measure_rtt(n=_CHECKS)
+        except BaseException:
+            starting.result().stop()
+            raise
+        return starting.result()
 
 
 def _started(

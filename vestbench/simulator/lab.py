@@ -173,6 +173,8 @@ def _catch(wanted: messages.Catch, link: LinkProcess) -> None:
     """Lead every connection of the namespace to one port, and let others join it."""
     from vestbench.simulator.link.devices import NEAR
 
+    # So that a program finds ::1, and its packets to other addresses are counted.
+    netns.set_sysctl("net.ipv6.conf.lo.disable_ipv6", "0")
     netns.let_others_join()
     netns.lead_everywhere(NEAR)
     link.ask(wanted, Done)
