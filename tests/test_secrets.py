@@ -35,6 +35,7 @@ REAL = ("--venue", "vest-dev", "--rate", "1000")
 DOCUMENTS = (
     *("--html", "run.html", "--markdown", "run.md", "--csv", "run.csv"),
     *("--json-file", "run.json", "--junit", "run.xml", "--prometheus", "run.prom"),
+    *("--har", "run.har"),
 )
 API_KEY, LISTEN_KEY = "api-key-4711", "listen-key-4711"
 

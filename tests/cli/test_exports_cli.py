@@ -30,6 +30,7 @@ OPTIONS = {
     "--json-file": "{\n",
     "--junit": "<?xml ",
     "--prometheus": "# HELP ",
+    "--har": '{"log":{',
 }
 pytestmark = pytest.mark.usefixtures("empty_folder")
 

@@ -63,6 +63,7 @@ for _name, _function, _about, _option in (
     ("json", "json_document", "the document of --json", "json_file"),
     ("junit", "junit", "JUnit XML, a test case per assertion,", ""),
     ("prometheus", "prometheus", "metrics for node-exporter's textfile collector", ""),
+    ("har", "har", "HAR 1.2, for a browser's developer tools,", ""),
 ):
     _builders = f"{_HERE}:{_function}", f"{_NOTHING}:{_function}"
     register_format(Format(_name, _about, *_builders, option=_option))

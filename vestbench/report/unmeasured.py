@@ -12,6 +12,7 @@ from typing import Literal
 
 from vestbench.model.formats import DOCUMENT_FORMAT
 from vestbench.model.record import Record
+from vestbench.report.har import empty_har
 from vestbench.report.html.page import error_page
 from vestbench.report.junit import error_suite
 from vestbench.report.machine import json_text, plain_document
@@ -62,6 +63,11 @@ def junit(found: Unmeasured) -> Iterator[str]:
 def prometheus(found: Unmeasured) -> Iterator[str]:
     """Yield metrics."""
     yield error_metrics(found.command, found.venue, found.endpoint, found.started)
+
+
+def har(found: Unmeasured) -> Iterator[str]:
+    """Yield HAR without a request."""
+    yield from empty_har(found.error)
 
 
 def plain_text(found: Unmeasured) -> Iterator[str]:

@@ -33,6 +33,7 @@ from vestbench.model.record import Record
 from vestbench.model.request import Outcome
 from vestbench.model.run import Plan, RunOf
 from vestbench.model.verdict import Verdict, worst
+from vestbench.report.har import Describe, Sent
 from vestbench.report.sheet import Part, Text
 from vestbench.stats.decision import MedianSummary, Settling
 from vestbench.stats.metrics import Group
@@ -146,6 +147,14 @@ class Study(Protocol[P_contra]):
         """
         del run
         return ""
+
+    def sent(self, run: RunOf[P_contra]) -> Describe:
+        """Return a function that says what a request of `run` was.
+
+        By default all are of the endpoint that the conditions name.
+        """
+        sent = Sent(method=run.conditions.method, url=run.conditions.url)
+        return lambda _: sent
 
     def settlings(self, run: RunOf[P_contra]) -> tuple[Settling, ...]:
         """Return how each saving of the run settled; empty without one."""

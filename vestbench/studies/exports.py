@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from vestbench.assertions.judge import AssertionResult
 from vestbench.model.run import Run
 from vestbench.report.found import Found, Undecided
+from vestbench.report.har import har_of
 from vestbench.report.html.page import html_page
 from vestbench.report.junit import junit_of
 from vestbench.report.machine import json_text
@@ -68,6 +69,11 @@ def prometheus(found: Found) -> Iterator[str]:
         settlings=settlings_of(run),
         rtt_ms=round_trip_ms(run),
     )
+
+
+def har(found: Found) -> Iterator[str]:
+    """Yield HAR."""
+    yield from har_of(found.run, found.where, study_of(found.run).sent(found.run))
 
 
 def found_in(

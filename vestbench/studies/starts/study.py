@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from urllib.parse import urlsplit
 
 from vestbench.assertions.estimates import Estimate, in_unit, invalid, of_median
 from vestbench.assertions.grammar import OF_REQUESTS, REUSED, SAVING, Assertion, Unit
+from vestbench.errors import UsageError
 from vestbench.model.request import Outcome, Role
+from vestbench.report.har import Describe, Sent
 from vestbench.stats.bounds import exact
 from vestbench.stats.decision import Settling, settled
 from vestbench.stats.evidence import MIN_ROUNDS
@@ -37,6 +40,7 @@ from vestbench.studies.starts.summary import (
     summarise_connect,
     summarise_warm_up,
 )
+from vestbench.venues import find_venue
 
 _ARMS = {WARMED: "warmed", NOT_WARMED: "not-warmed"}
 _GROUPS = {
@@ -137,6 +141,12 @@ class _Connect(Study[ConnectPlan]):
 
         return groups
 
+    def sent(self, run: ConnectRun) -> Describe:
+        conditions = run.conditions
+        steps = (conditions.endpoint, *run.plan.steps)
+        named = [_sent(conditions.venue, conditions.url, step) for step in steps]
+        return lambda outcome: named[min(outcome.slot.index, len(named) - 1)]
+
     def sides(self, run: ConnectRun) -> Sides:
         return sides_by_proof(run)
 
@@ -165,6 +175,21 @@ class _Connect(Study[ConnectPlan]):
         from vestbench.studies.starts.sheet import connect_findings
 
         return connect_findings(run)
+
+
+def _sent(venue: str, url: str, step: str) -> Sent:
+    """Return what a step sends; where its venue is not known here, only its name."""
+    comment = f"step {step}"
+    parts = urlsplit(url)
+    origin = f"{parts.scheme}://{parts.netloc}"
+    try:
+        endpoint = find_venue(venue).endpoint(step)
+    except UsageError:
+        return Sent(method="GET", url=f"{origin}/", comment=comment)
+    base = urlsplit(find_venue(venue).base_url or url).path.rstrip("/")
+    return Sent(
+        method=endpoint.method, url=f"{origin}{base}{endpoint.path}", comment=comment
+    )
 
 
 WARM_UP = _WarmUp()
