@@ -40,7 +40,6 @@ from vestbench.studies.starts.summary import (
     summarise_connect,
     summarise_warm_up,
 )
-from vestbench.venues import find_venue
 
 _ARMS = {WARMED: "warmed", NOT_WARMED: "not-warmed"}
 _GROUPS = {
@@ -179,6 +178,8 @@ class _Connect(Study[ConnectPlan]):
 
 def _sent(venue: str, url: str, step: str) -> Sent:
     """Return what a step sends; where its venue is not known here, only its name."""
+    from vestbench.venues import find_venue  # which a report has no need of
+
     comment = f"step {step}"
     parts = urlsplit(url)
     origin = f"{parts.scheme}://{parts.netloc}"
