@@ -21,11 +21,12 @@ from vestbench.cli import app
 REAL = "a real venue"
 FOREVER = "runs until it is interrupted"
 ELSEWHERE = "writes to where node-exporter looks"
-MADE_UP = "of a stored run that is made up for the example"
+MADE_UP = "of a stored run, or a program, that is made up for the example"
 # What is not run, by the words it has; the reason is for the reader.
 NOT_RUN = {
     "--venue ": REAL,
     "serve ": FOREVER,
+    "bot": MADE_UP,
     "--prometheus /var/lib": ELSEWHERE,
     "--resume results/run.toml": MADE_UP,
     "results/then.toml": MADE_UP,
@@ -78,7 +79,7 @@ def test_the_example_runs(example: str, folder: Path) -> None:
 
     assert result.exit_code in ENDED, result.output
     assert isinstance(result.exception, SystemExit | None), result.exception
-    assert result.stdout
+    assert result.output
     assert "error:" not in result.stderr
 
 
