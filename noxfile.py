@@ -6,6 +6,7 @@ import os
 import shutil
 import subprocess
 from contextlib import ExitStack
+from glob import glob
 from pathlib import Path
 
 import nox
@@ -140,6 +141,38 @@ def metrics(session: nox.Session) -> None:
         session.error("no promtool: apt-get install prometheus")
     session.install("-e", ".", *_group("test"))
     session.run("pytest", "tests/report/promtool.py", *session.posargs)
+
+
+# What has to be there to run the programs that bots are made of, and where Debian's
+# packages have it. The crates are the story's client's, so nothing is downloaded.
+_CRATES = "/usr/share/cargo/registry"
+_COMMANDS = {
+    "curl": "curl",
+    "node": "nodejs",
+    "go": "golang-go",
+    "javac": "default-jdk-headless",
+    "cargo": "cargo",
+}
+_LIBRARIES = {
+    f"{_CRATES}/reqwest-*": "librust-reqwest-dev",
+    f"{_CRATES}/tokio-1*": "librust-tokio-dev",
+    f"{_CRATES}/log-*": "librust-log-dev",
+}
+
+
+@nox.session(default=False)
+def programs(session: nox.Session) -> None:
+    """Run programs of many languages inside, and hold them to their own count."""
+    missing = [p for name, p in _COMMANDS.items() if not shutil.which(name)]
+    missing += [p for pattern, p in _LIBRARIES.items() if not glob(pattern)]
+    if missing:
+        install = ("apt-get", "install", "--yes", "--no-install-recommends", *missing)
+        if os.geteuid():
+            session.error(f"not installed: as root, {' '.join(install)}")
+        session.run(*install, external=True)
+    libraries = ("aiohttp", "ccxt", "requests")
+    session.install("-e", ".[all]", *_group("test"), *libraries)
+    session.run("pytest", "tests/programs/real_programs.py", *session.posargs)
 
 
 @nox.session(default=False)
