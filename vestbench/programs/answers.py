@@ -35,8 +35,10 @@ def read_answers(path: Path) -> tuple[CannedAnswer, ...]:
         if path.suffix == ".toml":
             return tuple(_of_toml(toml_file.parse(data)))
         return tuple(_of_har(data))
-    except (OSError, ValueError) as error:
+    except OSError as error:
         raise UsageError(f"--answers {path}: {reason_of(error)}") from error
+    except ValueError as error:
+        raise UsageError(f"--answers {path}: {error}") from error
 
 
 def _of_toml(document: Mapping[str, Any]) -> Iterator[CannedAnswer]:
