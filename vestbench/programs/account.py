@@ -11,10 +11,13 @@ from collections.abc import Sequence
 from itertools import pairwise
 from typing import Any
 
+from vestbench.model.simulated import LinkReport, LinkSpec
 from vestbench.model.traffic import Connection, Program, Request, Traffic
 from vestbench.programs.flows import Flow, flows_of
 from vestbench.programs.running import ProgramRun
+from vestbench.simulator.exchange_messages import Seen
 from vestbench.simulator.http.seen import SeenConnection, SeenRequest
+from vestbench.simulator.link.messages import Packets
 
 _RETRY_BYTES = 250  # a HelloRetryRequest has fewer, the first flight with keys has more
 _SMALL = 1_000  # bytes of a packet that Nagle's algorithm may hold back
@@ -44,6 +47,31 @@ def traffic_of(runs: Sequence[ProgramRun]) -> Traffic:
         no_route=sum(run.no_route for run in runs),
         others=sum(run.packets.others for run in runs),
     )
+
+
+def served_traffic(seen: Seen, *, began_ns: int, ended_ns: int) -> Traffic:
+    """Return the account of an exchange that served clients from outside.
+
+    Args:
+        seen: What it has seen.
+        began_ns: From when all times are counted.
+        ended_ns: Until when; what was closed later was open.
+    """
+    nobody = ProgramRun(
+        name="",
+        status=0,
+        ended_by="itself",
+        signal=0,
+        began_ns=began_ns,
+        ended_ns=ended_ns,
+        left=0,
+        seen=seen,
+        packets=Packets(columns=b"", omitted=0, others=0),
+        no_route=0,
+        link=LinkReport(engine="relay", spec=LinkSpec(rtt_ms=0.0)),
+        setup_s=0.0,
+    )
+    return traffic_of([nobody]).changed(programs=())
 
 
 class _Part:

@@ -50,6 +50,7 @@ class Exchange:
         self._loop = loop
         self._server: Server | None = None
         self._files: list[str] = []  # to be removed at the end
+        self._names: Names | None = None  # of a world
 
     def serve(self) -> None:
         """Serve until the parent closes the channel."""
@@ -73,6 +74,8 @@ class Exchange:
         try:
             if wanted.world is not None:
                 self._serve_world(server)
+            elif wanted.account:
+                server.keep_account()
             port = self._loop.run_until_complete(server.listen())
         except OSError as error:
             where = f"port {spec.port} of {spec.host}"
@@ -105,9 +108,9 @@ class Exchange:
         return Server(spec, wanted.behaviour, application, self._loop)
 
     def _serve_world(self, server: Server) -> None:
-        self._names = Names(lambda name: hosts.prepare(name))
-        hosts = server.serve_every_host(self._names.name_of)
-        self._loop.run_until_complete(serve_names(self._names, self._loop))
+        self._names = names = Names(lambda name: hosts.prepare(name))
+        hosts = server.serve_every_host(names.name_of)
+        self._loop.run_until_complete(serve_names(names, self._loop))
 
     def _seen(self, server: Server) -> Seen:
         account = server.account
@@ -116,7 +119,7 @@ class Exchange:
             requests=account.requests,
             omitted_connections=account.omitted_connections,
             omitted_requests=account.omitted_requests,
-            names=dict(self._names.counts),
+            names=dict(self._names.counts) if self._names is not None else {},
         )
 
     def _obey(self, server: Server) -> None:

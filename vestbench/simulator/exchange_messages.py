@@ -14,6 +14,7 @@ class StartExchange(Message):
     spec: ExchangeSpec
     behaviour: Behaviour
     world: WorldSpec | None  # it is every host, and answers who asks for names
+    account: bool  # what clients send is kept, as it always is in a world
 
 
 class ExchangeStarted(Message):
@@ -29,17 +30,17 @@ class Count(Message):
 
 
 class GiveSeen(Message):
-    """Answered by `Seen`, where the exchange is a world."""
+    """Answered by `Seen`, where an account is kept."""
 
 
 class Seen(Message):
-    """What a world has seen so far."""
+    """What was seen so far."""
 
     connections: list[SeenConnection]
     requests: list[SeenRequest]
     omitted_connections: int
     omitted_requests: int
-    names: dict[str, int]  # how often each was asked for
+    names: dict[str, int]  # of a world: how often each was asked for
 
 
 class Behave(Message):

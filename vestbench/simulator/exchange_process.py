@@ -62,6 +62,7 @@ class ExchangeProcess:
         behaviour: How it misbehaves; None is not at all.
         spawn: Starts the process somewhere else, such as a network namespace.
         world: It is every host there, and answers who asks for names.
+        account: Whether what clients send is kept, as it always is in a world.
 
     Raises:
         LabError: It cannot be started as specified.
@@ -81,6 +82,7 @@ class ExchangeProcess:
         behaviour: Behaviour | None = None,
         spawn: Spawner | None = None,
         world: WorldSpec | None = None,
+        account: bool = False,
     ) -> None:
         check_extras(spec)
         self._stopped = False
@@ -91,7 +93,10 @@ class ExchangeProcess:
             raise LabError(f"the simulated exchange did not start: {error}") from error
         try:
             wanted = StartExchange(
-                spec=spec, behaviour=behaviour or Behaviour(), world=world
+                spec=spec,
+                behaviour=behaviour or Behaviour(),
+                world=world,
+                account=account,
             )
             started = self._ask(wanted, ExchangeStarted, _START_TIMEOUT_S)
         except BaseException:  # Ctrl-C included: nothing must stay behind
@@ -112,7 +117,7 @@ class ExchangeProcess:
         return self._ask(Count(), ExchangeCounters)
 
     def seen(self) -> Seen:
-        """Return what it has seen so far, where it is a world."""
+        """Return what it has seen so far, where that is kept."""
         return self._ask(GiveSeen(), Seen)
 
     def fileno(self) -> int:

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from vestbench.model.simulated import LinkSpec, Refusal
+    from vestbench.simulator.exchange_messages import Seen
     from vestbench.simulator.http.behaviour import Behaviour
     from vestbench.simulator.lab_client import LabProcess
 
@@ -27,13 +28,17 @@ _SELF_CHECKS = 5  # connects, before and after
 class _Simulated:
     """A running exchange, inside a lab where there is a link."""
 
+    _keeps_account = False  # of what clients send
+
     def __init__(
         self, exchange: ExchangeSpec, link: LinkSpec | None, behaviour: Behaviour | None
     ) -> None:
         check_extras(exchange)  # before anything is started
         self._lab: Lab | None = None
         if link is None:
-            self.exchange = ExchangeProcess(exchange, behaviour=behaviour)
+            self.exchange = ExchangeProcess(
+                exchange, behaviour=behaviour, account=self._keeps_account
+            )
             self._port = self.exchange.port
             return
         self._lab = lab = Lab(link)
@@ -41,7 +46,10 @@ class _Simulated:
         placed = replace(exchange, host=lab.server_host, names=names)
         try:
             self.exchange = ExchangeProcess(
-                placed, behaviour=behaviour, spawn=self.spawn
+                placed,
+                behaviour=behaviour,
+                spawn=self.spawn,
+                account=self._keeps_account,
             )
             self._pass_through(lab)
         except BaseException:
@@ -155,6 +163,8 @@ class ServedExchange(_Simulated):
         LabError: It could not be started, for example because the port is taken.
     """
 
+    _keeps_account = True
+
     def __init__(
         self,
         exchange: ExchangeSpec,
@@ -198,6 +208,10 @@ class ServedExchange(_Simulated):
     def own(self, file: Path) -> None:
         """Hand over a temporary file: it is removed however the exchange ends."""
         self.exchange.own(file)
+
+    def seen(self) -> Seen:
+        """Return what clients have sent so far."""
+        return self.exchange.seen()
 
     def check(self) -> None:
         """Raise `ProcessDiedError` if the exchange or its relay has ended by itself."""

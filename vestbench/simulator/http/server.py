@@ -14,6 +14,7 @@ from vestbench.simulator.http.messages import Application
 from vestbench.simulator.http.seen import Account
 from vestbench.simulator.http.service import Service
 from vestbench.simulator.http.tls import TlsProtocol, http_version
+from vestbench.simulator.http.witnessed import Witnessed
 
 _STOP_TIMEOUT_S = 0.5
 _BACKLOG = 1_024
@@ -27,11 +28,9 @@ class Server:
 
     Attributes:
         ca_pem: The certificate to trust, as PEM.
-        account: What was seen, where every host is served.
+        account: What was seen; nothing where that is not kept.
         worker: Where what takes time is computed.
     """
-
-    account: Account
 
     def __init__(
         self,
@@ -42,6 +41,7 @@ class Server:
     ) -> None:
         self._loop = loop
         self._spec = spec
+        self.account = Account()
         self.worker = worker = Worker(loop)
         self._contexts = Contexts(spec, worker)
         self._take: Callable[[], asyncio.BaseProtocol] = lambda: TlsProtocol(
@@ -85,6 +85,11 @@ class Server:
         )
         self._take = lambda: Door(self._service, account, found.dialled)
         return found
+
+    def keep_account(self) -> None:
+        """Keep an account of what clients send; all of it is to one host."""
+        self.account = account = Account(host_of=lambda _: self._spec.host)
+        self._take = lambda: Witnessed(self._service, account, self._contexts.take)
 
     def prepare(self) -> None:
         """Begin to make what the first request would have to wait for."""
