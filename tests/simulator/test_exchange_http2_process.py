@@ -188,11 +188,20 @@ def test_sessions_resume_with_http_2(version: str) -> None:
     assert (counters.handshakes, counters.resumed) == (2, 1)
 
 
-def test_exchange_without_http_2_does_not_import_its_library() -> None:
+def test_websocket_is_asked_for_over_http_1_1_only(exchange: ExchangeProcess) -> None:
+    with client(exchange) as session:
+        answer = session.get(exchange.base_url("/ws-api?version=1.0"))
+
+    assert (answer.http_version, answer.status_code) == ("HTTP/2", 400)
+    assert "over HTTP/1.1" in answer.json()["msg"]
+
+
+def test_exchange_imports_no_library_of_what_it_does_not_speak() -> None:
     script = (
         "import sys, vestbench.simulator.exchange, "
         "vestbench.simulator.exchange_process; "
-        "print([n for n in ('h2', 'hpack', 'hyperframe') if n in sys.modules])"
+        "names = ('h2', 'hpack', 'hyperframe', 'wsproto'); "
+        "print([n for n in names if n in sys.modules])"
     )
 
     done = subprocess.run(

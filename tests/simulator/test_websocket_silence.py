@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from hypothesis import given
+from hypothesis import strategies as st
+
 from tests.support.exchange_talk import Answering, RecordedStream, ScriptedTimers
 from tests.support.websocket_talk import (
     CLOSE,
@@ -157,3 +160,28 @@ def test_message_in_parts_is_heard_as_one_between_which_pings_are_answered() -> 
 
     assert talk.said.heard_texts == ["€"]
     assert list(frames_of(talk.written)) == [(PONG, b"here?")]
+
+
+FRAMES = st.builds(
+    frame,
+    st.integers(0, 15),
+    st.binary(max_size=200),
+    first=st.sampled_from([0, 0x80, 0x40, 0xF0]),
+    masked=st.booleans(),
+    length=st.none() | st.sampled_from([0, 1, 125, 126, 65_536, 2**31, 2**63]),
+)
+
+
+@given(st.lists(FRAMES | st.binary(max_size=50), max_size=12), st.integers(1, 64))
+def test_whatever_comes_is_answered_or_ends_it(sent: list[bytes], size: int) -> None:
+    talk, data = Silent(), b"".join(sent)
+
+    for at in range(0, len(data), size):
+        if not talk.stream.ended:  # as the transport does
+            talk.connection.data_received(data[at : at + size])
+    talk.timers.pass_s(PING_S + PATIENCE_S)
+    talk.timers.pass_s(PATIENCE_S)
+
+    assert talk.stream.ended == "fin"
+    assert talk.said.over
+    assert talk.opcodes().count(CLOSE) == 1

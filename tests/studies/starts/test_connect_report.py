@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from math import inf
 
 from tests.support.printed import written
 from tests.support.records import failure, sample
 from tests.support.starts import STEPS, connect_run, rounds, start
 from tests.support.studies import connect_of
-from vestbench.model.request import FailureKind, Sample
+from vestbench.model.request import NS_PER_MS, FailureKind, Outcome, Role, Sample
 from vestbench.model.run import Run
 from vestbench.studies.document import document
 from vestbench.studies.shown import show_brief, show_run
 from vestbench.studies.starts.summary import (
     ConnectSummary,
     StepSummary,
+    contradiction_of,
     summarise_connect,
 )
 
@@ -158,3 +160,40 @@ def test_the_document_holds_the_steps() -> None:
     assert [step["name"] for step in found["steps"]] == STEPS
     assert found["steps"][0]["saving"]["median_lo"] == 69.5
     assert found["rounds"] == 12
+
+
+def test_events_are_told_from_the_first_byte_of_their_request() -> None:
+    def told(outcome: Outcome) -> Outcome:
+        if not isinstance(outcome, Sample) or outcome.slot.index != 4:
+            return outcome
+        return replace(outcome, extra={"event_ns": 40 * NS_PER_MS})
+
+    run = connect_run([told(outcome) for outcome in rounds(4)])
+
+    (events,) = summarise_connect(run).events
+    assert (events.name, events.event.n) == ("cancel", 8)
+    assert events.event.p50.point == 40.0
+    phases = next(s for s in run.samples if s.slot.index == 4)
+    exchanged = (phases.send_ns or 0) + (phases.wait_ns or 0) + (phases.receive_ns or 0)
+    assert events.answered.p50.point == exchanged / NS_PER_MS
+    assert "after its first byte, ms" in shown(run)
+
+
+def test_without_an_event_there_is_no_table_of_them() -> None:
+    assert "after its first byte" not in shown(connect_run(rounds(4)))
+
+
+def test_a_step_that_opens_in_both_sorts_of_start_is_not_explained() -> None:
+    def websocket(outcome: Outcome) -> Outcome:
+        if outcome.slot.index != 2:
+            return outcome
+        slot = replace(outcome.slot, role=Role.COLD)
+        return replace(outcome, slot=slot, reused=False)
+
+    run = connect_run([websocket(outcome) for outcome in rounds(13)])
+
+    summary = summarise_connect(run)
+    assert summary.steps[1].opened == (13, 13)
+    assert summary.steps[1].breakdown is None
+    assert summary.steps[0].breakdown is not None
+    assert contradiction_of(run) == ""  # nor does it speak against the pool

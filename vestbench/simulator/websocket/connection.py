@@ -79,8 +79,7 @@ class WebSocket:
     def lost(self) -> None:
         """Forget it: its connection has ended."""
         self._stop()
-        if self._silence is not None:
-            self._silence.cancel()
+        self._listen_no_more()
 
     def pause_writing(self) -> None:
         """Take nothing more from a client that does not read, and end it in time."""
@@ -163,6 +162,7 @@ class WebSocket:
             return
         self._closing = True
         self._turn.cancel()
+        self._listen_no_more()
         if self._conversation is not None:
             self._conversation.left()
 
@@ -191,9 +191,12 @@ class WebSocket:
         self._stop()
         self._end("error")
 
-    def _wait(self, delay_s: float, action: Callable[[], None]) -> None:
+    def _listen_no_more(self) -> None:
         if self._silence is not None:
             self._silence.cancel()
+
+    def _wait(self, delay_s: float, action: Callable[[], None]) -> None:
+        self._listen_no_more()
         self._silence = self._call_in(delay_s, action)
 
     def _call_in(self, delay_s: float, action: Callable[[], None]) -> Timer:
