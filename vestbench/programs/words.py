@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Iterator
 
 from vestbench.children import ending
+from vestbench.model.traffic import Program
 from vestbench.programs.running import ProgramRun
 
 
@@ -63,7 +64,7 @@ def _leavings(run: ProgramRun) -> Iterator[str]:
         yield "  it sent more than can be kept: times are of the first part"
 
 
-def ending_of(run: ProgramRun) -> str:
+def ending_of(run: ProgramRun | Program) -> str:
     """Say how it ended, and whose the exit code is."""
     if run.ended_by in ("time", "enough"):
         why = "its time was over" if run.ended_by == "time" else "it had done enough"

@@ -10,7 +10,7 @@ Format: https://prometheus.io/docs/instrumenting/exposition_formats/ (version 0.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
 from itertools import chain
 from math import isfinite
@@ -34,6 +34,7 @@ def prometheus_of(
     *,
     groups: Sequence[Group],
     settlings: Sequence[Settling],
+    connections: Mapping[str, int],
     rtt_ms: float | None,
 ) -> str:
     """Return all metrics of a run.
@@ -42,6 +43,7 @@ def prometheus_of(
         found: The run, and what was asserted of it.
         groups: What the run sets against each other.
         settlings: How each of its savings settled.
+        connections: How many there were, by what they were.
         rtt_ms: The round trip of the route; None where it is not known.
     """
     run = found.run
@@ -71,6 +73,11 @@ def prometheus_of(
             chain.from_iterable(map(_requests, groups)),
         ),
         ("failures", "Failed requests of the run by kind.", _failures(run)),
+        (
+            "connections",
+            "Connections that a program opened, by what they were.",
+            [({"kind": kind}, count) for kind, count in connections.items()],
+        ),
         *_savings(settlings),
         ("round_trip_seconds", "Round-trip time of the route.", route),
         (

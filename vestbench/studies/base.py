@@ -133,12 +133,16 @@ class Study(Protocol[P_contra]):
     def saving(self, run: RunOf[P_contra]) -> Saving:
         """Return what the run found of its saving."""
 
+    def unanswered(self, run: RunOf[P_contra]) -> str:
+        """Say why there is nothing to show but failures; empty if there is more."""
+        return run.unanswered
+
     def unusable(self, run: RunOf[P_contra]) -> str:
         """Say why the run has nothing to be judged by; empty if it has.
 
         By default that is a run in which no request got a response.
         """
-        return run.unanswered
+        return self.unanswered(run)
 
     def contradiction(self, run: RunOf[P_contra]) -> str:
         """Say why the run is invalid, if something was not what it is called.
@@ -189,6 +193,11 @@ class Study(Protocol[P_contra]):
     def meant(self, run: RunOf[P_contra], assertion: Assertion) -> Iterable[Outcome]:
         """Return the requests that an assertion is about."""
         return self.requests(run, assertion.term.group)
+
+    def counted(self, run: RunOf[P_contra]) -> Mapping[str, int]:
+        """Return the connections of the run by what they were, where that is known."""
+        del run
+        return {}
 
     def accepted(self, run: RunOf[P_contra]) -> tuple[AssertionResult, ...]:
         """Return the judged acceptance of the run; empty if it was to reach nothing."""

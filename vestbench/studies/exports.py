@@ -67,6 +67,7 @@ def prometheus(found: Found) -> Iterator[str]:
         found,
         groups=study.sides(run).groups(run.plan.confidence),
         settlings=settlings_of(run),
+        connections=study.counted(run),
         rtt_ms=round_trip_ms(run),
     )
 

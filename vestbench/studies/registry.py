@@ -20,6 +20,7 @@ _STUDIES = {
     "compare": "vestbench.studies.compare.study:STUDY",
     "warmup": "vestbench.studies.starts.study:WARM_UP",
     "connect": "vestbench.studies.starts.study:CONNECT",
+    "exec": "vestbench.studies.traffic.study:STUDY",
 }
 
 

@@ -40,9 +40,10 @@ def warnings_of(run: Run) -> tuple[str, ...]:
 
 def _findings(run: Run) -> Findings:
     """Return what the study says of `run`, or why there is nothing to say."""
-    why = run.unanswered
+    study = study_of(run)
+    why = study.unanswered(run)
     if not why:
-        return study_of(run).findings(run)
+        return study.findings(run)
     return Findings(
         headline=[Text("No saving: ", "bold").append(why)],
         parts=[*[*failures_parts(run)][1:], GAP, build_line(run)],

@@ -26,8 +26,10 @@ from vestbench.report.html.tables import (
     shown_parts,
     shown_table,
 )
-from vestbench.report.sheet import Text
+from vestbench.report.html.timeline import ABOUT, timeline
+from vestbench.report.sheet import Figure, Part, Text
 from vestbench.report.tables import assertions_table
+from vestbench.report.timeline import Timeline
 from vestbench.report.waterfall import PhaseRows
 from vestbench.stats.decision import Settling
 
@@ -63,7 +65,9 @@ def html_page(
     headline = found.sheet.headline
     title = headline[0].plain if headline else found.run.command
     verdict = f"{found.verdict}: " if found.verdict is not None else ""
-    pictures = _pictures(found.where, phases, latencies_ms, settlings)
+    pictures = _pictures(
+        found.where, phases, latencies_ms, settlings, found.sheet.parts
+    )
     body = tag(
         "body",
         _hero(found),
@@ -155,6 +159,7 @@ def _pictures(
     phases: PhaseRows,
     latencies_ms: Mapping[str, Sequence[float]],
     settlings: Sequence[Settling],
+    parts: Sequence[Part],
 ) -> Iterator[Markup]:
     """Yield a section for each picture of which there is something to draw."""
     arms = Distributions(latencies_ms).arms
@@ -170,6 +175,11 @@ def _pictures(
         named = f": {one.candidate}" if one.candidate else ""
         heading = f"How the saving settled{named}"
         shown.append((heading, partial(settling, one), _settled(one)))
+    shown += [
+        (part.title, partial(timeline, part.picture), Markup(ABOUT))
+        for part in parts
+        if isinstance(part, Figure) and isinstance(part.picture, Timeline)
+    ]
     for heading, draw, about in shown:
         # In two widths: the page's style shows the one that fits.
         wide, narrow = draw(_WIDE, where), draw(_NARROW, where)

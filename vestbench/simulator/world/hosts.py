@@ -12,15 +12,7 @@ from vestbench.simulator.http.messages import (
     Request,
     Response,
 )
-
-# By the name of the host, the contract whose registrations it takes.
-CONTRACTS = {
-    "server-prod.hz.vestmarkets.com": "production",
-    "ws-prod.hz.vestmarkets.com": "production",
-    "server-dev.hz.vestmarkets.com": "development",
-    "ws-dev.hz.vestmarkets.com": "development",
-    "api.prod.paradex.trade": "production",
-}
+from vestbench.venues.hosts import CONTRACTS, is_venue
 
 
 class Hosts:
@@ -49,7 +41,7 @@ class Hosts:
             return Response(
                 canned.status, canned.body, content_type=canned.content_type
             )
-        if host in CONTRACTS:
+        if is_venue(host):
             return self._of(CONTRACTS[host]).begin(request)
         status = self._spec.answer_status
         return Response(status, b"" if status in (204, 304) else b"{}")

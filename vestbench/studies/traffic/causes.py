@@ -1,0 +1,192 @@
+"""Why each connection was opened, decided from records alone."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from enum import StrEnum
+
+from vestbench.model.record import Record
+from vestbench.model.traffic import Connection, Request, Traffic
+from vestbench.studies.traffic.pool import Rules, Use, saved_by_pool, uses_of
+
+# A program that closes a connection so soon after an answer does not mean to keep it.
+_AT_ONCE_NS = 500_000_000
+
+
+class Why(StrEnum):
+    """Why a connection was opened.
+
+    Attributes:
+        sentence: The reason, as it is said of a program.
+    """
+
+    sentence: str
+
+    def __new__(cls, name: str, sentence: str) -> Why:
+        """Make a reason from its name, as in documents, and its sentence."""
+        why = str.__new__(cls, name)
+        why._value_ = name
+        why.sentence = sentence
+        return why
+
+    FIRST = "first", "it was the first to its host"
+    BUSY = "busy", "all open connections to the host were busy"
+    CLOSED = "closed", "it closes the connection after the answer"
+    ASKED = "asked", "it asks the server to close after the answer (Connection: close)"
+    UNREAD = "unread", "it closes the connection with bytes of the answer unread (RST)"
+    IDLE = "closed-idle", "it had closed the connection after a while without requests"
+    SERVER_IDLE = "server-idle", "the server had closed the connection: it was idle"
+    SERVER_LIMIT = (
+        "server-limit",
+        "the server had closed the connection: it had served its number of requests",
+    )
+    SERVER_CLOSED = "server-closed", "the server had closed the connection"
+    GOAWAY = "goaway", "the server had ended the connection (GOAWAY)"
+    UNUSED_IDLE = (
+        "other-pool",
+        "an open, idle connection to the host was there and was not used: another "
+        "client object, or another pool",
+    )
+    FAILED = "failed", "the connection before had failed"
+    UPGRADE = "websocket", "it became a WebSocket"
+    AHEAD = "ahead", "it was opened ahead of need, and never used"
+    REFUSED = "refused", "it refused the certificate, or could not be understood"
+
+
+NEVER_USED = {Why.AHEAD, Why.REFUSED}
+_OF_SERVER = {"idle": Why.SERVER_IDLE, "max_requests": Why.SERVER_LIMIT}
+
+
+class Opening(Record, frozen=True, kw_only=True):
+    """One connection that was opened, and why."""
+
+    connection: Connection
+    why: Why
+    needless: bool
+    idle_ns: int | None = None  # of the one that was closed before, until then
+    requests: Sequence[Request] = ()
+
+    @property
+    def cost_ns(self) -> int | None:
+        """What opening it took, as the program saw it; None where not known."""
+        usable = self.connection.usable_ns
+        if usable is None or not self.requests:
+            return None
+        return usable - self.connection.opened_ns + self.requests[0].nagle_ns
+
+
+def openings_of(traffic: Traffic, rules: Rules) -> tuple[Opening, ...]:
+    """Return why each connection was opened, in the order in which they were.
+
+    Args:
+        traffic: All that a program sent.
+        rules: Of the pool that it is held against, and of the server.
+    """
+    saved = saved_by_pool(traffic, rules)
+    requests = traffic.requests_of()
+    uses: dict[int, list[Use]] = {}
+    for use in uses_of(traffic):
+        uses.setdefault(use.serial, []).append(use)
+    places: dict[tuple[int, str, int], _Place] = {}
+    found = []
+    for connection in traffic.connections:
+        place = places.setdefault(connection.place, _Place(uses))
+        sent = requests[connection.serial]
+        why, before = place.opened(
+            connection, sent, needed=connection.serial not in saved
+        )
+        needless = connection.serial in saved or why is Why.UNUSED_IDLE
+        found.append(
+            Opening(
+                connection=connection,
+                why=why,
+                needless=needless and why not in NEVER_USED | {Why.UPGRADE},
+                idle_ns=None if before is None else place.idle_ns(before),
+                requests=tuple(sent),
+            )
+        )
+    return tuple(found)
+
+
+class _Place:
+    """The connections of one run to one host, in the order in which they were opened.
+
+    Args:
+        uses: Of each connection, by its serial.
+    """
+
+    def __init__(self, uses: dict[int, list[Use]]) -> None:
+        self._uses = uses
+        self._known: list[Connection] = []
+        self._told: set[int] = set()  # whose end was the reason for another one
+
+    def opened(
+        self, new: Connection, sent: Sequence[Request], *, needed: bool
+    ) -> tuple[Why, Connection | None]:
+        """Return why a connection was opened, and whose end was the reason."""
+        before = [each for each in self._known if each.speech]
+        self._known.append(new)
+        if not sent:
+            broken = new.refusal or (not new.speech and new.closed_by == "server")
+            return Why.REFUSED if broken else Why.AHEAD, None
+        if any(request.upgraded for request in sent):
+            return Why.UPGRADE, None
+        if not before:
+            return (Why.FIRST if not self._known[:-1] else Why.FAILED), None
+        at_ns = new.opened_ns
+        if any(self._is_idle(each, at_ns) for each in before):
+            return Why.UNUSED_IDLE, None
+        return self._closed(before, at_ns, needed=needed)
+
+    def _closed(
+        self, before: Iterable[Connection], at_ns: int, *, needed: bool
+    ) -> tuple[Why, Connection | None]:
+        """Return why no connection was idle."""
+        ended = [
+            (each.closed_ns, each.serial, each)
+            for each in before
+            if each.closed_ns is not None
+            and each.closed_ns <= at_ns
+            and each.serial not in self._told
+        ]
+        closed = [one for _, _, one in sorted(ended, key=lambda item: item[:2])]
+        if not needed:  # a pool would have had one: the program has closed it
+            closed = [one for one in closed if _of_client(one)] or closed
+        if not closed:
+            return Why.BUSY, None
+        last = closed[-1]
+        self._told.add(last.serial)
+        return self._why_closed(last), last
+
+    def _why_closed(self, last: Connection) -> Why:
+        if last.reason == "asked":
+            return Why.ASKED
+        if not _of_client(last):
+            ended = Why.GOAWAY if last.multiplexed else Why.SERVER_CLOSED
+            return ended if last.multiplexed else _OF_SERVER.get(last.reason, ended)
+        if (self.idle_ns(last) or 0) > _AT_ONCE_NS:
+            return Why.IDLE
+        return Why.UNREAD if last.how == "rst" else Why.CLOSED
+
+    def idle_ns(self, connection: Connection) -> int | None:
+        """Return how long a closed connection had been idle."""
+        uses = self._uses.get(connection.serial)
+        if not uses or connection.closed_ns is None:
+            return None
+        return max(0, connection.closed_ns - max(use.end_ns for use in uses))
+
+    def _is_idle(self, each: Connection, at_ns: int) -> bool:
+        """Say whether a connection could have taken a request at that time."""
+        usable = each.usable_ns if each.usable_ns is not None else each.ready_ns
+        if usable is None or usable > at_ns:
+            return False
+        if each.closed_ns is not None and each.closed_ns <= at_ns:
+            return False
+        if each.multiplexed:
+            return True
+        uses = self._uses.get(each.serial, [])
+        return not any(use.begin_ns <= at_ns < use.end_ns for use in uses)
+
+
+def _of_client(connection: Connection) -> bool:
+    return connection.closed_by == "client" or connection.reason == "asked"
