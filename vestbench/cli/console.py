@@ -48,6 +48,15 @@ def show(report: Iterable[Part]) -> None:
         stdout().print(made)
 
 
+def show_aside(report: Iterable[Part]) -> None:
+    """Print a report on stderr, where stdout is another program's."""
+    from vestbench.report.terminal import drawn
+
+    made = drawn(report, sys.stderr.encoding or "utf-8")
+    with suppress(OSError, SystemExit):  # nobody is there to read it any more
+        stderr().print(made)
+
+
 def show_json(found: Any) -> None:
     """Print records, lists and mappings as one JSON document."""
     from vestbench.report.machine import json_text, plain_document

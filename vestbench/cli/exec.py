@@ -3,19 +3,27 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from vestbench.characters import plain
 from vestbench.cli.option_records import option
-from vestbench.cli.options import ExchangeOptions, LinkOptions
+from vestbench.cli.options import (
+    ExchangeOptions,
+    JudgingOptions,
+    LinkOptions,
+    OutputOptions,
+    PoolOptions,
+)
 from vestbench.errors import ExitCode
 from vestbench.values import duration, parsed
 
 if TYPE_CHECKING:
     from vestbench.programs.running import ProgramRun, Wanted
+    from vestbench.studies.traffic.experiment import Carried
+    from vestbench.studies.traffic.plan import TrafficPlan
 
 
 def exec(
@@ -69,6 +77,15 @@ def exec(
         min=1,
         max=65535,
     ),
+    runs: int = option(
+        "Start the program so many times, one after the other.",
+        "N",
+        default=1,
+        min=1,
+        max=1000,
+    ),
+    judging: JudgingOptions,
+    options: OutputOptions,
 ) -> None:
     """Run a program, in any language, against the simulated exchange.
 
@@ -78,32 +95,48 @@ def exec(
     sockets are empty. A program that finds a Unix socket elsewhere, as in /tmp or its
     own folders, can still use it. IPv6 addresses lead nowhere; names have IPv4 ones.
 
-    Its standard streams and the terminal are its own. The exit code is the program's
-    where that is not 0; a program that was ended by --for or --until counts as 0.
+    Its standard streams and the terminal are its own; the report comes after it, on
+    stderr: what it sent over which connections, why it opened each, and which of them a
+    pool would not have needed. The exit code is the program's where that is not 0; a
+    program that was ended by --for or --until counts as 0. Else it is that of what is
+    asserted: 0 met, 1 missed, 3 inconclusive, 5 invalid.
 
-    Example: vestbench exec --rtt 30ms -- python bot.py
+    Example: vestbench exec --rtt 30ms --assert 'needless == 0' -- python bot.py
     """
-    from vestbench.programs.running import run_program
-
-    run = run_program(
-        _wanted(
-            program,
-            link,
-            exchange,
-            http2=http2,
-            fault=fault,
-            seed=seed,
-            limit=limit,
-            until=until,
-            answers=answers,
-            answer_status=answer_status,
-            strict_keys=strict_keys,
-            local=local or [],
-        )
+    judging.check(decides=False)
+    wanted = _wanted(
+        program,
+        link,
+        exchange,
+        http2=http2,
+        fault=fault,
+        seed=seed,
+        limit=limit,
+        until=until,
+        answers=answers,
+        answer_status=answer_status,
+        strict_keys=strict_keys,
+        local=local or [],
     )
-    for line in _lines(run):
-        typer.echo(plain(line), err=True)
-    raise typer.Exit(_code(run))
+    plan = _plan(
+        wanted, runs=runs, seed=seed, until=until, fault=fault, **judging.asked
+    )
+    from vestbench.cli.settings import settings_here
+    from vestbench.studies.traffic.experiment import carry_out_program
+
+    settings = settings_here(PoolOptions(), results=options.results)
+    options.exports.aim("sim", "any")
+    done = carry_out_program(
+        wanted,
+        plan,
+        path=Path(options.output) if options.output else None,
+        folder=Path(settings["results"]),
+    )
+    _show(done, options)
+    options.exports.write(
+        done.run, str(done.path), gated=True, undecided=judging.undecided
+    )
+    _exit(done, judging)
 
 
 def _wanted(
@@ -142,6 +175,61 @@ def _wanted(
     )
 
 
+def _plan(
+    wanted: Wanted,
+    *,
+    assertions: Sequence[str],
+    until: str | None,
+    fault: str,
+    **given: Any,
+) -> TrafficPlan:
+    from vestbench.studies.judging import with_assertions
+    from vestbench.studies.traffic.experiment import COMMAND
+    from vestbench.studies.traffic.plan import TrafficPlan
+
+    plan = TrafficPlan(
+        program=Path(wanted.argv[0]).name,
+        limit_s=wanted.limits.seconds,
+        until=until or "",
+        faults=fault,
+        http2=wanted.exchange.http2,
+        **given,
+    )
+    return with_assertions(plan, COMMAND, assertions)
+
+
+def _show(done: Carried, options: OutputOptions) -> None:
+    """Show the account on stderr: stdout is the program's."""
+    from vestbench.cli.console import say_aside, show_aside
+    from vestbench.studies.shown import show_brief, show_run
+
+    if options.json:
+        from vestbench.studies.document import document
+
+        options.exports.print_json(document(done.run, str(done.path)))
+        return
+    if not options.exports.prints:
+        show_aside((show_brief if options.quiet else show_run)(done.run))
+    if not options.quiet:
+        say_aside(f"result: {done.path}")
+
+
+def _exit(done: Carried, judging: JudgingOptions) -> None:
+    """Exit by the program, or else by what is asserted, and say by which."""
+    from vestbench.cli.console import say_aside
+    from vestbench.studies.judging import assertions_of, exit_code, verdict_of
+
+    own = _code(done.last)
+    if own:
+        say_aside(f"exit code {own}: that of {done.last.name}")
+        raise typer.Exit(own)
+    verdict = verdict_of(done.run, assertions_of(done.run))
+    code = exit_code(done.run, verdict, on_inconclusive=judging.on_inconclusive)
+    said = f"for what is asserted: {verdict}" if verdict else "nothing is asserted"
+    say_aside(f"exit code {int(code)}: vestbench's, {said}")
+    raise typer.Exit(code)
+
+
 def _code(run: ProgramRun) -> int:
     """Return the exit code: the program's own, where it ended by itself."""
     if run.ended_by in ("time", "enough"):
@@ -150,9 +238,3 @@ def _code(run: ProgramRun) -> int:
     if run.ended_by == "signal" and status == 0:
         return 128 + run.signal
     return status
-
-
-def _lines(run: ProgramRun) -> list[str]:
-    from vestbench.programs.words import account_of, ending_of
-
-    return [*account_of(run), ending_of(run)]

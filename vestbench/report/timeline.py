@@ -64,9 +64,9 @@ class Timeline(Record, frozen=True):
         yield Text(f"{'':{_LABEL}}0{ms(end - begin) + ' ms':>{room - 1}}", "dim")
         for lane in self.lanes[:MOST_LANES]:
             yield self._line(lane, room)
-        if more := len(self.lanes) - MOST_LANES:
-            if more > 0:
-                yield Text(f"and {plural(more, 'connection')} more", "dim")
+        if len(self.lanes) > MOST_LANES:
+            more = plural(len(self.lanes) - MOST_LANES, "connection")
+            yield Text(f"and {more} more", "dim")
         yield Text(LEGEND, "dim")
 
     def _line(self, lane: Lane, room: int) -> Text:

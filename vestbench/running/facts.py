@@ -76,7 +76,7 @@ def conditions_of(
         "pool": Pool.like(destination.pool),
         "of_project": dict(destination.of_project),
         **stack_facts(facts),
-        **_machine(),
+        **machine_facts(),
     }
     if endpoint.signed:
         on_path = destination.access.on_path
@@ -95,7 +95,8 @@ def conditions_of(
     return found
 
 
-def _machine() -> dict[str, Any]:
+def machine_facts() -> dict[str, Any]:
+    """Return what this machine is, as fields of the conditions."""
     load = os.getloadavg()[0] if hasattr(os, "getloadavg") else -1.0
     return {
         "host": platform.node(),

@@ -171,10 +171,9 @@ def _host(conditions: Conditions) -> str:
     cpus = "?" if conditions.cpus is None else conditions.cpus
     rustls = [f"rustls {versions['rustls']}"] if "rustls" in versions else []
     openssl = [versions["openssl"]] if "openssl" in versions else []
-    return (
-        f"{conditions.host}, {conditions.kernel}, "
-        f"{cpus} CPUs, Python {versions.get('python', '?')}, "
-        f"{', '.join([*openssl, *rustls])}"
+    python = f"Python {versions.get('python', '?')}"
+    return ", ".join(
+        [conditions.host, conditions.kernel, f"{cpus} CPUs", python, *openssl, *rustls]
     )
 
 

@@ -26,7 +26,7 @@ from vestbench.studies.base import Findings
 from vestbench.studies.parts.breakdown import phase_rows
 from vestbench.studies.parts.groups import disturbed_samples
 from vestbench.studies.parts.lines import dim, failures_parts
-from vestbench.studies.parts.warnings import link_warnings, notes_of
+from vestbench.studies.parts.warnings import link_warnings
 from vestbench.studies.traffic.advice import advice_for, remedy_for
 from vestbench.studies.traffic.causes import Opening, Why
 from vestbench.studies.traffic.delays import SENTENCES
@@ -106,14 +106,22 @@ def _advice(run: TrafficRun) -> Iterator[str]:
     yield from filter(None, found)
 
 
+_LATENCY_NOTES = (
+    "cold: from the first packet of the connection to the end of the answer; "
+    "subsequent: from the first packet of the request",
+    "program: its own time between the handshake and its request",
+)
+
 # --- tables --------------------------------------------------------------------------
 
 
 def _parts(run: TrafficRun, summary: TrafficSummary) -> Iterator[Part]:
     traffic = run.conclusion.traffic or Traffic()
-    yield _hosts_table(summary, run.plan.confidence)
+    yield _hosts_table(summary)
     yield from dim(_host_notes(run, summary))
     yield from (GAP, _reasons_table(summary))
+    yield from (GAP, _latencies_table(summary, run.plan.confidence))
+    yield from dim(_LATENCY_NOTES)
     yield from _phases(run, summary)
     yield from _delays_table(summary)
     if len(summary.runs) > 1:
@@ -125,15 +133,20 @@ def _parts(run: TrafficRun, summary: TrafficSummary) -> Iterator[Part]:
     yield from (GAP, *map(Text, _endings(traffic)))
 
 
-def _hosts_table(summary: TrafficSummary, confidence: float) -> Table:
-    said = level(confidence)
+# The phases by what they are called here.
+_PHASES = {
+    "connect": "connect",
+    "tls": "tls",
+    "client": "program",
+    "wait": "wait",
+    "receive": "receive",
+}
+
+
+def _hosts_table(summary: TrafficSummary) -> Table:
     figures = numbers("requests", "connections", "reused", "needless")
-    latency = numbers(f"cold p50, ms [{said}]", f"subsequent p50, ms [{said}]")
-    table = Table(
-        "What was sent to each host, as the program saw it",
-        ["host", *figures, *latency, "TLS"],
-        layout="tight",
-    )
+    about = "What was sent to each host"
+    table = Table(about, ["host", *figures, "TLS"], layout="tight")
     for host in summary.hosts:
         table.add_row(
             host.host,
@@ -141,16 +154,30 @@ def _hosts_table(summary: TrafficSummary, confidence: float) -> Table:
             str(host.connections),
             percent(host.reused, host.requests),
             str(host.needless),
-            _latency(host.cold),
-            _latency(host.subsequent),
             _tls(host),
         )
     return table
 
 
-def _latency(group: Group) -> str:
-    found = group.metric("latency")
-    return ABSENT if found is None else quantile_cell(found.p50)
+def _latencies_table(summary: TrafficSummary, confidence: float) -> Table:
+    """Return the median latency of each host, and the median of each phase."""
+    figures = numbers("requests", f"latency [{level(confidence)}]", *_PHASES.values())
+    about = "Latency as the program saw it: medians, in ms"
+    table = Table(about, ["host", *figures], layout="tight")
+    for host in summary.hosts:
+        table.add_row(Text(host.host, "bold"))
+        for group in (host.cold, host.subsequent):
+            latency = group.metric("latency")
+            if latency is not None:
+                phases = (_typical(group, name) for name in _PHASES)
+                cells = str(latency.n), quantile_cell(latency.p50), *phases
+                table.add_row(f"  {group.name}", *cells)
+    return table
+
+
+def _typical(group: Group, phase: str) -> str:
+    found = group.metric(phase)
+    return ABSENT if found is None else ms(found.p50.point)
 
 
 def _tls(host: HostSummary) -> str:
@@ -161,10 +188,6 @@ def _tls(host: HostSummary) -> str:
 
 
 def _host_notes(run: TrafficRun, summary: TrafficSummary) -> Iterator[str]:
-    yield (
-        "cold: from the first packet of the connection to the end of the answer; "
-        "subsequent: from the first packet of the request"
-    )
     others = [host for host in summary.hosts if not is_venue(host.host)]
     if others and len(others) < len(summary.hosts):
         said = (f"{h.host}: {plural(h.connections, 'connection')}" for h in others)
@@ -203,9 +226,6 @@ def _phases(run: TrafficRun, summary: TrafficSummary) -> Iterator[Part]:
     ]
     if rows and any(sample.wait_ns is not None for sample in run.samples):
         yield from (GAP, Figure("Median of each phase, to scale", Waterfall(rows)))
-        yield from dim(
-            ["program: its own time between the handshake and its request, not ours"]
-        )
 
 
 def _delays_table(summary: TrafficSummary) -> Iterator[Part]:
@@ -280,13 +300,13 @@ def _endings(traffic: Traffic) -> Iterator[str]:
 
 def _warnings(run: TrafficRun, summary: TrafficSummary) -> Iterator[str]:
     traffic = run.conclusion.traffic or Traffic()
-    yield from notes_of(run)
     yield from _refusals(run)
     if summary.never_used:
         ahead = [e.connection.host for e in openings_in(run) if e.why is Why.AHEAD]
         hosts = ", ".join(dict.fromkeys(ahead))
+        count = plural(summary.never_used, "connection")
         yield (
-            f"{plural(summary.never_used, 'connection')} to {hosts} carried no request: "
+            f"{count} to {hosts} carried no request: "
             "opened ahead of need, and never used"
         )
     if traffic.no_route:
@@ -316,6 +336,7 @@ def _refusals(run: TrafficRun) -> Iterator[str]:
     for (host, why), count in refused.items():
         times = "" if count == 1 else f" ({count} times)"
         if remedy := remedy_for(why):
-            yield f"{host}: the program refused our certificate{times} ({why}): {remedy}"
+            said = f"the program refused our certificate{times}"
+            yield f"{host}: {said} ({why}): {remedy}"
         else:
             yield f"{host}: what it sent could not be understood{times}: {why}"
