@@ -42,7 +42,10 @@ def test_the_exit_code_is_the_programs_own(script: str, status: int, said: str) 
     done = executed("--rtt", "0ms", "--", "sh", "-c", script)
 
     assert done.returncode == status
-    assert done.stderr.splitlines()[-1] == said
+    *_, last = lines = done.stderr.splitlines()
+    assert said in lines
+    whose = "that of sh" if status else "vestbench's, nothing is asserted"
+    assert last == f"exit code {status}: {whose}"
 
 
 def test_a_program_that_is_not_there_is_one_line() -> None:
@@ -85,9 +88,8 @@ def test_a_program_is_ended_after_a_time_and_that_counts_as_0() -> None:
     done = executed("--rtt", "0ms", "--for", "200ms", "--", "sleep", "1000")
 
     assert done.returncode == 0
-    assert done.stderr.splitlines()[-1] == (
-        "sleep was ended by us, because its time was over; that counts as 0."
-    )
+    said = "sleep was ended by us, because its time was over; that counts as 0."
+    assert said in done.stderr.splitlines()
 
 
 def test_a_program_that_ignores_sigterm_is_killed_with_its_children() -> None:
@@ -182,7 +184,7 @@ def test_a_signal_to_us_reaches_the_program_once(
 
     assert out == "1\n", err
     assert process.returncode == code
-    assert err.splitlines()[-1] == "python3 ended with status 0."
+    assert "python3 ended with status 0." in err.splitlines()
 
 
 def test_a_second_signal_kills() -> None:

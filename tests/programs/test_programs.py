@@ -32,9 +32,10 @@ def test_curl_sends_two_requests_over_one_connection(runner: tuple[str, ...]) ->
     assert done.returncode == 0, done.stderr
     assert done.stdout.count('"tickers"') == 2
     said = done.stderr.splitlines()
-    assert said[0] == "curl sent 2 requests over 1 connection."
-    assert said[1] == ("  server-prod.hz.vestmarkets.com: 2 requests, 1 connection")
-    assert said[2:] == ["curl ended with status 0."]
+    assert said[0].rstrip() == (
+        "Your program sent 2 requests over 1 connection. None of them was needless."
+    )
+    assert "curl ended with status 0." in said
 
 
 def test_urllib_opens_a_connection_for_each_request() -> None:

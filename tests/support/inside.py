@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import os
 import subprocess
@@ -72,9 +73,16 @@ def inside(*argv: str, rtt_ms: float = 5.0, **wanted: Any) -> Ran:
         return Ran(run, out.read(), err.read())
 
 
+_RESULTS = tempfile.TemporaryDirectory(prefix="vestbench-exec-")
+os.chmod(_RESULTS.name, 0o777)  # noqa: S103, for whoever runs it
+_NUMBERS = itertools.count()
+
+
 def command(*words: str, runner: tuple[str, ...] = ()) -> list[str]:
     """Return `vestbench exec` as it is typed, for a process of its own."""
-    return [*runner, sys.executable, "-c", _MAIN, str(ROOT), "exec", *words]
+    result = f"{_RESULTS.name}/{next(_NUMBERS)}.toml"
+    main = (sys.executable, "-c", _MAIN, str(ROOT), "exec", "--output", result)
+    return [*runner, *main, *words]
 
 
 @contextmanager

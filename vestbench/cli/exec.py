@@ -221,7 +221,8 @@ def _exit(done: Carried, judging: JudgingOptions) -> None:
 
     own = _code(done.last)
     if own:
-        say_aside(f"exit code {own}: that of {done.last.name}")
+        whose = f"that of {done.last.name}" if done.last.status else "interrupted"
+        say_aside(f"exit code {own}: {whose}")
         raise typer.Exit(own)
     verdict = verdict_of(done.run, assertions_of(done.run))
     code = exit_code(done.run, verdict, on_inconclusive=judging.on_inconclusive)

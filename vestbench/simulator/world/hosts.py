@@ -12,7 +12,20 @@ from vestbench.simulator.http.messages import (
     Request,
     Response,
 )
-from vestbench.venues.hosts import CONTRACTS, is_venue
+
+# By the name of the host, the contract whose registrations it takes.
+CONTRACTS = {
+    "server-prod.hz.vestmarkets.com": "production",
+    "ws-prod.hz.vestmarkets.com": "production",
+    "server-dev.hz.vestmarkets.com": "development",
+    "ws-dev.hz.vestmarkets.com": "development",
+    "api.prod.paradex.trade": "production",
+}
+
+
+def is_venue(host: str) -> bool:
+    """Say whether a host is one of an exchange."""
+    return host in CONTRACTS
 
 
 class Hosts:

@@ -21,6 +21,7 @@ from vestbench.report.units import (
     quantile_cell,
 )
 from vestbench.report.waterfall import Waterfall
+from vestbench.simulator.world.hosts import is_venue
 from vestbench.stats.metrics import Group, Metric
 from vestbench.studies.base import Findings
 from vestbench.studies.parts.breakdown import phase_rows
@@ -37,7 +38,6 @@ from vestbench.studies.traffic.summary import (
     openings_in,
     summarise_traffic,
 )
-from vestbench.venues.hosts import is_venue
 
 
 def traffic_findings(run: TrafficRun) -> Findings:
@@ -57,7 +57,7 @@ def _headline(run: TrafficRun, summary: TrafficSummary) -> Iterator[Text]:
     sent = plural(summary.requests, "request")
     line = Text("Your program sent ").append(sent, "bold").append(" over ")
     line.append(f"{plural(summary.connections, 'connection')}.", "bold")
-    yield line.append(" ").append(_needless(summary))
+    yield line.append(_needless(summary))
     if summary.needless:
         yield Text(f"Reason: {_main_reasons(summary)}.")
         yield from (Text(advice) for advice in _advice(run))
@@ -65,11 +65,11 @@ def _headline(run: TrafficRun, summary: TrafficSummary) -> Iterator[Text]:
 
 def _needless(summary: TrafficSummary) -> Text:
     if not summary.needless:
-        said = "None of them was needless." if summary.connections else ""
+        said = " None of them was needless." if summary.connections else ""
         return Text(said, "green")
     count, cost = summary.needless, summary.needless_cost
     verb = "was" if count == 1 else "were"
-    line = Text(f"{count} of them {verb} needless", "bold red")
+    line = Text(f" {count} of them {verb} needless", "bold red")
     if cost is None or summary.needless_total_ms is None:
         return line.append(".")
     if count == 1:
@@ -117,11 +117,14 @@ _LATENCY_NOTES = (
 
 def _parts(run: TrafficRun, summary: TrafficSummary) -> Iterator[Part]:
     traffic = run.conclusion.traffic or Traffic()
-    yield _hosts_table(summary)
+    if summary.connections:
+        yield _hosts_table(summary)
     yield from dim(_host_notes(run, summary))
-    yield from (GAP, _reasons_table(summary))
-    yield from (GAP, _latencies_table(summary, run.plan.confidence))
-    yield from dim(_LATENCY_NOTES)
+    if summary.connections:
+        yield from (GAP, _reasons_table(summary))
+    if summary.requests:
+        yield from (GAP, _latencies_table(summary, run.plan.confidence))
+        yield from dim(_LATENCY_NOTES)
     yield from _phases(run, summary)
     yield from _delays_table(summary)
     if len(summary.runs) > 1:

@@ -16,7 +16,10 @@ from vestbench.assertions.grammar import (
     Unit,
 )
 from vestbench.errors import InvalidValueError
+from vestbench.model.record import replace
 from vestbench.model.request import Outcome
+from vestbench.model.traffic import Request
+from vestbench.report.har import Describe, Sent
 from vestbench.stats.bounds import Bounds
 from vestbench.stats.decision import median_saving
 from vestbench.studies.base import Findings, Saving, Sides, Study, all_outcomes
@@ -101,6 +104,14 @@ class _Exec(Study[TrafficPlan]):
         del run  # what a program did is told, whatever it was answered
         return ""
 
+    def sent(self, run: TrafficRun) -> Describe:
+        found = {
+            (opening.connection.serial, place): _sent(opening, request, first=not place)
+            for opening in openings_in(run)
+            for place, request in enumerate(opening.requests)
+        }
+        return lambda outcome: found[outcome.slot.session, outcome.slot.index]
+
     def counted(self, run: TrafficRun) -> Mapping[str, int]:
         found = summarise_traffic(run)
         return {
@@ -126,7 +137,8 @@ class _Exec(Study[TrafficPlan]):
         wanted = _OF_CONNECTIONS.get(term.about.name)
         if wanted is not None:
             found = self._openings(run, term.key)
-            yield term.name, counted(sum(map(wanted, found)), len(found))
+            count = counted(sum(map(wanted, found)), len(found))
+            yield term.name, replace(count, n_of="connection")
         elif term.about is REUSED:  # a fact of this run, and no guess about others
             reused = COUNTED[term.about.name](self.meant(run, assertion))
             yield term.name, share(*reused, run.plan.confidence, exact=True)
@@ -149,6 +161,18 @@ class _Exec(Study[TrafficPlan]):
         from vestbench.studies.traffic.sheet import traffic_findings
 
         return traffic_findings(run)
+
+
+def _sent(opening: Opening, request: Request, *, first: bool) -> Sent:
+    connection = opening.connection
+    scheme = "https" if connection.tls else "http"
+    return Sent(
+        method=request.method,
+        url=f"{scheme}://{request.host or connection.host}{request.path}",
+        comment=f"opened its connection: {opening.why.sentence}" if first else "",
+        transferred=request.down_bytes,
+        sized=False,
+    )
 
 
 def _is_reused(outcome: Outcome) -> bool:
