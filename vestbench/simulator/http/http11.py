@@ -180,6 +180,8 @@ class Http11Connection(ServedConnection):
     ) -> tuple[bytes, bytes, End | None]:
         """Return what is written at once, what byte by byte, and the end after it."""
         behaviour = self._service.behaviour
+        if self._kept is not None:
+            self._kept.status = response.status
         self._talk = response.talk
         if self._talk is not None:
             return *encode_response(response, self._fields(self._uses)), None
@@ -189,8 +191,6 @@ class Http11Connection(ServedConnection):
             told = [("Connection", "keep-alive")]  # HTTP/1.0 would not expect it
         fields = self._fields(self._uses, *told)
         chunked = behaviour.chunked and head.minor > 0
-        if self._kept is not None:
-            self._kept.status = response.status
         start, content = encode_response(response, fields, chunked=chunked)
         if head.method == "HEAD":
             content = b""
