@@ -102,6 +102,9 @@ class Request(Stored, frozen=True, kw_only=True):
     sent_ns: Instant | None = None  # its last packet left
     first_ns: Instant | None = None  # the first of the answer came
     ended_ns: Instant | None = None  # all of the answer had come
+    # An event on a WebSocket had come that tells what became of it, such as an order;
+    # without packets, it was sent.
+    event_ns: Instant | None = None
     up_bytes: Count = 0  # on the wire
     down_bytes: Count = 0
     # After the handshake it left only when that was acknowledged: Nagle's algorithm.

@@ -7,7 +7,7 @@ a request to the first of its answer. What lies between is the program's own tim
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from itertools import pairwise
 from typing import Any
 
@@ -112,7 +112,7 @@ class _Part:
             flow = flows[each.serial]
             one = self._connection(number, each, flow)
             connections.append(one)
-            requests += self._requests(one, each, sent.get(each.serial, []), flow)
+            requests += self._requests(one, each, sent.get(each.serial, []), flows)
         requests.sort(key=lambda request: request.arrived_ns)
         return connections, requests
 
@@ -182,9 +182,9 @@ class _Part:
         connection: Connection,
         seen: SeenConnection,
         sent: Sequence[SeenRequest],
-        flow: Flow | None,
+        flows: Mapping[int, Flow | None],
     ) -> list[Request]:
-        found = []
+        found, flow = [], flows[seen.serial]
         before = seen.ready_up
         for place, each in enumerate(sorted(sent, key=lambda one: one.up)):
             request = Request(
@@ -196,6 +196,7 @@ class _Part:
                 agent=each.agent,
                 status=each.status,
                 answered_ns=self._maybe(each.answered_ns),
+                event_ns=self._event(each, flows),
                 up_bytes=max(0, each.up - before),
                 down_bytes=max(0, each.down_to - each.down_from),
             )
@@ -207,6 +208,14 @@ class _Part:
             found.append(request)
             before = max(before, each.up)
         return found
+
+    def _event(self, seen: SeenRequest, flows: Mapping[int, Flow | None]) -> int | None:
+        """Return when a WebSocket had told what became of a request."""
+        if seen.told_ns is None:
+            return None
+        flow = flows.get(seen.told_by)
+        came_ns = None if flow is None else flow.down.reached(seen.told_to)
+        return self._since(seen.told_ns if came_ns is None else came_ns)
 
     def _times(
         self, seen: SeenRequest, before: int, flow: Flow, *, multiplexed: bool

@@ -1,26 +1,27 @@
 """A bot of Vest from its start to an order: whole_bot.py URL WEBSOCKET_URL ORDERS.
 
 Warm-up, registration, listen key, WebSocket, account, then orders of which each is
-waited for on the WebSocket. It is made of libraries that vestbench does not use for
-these things: `requests`, `websockets` and eth-account. Its keys are thrown away. The
-last line is JSON: what it has sent, and opened by Python's audit hook, and how long
-each order took to its answer and to its event, in ms.
+waited for on the WebSocket. It sends with httpx, listens with `websockets` and signs
+with eth-account. Its keys are thrown away. The last line is JSON: what it has sent, and
+opened by Python's audit hook, and how long each order took to its answer and to its
+event, in ms.
 """
 
 from __future__ import annotations
 
 import asyncio
-import importlib
 import json
 import socket
 import sys
 import time
 from typing import Any
 
+import httpx
 from eth_abi.abi import encode
 from eth_account import Account
 from eth_account.messages import encode_defunct
 from eth_utils.crypto import keccak
+from websockets import connect
 
 CONTRACT = "0x8E4D87AEf4AC4D5415C35A12319013e34223825B"  # of the development exchange
 WEEK_MS = 7 * 24 * 3_600_000
@@ -37,13 +38,13 @@ class Bot:
     def __init__(self, url: str) -> None:
         self.url = url
         self.primary, self.signing = Account.create(), Account.create()
-        self.http = importlib.import_module("requests").Session()
+        self.http = httpx.Client(timeout=10)
         self.http.headers["xrestservermm"] = "restserver0"
         self.requests = 0
         self.group = 0
 
     def ask(self, method: str, path: str, **options: Any) -> Any:
-        answer = self.http.request(method, self.url + path, timeout=10, **options)
+        answer = self.http.request(method, self.url + path, **options)
         self.requests += 1
         return answer
 
@@ -106,7 +107,6 @@ class Bot:
 
 async def trade(bot: Bot, websocket_url: str, orders: int) -> list[dict[str, float]]:
     """Listen, place orders, and return how long each took."""
-    connect = importlib.import_module("websockets").connect
     key = bot.start()
     query = f"version=1.0&xwebsocketserver=restserver{bot.group}&listenKey={key}"
     taken = []

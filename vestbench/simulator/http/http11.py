@@ -165,7 +165,7 @@ class Http11Connection(ServedConnection):
                 if not self._ended:
                     self._answer_at(due, *self._prepare(head, response, fault))
 
-            self._respond(request, fault, due, done)
+            self._respond(request, fault, due, self._kept, done)
 
     def _answer_at(
         self, due: float, data: bytes, slowly: bytes, end: End | None
@@ -227,7 +227,9 @@ class Http11Connection(ServedConnection):
         from vestbench.simulator.websocket.connection import WebSocket
 
         self._stream.resume_reading()
-        self._websocket = WebSocket(self._service, self._stream, talk, self._end)
+        self._websocket = WebSocket(
+            self._service, self._stream, talk, self._end, self._witness
+        )
         if rest := self._reader.rest():
             self._websocket.received(rest)
 

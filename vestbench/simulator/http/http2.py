@@ -242,7 +242,7 @@ class Http2Connection(ServedConnection):
                 found.end = self._ending(found.use, fault)
                 self._at(due, found, self._due, number, response)
 
-        self._respond(request, fault, due, done)
+        self._respond(request, fault, due, found.kept, done)
 
     def _spoil(self, how: Ending) -> None:
         if how == "fin":

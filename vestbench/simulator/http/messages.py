@@ -32,6 +32,9 @@ class Listener(Protocol):
     def close(self, code: int, reason: str = "") -> None:
         """Close it with a code; more than once does nothing."""
 
+    def mark(self) -> tuple[int, int] | None:
+        """Return its connection in the account, and the bytes sent on it until now."""
+
 
 class Conversation(Protocol):
     """What goes on over a WebSocket."""
@@ -59,7 +62,8 @@ class Response:
     content_type: str = JSON
     talk: Talk | None = None  # over the WebSocket that begins with this answer
     # What else happens when the answer is due, whether or not its client is there.
-    besides: Callable[[], None] | None = None
+    # Returned is who was told of it, if anybody was.
+    besides: Callable[[], Listener | None] | None = None
 
     def typed(self, fields: list[tuple[str, str]]) -> list[tuple[str, str]]:
         """Return the headers of every answer, as they are for this one."""

@@ -63,6 +63,9 @@ class SeenRequest:
     status: int | None = None
     down_from: int = 0  # bytes that the exchange had sent before the answer
     down_to: int = 0  # and after it
+    told_ns: int | None = None  # a WebSocket had told what became of it
+    told_by: int = 0  # the connection of that
+    told_to: int = 0  # bytes that had been sent on it then
 
 
 @dataclass(slots=True)
@@ -163,6 +166,11 @@ class Witness:
     def answered(self, request: SeenRequest) -> None:
         """Keep that all of an answer was written."""
         request.answered_ns, request.down_to = self._account.clock(), self.down
+
+    def told(self, request: SeenRequest, connection: int, sent: int) -> None:
+        """Keep that a WebSocket on another connection has told what became of it."""
+        request.told_ns = self._account.clock()
+        request.told_by, request.told_to = connection, sent
 
     def closes(self, by: str, how: str, reason: str = "") -> None:
         """Keep how the connection ends, the first time it is known."""

@@ -11,7 +11,13 @@ from collections.abc import Callable
 from typing import Any, NamedTuple
 
 from vestbench.simulator.http.behaviour import Ending, Fault
-from vestbench.simulator.http.messages import JSON, Deferred, Request, Response
+from vestbench.simulator.http.messages import (
+    JSON,
+    Deferred,
+    Listener,
+    Request,
+    Response,
+)
 from vestbench.simulator.http.seen import SeenRequest, Witness
 from vestbench.simulator.http.service import Service, Stream, Timer
 
@@ -156,6 +162,7 @@ class ServedConnection(ABC):
         request: Request,
         fault: Fault | None,
         due: float,
+        kept: SeenRequest | None,
         done: Callable[[Response], None],
     ) -> None:
         """Give the answer to `done`: now, or after it was computed elsewhere.
@@ -166,7 +173,7 @@ class ServedConnection(ABC):
         def give(response: Response) -> None:
             done(response)
             if response.besides is not None:
-                self._service.timers.call_at(due, response.besides)
+                self._service.timers.call_at(due, self._tell, response.besides, kept)
 
         answer = self._override(fault) or self._service.application.begin(request)
         if isinstance(answer, Deferred):
@@ -174,6 +181,15 @@ class ServedConnection(ABC):
             self._service.background(answer.work, lambda found: give(finish(found)))
         else:
             give(answer)
+
+    def _tell(
+        self, besides: Callable[[], Listener | None], kept: SeenRequest | None
+    ) -> None:
+        """Do what else an answer brings about, and keep when that was told."""
+        listener = besides()
+        mark = None if listener is None else listener.mark()
+        if self._witness is not None and kept is not None and mark is not None:
+            self._witness.told(kept, *mark)
 
     def _override(self, fault: Fault | None) -> Response | None:
         """Return what is answered instead of the answer, if anything is."""

@@ -14,6 +14,7 @@ from hashlib import sha256
 from math import ceil, inf
 from typing import Any
 
+from vestbench.simulator.http.messages import Listener
 from vestbench.simulator.vest.answers import ErrorCode, refusal
 from vestbench.simulator.vest.portfolio import Portfolio
 
@@ -53,7 +54,7 @@ class Account:
     # The API key of each signing address, the one registered last at the end.
     keys: OrderedDict[str, str] = field(default_factory=OrderedDict, repr=False)
     # Who is told what becomes of orders.
-    listeners: set[Callable[[Any], None]] = field(default_factory=set, repr=False)
+    listeners: set[Callable[[Any], Listener]] = field(default_factory=set, repr=False)
     _listen_key: str = field(default="", repr=False)
     _listen_end_ms: int = 0
 
@@ -82,11 +83,10 @@ class Account:
         """Say whether its listen key lives."""
         return now_ms < self._listen_end_ms
 
-    def tell(self, news: Sequence[Any]) -> None:
-        """Tell all who listen what has become of orders, in order."""
-        for each in news:
-            for listener in tuple(self.listeners):
-                listener(each)
+    def tell(self, news: Sequence[Any]) -> Listener | None:
+        """Tell all who listen what has become of orders, and return one of them."""
+        told = [listen(each) for each in news for listen in tuple(self.listeners)]
+        return told[0] if told else None
 
 
 @dataclass(frozen=True, slots=True)

@@ -237,8 +237,9 @@ class Feed:
         for data in source(said_ms, now_ms):
             self._say({"channel": channel, "data": data})
 
-    def _tell(self, order: Any) -> None:
+    def _tell(self, order: Any) -> Listener:
         self._say({"channel": PRIVATE, "data": {"event": "ORDER", "args": order}})
+        return self._listener
 
     def _say(self, message: Mapping[str, Any]) -> None:
         self._listener.say(encode(message).decode())

@@ -10,6 +10,7 @@ from collections.abc import Callable
 from importlib.util import find_spec
 
 from vestbench.simulator.http.messages import Conversation, Talk
+from vestbench.simulator.http.seen import Witness
 from vestbench.simulator.http.service import Service, Stream, Timer
 
 # Without it no handshake succeeds, so nothing here is ever called.
@@ -42,11 +43,18 @@ class WebSocket:
         stream: What carries it.
         talk: Begins the conversation.
         end: Ends the connection below, for the reason given.
+        witness: Counts what is sent on that, where an account is wanted.
     """
 
     def __init__(
-        self, service: Service, stream: Stream, talk: Talk, end: Callable[[str], None]
+        self,
+        service: Service,
+        stream: Stream,
+        talk: Talk,
+        end: Callable[[str], None],
+        witness: Witness | None = None,
     ) -> None:
+        self._witness = witness
         self._timers = service.timers
         self._tally = service.tally
         self._stream = stream
@@ -111,6 +119,11 @@ class WebSocket:
             return
         self._leave(CloseConnection(code=code, reason=reason))
         self._wait(PATIENCE_S, self._give_up)
+
+    def mark(self) -> tuple[int, int] | None:
+        """Return its connection in the account, and the bytes sent on it until now."""
+        witness = self._witness
+        return None if witness is None else (witness.seen.serial, witness.down)
 
     # Its own.
 
