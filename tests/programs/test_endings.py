@@ -7,19 +7,21 @@ import json
 import os
 import pty
 import select
+import shlex
 import signal
 import subprocess
 import termios
+import threading
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import pytest
 
 from tests.support.command import PATIENCE_S
 from tests.support.inside import command, environment, executed, inside, started
-from vestbench.errors import UsageError
+from vestbench.errors import ProcessDiedError, UsageError
 from vestbench.programs.limits import Limits, Until, parse_until
 from vestbench.simulator.lab_start import SIGKILL
 
@@ -168,11 +170,12 @@ def test_a_signal_to_us_reaches_the_program_once(
     number: signal.Signals, code: int
 ) -> None:
     script = (
-        "import signal, sys\n"
+        "import signal, time\n"
         "came = []\n"
         f"signal.signal({int(number)}, lambda *_: came.append(1))\n"
         "print('on', flush=True)\n"
-        "signal.pause(); signal.sigtimedwait([], 0.3)\n"
+        "while not came: time.sleep(0.01)\n"
+        "time.sleep(0.3)  # for a second one\n"
         "print(len(came))"
     )
 
@@ -228,11 +231,11 @@ class Typed:
 
 
 @contextmanager
-def in_a_terminal(*words: str) -> Iterator[Typed]:
-    """Run the command as the leader of a terminal's session."""
+def in_a_terminal(*words: str, argv: Sequence[str] = ()) -> Iterator[Typed]:
+    """Run the command, or another one, as the leader of a terminal's session."""
     terminal, its = pty.openpty()
     with subprocess.Popen(
-        command(*words),
+        argv or command(*words),
         stdin=its,
         stdout=its,
         stderr=its,
@@ -277,6 +280,69 @@ def test_a_program_that_is_stopped_where_nobody_can_go_on_with_it_goes_on() -> N
         typed.wait_for("on")
         typed.type(b"\x1a")
         typed.wait_for("ended with status 0.")
+
+
+def test_a_job_that_is_stopped_and_let_go_on_has_the_terminal_again() -> None:
+    script = (
+        "import os\n"
+        "while True:\n"
+        "    print('read', input(), os.tcgetpgrp(0) == os.getpgrp(), flush=True)"
+    )
+    words = command("--rtt", "0ms", "--", "/usr/bin/python3", "-u", "-c", script)
+
+    with in_a_terminal(argv=("bash", "--norc", "-i")) as typed:
+        typed.type(f"PS1=; {shlex.join(words)}\n".encode())
+        typed.type(b"one\n")
+        typed.wait_for("read one True")
+        typed.type(b"\x1a")
+        typed.wait_for("Stopped")
+        typed.type(b"fg > /dev/null\n")
+        typed.type(b"two\n")
+        typed.wait_for("read two True")
+        typed.type(b"\x04")
+        typed.wait_for("ended with status 1.")
+        typed.type(b"echo shell $((1 + 1))\n")
+        typed.wait_for("shell 2")
+
+
+def test_a_program_that_stops_itself_where_there_is_no_terminal_stops_nobody() -> None:
+    script = "(sleep 0.3; kill -CONT $$) & kill -STOP $$; echo on"
+
+    ran = inside("sh", "-c", script)
+
+    assert (ran.run.status, ran.out) == (0, "on\n")
+
+
+def test_a_link_that_is_lost_ends_the_program() -> None:
+    def cut() -> None:
+        while not processes("76543"):
+            time.sleep(0.01)
+        for link in named("vestbench-link"):
+            os.kill(link, SIGKILL)
+
+    thread = threading.Thread(target=cut)
+    thread.start()
+
+    with pytest.raises(ProcessDiedError, match="the forwarder was killed by SIGKILL"):
+        inside("sleep", "76543")
+
+    thread.join()
+    assert gone("76543")
+
+
+def named(name: str) -> list[int]:
+    """Return the processes of that name that descend from this one."""
+    found, here = [], {os.getpid()}
+    for _ in range(4):
+        for parent in tuple(here):
+            for task in Path(f"/proc/{parent}/task").glob("*/children"):
+                with suppress(OSError):
+                    here.update(map(int, task.read_text().split()))
+    for pid in here:
+        with suppress(OSError):
+            if Path(f"/proc/{pid}/comm").read_text().strip() == name:
+                found.append(pid)
+    return found
 
 
 def test_the_first_processes_of_a_program_may_fork_and_daemonise() -> None:

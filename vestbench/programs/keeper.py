@@ -79,17 +79,16 @@ class Keeper:
             _be_first(there)
         there.close()
         try:
-            started = self._inside.ask(wanted, messages.ProgramStarted)
+            self._inside.ask(wanted, messages.ProgramStarted)
         except ChannelClosedError:
             self._kill()
             raise FailedError("the first process inside has ended") from None
-        return messages.ProgramStarted(pid=self._outer(started.pid))
+        return messages.ProgramStarted(pid=self._outer())
 
-    def _outer(self, inner: int) -> int:
-        """Return the number that a process inside has outside."""
-        mine = f"/proc/{self._first}/task/{self._first}/children"
-        found = netns.read_text(mine).split()
-        return int(found[0]) if found else inner
+    def _outer(self) -> int:
+        """Return the number that the program has outside; 0 where it is gone."""
+        children = f"/proc/{self._first}/task/{self._first}/children"
+        return int(netns.read_text(children).partition(" ")[0] or 0)
 
     def _hears(self) -> bool:
         """Pass on what the first process says; False once it has ended."""

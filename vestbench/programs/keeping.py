@@ -101,7 +101,7 @@ class KeptProgram:
 
     Attributes:
         ended: How it ended; None while it runs.
-        stopped: Whether it was stopped since `resume` was called last.
+        stopped: Whether it was stopped, and nobody has dealt with that yet.
         group: The number of its process group; 0 where that is not known.
     """
 
@@ -178,7 +178,6 @@ class KeptProgram:
 
     def resume(self) -> None:
         """Let it go on after it was stopped."""
-        self.stopped = False
         self.signal(signal.SIGCONT)
 
     def end(self) -> None:

@@ -27,7 +27,7 @@ class StartProgram(Message):
 class ProgramStarted(Message):
     """The program runs."""
 
-    pid: int  # as seen from outside; also the number of its group
+    pid: int  # outside, also of its group; 0 where it is gone already
 
 
 class SignalProgram(Message):

@@ -110,7 +110,7 @@ def run_program(
             try:
                 ended = watch.until_the_end()
             finally:
-                terminal.take()
+                terminal.take_from(program)
         ended_ns = time.perf_counter_ns()
         program.kill()
         sleep(wanted.link.rtt_ms / 1e3 + _ON_THE_WAY_S)

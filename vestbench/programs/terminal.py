@@ -11,33 +11,42 @@ from vestbench.programs.keeping import KeptProgram
 
 
 class Terminal:
-    """The terminal of this process, if it has one and is in its foreground.
+    """The terminal of this process, if it has one.
 
-    What is typed there, Ctrl-C too, is then the program's: it is a process group of its
-    own, and the foreground. When it stops, so does this process, as a shell expects.
+    What is typed there, Ctrl-C too, is the program's: it is a process group of its own,
+    and the foreground if this process was. When it stops, so does this process, as a
+    shell expects.
     """
 
     def __init__(self) -> None:
-        self._fd = next((fd for fd in (0, 1, 2) if _is_ours(fd)), None)
-        self._attributes = None if self._fd is None else _attributes(self._fd)
+        self._fd = next((fd for fd in (0, 1, 2) if _foreground(fd)), None)
+        self._attributes = _attributes(self._fd) if self.is_ours else None
 
     @property
     def is_ours(self) -> bool:
-        """True where a program can be given it."""
-        return self._fd is not None
+        """True where this process is the foreground, so that it can give it away."""
+        return self._fd is not None and _foreground(self._fd) == os.getpgrp()
 
     def stop_with(self, program: KeptProgram) -> None:
-        """Stop, as the program has, until the shell lets both go on."""
-        self.take()
-        # A shell without job control does not let it stop; then both just go on.
-        os.killpg(0, signal.SIGTSTP)
-        if self._fd is not None and program.group:
+        """Stop, as the program has, until the shell lets both go on.
+
+        Without a terminal, whoever has stopped the program can let it go on.
+        """
+        program.stopped = False
+        if self._fd is None:
+            return
+        was_its = self._is_of(program)
+        self.take_from(program)
+        os.killpg(0, signal.SIGTSTP)  # nothing, where no shell could let it go on
+        if self.is_ours:
             _hand(self._fd, program.group)
+        elif not was_its:
+            return  # in the background it would only be stopped again
         program.resume()
 
-    def take(self) -> None:
-        """Take it back, as it was before."""
-        if self._fd is None:
+    def take_from(self, program: KeptProgram) -> None:
+        """Take it back, as it was before, if the program has it."""
+        if self._fd is None or not self._is_of(program):
             return
         _hand(self._fd, os.getpgrp())
         if self._attributes is not None:
@@ -45,6 +54,17 @@ class Terminal:
 
             with suppress(termios.error, OSError):
                 termios.tcsetattr(self._fd, termios.TCSADRAIN, self._attributes)
+
+    def _is_of(self, program: KeptProgram) -> bool:
+        return self._fd is not None and _foreground(self._fd) == program.group
+
+
+def _foreground(fd: int) -> int:
+    """Return the process group in the foreground of a terminal; 0 of anything else."""
+    try:
+        return os.tcgetpgrp(fd)
+    except OSError:
+        return 0
 
 
 def _hand(fd: int, group: int) -> None:
@@ -57,17 +77,10 @@ def _hand(fd: int, group: int) -> None:
         signal.signal(signal.SIGTTOU, before)
 
 
-def _is_ours(fd: int) -> bool:
-    try:
-        return os.isatty(fd) and os.tcgetpgrp(fd) == os.getpgrp()
-    except OSError:
-        return False
-
-
-def _attributes(fd: int) -> Any:
+def _attributes(fd: int | None) -> Any:
     import termios
 
     try:
-        return termios.tcgetattr(fd)
+        return None if fd is None else termios.tcgetattr(fd)
     except (termios.error, OSError):
         return None

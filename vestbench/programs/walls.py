@@ -64,13 +64,13 @@ def join(lab: int) -> None:
 
 
 def leave_the_rest() -> None:
-    """Get mounts, IPC and, for children, process numbers of one's own.
+    """Get IPC and, for children, process numbers of one's own.
 
     Raises:
         LinkRefusedError: The kernel does not allow it.
     """
     with refusing("unshare", "namespace-refused"):
-        _call("unshare", CLONE_NEWNS | CLONE_NEWIPC | CLONE_NEWPID)
+        _call("unshare", CLONE_NEWIPC | CLONE_NEWPID)
 
 
 def build(
@@ -95,6 +95,7 @@ def build(
         LinkRefusedError: The kernel does not allow a step.
     """
     with refusing("mounts", "mount-refused"):
+        _call("unshare", CLONE_NEWNS)
         _mount(None, "/", MS_REC | MS_PRIVATE)
         _mask(masked, kept)
         _mount("proc", "/proc", MS_NOSUID | MS_NODEV | MS_NOEXEC, kind="proc")
