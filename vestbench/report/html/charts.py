@@ -127,7 +127,7 @@ def waterfall(rows: PhaseRows, width: float, conditions: str) -> Markup | None:
     left = 110.0 if width > 500 else 82.0
     scale = Scale(low=0.0, high=whole, start=left, end=width - _VALUE_ROOM)
     pattern = f"hatch-{width:g}"  # a page has each picture in two widths
-    parts: list[Markup] = [_hatch(pattern)]
+    parts: list[Markup] = [hatch(pattern)]
     bars: list[Markup] = []
     y = 4.0
     for name, phases in rows:
@@ -165,7 +165,7 @@ def _cascade(
         begin += duration
 
 
-def _hatch(name: str) -> Markup:
+def hatch(name: str) -> Markup:
     """Return the pattern that tells opening phases from others without a colour."""
     stripe = tag("path", d="M0 6 L6 0", class_="stripe")
     return tag(

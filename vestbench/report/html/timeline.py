@@ -4,7 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from vestbench.report.html.charts import Scale, box, line, picture, time_axis, words
+from vestbench.report.html.charts import (
+    Scale,
+    box,
+    hatch,
+    line,
+    picture,
+    time_axis,
+    words,
+)
 from vestbench.report.html.markup import Markup, tag
 from vestbench.report.timeline import Lane, Timeline
 from vestbench.report.units import ms, plural
@@ -29,10 +37,11 @@ def timeline(found: Timeline, width: float, conditions: str) -> Markup | None:
     left, right = (190.0, 90.0) if wide else (96.0, 14.0)
     scale = Scale(low=0.0, high=end - begin, start=left, end=width - right)
     lanes = found.lanes[:_MOST]
-    parts: list[Markup] = []
+    pattern = f"lanes-{width:g}"  # a page has each picture in two widths
+    parts: list[Markup] = [hatch(pattern)]
     y = 6.0
     for lane in lanes:
-        parts += _lane(lane, begin, scale, y, wide=wide)
+        parts += _lane(lane, begin, scale, y, pattern, wide=wide)
         y += _ROW
     if len(found.lanes) > _MOST:
         more = plural(len(found.lanes) - _MOST, "connection")
@@ -48,7 +57,7 @@ def timeline(found: Timeline, width: float, conditions: str) -> Markup | None:
 
 
 def _lane(
-    lane: Lane, begin: float, scale: Scale, y: float, *, wide: bool
+    lane: Lane, begin: float, scale: Scale, y: float, pattern: str, *, wide: bool
 ) -> Iterator[Markup]:
     middle = y + _ROW / 2
     label = lane.label if wide else lane.label.split(" ")[0]
@@ -57,8 +66,9 @@ def _lane(
     if lane.needless:
         yield words(scale.start - 10, middle + 4, "!", "strong", "middle")
     first, last = scale.at(lane.begin_ms - begin), scale.at(lane.end_ms - begin)
-    about = f"{lane.label}: {plural(len(lane.bars), 'bar')}"
-    yield tag("g", tag("title", about), _bars(lane, begin, scale, middle, first, last))
+    yield line(first, middle, max(first + 1, last), middle, "base")
+    bars = _bars(lane, begin, scale, middle, pattern)
+    yield tag("g", tag("title", _said(lane)), bars)
     if lane.closed_by:
         cross = f"M{last - 3:.1f} {middle - 3:.1f} l6 6 m0 -6 l-6 6"
         yield tag("path", d=cross, class_="cross")
@@ -67,10 +77,18 @@ def _lane(
 
 
 def _bars(
-    lane: Lane, begin: float, scale: Scale, middle: float, first: float, last: float
+    lane: Lane, begin: float, scale: Scale, middle: float, pattern: str
 ) -> Iterator[Markup]:
-    yield line(first, middle, max(first + 1, last), middle, "base")
     for bar in lane.bars:
         x, end = scale.at(bar.begin_ms - begin), scale.at(bar.end_ms - begin)
         top = middle - _HEIGHT / 2
-        yield box(x, top, max(1.5, end - x), _HEIGHT, bar.kind)
+        length = max(1.5, end - x)
+        yield box(x, top, length, _HEIGHT, bar.kind)
+        if bar.kind == "opening":
+            yield box(x, top, length, _HEIGHT, None, fill=f"url(#{pattern})")
+
+
+def _said(lane: Lane) -> str:
+    requests = sum(bar.kind == "request" for bar in lane.bars)
+    needless = ", needless" if lane.needless else ""
+    return f"{lane.label}: {plural(requests, 'request')}{needless}"

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from enum import StrEnum
 
 from vestbench.model.record import Record
@@ -139,7 +139,7 @@ class _Place:
         return self._closed(before, at_ns, needed=needed)
 
     def _closed(
-        self, before: Iterable[Connection], at_ns: int, *, needed: bool
+        self, before: Sequence[Connection], at_ns: int, *, needed: bool
     ) -> tuple[Why, Connection | None]:
         """Return why no connection was idle."""
         ended = [
@@ -150,8 +150,11 @@ class _Place:
             and each.serial not in self._told
         ]
         closed = [one for _, _, one in sorted(ended, key=lambda item: item[:2])]
-        if not needed:  # a pool would have had one: the program has closed it
-            closed = [one for one in closed if _of_client(one)] or closed
+        # What a pool would have had idle the program has closed; what a pool would have
+        # needed as well it needed because of the server, or while others were busy.
+        likely = [one for one in closed if _of_client(one) is not needed]
+        busy = any(each.closed_ns is None or each.closed_ns > at_ns for each in before)
+        closed = likely or ([] if needed and busy else closed)
         if not closed:
             return Why.BUSY, None
         last = closed[-1]

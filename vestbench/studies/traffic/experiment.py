@@ -176,7 +176,7 @@ def _conditions(
         endpoint="any",
         method="any",
         url="host and path",
-        stack=", ".join(libraries) or last.name,
+        stack=", ".join(libraries) or "no library recognised",
         strategy="as the program connects",
         concurrency=max(1, _concurrency(traffic)),
         pool=Pool.like(PoolSettings()),

@@ -136,6 +136,8 @@ def _parts(run: TrafficRun, summary: TrafficSummary) -> Iterator[Part]:
     yield from (GAP, *map(Text, _endings(traffic)))
 
 
+_SHORTEST_MS = 0.0005  # that is drawn
+
 # The phases by what they are called here.
 _PHASES = {
     "connect": "connect",
@@ -204,27 +206,23 @@ def _host_notes(run: TrafficRun, summary: TrafficSummary) -> Iterator[str]:
 def _reasons_table(summary: TrafficSummary) -> Table:
     table = Table(
         "Why connections were opened",
-        ["why", *numbers("connections", "needless"), "hosts"],
+        [*numbers("connections", "needless"), "why", "hosts"],
         layout="tight",
     )
     for each in summary.reasons:
         hosts = ", ".join(each.hosts[:3])
         more = f" and {len(each.hosts) - 3} more" if len(each.hosts) > 3 else ""
         needless = Text(str(each.needless), "bold red" if each.needless else "")
-        table.add_row(each.why.sentence, str(each.connections), needless, hosts + more)
+        table.add_row(str(each.connections), needless, each.why.sentence, hosts + more)
     table.end_section()
-    table.add_row(
-        Text("a pool would have opened", "bold"),
-        Text(str(summary.needed), "bold"),
-        "",
-        "",
-    )
+    pool = Text("a pool would have opened", "bold")
+    table.add_row(Text(str(summary.needed), "bold"), "", pool)
     return table
 
 
 def _phases(run: TrafficRun, summary: TrafficSummary) -> Iterator[Part]:
     rows = [
-        (name, [("program" if p == "client" else p, ms) for p, ms in phases])
+        (name, [(_PHASES.get(p, p), ms) for p, ms in phases if ms >= _SHORTEST_MS])
         for name, phases in phase_rows((summary.cold, summary.subsequent), merged=False)
     ]
     if rows and any(sample.wait_ns is not None for sample in run.samples):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 
-from vestbench.assertions.estimates import Estimate, counted, share
+from vestbench.assertions.estimates import Estimate, counted, invalid, share
 from vestbench.assertions.grammar import (
     CONNECTIONS,
     FAILURES,
@@ -137,6 +137,10 @@ class _Exec(Study[TrafficPlan]):
         wanted = _OF_CONNECTIONS.get(term.about.name)
         if wanted is not None:
             found = self._openings(run, term.key)
+            if not found and term.about is not CONNECTIONS:
+                # That nothing is needless is no merit of a program that sent nothing.
+                yield term.name, invalid("the program opened no connection there")
+                return
             count = counted(sum(map(wanted, found)), len(found))
             yield term.name, replace(count, n_of="connection")
         elif term.about is REUSED:  # a fact of this run, and no guess about others
