@@ -154,6 +154,7 @@ class _Tally:
         self._known: set[int] = set()
         self._connections = 0
         self._expected = self._reused = 0
+        self._shared = False  # by cold requests of the session, a connection
         self._size = run.plan.concurrency
         self._kept = self._size if run.plan.kept_idle is None else run.plan.kept_idle
         # By session and number: requests of a burst, and those that reused nothing.
@@ -168,15 +169,17 @@ class _Tally:
 
     def _add(self, sample: Sample) -> None:
         self.sides[sample.reused].add(sample)
-        self._expect(sample)
         session = sample.slot.session
         if session not in self._sessions:
+            self._shared = False
             self._sessions.add(session)
             self._known.clear()  # no session uses another's connections
             self._first = sample
             self.astray.append(astray(sample, sample))
         elif self._first is not None and differ(self._first, sample):
             self.astray[-1] = astray(self._first, sample)
+        if not self._opens_late(sample):
+            self._expect(sample)
         if sample.connection not in self._known:
             self._known.add(sample.connection)
             self._connections += 1
@@ -189,6 +192,18 @@ class _Tally:
         if sample.connect_ns is not None and len(self.connects) < LOOKED_AT:
             self.connects.append(sample.connect_ns / NS_PER_MS)
         self.retransmits += sample.retransmits or 0
+
+    def _opens_late(self, sample: Sample) -> bool:
+        """Say whether a connection is opened that the session's first burst left out.
+
+        Of cold requests that are sent at once, one may find the connection of another
+        that was answered already. A later burst has to open what that did not.
+        """
+        if sample.reused:
+            self._shared |= sample.slot.role is Role.COLD
+            return False
+        most = min(self._size, self._kept)
+        return self._shared and len(self._known) < most
 
     def _expect(self, outcome: Outcome) -> None:
         if outcome.slot.role is not Role.SUBSEQUENT:
