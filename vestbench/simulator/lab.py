@@ -203,7 +203,8 @@ def _become(wanted: messages.Spawn, fds: list[int], lab: int, report: int) -> No
         netns.die_with_parent(lab)
         # Ignored signals would stay ignored in the program.
         for name in (*ENDINGS, "SIGPIPE", "SIGXFSZ", "SIGCHLD"):
-            signal.signal(getattr(signal, name), signal.SIG_DFL)
+            if hasattr(signal, name):
+                signal.signal(getattr(signal, name), signal.SIG_DFL)
         # All other descriptors of this process are close-on-exec. Those that stay are
         # moved out of the way first, so that none is overwritten by another.
         free = max(wanted.fds, default=2) + 1
