@@ -29,8 +29,13 @@ class _Interruption:
     """
 
     code = ExitCode.INTERRUPTED
-    _came = False
+    _name = ""  # of that signal
     _over = False
+
+    @property
+    def sentence(self) -> str:
+        """What ended the command."""
+        return f"interrupted by {self._name}" if self._name else "interrupted"
 
     @contextmanager
     def heeded(self) -> Iterator[None]:
@@ -53,8 +58,9 @@ class _Interruption:
     def _interrupt(self, number: int, _: object) -> None:
         if self._over:
             return
-        if not self._came:
-            self._came, self.code = True, _CODES[signal.Signals(number).name]
+        if not self._name:
+            self._name = signal.Signals(number).name
+            self.code = _CODES[self._name]
         raise _InterruptedError
 
 
