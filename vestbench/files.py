@@ -102,6 +102,42 @@ def _let_in(descriptor: int, facts: os.stat_result) -> None:
         os.fchmod(descriptor, mode)
 
 
+def make_folder(path: Path) -> None:
+    """Make a folder, and those above it, unless it exists.
+
+    Raises:
+        OSError: It cannot be made.
+        ValueError: One of them is no folder, or the name is none.
+    """
+    for each in (path, *path.parents):
+        if os.path.lexists(each) and not each.is_dir():
+            raise ValueError(f"{each} is no folder")
+    path.mkdir(parents=True, exist_ok=True)
+
+
+def is_standard_output(path: Path) -> bool:
+    """Say whether standard output, or error, goes to this file, whatever its name."""
+    for descriptor in (1, 2):
+        with suppress(OSError):  # either may be closed, and the file not exist
+            if os.path.samestat(os.fstat(descriptor), os.stat(path)):
+                return True
+    return False
+
+
+def leads_out(path: Path) -> bool:
+    """Say whether links have what is called within the working directory elsewhere.
+
+    A project brings its links with it, and nobody who names such a file expects that.
+    """
+    try:
+        root = os.getcwd()
+        named = os.path.normpath(os.path.join(root, path))
+        there = os.path.realpath(named)
+    except (OSError, ValueError):  # the directory was deleted, or the name is none
+        return False
+    return Path(named).is_relative_to(root) and not Path(there).is_relative_to(root)
+
+
 def working_directory() -> Path:
     """Return the working directory.
 
