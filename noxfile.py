@@ -143,6 +143,21 @@ def metrics(session: nox.Session) -> None:
 
 
 @nox.session(default=False)
+def windows(session: nox.Session) -> None:
+    """Type commands to a Windows Python under wine; needs apt-get install wine wine64.
+
+    Consoles and signing need wine 10, which Debian 13 has.
+    """
+    if not shutil.which("wine"):
+        session.error("no wine: apt-get install wine wine64")
+    session.install("-e", ".[all]", *_group("test"))
+    folder = str(Path(session.create_tmp()).resolve() / "rig")
+    session.run("python", "-m", "tests.windows.rig", folder)
+    env = {"VESTBENCH_WINDOWS": folder}
+    session.run("pytest", "tests/windows/commands.py", *session.posargs, env=env)
+
+
+@nox.session(default=False)
 def faults(session: nox.Session) -> None:
     """Disturb 200 runs at moments drawn by lot; they lose a second at most."""
     session.install("-e", ".", *_group("test"))
