@@ -53,6 +53,7 @@ def matrix(session: nox.Session) -> None:
 
 def _test(session: nox.Session) -> None:
     session.install("-e", ".[all]", *_group("test"))
+    session.run("python", "-VV")
     session.run("pytest", *SIDE_BY_SIDE, *session.posargs)
 
 
@@ -96,7 +97,8 @@ def accuracy(session: nox.Session) -> None:
 @nox.session(default=False)
 def overhead(session: nox.Session) -> None:
     """Hold what the tool itself costs against bare programs; 5 minutes."""
-    _study(session, "start_up", "client_cost", "verdict_cost", "throughput")
+    starts = ("start_up", "typer_versions")
+    _study(session, *starts, "client_cost", "verdict_cost", "throughput")
 
 
 @nox.session(default=False)
