@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import stat
+import sys
 from contextlib import suppress
 from errno import EISDIR
 from pathlib import Path
@@ -81,16 +82,18 @@ def create_for(path: Path, partial: Path) -> BinaryIO:
     except FileNotFoundError:
         return partial.open("xb")
     file = open(partial, "xb", opener=private_at_once)  # noqa: SIM115 - the caller closes it
-    if hasattr(os, "fchown"):
-        _let_in(file.fileno(), facts)
+    _let_in(file.fileno(), facts)
     return file
 
 
 def _let_in(descriptor: int, facts: os.stat_result) -> None:
     """Give a file the owner, the group and the mode of another, as far as we may.
 
-    A group that it cannot have gets no rights: they would be those of our own.
+    A group that it cannot have gets no rights: they would be those of our own. On
+    Windows a new file has the rights that its folder gives.
     """
+    if sys.platform == "win32":
+        return
     mode = stat.S_IMODE(facts.st_mode)
     with suppress(OSError):
         os.fchown(descriptor, facts.st_uid, -1)

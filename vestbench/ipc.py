@@ -31,8 +31,8 @@ if TYPE_CHECKING:
     class Watched(Protocol):
         """What must live while a message is waited for."""
 
-        def fileno(self) -> int:
-            """Return a descriptor that can be read when there is news."""
+        def handles(self) -> tuple[int, ...]:
+            """Return the descriptors that can be read when there is news."""
 
         def check(self) -> None:
             """Take the news, and raise an error if it does not live any more."""
@@ -148,8 +148,9 @@ class Channel:
         from selectors import EVENT_READ, DefaultSelector
 
         self._watched, self._selector = watched, DefaultSelector()
-        for handle in (self._socket, watched):
-            self._selector.register(handle, EVENT_READ, handle)
+        self._selector.register(self._socket, EVENT_READ, None)
+        for handle in watched.handles():
+            self._selector.register(handle, EVENT_READ, watched)
 
     def send(self, message: object) -> None:
         """Send an event: a message that is neither a question nor an answer."""
@@ -304,11 +305,11 @@ class Channel:
         """
         if self._selector is None or self._watched is None:
             return
-        found: list[object] = [self._watched]
-        while found == [self._watched]:
+        news = True
+        while news:
             self._watched.check()
             ready = self._selector.select(_left_s(end))
-            found = [key.data for key, _ in ready]
+            news = bool(ready) and all(key.data for key, _ in ready)
 
     def _read(self) -> bytes:
         """Return what has arrived, and keep the descriptors that came with it."""

@@ -7,7 +7,6 @@ import os
 import platform
 import subprocess
 import sys
-from collections.abc import Iterator
 
 import pytest
 
@@ -15,17 +14,7 @@ from tests.support.labs import PREAMBLE, ROOT, run_script
 from tests.support.machine import demand, need_link
 from vestbench.errors import UsageError
 from vestbench.model.simulated import LinkSpec
-from vestbench.simulator.lab_client import Lab
-
-
-@pytest.fixture(
-    params=[pytest.param("packet", marks=pytest.mark.link), "relay"],
-)
-def lab(request: pytest.FixtureRequest) -> Iterator[Lab]:
-    need_link(request.param)
-    with Lab(LinkSpec(rtt_ms=2, engine=request.param)) as lab:
-        yield lab
-
+from vestbench.simulator.links import open_link
 
 # Makes one system call fail with EPERM, as Docker's default profile does.
 SECCOMP = """
@@ -52,14 +41,13 @@ needs_seccomp = pytest.mark.skipif(
 def test_a_forbidden_namespace_leads_to_the_relay_and_is_explained() -> None:
     said = run_script(
         SECCOMP
-        + "with Lab(LinkSpec(rtt_ms=2)) as lab:\n"
-        + "    status = lab.spawn(['true']).wait(10)\n"
+        + "with open_link(LinkSpec(rtt_ms=2)) as lab:\n"
         + "    codes = [(r.engine, r.step, r.code, r.errno) for r in lab.refusals]\n"
-        + "    print(json.dumps([lab.engine, status, codes, lab.stop().disturbed]))\n"
+        + "    print(json.dumps([lab.engine, codes, lab.stop().disturbed]))\n"
     )
 
     why = ["unshare", "blocked-by-seccomp", "EPERM"]
-    assert json.loads(said) == ["relay", 0, [["packet", *why], ["tun", *why]], ""]
+    assert json.loads(said) == ["relay", [["packet", *why], ["tun", *why]], ""]
 
 
 @needs_seccomp
@@ -67,7 +55,7 @@ def test_a_forced_engine_that_is_refused_is_one_line() -> None:
     said = run_script(
         SECCOMP
         + "try:\n"
-        + "    Lab(LinkSpec(rtt_ms=2, engine='packet'))\n"
+        + "    open_link(LinkSpec(rtt_ms=2, engine='packet'))\n"
         + "except LabError as error:\n"
         + "    print(error)\n"
     )
@@ -83,7 +71,7 @@ def test_loss_is_refused_where_only_the_relay_works() -> None:
     said = run_script(
         SECCOMP
         + "try:\n"
-        + "    Lab(LinkSpec(rtt_ms=2, loss=0.01))\n"
+        + "    open_link(LinkSpec(rtt_ms=2, loss=0.01))\n"
         + "except LabError as error:\n"
         + "    print(error)\n"
     )
@@ -106,12 +94,12 @@ def test_impossible_links_are_refused_before_anything_is_started(
     spec: LinkSpec, message: str
 ) -> None:
     with pytest.raises(UsageError, match=message):
-        Lab(spec)
+        open_link(spec)
 
 
 def test_other_platforms_use_the_relay(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sys, "platform", "darwin")
-    with Lab(LinkSpec(rtt_ms=2)) as lab:
+    with open_link(LinkSpec(rtt_ms=2)) as lab:
         assert lab.engine == "relay"
         assert [refusal.code for refusal in lab.refusals] == ["not-linux"] * 2
 
@@ -142,7 +130,7 @@ def nobody_runner() -> tuple[str, ...]:
 def test_an_ordinary_user_has_the_packet_engine() -> None:
     need_link("packet")
     script = PREAMBLE + (
-        "with Lab(LinkSpec(rtt_ms=5)) as lab:\n"
+        "with open_link(LinkSpec(rtt_ms=5)) as lab:\n"
         "    rtt = min(lab.measure_rtt(n=9))\n"
         "    status = lab.spawn(['true']).wait(10)\n"
         "    print(json.dumps([os.getuid(), lab.engine, status, rtt]))\n"

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import sys
 from dataclasses import replace
 from statistics import median
@@ -10,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from vestbench.errors import LabError, UsageError
 from vestbench.model.simulated import LinkReport, LinkSpec, Refusal
-from vestbench.simulator.link.netns import NOT_LINUX_HINT
+from vestbench.simulator.link.machine import NOT_LINUX_HINT
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -52,8 +51,6 @@ def unfit(engine: str, spec: LinkSpec) -> Refusal | None:
     if engine == "relay" and spec.loss:
         step, code = "loss", "loss-needs-packets"
         hint = "a relay cannot lose packets; leave the loss at 0"
-    elif engine == "relay" and not hasattr(os, "fork"):
-        code, hint = "no-fork", "it needs a system with fork, such as Linux or macOS"
     elif engine != "relay" and sys.platform != "linux":
         code, hint = "not-linux", NOT_LINUX_HINT
     else:
