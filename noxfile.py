@@ -219,7 +219,10 @@ def _resolved(session: nox.Session, resolution: str, *words: str) -> str:
 
 @nox.session
 def smoke(session: nox.Session) -> None:
-    """Look for keys in what is published, install it alone, and do the main job."""
+    """Look for keys in what is published, install it alone, and do the main jobs.
+
+    GitHub runs it on Linux, macOS and Windows.
+    """
     folder = Path(session.create_tmp())
     for old in folder.glob("vestbench-*"):
         old.unlink()
@@ -233,8 +236,21 @@ def smoke(session: nox.Session) -> None:
     with session.chdir(folder):  # so that the checkout is not what is imported
         session.run("vestbench", "--version")
         session.run("vestbench", "doctor")
+        session.run("vestbench", "bench", "--rtt", "0ms", "--requests", "40")
         session.run("vestbench", "bench", "--requests", "60", "--min-saving", "40ms")
+        compared = ("compare", "pooled", "unpooled", "--min-saving", "40ms")
+        session.run("vestbench", *compared, "--quiet")
         session.run("vestbench", "warmup", "--rounds", "3", "--quiet")
+        session.install("pytest")
+        Path("test_smoke.py").write_text(PLUGIN, encoding="utf-8")
+        session.run("pytest", "-q", "-p", "no:cacheprovider", "test_smoke.py")
+
+
+PLUGIN = """
+def test_connections_are_kept(vestbench):
+    quick = {"rtt": "0ms", "requests": 40, "assertions": ["reused == 100%"]}
+    assert vestbench.bench(**quick).passed
+"""
 
 
 # What the latency job asks for; broken pooling has to fail the same.
