@@ -111,8 +111,10 @@ def _refusal(mistyped: Any) -> Exception:
 
 
 def _tell(message: str) -> None:
+    from vestbench.cli.console import head_line
+
     with suppress(OSError):  # of a terminal that is gone; the exit code says it too
-        typer.secho("error: ", fg="red", bold=True, nl=False, err=True)
+        head_line("error: ", "red")
         typer.echo(plain(message, " "), err=True)
 
 

@@ -12,6 +12,8 @@ from io import TextIOWrapper
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self, TextIO
 
+import typer
+
 from vestbench.characters import plain
 from vestbench.cli.interruption import drop
 from vestbench.model.request import NS_PER_MS, Outcome, Sample
@@ -58,6 +60,12 @@ def show_json(found: Any) -> None:
 def stderr() -> Console:
     """Return a console for everything that is not a result."""
     return _console(stderr=True)
+
+
+def head_line(word: str, colour: str) -> None:
+    """Write how a line on stderr begins, coloured on a terminal (no-color.org)."""
+    coloured = False if os.environ.get("NO_COLOR") else None  # None: as it is shown
+    typer.secho(word, fg=colour, bold=True, nl=False, err=True, color=coloured)
 
 
 def say_aside(text: str) -> None:

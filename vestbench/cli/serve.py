@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import typer
 
 from vestbench.characters import plain
+from vestbench.cli.console import head_line
 from vestbench.cli.interruption import interruption
 from vestbench.cli.option_records import option
 from vestbench.cli.options import ExchangeOptions, LinkOptions
@@ -143,7 +144,7 @@ def _write_ca(pem: str, path: Path) -> None:
 
 
 def _warn(address: str) -> None:
-    typer.secho("warning: ", fg="yellow", bold=True, nl=False, err=True)
+    head_line("warning: ", "yellow")
     typer.echo(
         f"listening on {address}: every machine that reaches it can use this exchange",
         err=True,
