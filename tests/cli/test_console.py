@@ -6,10 +6,12 @@ import os
 import pty
 import subprocess
 import sys
+from datetime import datetime
 from pathlib import Path
 
 import pytest
 
+from tests.support.command import run
 from tests.support.records import bench_run, sessions, store
 
 
@@ -106,3 +108,16 @@ def test_an_error_is_coloured_unless_nobody_wants_that(
     line = shown.rpartition("\x1b[K")[2]  # after what was said meanwhile
     assert line.startswith(begins)
     assert ("\x1b" in line) is not bool(env)
+
+
+@pytest.mark.usefixtures("empty_folder")
+def test_log_lines_tell_the_time_in_utc_and_say_so() -> None:
+    quick = ("--rounds", "1", "--rtt", "0ms", "--processing", "0ms")
+    done = run("warmup", *quick, "--output", "run.toml", TZ="America/New_York")
+
+    line = next(each for each in done.stderr.splitlines() if "[INIT]" in each)
+    moment, zone = line.split(",")[0], line.split()[2]
+    begun = next(each for each in done.stdout.splitlines() if each.startswith("run"))
+    assert zone == "UTC"
+    shown = datetime.fromisoformat(" ".join(begun.split()[1:3]))
+    assert abs((datetime.fromisoformat(moment) - shown).total_seconds()) < 3600
