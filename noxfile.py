@@ -44,7 +44,7 @@ def typecheck(session: nox.Session) -> None:
     session.run("mypy")
     for platform in ("win32", "darwin"):
         # What is written for another system is never reached there.
-        words = ("--no-warn-unreachable", "--follow-imports", "silent")
+        words: tuple[str, ...] = ("--no-warn-unreachable", "--follow-imports", "silent")
         words = (*words, "--exclude", LINUX_ONLY, "vestbench")
         session.run("mypy", "--platform", platform, *words)
 
