@@ -14,6 +14,7 @@ from tests.support.labs import PREAMBLE, ROOT, run_script
 from tests.support.machine import demand, need_link
 from vestbench.errors import UsageError
 from vestbench.model.simulated import LinkSpec
+from vestbench.simulator.link.report import NoLinkError
 from vestbench.simulator.links import open_link
 
 # Makes one system call fail with EPERM, as Docker's default profile does.
@@ -102,6 +103,35 @@ def test_other_platforms_use_the_relay(monkeypatch: pytest.MonkeyPatch) -> None:
     with open_link(LinkSpec(rtt_ms=2)) as lab:
         assert lab.engine == "relay"
         assert [refusal.code for refusal in lab.refusals] == ["not-linux"] * 2
+
+
+@pytest.mark.parametrize("platform", ["darwin", "win32"])
+def test_where_there_are_no_namespaces_a_packet_link_names_what_works(
+    platform: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sys, "platform", platform)
+    with pytest.raises(NoLinkError) as caught:
+        open_link(LinkSpec(rtt_ms=2, engine="packet"))
+
+    assert str(caught.value) == (
+        "no link can be emulated here: packet: platform: not-linux, network namespaces "
+        "are Linux's; --link relay and --rtt 0ms work on every system"
+    )
+    assert caught.value.exit_code == 2
+
+
+def test_where_there_are_no_namespaces_no_link_loses_packets(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(sys, "platform", "darwin")
+    with pytest.raises(NoLinkError) as caught:
+        open_link(LinkSpec(rtt_ms=2, loss=0.01))
+
+    assert str(caught.value) == (
+        "loss needs a packet link: packet: platform: not-linux; tun: platform: "
+        "not-linux; relay: loss: loss-needs-packets, a relay cannot lose packets; "
+        "leave the loss at 0"
+    )
 
 
 STARTS_ITSELF = (

@@ -7,7 +7,7 @@ import sys
 import time
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
-from errno import EIO, EPIPE
+from errno import EINVAL, EIO, EPIPE
 from io import TextIOWrapper
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self, TextIO
@@ -16,6 +16,7 @@ import typer
 
 from vestbench.characters import plain
 from vestbench.cli.interruption import drop
+from vestbench.cli.windows import heeds_orders
 from vestbench.model.request import NS_PER_MS, Outcome, Sample
 
 if TYPE_CHECKING:
@@ -34,6 +35,9 @@ _LEAST, _MOST = 20, 1000
 _HEIGHT = 25  # of no consequence; rich would ask for both where one is not given
 
 _REDRAW_EVERY_S = 0.1
+
+# What writing fails with where nobody reads any more; Windows calls it EINVAL.
+_VANISHED = (EIO, EPIPE, EINVAL) if sys.platform == "win32" else (EIO, EPIPE)
 
 
 def stdout() -> Console:
@@ -94,8 +98,9 @@ def put_out(text: str) -> None:
     """
     with _until_it_vanishes():
         if isinstance(sys.stdout, TextIOWrapper) and not sys.stdout.isatty():
-            # A document says itself that it is UTF-8, or is expected to be.
-            sys.stdout.reconfigure(encoding="utf-8", errors="replace")
+            # A document says itself that it is UTF-8, or is expected to be, and has the
+            # ends of lines that its format wants.
+            sys.stdout.reconfigure(encoding="utf-8", errors="replace", newline="")
         sys.stdout.write(text)
 
 
@@ -109,7 +114,7 @@ def _until_it_vanishes() -> Iterator[None]:
         yield
         sys.stdout.flush()
     except OSError as error:
-        if error.errno not in (EIO, EPIPE):
+        if error.errno not in _VANISHED:
             raise
         drop(sys.stdout)
     except SystemExit:  # so rich says that a pipe was closed
@@ -163,7 +168,8 @@ class Progress:
         self._drawn = 0.0
         self._begin = 0.0  # when the first outcome came: starting up is not a rate
         dumb = os.environ.get("TERM") == "dumb"  # it cannot go back in a line
-        self._shown = shown and sys.stderr.isatty() and not dumb  # while it is there
+        # While it is there.
+        self._shown = shown and sys.stderr.isatty() and not dumb and heeds_orders()
 
     def say(self, text: str) -> None:
         """Show what is being done."""

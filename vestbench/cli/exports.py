@@ -7,6 +7,7 @@ path fails first, and gets its own name when it is whole.
 from __future__ import annotations
 
 import os
+import sys
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
@@ -318,7 +319,7 @@ def _writes(pid: int) -> bool:
     """Say whether another process of this number may be at its document."""
     if pid == os.getpid():
         return False
-    if os.name == "nt":  # where signal 0 is Ctrl-C
+    if sys.platform == "win32":  # where signal 0 is Ctrl-C
         return True
     try:
         os.kill(pid, 0)

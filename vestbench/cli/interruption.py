@@ -4,16 +4,19 @@ from __future__ import annotations
 
 import os
 import signal
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TextIO
 
+from vestbench.cli.windows import told_of_closing
 from vestbench.errors import ExitCode
 
 _CODES = {
     "SIGINT": ExitCode.INTERRUPTED,
     "SIGTERM": ExitCode.TERMINATED,
     "SIGHUP": ExitCode.TERMINATED,  # the terminal was closed, or the connection to it
+    "SIGBREAK": ExitCode.TERMINATED,  # the same on Windows, and Ctrl-Break
 }
 
 
@@ -44,7 +47,8 @@ class _Interruption:
         for number in numbers:
             signal.signal(number, self._interrupt)
         try:
-            yield
+            with told_of_closing(_break):
+                yield
         except SystemExit as end:
             if end.code == ExitCode.INTERRUPTED:  # Typer met the signal: any is 130
                 end.code = self.code
@@ -65,10 +69,18 @@ class _Interruption:
 
 
 def _is_heeded(name: str) -> bool:
-    number = getattr(signal, name, None)  # Windows has no SIGHUP
+    number = getattr(signal, name, None)  # no system has all of them
     if number is None:
         return False
     return name != "SIGHUP" or signal.getsignal(number) is not signal.SIG_IGN
+
+
+def _break() -> None:
+    """Send SIGBREAK to the main thread, as if Ctrl-Break had been typed."""
+    if sys.platform == "win32":
+        from _thread import interrupt_main
+
+        interrupt_main(signal.SIGBREAK)
 
 
 interruption = _Interruption()

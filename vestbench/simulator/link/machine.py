@@ -13,7 +13,9 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
 TUN_PATH = "/dev/net/tun"
-NOT_LINUX_HINT = "the loopback relay works everywhere"
+NOT_LINUX_HINT = (
+    "network namespaces are Linux's; --link relay and --rtt 0ms work on every system"
+)
 
 
 class LinkRefusedError(FailedError):

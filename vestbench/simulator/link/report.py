@@ -7,7 +7,7 @@ from dataclasses import replace
 from statistics import median
 from typing import TYPE_CHECKING
 
-from vestbench.errors import LabError, UsageError
+from vestbench.errors import ExitCode, LabError, UsageError
 from vestbench.model.simulated import LinkReport, LinkSpec, Refusal
 from vestbench.simulator.link.machine import NOT_LINUX_HINT
 
@@ -22,6 +22,8 @@ TOLERANCE_MS = 0.5  # of the kernel's round trip at the median
 
 class NoLinkError(LabError):
     """No engine that was allowed can emulate the link; `refusals` says why."""
+
+    exit_code = ExitCode.USAGE  # of this machine too much is asked, of no venue
 
     def __init__(self, spec: LinkSpec, refusals: Sequence[Refusal]) -> None:
         super().__init__(explain(spec, refusals))
@@ -61,9 +63,12 @@ def unfit(engine: str, spec: LinkSpec) -> Refusal | None:
 def explain(spec: LinkSpec, refusals: Sequence[Refusal]) -> str:
     """Say in one line why there is no link."""
     reasons = []
+    # Of two engines that have the same hint, one has it; a relay loses nothing.
+    said = {NOT_LINUX_HINT} if spec.loss else set()
     for refusal in refusals:
         number = f" ({refusal.errno})" if refusal.errno else ""
-        hint = f", {refusal.hint}" if refusal.hint else ""
+        hint = f", {refusal.hint}" if {refusal.hint} - {"", *said} else ""
+        said.add(refusal.hint)
         reasons.append(
             f"{refusal.engine}: {refusal.step}: {refusal.code}{number}{hint}"
         )
