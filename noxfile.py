@@ -19,6 +19,11 @@ PROJECT = nox.project.load_toml("pyproject.toml")
 # Most tests wait for processes and sockets; more at once would wait for a processor.
 SIDE_BY_SIDE = ("--numprocesses", "auto", "--maxprocesses", "4")
 PYTHONS = nox.project.python_versions(PROJECT)
+# Modules of packet links and of the kernel's timestamps: no other imports them there.
+LINUX_ONLY = (
+    r"vestbench/(kernel/stamped|simulator/(lab|lab_client|lab_start"
+    r"|link/(netns|devices|forwarder|lab_link)))\.py"
+)
 
 
 def _group(name: str) -> tuple[str, ...]:
@@ -38,6 +43,11 @@ def typecheck(session: nox.Session) -> None:
     """Check types, strictly, in the package and in its tests."""
     session.install("-e", ".[all]", *_group("typecheck"))
     session.run("mypy")
+    for platform in ("win32", "darwin"):
+        # What is written for another system is never reached there.
+        words: tuple[str, ...] = ("--no-warn-unreachable", "--follow-imports", "silent")
+        words = (*words, "--exclude", LINUX_ONLY, "vestbench")
+        session.run("mypy", "--platform", platform, *words)
 
 
 @nox.session
@@ -54,6 +64,7 @@ def matrix(session: nox.Session) -> None:
 
 def _test(session: nox.Session) -> None:
     session.install("-e", ".[all]", *_group("test"))
+    session.run("python", "-VV")
     session.run("pytest", *SIDE_BY_SIDE, *session.posargs)
 
 
@@ -97,7 +108,8 @@ def accuracy(session: nox.Session) -> None:
 @nox.session(default=False)
 def overhead(session: nox.Session) -> None:
     """Hold what the tool itself costs against bare programs; 5 minutes."""
-    _study(session, "start_up", "client_cost", "verdict_cost", "throughput")
+    starts = ("start_up", "typer_versions")
+    _study(session, *starts, "client_cost", "verdict_cost", "throughput")
 
 
 @nox.session(default=False)
@@ -176,6 +188,30 @@ def programs(session: nox.Session) -> None:
 
 
 @nox.session(default=False)
+def windows(session: nox.Session) -> None:
+    """Type commands to a Windows Python under wine; needs apt-get install wine wine64.
+
+    Consoles and signing need wine 10, which Debian 13 has.
+    """
+    if not shutil.which("wine"):
+        session.error("no wine: apt-get install wine wine64")
+    session.install("-e", ".[all]", *_group("test"))
+    folder = str(Path(session.create_tmp()).resolve() / "rig")
+    session.run("python", "-m", "tests.systems.rig", folder)
+    tests = ("tests/systems/commands.py", "tests/systems/windows.py")
+    env = {"VESTBENCH_WINDOWS": folder}
+    session.run("pytest", *(session.posargs or tests), env=env)
+
+
+@nox.session(default=False)
+def macos(session: nox.Session) -> None:
+    """Type commands to a Python that knows no name of Linux alone: a simulation."""
+    session.install("-e", ".[all]", *_group("test"))
+    session.log("macOS is simulated: names are taken away, the kernel is Linux's")
+    session.run("pytest", "tests/systems/commands.py", *session.posargs)
+
+
+@nox.session(default=False)
 def faults(session: nox.Session) -> None:
     """Disturb 200 runs at moments drawn by lot; they lose a second at most."""
     session.install("-e", ".", *_group("test"))
@@ -225,7 +261,10 @@ def _resolved(session: nox.Session, resolution: str, *words: str) -> str:
 
 @nox.session
 def smoke(session: nox.Session) -> None:
-    """Look for keys in what is published, install it alone, and do the main job."""
+    """Look for keys in what is published, install it alone, and do the main jobs.
+
+    GitHub runs it on Linux, macOS and Windows.
+    """
     folder = Path(session.create_tmp())
     for old in folder.glob("vestbench-*"):
         old.unlink()
@@ -239,8 +278,21 @@ def smoke(session: nox.Session) -> None:
     with session.chdir(folder):  # so that the checkout is not what is imported
         session.run("vestbench", "--version")
         session.run("vestbench", "doctor")
+        session.run("vestbench", "bench", "--rtt", "0ms", "--requests", "40")
         session.run("vestbench", "bench", "--requests", "60", "--min-saving", "40ms")
+        compared = ("compare", "pooled", "unpooled", "--min-saving", "40ms")
+        session.run("vestbench", *compared, "--quiet")
         session.run("vestbench", "warmup", "--rounds", "3", "--quiet")
+        session.install("pytest")
+        Path("test_smoke.py").write_text(PLUGIN, encoding="utf-8")
+        session.run("pytest", "-q", "-p", "no:cacheprovider", "test_smoke.py")
+
+
+PLUGIN = """
+def test_connections_are_kept(vestbench):
+    quick = {"rtt": "0ms", "requests": 40, "assertions": ["reused == 100%"]}
+    assert vestbench.bench(**quick).passed
+"""
 
 
 # What the latency job asks for; broken pooling has to fail the same.

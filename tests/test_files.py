@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import os
 import stat
+import subprocess
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from subprocess import PIPE
 
 import pytest
 
@@ -111,3 +114,43 @@ def test_another_file_of_that_name_is_not_overwritten() -> None:
         create_for(path, partial)
 
     assert partial.read_text() == "before"
+
+
+@pytest.mark.parametrize("stream", ["stdout", "stderr"])
+@pytest.mark.parametrize(
+    "words",
+    [
+        ("report", "run.toml", "--html"),
+        ("report", "run.toml", "--json-file"),
+        ("bench", *QUICK, "-n", "2", "-o"),
+    ],
+    ids=" ".join,
+)
+def test_no_file_is_replaced_that_an_output_of_the_command_goes_to(
+    words: tuple[str, ...], stream: str
+) -> None:
+    stored()
+    with open("shell.txt", "wb") as file:
+        number = file.fileno()
+        for name in (f"/dev/{stream}", "shell.txt"):
+            done = subprocess.run(
+                [sys.executable, "-m", "vestbench", *words, name],
+                stdout=number if stream == "stdout" else PIPE,
+                stderr=number if stream == "stderr" else PIPE,
+                timeout=60,
+            )
+            assert done.returncode == 2
+        assert os.path.samestat(os.fstat(number), os.stat("shell.txt"))
+    said = done.stderr if stream == "stdout" else Path("shell.txt").read_bytes()
+    assert b"is where standard output or error goes" in said
+
+
+@pytest.mark.parametrize("option", sorted(map(option_of, FORMATS)))
+def test_what_is_no_folder_is_named_for_every_document(option: str) -> None:
+    result = vestbench("report", stored(), option, "/dev/null/x")
+
+    assert result.exit_code == 2
+    assert result.stderr == (
+        f"error: {option}: cannot write /dev/null/x: /dev/null is no folder; choose "
+        "another file\n"
+    )

@@ -258,8 +258,8 @@ class Neighbour:
         self._news, self.tells = socket.socketpair()
         self._left = over_at
 
-    def fileno(self) -> int:
-        return self._news.fileno()
+    def handles(self) -> tuple[int, ...]:
+        return (self._news.fileno(),)
 
     def check(self) -> None:
         self._left -= 1

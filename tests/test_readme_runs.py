@@ -165,6 +165,7 @@ def act(tmp_path: Path) -> Callable[..., int]:
         environment = {
             **os.environ,
             "RUNNER_TEMP": str(tmp_path),
+            "PROGRAMS": str(installed),
             "COMMAND": command,
             "ASSERTED": asserted,
             "ON_INCONCLUSIVE": doubt,

@@ -15,10 +15,11 @@ import subprocess
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import closing
-from typing import Protocol
+from typing import Any, Protocol
 
 from vestbench.ipc import Channel, pair
 from vestbench.isolation import ROOT, elsewhere
+from vestbench.loopback import Meeting
 
 # Calls `main` of a module of ours with the other arguments. Only while the package
 # itself is found, which imports nothing else, is its folder first on the path.
@@ -35,6 +36,14 @@ _SECRET = re.compile(
     re.IGNORECASE,
 )
 
+# Whether a child of ours is left its end of a channel. Where it can be, it is: in an
+# emulated network the parent's loopback is not reached, and to connect each child keeps
+# its parent waiting, here for 80 ms, until its Python has started.
+INHERITED = sys.platform != "win32"
+# No signal that a terminal sends reaches a child: the parent decides what Ctrl-C ends.
+_APART: dict[str, Any] = {"start_new_session": True}
+if sys.platform == "win32":
+    _APART = {"creationflags": subprocess.CREATE_NEW_PROCESS_GROUP}
 _RUNNING = "/proc/self/exe"  # on Linux; after a fork it is still the parent's
 
 
@@ -110,43 +119,72 @@ class Child:
 
 
 def start_child(argv: Sequence[str], fds: Mapping[int, int]) -> Child:
-    """Start an ordinary child, in a session of its own.
-
-    No signal that a terminal sends reaches it: the parent decides what Ctrl-C ends.
-    """
+    """Start an ordinary child, in a session of its own."""
     if any(child != here for child, here in fds.items()):
         raise ValueError("an ordinary child has its descriptors under their own number")
-    return Child(
-        subprocess.Popen(
-            argv,
-            executable=file_of(argv[0]),
-            env=child_environment(),
-            pass_fds=tuple(fds.values()),
-            stdin=subprocess.DEVNULL,
-            stdout=2,
-            start_new_session=True,
-        )
-    )
+    return _started(argv, pass_fds=tuple(fds.values()), stdin=subprocess.DEVNULL)
 
 
-def start_module(module: str, spawn: Spawner | None = None) -> tuple[Process, Channel]:
+def start_module(
+    module: str, spawn: Spawner | None = None, *, bare: bool = False
+) -> tuple[Process, Channel]:
     """Start a module of ours, whose `main` is told its name, and its end of a channel.
 
     Args:
         module: Its full name.
         spawn: Starts it; None is as an ordinary child.
+        bare: Without `site`, which is faster, for what needs the standard library only.
 
     Raises:
         OSError: It could not be started; so may what `spawn` raises.
     """
+    how = ("-I", "-S") if bare else ("-P",)
+    argv = [sys.executable, *how, "-c", _START, ROOT, module]
+    if spawn is None and not INHERITED:
+        return _start_and_meet(argv)
     ours, theirs = pair()
     try:
         with closing(theirs):
             number = theirs.fileno()
-            argv = [sys.executable, "-P", "-c", _START, ROOT, module, str(number)]
             # The same number on both sides: all that an ordinary child can have.
-            process = (spawn or start_child)(argv, {number: number})
+            process = (spawn or start_child)([*argv, str(number)], {number: number})
     except BaseException:
         ours.close()
         raise
     return process, ours
+
+
+def _start_and_meet(argv: Sequence[str]) -> tuple[Process, Channel]:
+    """Start an ordinary child, and wait until it has connected, or has ended."""
+    told, tells = os.pipe()
+    with Meeting() as meeting:
+        try:
+            os.write(tells, meeting.secret)  # which the pipe holds
+            os.close(tells)
+            child = _started([*argv, meeting.word], stdin=told)
+        finally:
+            os.close(told)
+        try:
+            handle = meeting.accept(lambda: child.poll() is None)
+        except BaseException:
+            child.kill()
+            raise
+    if handle is not None:
+        return child, Channel(handle)
+    child.kill()
+    ours, theirs = pair()
+    theirs.close()  # whoever asks is told that the child has ended
+    return child, ours
+
+
+def _started(argv: Sequence[str], **options: Any) -> Child:
+    return Child(
+        subprocess.Popen(
+            argv,
+            executable=file_of(argv[0]),
+            env=child_environment(),
+            stdout=2,
+            **_APART,
+            **options,
+        )
+    )

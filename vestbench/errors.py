@@ -102,4 +102,8 @@ class InvalidValueError(ValueError):
 
 def reason_of(error: Exception) -> str:
     """Return why the system, or else Python, refused something, in lower case."""
-    return (getattr(error, "strerror", None) or str(error)).lower()
+    of_system = getattr(error, "strerror", None)
+    if of_system:
+        return str(of_system).lower()
+    text = str(error)  # which may name a file
+    return f"{text[:1].lower()}{text[1:]}"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import stat
+import sys
 from contextlib import suppress
 from errno import EISDIR
 from pathlib import Path
@@ -81,16 +82,18 @@ def create_for(path: Path, partial: Path) -> BinaryIO:
     except FileNotFoundError:
         return partial.open("xb")
     file = open(partial, "xb", opener=private_at_once)  # noqa: SIM115 - the caller closes it
-    if hasattr(os, "fchown"):
-        _let_in(file.fileno(), facts)
+    _let_in(file.fileno(), facts)
     return file
 
 
 def _let_in(descriptor: int, facts: os.stat_result) -> None:
     """Give a file the owner, the group and the mode of another, as far as we may.
 
-    A group that it cannot have gets no rights: they would be those of our own.
+    A group that it cannot have gets no rights: they would be those of our own. On
+    Windows a new file has the rights that its folder gives.
     """
+    if sys.platform == "win32":
+        return
     mode = stat.S_IMODE(facts.st_mode)
     with suppress(OSError):
         os.fchown(descriptor, facts.st_uid, -1)
@@ -100,6 +103,42 @@ def _let_in(descriptor: int, facts: os.stat_result) -> None:
         mode &= ~stat.S_IRWXG
     with suppress(OSError):  # a file system without modes
         os.fchmod(descriptor, mode)
+
+
+def make_folder(path: Path) -> None:
+    """Make a folder, and those above it, unless it exists.
+
+    Raises:
+        OSError: It cannot be made.
+        ValueError: One of them is no folder, or the name is none.
+    """
+    for each in (path, *path.parents):
+        if os.path.lexists(each) and not each.is_dir():
+            raise ValueError(f"{each} is no folder")
+    path.mkdir(parents=True, exist_ok=True)
+
+
+def is_standard_output(path: Path) -> bool:
+    """Say whether standard output, or error, goes to this file, whatever its name."""
+    for descriptor in (1, 2):
+        with suppress(OSError):  # either may be closed, and the file not exist
+            if os.path.samestat(os.fstat(descriptor), os.stat(path)):
+                return True
+    return False
+
+
+def leads_out(path: Path) -> bool:
+    """Say whether links have what is called within the working directory elsewhere.
+
+    A project brings its links with it, and nobody who names such a file expects that.
+    """
+    try:
+        root = os.getcwd()
+        named = os.path.normpath(os.path.join(root, path))
+        there = os.path.realpath(named)
+    except (OSError, ValueError):  # the directory was deleted, or the name is none
+        return False
+    return Path(named).is_relative_to(root) and not Path(there).is_relative_to(root)
 
 
 def working_directory() -> Path:

@@ -13,6 +13,7 @@ from __future__ import annotations
 import os
 import socket
 import struct
+import sys
 import time
 from _pickle import dumps, loads
 from collections import deque
@@ -30,8 +31,8 @@ if TYPE_CHECKING:
     class Watched(Protocol):
         """What must live while a message is waited for."""
 
-        def fileno(self) -> int:
-            """Return a descriptor that can be read when there is news."""
+        def handles(self) -> tuple[int, ...]:
+            """Return the descriptors that can be read when there is news."""
 
         def check(self) -> None:
             """Take the news, and raise an error if it does not live any more."""
@@ -43,9 +44,13 @@ else:
         return lambda cls: cls
 
 
-ENDINGS = ("SIGINT", "SIGTERM", "SIGHUP")  # signals that ask a command to end
+# Signals that ask a command to end; no system has all of them.
+ENDINGS = ("SIGINT", "SIGTERM", "SIGHUP", "SIGBREAK")
 MAX_FDS = 64  # descriptors that travel with one message
 _READ_BYTES = 1 << 16
+# A signal ends a wait for a socket, but not on Windows: there it is cut in pieces of so
+# many seconds, so that Ctrl-C is heeded. None is in one piece.
+_PIECE_S = 0.1 if sys.platform == "win32" else None
 # Bytes of the message, its number, and how many descriptors belong to it. The number of
 # a question is positive, that of its answer is the same, negative; an event has 0.
 _HEAD = struct.Struct("=IiB")
@@ -113,9 +118,17 @@ class Channel:
         self.descriptors: list[int] = []
 
     @classmethod
-    def inherited(cls, number: str) -> Channel:
-        """Return the end that was left to this process under a descriptor's number."""
-        handle = socket.socket(fileno=int(number))
+    def inherited(cls, word: str) -> Channel:
+        """Return the end that this process was told of by whoever has started it.
+
+        Args:
+            word: A descriptor's number, or where the parent waits on loopback.
+        """
+        if not word.isdigit():
+            from vestbench.loopback import join
+
+            return cls(join(word))
+        handle = socket.socket(fileno=int(word))
         handle.set_inheritable(False)
         return cls(handle)
 
@@ -135,8 +148,9 @@ class Channel:
         from selectors import EVENT_READ, DefaultSelector
 
         self._watched, self._selector = watched, DefaultSelector()
-        for handle in (self._socket, watched):
-            self._selector.register(handle, EVENT_READ, handle)
+        self._selector.register(self._socket, EVENT_READ, None)
+        for handle in watched.handles():
+            self._selector.register(handle, EVENT_READ, watched)
 
     def send(self, message: object) -> None:
         """Send an event: a message that is neither a question nor an answer."""
@@ -236,7 +250,9 @@ class Channel:
         data = _HEAD.pack(len(data), number, len(fds)) + data
         try:
             self._socket.settimeout(timeout_s)
-            sent = socket.send_fds(self._socket, [data], fds) if fds else 0
+            sent = 0
+            if fds and sys.platform != "win32":
+                sent = socket.send_fds(self._socket, [data], fds)
             self._socket.sendall(data[sent:])
         except OSError as error:
             raise ChannelClosedError(str(error)) from error
@@ -260,6 +276,8 @@ class Channel:
         while len(self._pending) < size:
             self._look_after(end)
             try:
+                if _PIECE_S is not None:
+                    self._wait_in_pieces(end, _PIECE_S)
                 self._socket.settimeout(_left_s(end))
                 data = self._read()
             except (BlockingIOError, TimeoutError):
@@ -270,6 +288,16 @@ class Channel:
                 raise ChannelClosedError("end of file")
             self._pending += data
 
+    def _wait_in_pieces(self, end: float | None, piece_s: float) -> None:
+        """Wait until there is something to read; a signal is heeded in between."""
+        from select import select
+
+        while not select(
+            (self._socket,), (), (), min(piece_s, _left_s(end) or piece_s)
+        )[0]:
+            if end is not None and time.monotonic() >= end:
+                return
+
     def _look_after(self, end: float | None) -> None:
         """Wait until there is something to read, and check what is watched meanwhile.
 
@@ -277,15 +305,15 @@ class Channel:
         """
         if self._selector is None or self._watched is None:
             return
-        found: list[object] = [self._watched]
-        while found == [self._watched]:
+        news = True
+        while news:
             self._watched.check()
             ready = self._selector.select(_left_s(end))
-            found = [key.data for key, _ in ready]
+            news = bool(ready) and all(key.data for key, _ in ready)
 
     def _read(self) -> bytes:
         """Return what has arrived, and keep the descriptors that came with it."""
-        if not hasattr(socket, "recv_fds"):
+        if sys.platform == "win32":
             return self._socket.recv(_READ_BYTES)
         flags = getattr(socket, "MSG_CMSG_CLOEXEC", 0)
         data, fds, _, _ = socket.recv_fds(self._socket, _READ_BYTES, MAX_FDS, flags)
@@ -303,7 +331,7 @@ def leave_signals_to_the_parent() -> None:
     import signal
 
     for name in ENDINGS:
-        if hasattr(signal, name):  # Windows has no SIGHUP
+        if hasattr(signal, name):
             signal.signal(getattr(signal, name), signal.SIG_IGN)
 
 

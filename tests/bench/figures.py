@@ -15,7 +15,7 @@ from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from rich.console import Console, RenderableType
 
@@ -23,6 +23,7 @@ from tests.bench.stored import command_of, host, plain, positive, save
 from vestbench._version import __version__
 from vestbench.stats.quantiles import estimate
 
+K = TypeVar("K")
 CONFIDENCE = 0.95
 # What is measured in turns is measured this often at least: below, a median has no
 # interval.
@@ -109,10 +110,10 @@ def machine() -> dict[str, Any]:
 
 
 def in_turns(
-    rounds: int, rng: random.Random, things: Mapping[str, Callable[[], Any]]
-) -> dict[str, list[Any]]:
+    rounds: int, rng: random.Random, things: Mapping[K, Callable[[], Any]]
+) -> dict[K, list[Any]]:
     """Do all things once a round, in an order drawn by lot, and return what came."""
-    found: dict[str, list[Any]] = {name: [] for name in things}
+    found: dict[K, list[Any]] = {name: [] for name in things}
     for _ in range(rounds):
         for name in rng.sample(list(things), len(things)):
             found[name].append(things[name]())

@@ -54,14 +54,16 @@ OF_COMMAND = "typer, tomli_w, subprocess"
 OF_WORKER = "httpx, httpcore, h11, certifi"
 
 
-def seconds_to_end(argv: Sequence[str]) -> float:
-    """Run a program and return how long it took.
+def seconds_to_end(
+    argv: Sequence[str], environment: Mapping[str, str] | None = None
+) -> float:
+    """Run a program, in our environment or in one, and return how long it took.
 
     Raises:
         CalledProcessError: It failed.
     """
     begin = time.perf_counter()
-    subprocess.run(argv, check=True, stdout=subprocess.DEVNULL)
+    subprocess.run(argv, env=environment, check=True, stdout=subprocess.DEVNULL)
     return time.perf_counter() - begin
 
 

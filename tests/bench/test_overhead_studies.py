@@ -13,10 +13,18 @@ from typing import Any
 
 import pytest
 
-from tests.bench import client_cost, memory, start_up, throughput, verdict_cost
+from tests.bench import (
+    client_cost,
+    memory,
+    start_up,
+    throughput,
+    typer_versions,
+    verdict_cost,
+)
 from tests.bench.client_cost import Batch, Pair
 from tests.bench.start_up import Listener
 from tests.bench.throughput import Cost
+from tests.support.paths import RESULTS
 from tests.support.records import failure, sample
 from vestbench.model.request import Outcome, RequestSpec, Slot
 
@@ -47,6 +55,29 @@ def test_the_start_is_held_against_what_ran_in_the_same_round() -> None:
         "simulator, up": "met",
         "simulator, 30 ms, up": "missed",
     }
+
+
+def test_help_is_held_against_the_fastest_version_that_is_allowed() -> None:
+    taken = {
+        ("program --help", "0.26.0"): 8 * [0.11],
+        ("program --help", "0.28.0"): 8 * [0.1],
+        ("vestbench bench --help", "0.26.0"): 8 * [0.135],
+        ("vestbench bench --help", "0.28.0"): 8 * [0.12],
+    }
+
+    found = typer_versions.bars(taken, ["0.26.0", "0.28.0"])
+
+    assert [bar.outcome for bar in found] == ["missed", "met"]
+    assert all(bar.name.endswith("typer 0.28.0") for bar in found)
+
+
+def test_the_range_of_typer_is_the_one_that_was_measured() -> None:
+    stored = tomllib.loads(
+        (RESULTS / "overhead-typer-versions.toml").read_text("utf-8")
+    )
+
+    assert stored["allowed"] == typer_versions.allowed(typer_versions.VERSIONS)
+    assert stored["passed"]
 
 
 @pytest.mark.parametrize("bare", [start_up.bare_pair, start_up.bare_single])

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from tests.support.command import QUICK
+from tests.support.command import QUICK, vestbench
 from tests.support.compare_commands import (
     EASY,
     TRIES,
@@ -320,13 +320,16 @@ def test_what_cannot_be_compared_is_refused_in_one_line(
     assert not list(Path().glob("results/*"))
 
 
-def test_a_venue_that_does_not_answer_is_one_line_and_exit_code_4() -> None:
+@pytest.mark.parametrize("target", ["50ms", "30%", "auto"])
+def test_requests_that_a_venue_does_not_answer_are_on_disk(target: str) -> None:
     with ScriptedServer(lambda _: None) as server:
         url = server.url  # nothing listens there once the server is closed
-    result = compare("pooled", "unpooled", "--venue", url, "--rate", "1000")
+    words = ("--venue", url, "--rate", "1000", "--min-saving", target)
+    result = vestbench("compare", "pooled", "unpooled", "-q", "-o", "run.toml", *words)
 
     assert result.exit_code == 4, result.output
-    assert result.stderr.startswith("error: ")
-    assert url.rstrip("/") in result.stderr
+    assert result.stderr.startswith(f"error: no usable response from {url}")
     assert result.stderr.count("\n") == 1
-    assert result.stdout == ""
+    assert len(load_run(Path("run.toml")).failures) == 3
+    again = vestbench("report", "-q", "run.toml")
+    assert (again.exit_code, again.stdout) == (4, result.stdout)

@@ -6,10 +6,12 @@ import os
 import pty
 import subprocess
 import sys
+from datetime import datetime
 from pathlib import Path
 
 import pytest
 
+from tests.support.command import run
 from tests.support.records import bench_run, sessions, store
 
 
@@ -18,7 +20,7 @@ def stored(tmp_path: Path) -> Path:
     return store(bench_run(sessions(range(99, 105))), tmp_path / "a\x1b[2Jrun.toml")
 
 
-def on_a_terminal(*words: str, **env: str) -> tuple[str, str]:
+def on_a_terminal(*words: str, check: bool = True, **env: str) -> tuple[str, str]:
     """Run the command; return what it showed on a terminal, and what it printed."""
     ours, theirs = pty.openpty()
     try:
@@ -27,7 +29,7 @@ def on_a_terminal(*words: str, **env: str) -> tuple[str, str]:
             stderr=theirs,
             stdout=subprocess.PIPE,
             text=True,
-            check=True,
+            check=check,
             env={**os.environ, "COLUMNS": "200", **env},
         )
         os.set_blocking(ours, False)
@@ -90,3 +92,32 @@ def test_what_a_pipe_cannot_encode_is_written_in_what_it_has(stored: Path) -> No
 
     assert b"saving >= 50 ms" in done.stdout
     assert done.stderr == b""
+
+
+@pytest.mark.parametrize(
+    ("env", "begins"),
+    [({}, "\x1b[31m\x1b[1merror: "), ({"NO_COLOR": "1"}, "error: ")],
+    ids=["colours", "none"],
+)
+@pytest.mark.parametrize("words", [("report", "none.toml"), ("bench", "--nonsense")])
+def test_an_error_is_coloured_unless_nobody_wants_that(
+    words: tuple[str, ...], env: dict[str, str], begins: str
+) -> None:
+    shown, _ = on_a_terminal(*words, check=False, **env)
+
+    line = shown.rpartition("\x1b[K")[2]  # after what was said meanwhile
+    assert line.startswith(begins)
+    assert ("\x1b" in line) is not bool(env)
+
+
+@pytest.mark.usefixtures("empty_folder")
+def test_log_lines_tell_the_time_in_utc_and_say_so() -> None:
+    quick = ("--rounds", "1", "--rtt", "0ms", "--processing", "0ms")
+    done = run("warmup", *quick, "--output", "run.toml", TZ="America/New_York")
+
+    line = next(each for each in done.stderr.splitlines() if "[INIT]" in each)
+    moment, zone = line.split(",")[0], line.split()[2]
+    begun = next(each for each in done.stdout.splitlines() if each.startswith("run"))
+    assert zone == "UTC"
+    shown = datetime.fromisoformat(" ".join(begun.split()[1:3]))
+    assert abs((datetime.fromisoformat(moment) - shown).total_seconds()) < 3600

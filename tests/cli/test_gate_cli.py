@@ -203,6 +203,26 @@ def test_an_unreadable_result_is_invalid() -> None:
 
 
 @pytest.mark.parametrize(
+    ("changes", "said", "code"),
+    [
+        ({"plan": {"min_saving_ms": 90.0}}, "FAIL", 1),
+        ({"plan": {"min_saving_ms": 65.0}}, "INCONCLUSIVE", 3),
+        ({"conclusion": {"interrupted": True}}, "Interrupted", 0),
+    ],
+)
+def test_report_shows_what_gate_judges(
+    changes: dict[str, object], said: str, code: int
+) -> None:
+    path = str(stored(Path(), plain_run(**changes)))
+
+    shown = vestbench("report", path)
+
+    assert said in shown.stdout
+    assert shown.exit_code == 0
+    assert vestbench("gate", path).exit_code == code
+
+
+@pytest.mark.parametrize(
     ("words", "hint"),
     [
         (asserted("saving >= 50"), "saving takes ms, % or round trips"),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from itertools import count, product
@@ -242,7 +243,19 @@ def test_a_run_that_an_error_ended_is_the_same_live_and_stored(
         assert found["error"] == f"ended early: {error}"
         assert list(ElementTree.parse(f"{folder}/junit").iter("error"))
         assert "vestbench_up{" in Path(folder, "prometheus").read_text("utf-8")
+        assert found["summary"].get("acceptance", "INVALID") == "INVALID"
+        for name in DOCUMENTS:
+            if name not in ("csv", "prometheus"):
+                check_words(Path(folder, name).read_text("utf-8"))
+    check_words(live.stdout)
+    check_words(vestbench("report", "run.toml", "--quiet").stdout)
     assert vestbench("gate", "run.toml", "--assert", "failures == 0").exit_code == 5
+
+
+def check_words(text: str) -> None:
+    """Check that a run is called invalid, and nothing else."""
+    assert "INVALID" in text
+    assert re.findall(r"\b(PASS|FAIL|INCONCLUSIVE)\b", text) == []
 
 
 @pytest.mark.parametrize("command", COMMANDS)

@@ -143,12 +143,74 @@ def test_serve_warns_where_others_can_reach_it() -> None:
         process.send_signal(signal.SIGTERM)
         _, errors = process.communicate(timeout=60)
 
-    assert process.returncode == 0
+    assert process.returncode == 143
     assert ready["base_url"].startswith(f"https://{platform.node()}:")
     assert errors == (
         "warning: listening on 0.0.0.0: every machine that reaches it can use this "
-        "exchange\n"
+        "exchange\ninterrupted by SIGTERM\n"
     )
+
+
+@pytest.mark.parametrize(
+    ("number", "code"),
+    [(signal.SIGINT, 0), (signal.SIGTERM, 143), (signal.SIGHUP, 143)],
+)
+def test_ctrl_c_is_the_end_of_serve_and_other_signals_are_not(
+    number: signal.Signals, code: int
+) -> None:
+    with _started("serve", "--port", "0", "--json") as process:
+        assert process.stdout is not None
+        ready = json.loads(process.stdout.readline())
+        process.send_signal(number)
+        _, errors = process.communicate(timeout=60)
+
+    assert process.returncode == code
+    assert errors == (f"interrupted by {number.name}\n" if code else "")
+    assert not Path(ready["ca_file"]).exists()
+
+
+# A command that gets a signal at the moment when it calls a function.
+_AT = """
+import importlib, signal, sys
+module, name, number = sys.argv[1:4]
+del sys.argv[1:4]
+def interrupted(*_, **__):
+    signal.raise_signal(int(number))
+at = importlib.import_module(module)
+for each in name.split(".")[:-1]:
+    at = getattr(at, each)
+setattr(at, name.split(".")[-1], interrupted)
+from vestbench.__main__ import main
+main()
+"""
+
+
+@pytest.mark.parametrize(
+    ("at", "when"),
+    [
+        ("vestbench.cli.measuring carry_out", " before anything was measured"),
+        ("vestbench.cli.settings exchange_spec", ""),
+        ("vestbench.cli _ReportingGroup.parse_args", ""),
+    ],
+)
+@pytest.mark.parametrize(
+    ("number", "code"),
+    [(signal.SIGINT, 130), (signal.SIGTERM, 143), (signal.SIGHUP, 143)],
+)
+def test_a_command_that_a_signal_ends_while_it_starts_says_so_in_one_line(
+    at: str, when: str, number: signal.Signals, code: int
+) -> None:
+    words = [*at.split(), str(int(number)), "bench", "--json-file", "out.json"]
+    done = subprocess.run(
+        [sys.executable, "-c", _AT, *words], capture_output=True, text=True, timeout=60
+    )
+
+    assert done.returncode == code
+    assert (done.stdout, done.stderr) == ("", f"interrupted by {number.name}{when}\n")
+    if "_ReportingGroup" not in at:  # there it is not known yet what was asked for
+        found = json.loads(Path("out.json").read_text("utf-8"))
+        assert found["error"].startswith(f"interrupted by {number.name} before")
+        assert found["exit_code"] == code
 
 
 def _curl(base_url: str, ca_file: str) -> int:

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
 
 from tests.support.command import QUICK, run, vestbench
 from tests.support.servers import ScriptedServer
+from vestbench.results.naming import result_path
 from vestbench.studies.registry import load_run
 
 pytestmark = pytest.mark.usefixtures("empty_folder")
@@ -148,3 +150,79 @@ def test_a_project_does_not_have_other_folders_looked_at(command: str) -> None:
     done = run(command)
 
     assert "results is not followed: the folder is outside the project" in done.stderr
+
+
+def outside_of(folder: Path) -> Path:
+    outside = folder.parent / f"{folder.name}-outside"
+    outside.mkdir()
+    return outside
+
+
+@pytest.mark.parametrize("words", MEASURING, ids=" ".join)
+def test_a_link_of_a_project_takes_no_result_out_of_it(
+    words: tuple[str, ...], tmp_path: Path
+) -> None:
+    outside = outside_of(tmp_path)
+    Path("results").symlink_to(outside)
+
+    refused = vestbench(*words, *QUICK)
+    project('results = "results"\n')
+    again = vestbench(*words, *QUICK)
+
+    for result in (refused, again):
+        assert result.exit_code == 2
+        assert (
+            f"results is a link that leads out of the project, to {outside}; if you "
+            "want that, name the folder: --results"
+        ) in result.stderr
+    assert list(outside.iterdir()) == []
+
+
+@pytest.mark.parametrize("command", ["history", "trend"])
+def test_a_link_of_a_project_has_no_other_folder_looked_at(
+    command: str, tmp_path: Path
+) -> None:
+    Path("results").symlink_to(outside_of(tmp_path))
+
+    assert "leads out of the project" in vestbench(command).stderr
+    assert vestbench(command, "results").exit_code == 0
+
+
+def test_a_link_within_the_project_and_a_folder_that_is_named_are_followed(
+    tmp_path: Path,
+) -> None:
+    outside = outside_of(tmp_path)
+    Path("out").symlink_to(outside)
+    Path("inside").mkdir()
+    Path("results").symlink_to("inside")
+
+    within = vestbench("bench", *SMALL[:-2], *QUICK)
+    named = vestbench("bench", *SMALL[:-2], *QUICK, "--results", "out")
+
+    assert within.exit_code == named.exit_code == 0
+    assert len(list(Path("inside").iterdir())) == len(list(outside.iterdir())) == 1
+
+
+def test_where_a_link_leads_out_to_is_said_even_if_little_is_to_be_said(
+    tmp_path: Path,
+) -> None:
+    outside = outside_of(tmp_path)
+    for name in ("run.toml", "run.html"):
+        Path(name).symlink_to(outside / name)
+
+    result = vestbench("bench", *SMALL, *QUICK, "--html", "run.html", "--quiet")
+
+    assert result.exit_code == 0
+    assert result.stderr.splitlines() == [
+        f"result: {outside / 'run.toml'}",
+        f"html: {outside / 'run.html'}",
+    ]
+
+
+def test_a_link_that_leads_nowhere_is_no_name_for_a_result(tmp_path: Path) -> None:
+    link = tmp_path / "20261128T150000Z-bench-pooled.toml"
+    link.symlink_to("nowhere.toml")
+
+    at = datetime(2026, 11, 28, 15, tzinfo=UTC)
+
+    assert result_path(tmp_path, "bench", "pooled", at).name == f"{link.stem}-2.toml"

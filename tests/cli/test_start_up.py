@@ -111,6 +111,30 @@ def test_no_stored_run_needs_numpy(words: list[str], tmp_path: Path) -> None:
     assert page.exists() == bool(pages)
 
 
+@pytest.mark.parametrize(
+    "words",
+    [
+        *([name, "--help"] for name in COMMANDS),
+        ["bench", "--rtt", "0ms", "-n", "20", "--quiet", "--output", "run.toml"],
+        ["warmup", "--rtt", "0ms", "--rounds", "1", "--quiet"],
+        ["report", str(RESULTS / "reference-bench-30ms.toml")],
+        ["gate", str(RESULTS / "reference-compare-30ms.toml")],
+        ["history", str(RESULTS)],
+        ["config"],
+        ["stacks"],
+    ],
+    ids=" ".join,
+)
+def test_no_command_loads_pydantic(
+    words: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It takes longer to import than all else; only signing needs it."""
+    monkeypatch.chdir(tmp_path)
+    script = f"import vestbench.cli; sys.argv[1:] = {words}; vestbench.cli.main()"
+
+    assert imported(script, ("pydantic", "vestbench.cli")) == ["vestbench.cli"]
+
+
 def test_documents_need_nothing_that_draws_on_a_terminal(tmp_path: Path) -> None:
     kinds = ("--markdown", "--csv", "--json-file", "--junit", "--prometheus")
     kept = {kind: str(tmp_path / kind[2:]) for kind in kinds}

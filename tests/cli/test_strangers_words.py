@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 import os
 import re
 import subprocess
@@ -14,20 +15,23 @@ from pathlib import Path
 import pytest
 from typer.testing import Result
 
-from tests.support.command import COMMAND, QUICK
+from tests.support.command import COMMAND, QUICK, run
 from tests.support.documents import hostile
 from tests.support.exported import stored, vestbench
 from tests.support.records import store
 from tests.support.servers import ScriptedServer, Visit
 from tests.support.strangers import DOCUMENTS
 from vestbench.characters import plain, plain_lines
+from vestbench.cli.measuring import log_handler
 from vestbench.config import Settings, resolve
 from vestbench.errors import UsageError
+from vestbench.report.github import command
 
 pytestmark = pytest.mark.usefixtures("empty_folder")
 
 # A colour, a title, a C1 sequence, a turned direction, line breaks of all sorts, DEL.
 CONTROL = "a\x1b[31m\x1b]0;t\x07\x9b2J\u202eb\u2066\u2028\x85\x7f\r\nc\td"
+STORED = f"{CONTROL}\0"  # what no word of a command line can hold
 FILE = "f\x1b[2J\u202e\x9b.toml"  # as a file may be called
 EVERY = tuple(word for to in DOCUMENTS for word in (to, f"out/{to[2:]}"))
 
@@ -56,7 +60,7 @@ def documents() -> Iterator[tuple[str, str]]:
 def file(request: pytest.FixtureRequest) -> str:
     Path("out").mkdir()
     Path("kept").mkdir()
-    return str(store(hostile(CONTROL)[request.param], Path("kept", FILE)))
+    return str(store(hostile(STORED)[request.param], Path("kept", FILE)))
 
 
 def test_of_a_stored_run_nothing_controls_any_document(file: str) -> None:
@@ -67,7 +71,7 @@ def test_of_a_stored_run_nothing_controls_any_document(file: str) -> None:
     assert len(made) == 1 + len(DOCUMENTS)
     assert {name: odd(text) for name, text in made.items() if odd(text)} == {}
     # JSON alone keeps what was said, as escapes.
-    assert json.loads(made["json-file"])["label"] == CONTROL
+    assert json.loads(made["json-file"])["label"] == STORED
 
 
 @pytest.mark.parametrize(
@@ -112,14 +116,14 @@ def breaking(visit: Visit) -> None:
 
 @pytest.mark.parametrize("stack", ["httpx", "httpx2", "reqwest"])
 @pytest.mark.parametrize("script", [refusing, breaking])
-@pytest.mark.parametrize("command", ["bench", "warmup", "compare"])
+@pytest.mark.parametrize("measuring", ["bench", "warmup", "compare"])
 def test_what_a_server_says_controls_nothing(
-    command: str, script: Callable[[Visit], None], stack: str
+    measuring: str, script: Callable[[Visit], None], stack: str
 ) -> None:
     Path("out").mkdir()
-    ways = ("pooled", "unpooled") if command == "compare" else ()
+    ways = ("pooled", "unpooled") if measuring == "compare" else ()
     with ScriptedServer(script) as server:
-        words = (command, *ways, "--venue", server.url, "--stack", stack, *EVERY)
+        words = (measuring, *ways, "--venue", server.url, "--stack", stack, *EVERY)
         result = in_a_job(*words, "--rate", "1000")
 
     assert result.exit_code == 4, result.stderr
@@ -163,10 +167,14 @@ def test_what_is_typed_wrong_is_told_without_controlling(
 
 def test_where_a_result_is_kept_is_told_without_controlling() -> None:
     Path("out").mkdir()
-    result = in_a_job("bench", "-n", "2", "--sessions", "1", *QUICK, "-o", FILE)
+    page = f"{FILE}.html"
+    words = ("-n", "2", "--sessions", "1", *QUICK, "-o", FILE, "--html", page)
+    result = in_a_job("bench", *words)
 
     assert f"result: {plain(FILE)}" in result.stderr
+    assert f"{plain(page)}\n" in result.stderr
     assert Path(FILE).exists()
+    assert Path(page).exists()
     assert not odd(result.stdout + result.stderr)
 
 
@@ -179,6 +187,42 @@ def test_the_traceback_of_a_bug_repeats_nothing_that_controls() -> None:
     assert done.returncode == 70
     assert "RuntimeError: a" in shown
     assert not odd(shown)
+
+
+def test_an_annotation_controls_nothing_but_its_own_lines() -> None:
+    found = command("error", STORED, f"{STORED}\n{STORED}")
+
+    assert not odd(found)
+    assert "%0A" in found
+
+
+def test_a_log_line_stays_one_line_and_controls_nothing(
+    capfd: pytest.CaptureFixture[str],
+) -> None:
+    handler = log_handler()
+    handler.handle(logging.makeLogRecord({"msg": f"{STORED}\n::error::forged"}))
+
+    said = capfd.readouterr().err
+    assert said.count("\n") == 1
+    assert not odd(said)
+
+
+def test_a_file_name_of_two_lines_forges_none() -> None:
+    name = "n\n::error::forged.csv"
+    done = run("report", stored(), "--csv", name)
+
+    assert Path(name).exists()
+    assert "forged" in done.stderr
+    assert not any(line.startswith("::") for line in done.stderr.splitlines())
+
+
+def test_what_is_no_result_is_told_without_controlling() -> None:
+    Path(FILE).write_text("format = ")
+    done = run("report", FILE)
+
+    assert done.returncode == 5
+    assert not odd(done.stdout + done.stderr)
+    assert "Traceback" not in done.stderr
 
 
 # --- documents on stdout -------------------------------------------------------------

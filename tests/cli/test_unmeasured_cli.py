@@ -189,7 +189,8 @@ def test_json_on_standard_output_is_a_document_in_any_case() -> None:
     assert "connection refused" in str(found["error"])
 
     undecidable, found = as_json(*COMMANDS["compare"], *NOWHERE, "--min-saving", "auto")
-    assert (undecidable.exit_code, found["exit_code"]) == (4, 4)
+    assert undecidable.exit_code == 4
+    assert "connection refused" in str(found["error"])
 
     for command in ("report", "gate"):
         broken, found = as_json(command, str(damaged()))

@@ -308,3 +308,15 @@ def test_the_folder_of_the_settings_is_the_default(
 
     assert "bench pooled" in vestbench("history").stdout
     assert "2.17" in vestbench("trend").stdout
+
+
+@pytest.mark.parametrize("width", ["50", "80", "300"])
+def test_history_breaks_no_file_name(tmp_path: Path, width: str) -> None:
+    files = [stored(tmp_path, bench(day=day)) for day in range(3)]
+
+    shown = CliRunner().invoke(app, ["history", str(tmp_path)], env={"COLUMNS": width})
+
+    lines = [line.strip() for line in shown.stdout.splitlines()]
+    assert lines[-3:] == [f"{n}  {path.name}" for n, path in enumerate(files, 1)]
+    for place in "123":
+        assert sum(line.split()[:1] == [place] for line in lines) == 2

@@ -10,9 +10,9 @@ import time
 import pytest
 
 from tests.support.stamps import kernel, until
+from vestbench.kernel.stamped import StampedSocket
 from vestbench.kernel.timestamps import (
     KernelStamps,
-    StampedSocket,
     realtime_offset_ns,
     software_stamp_ns,
 )

@@ -19,7 +19,8 @@ from tests.support.records import bench_run, known, sample
 from tests.support.servers import SLOT, ScriptedServer, Visit, plan, tls_pair
 from tests.support.stamps import kernel
 from tests.support.studies import bench_of, planned
-from vestbench.kernel.timestamps import KernelStamps, StampedSocket, unsupported
+from vestbench.kernel.stamped import StampedSocket
+from vestbench.kernel.timestamps import KernelStamps, unsupported
 from vestbench.model.client import SessionPlan
 from vestbench.model.request import Sample
 from vestbench.model.run import Run

@@ -23,7 +23,6 @@ from tests.support.command import PATIENCE_S
 from tests.support.inside import command, environment, executed, inside, started
 from vestbench.errors import ProcessDiedError, UsageError
 from vestbench.programs.limits import Limits, Until, parse_until
-from vestbench.simulator.lab_start import SIGKILL
 
 pytestmark = pytest.mark.link
 
@@ -99,7 +98,7 @@ def test_a_program_that_ignores_sigterm_is_killed_with_its_children() -> None:
 
     ran = inside("sh", "-c", f"{STUBBORN} ({BUSY}) & {BUSY}", limits=limits)
 
-    assert (ran.run.status, ran.run.ended_by) == (-SIGKILL, "enough")
+    assert (ran.run.status, ran.run.ended_by) == (-signal.SIGKILL, "enough")
     assert len(ran.run.seen.requests) >= 3
 
 
@@ -152,7 +151,7 @@ def test_nothing_is_left_when_we_are_killed() -> None:
     with started("--rtt", "5ms", "--", "sh", "-c", STUBBORN + script) as process:
         assert process.stdout is not None
         assert process.stdout.readline() == "on\n"
-        process.send_signal(SIGKILL)
+        process.send_signal(signal.SIGKILL)
         process.wait(PATIENCE_S)
         assert gone("54321")
 
@@ -208,7 +207,7 @@ def test_a_second_signal_kills() -> None:
         process.send_signal(signal.SIGINT)
         process.communicate(timeout=PATIENCE_S)
 
-    assert process.returncode == 128 + SIGKILL
+    assert process.returncode == 128 + signal.SIGKILL
 
 
 class Typed:
@@ -318,7 +317,7 @@ def test_a_link_that_is_lost_ends_the_program() -> None:
         while not processes("76543"):
             time.sleep(0.01)
         for link in named("vestbench-link"):
-            os.kill(link, SIGKILL)
+            os.kill(link, signal.SIGKILL)
 
     thread = threading.Thread(target=cut)
     thread.start()

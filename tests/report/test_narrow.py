@@ -39,3 +39,29 @@ def test_a_table_that_was_shown_in_a_narrow_terminal_is_whole_in_a_wide_one() ->
     assert "1.0 [0.9, 1.1]" not in as_text([table], 10)
     assert as_text([table]) == wide
     assert "1.0 [0.9, 1.1]" in wide
+
+
+@pytest.mark.parametrize("width", [60, 80, 100])
+@pytest.mark.parametrize("name", RUNS)
+def test_no_word_is_broken_where_another_column_has_room(name: str, width: int) -> None:
+    for table in (part for part in show_run(RUNS[name]()) if isinstance(part, Table)):
+        cells = [cell.plain for row in table.rows for cell in row.cells]
+        words = {w for c in (*headings(table), *cells) for w in c.split()}
+        shown = set(as_text([table], width).split())
+
+        assert words <= shown or least_width(table) > width
+
+
+def headings(table: Table) -> list[str]:
+    return [column.heading for column in table.columns]
+
+
+def least_width(table: Table) -> int:
+    """Return the width of the longest words beside each other, with what is between."""
+    columns = zip(*(row.cells for row in table.rows), strict=True)
+    words = [
+        [len(w) for c in (heading, *(cell.plain for cell in cells)) for w in c.split()]
+        for heading, cells in zip(headings(table), columns, strict=True)
+    ]
+    between = 1 if table.layout in ("ruled", "tight") else 2
+    return sum(max(found, default=0) + between for found in words) + 1

@@ -12,6 +12,7 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from tests.support.compare_runs import percent_run
 from tests.support.documents import HOSTILE, RUNS, document, hostile
+from tests.support.records import bench_run, sample
 from tests.support.studies import compare_of
 from vestbench.model.run import Run
 from vestbench.studies.compare.summary import summarise_compare
@@ -47,11 +48,11 @@ def test_every_run_can_be_read_and_every_figure_says_where_it_holds(name: str) -
     for metric in found.values():
         assert metric.type == "gauge"
         assert metric.documentation.endswith(".")
-        for sample in metric.samples:
+        for point in metric.samples:
             where = None if metric.name in STATE else label(run, addresses=False)
-            assert sample.labels.get("conditions") == where
-            assert sample.labels["command"] == run.command
-            assert isfinite(sample.value)
+            assert point.labels.get("conditions") == where
+            assert point.labels["command"] == run.command
+            assert isfinite(point.value)
         keys = [tuple(sorted(sample.labels.items())) for sample in metric.samples]
         assert len(keys) == len(set(keys))
 
@@ -103,10 +104,25 @@ def test_what_failures_leave_open_is_left_out() -> None:
 
 
 @pytest.mark.parametrize(
-    ("name", "up"), [("bench", 1), ("bench-failing", 1), ("bench-empty", 0)]
+    ("name", "up"),
+    [
+        ("bench", 1),
+        ("bench-failing", 1),
+        ("bench-not-reused", 1),
+        ("bench-empty", 0),
+        ("bench-interrupted", 0),
+        ("compare-interrupted", 0),
+    ],
 )
-def test_a_run_without_a_single_answer_is_not_up(name: str, up: int) -> None:
+def test_an_answered_run_that_came_to_its_own_end_is_up(name: str, up: int) -> None:
     assert value(metrics(RUNS[name]())["vestbench_up"]) == up
+
+
+@pytest.mark.parametrize("end", ["error", "refused"])
+def test_a_run_that_an_error_or_the_venue_ended_is_not_up(end: str) -> None:
+    run = bench_run([sample()], conclusion={"stopped": "why", end: True})
+
+    assert value(metrics(run)["vestbench_up"]) == 0
 
 
 def test_another_address_of_the_venue_is_the_same_series() -> None:

@@ -15,6 +15,7 @@ import pytest
 from tests.support.records import bench_run, failure, sample, sessions, store
 from tests.support.stored import Turns, files, partial_of, writer_of
 from tests.support.sudden import eventually
+from vestbench.errors import UsageError
 from vestbench.model.request import Outcome
 from vestbench.model.run import Conditions
 from vestbench.results.writing import RunWriter
@@ -284,3 +285,36 @@ def test_a_link_stays_and_what_it_leads_to_is_the_run(tmp_path: Path) -> None:
     assert link.is_symlink()
     assert not file.is_symlink()
     assert load_run(file).samples
+
+
+@pytest.mark.parametrize("descriptor", [1, 2])
+@pytest.mark.parametrize("linked", [True, False])
+def test_the_file_that_an_output_goes_to_is_not_replaced(
+    path: Path, monkeypatch: pytest.MonkeyPatch, descriptor: int, linked: bool
+) -> None:
+    path.write_text("what a shell sends there")
+    facts, others = path.stat(), path.parent.stat()
+    monkeypatch.setattr(os, "fstat", lambda n: facts if n == descriptor else others)
+    name = path
+    if linked:
+        name = path.with_name("stdout")
+        name.symlink_to(path)
+
+    with pytest.raises(UsageError, match="it is where standard output or error goes"):
+        writer_of(bench_run(), name)
+
+    assert path.read_text() == "what a shell sends there"
+    assert not partial_of(path).exists()
+
+
+@pytest.mark.parametrize("name", ["run.toml", "deeper/run.toml"])
+def test_what_is_no_folder_is_named(path: Path, name: str) -> None:
+    path.write_text("a file")
+
+    with pytest.raises(UsageError) as error:
+        writer_of(bench_run(), path / name)
+
+    assert str(error.value) == (
+        f"cannot write results to {path / name}: {path} is no folder; "
+        "choose another --output"
+    )

@@ -6,7 +6,6 @@ import json
 import os
 import subprocess
 import sys
-from collections.abc import Iterator
 
 import pytest
 
@@ -14,30 +13,21 @@ from tests.support.labs import PREAMBLE, ROOT, SECCOMP, needs_seccomp, run_scrip
 from tests.support.machine import demand, need_link
 from vestbench.errors import UsageError
 from vestbench.model.simulated import LinkSpec
-from vestbench.simulator.lab_client import Lab
-
-
-@pytest.fixture(
-    params=[pytest.param("packet", marks=pytest.mark.link), "relay"],
-)
-def lab(request: pytest.FixtureRequest) -> Iterator[Lab]:
-    need_link(request.param)
-    with Lab(LinkSpec(rtt_ms=2, engine=request.param)) as lab:
-        yield lab
+from vestbench.simulator.link.report import NoLinkError
+from vestbench.simulator.links import open_link
 
 
 @needs_seccomp
 def test_a_forbidden_namespace_leads_to_the_relay_and_is_explained() -> None:
     said = run_script(
         SECCOMP
-        + "with Lab(LinkSpec(rtt_ms=2)) as lab:\n"
-        + "    status = lab.spawn(['true']).wait(10)\n"
+        + "with open_link(LinkSpec(rtt_ms=2)) as lab:\n"
         + "    codes = [(r.engine, r.step, r.code, r.errno) for r in lab.refusals]\n"
-        + "    print(json.dumps([lab.engine, status, codes, lab.stop().disturbed]))\n"
+        + "    print(json.dumps([lab.engine, codes, lab.stop().disturbed]))\n"
     )
 
     why = ["unshare", "blocked-by-seccomp", "EPERM"]
-    assert json.loads(said) == ["relay", 0, [["packet", *why], ["tun", *why]], ""]
+    assert json.loads(said) == ["relay", [["packet", *why], ["tun", *why]], ""]
 
 
 @needs_seccomp
@@ -45,7 +35,7 @@ def test_a_forced_engine_that_is_refused_is_one_line() -> None:
     said = run_script(
         SECCOMP
         + "try:\n"
-        + "    Lab(LinkSpec(rtt_ms=2, engine='packet'))\n"
+        + "    open_link(LinkSpec(rtt_ms=2, engine='packet'))\n"
         + "except LabError as error:\n"
         + "    print(error)\n"
     )
@@ -61,7 +51,7 @@ def test_loss_is_refused_where_only_the_relay_works() -> None:
     said = run_script(
         SECCOMP
         + "try:\n"
-        + "    Lab(LinkSpec(rtt_ms=2, loss=0.01))\n"
+        + "    open_link(LinkSpec(rtt_ms=2, loss=0.01))\n"
         + "except LabError as error:\n"
         + "    print(error)\n"
     )
@@ -84,14 +74,43 @@ def test_impossible_links_are_refused_before_anything_is_started(
     spec: LinkSpec, message: str
 ) -> None:
     with pytest.raises(UsageError, match=message):
-        Lab(spec)
+        open_link(spec)
 
 
 def test_other_platforms_use_the_relay(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sys, "platform", "darwin")
-    with Lab(LinkSpec(rtt_ms=2)) as lab:
+    with open_link(LinkSpec(rtt_ms=2)) as lab:
         assert lab.engine == "relay"
         assert [refusal.code for refusal in lab.refusals] == ["not-linux"] * 2
+
+
+@pytest.mark.parametrize("platform", ["darwin", "win32"])
+def test_where_there_are_no_namespaces_a_packet_link_names_what_works(
+    platform: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sys, "platform", platform)
+    with pytest.raises(NoLinkError) as caught:
+        open_link(LinkSpec(rtt_ms=2, engine="packet"))
+
+    assert str(caught.value) == (
+        "no link can be emulated here: packet: platform: not-linux, network namespaces "
+        "are Linux's; --link relay and --rtt 0ms work on every system"
+    )
+    assert caught.value.exit_code == 2
+
+
+def test_where_there_are_no_namespaces_no_link_loses_packets(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(sys, "platform", "darwin")
+    with pytest.raises(NoLinkError) as caught:
+        open_link(LinkSpec(rtt_ms=2, loss=0.01))
+
+    assert str(caught.value) == (
+        "loss needs a packet link: packet: platform: not-linux; tun: platform: "
+        "not-linux; relay: loss: loss-needs-packets, a relay cannot lose packets; "
+        "leave the loss at 0"
+    )
 
 
 STARTS_ITSELF = (
@@ -120,7 +139,7 @@ def nobody_runner() -> tuple[str, ...]:
 def test_an_ordinary_user_has_the_packet_engine() -> None:
     need_link("packet")
     script = PREAMBLE + (
-        "with Lab(LinkSpec(rtt_ms=5)) as lab:\n"
+        "with open_link(LinkSpec(rtt_ms=5)) as lab:\n"
         "    rtt = min(lab.measure_rtt(n=9))\n"
         "    status = lab.spawn(['true']).wait(10)\n"
         "    print(json.dumps([os.getuid(), lab.engine, status, rtt]))\n"

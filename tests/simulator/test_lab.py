@@ -9,61 +9,35 @@ import signal
 import subprocess
 import sys
 import threading
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from tests.support.labs import PREAMBLE, ROOT, run_script
+from tests.support.labs import (
+    PREAMBLE,
+    ROOT,
+    complaint,
+    eventually,
+    is_alive,
+    open_lab,
+    run_script,
+)
 from tests.support.machine import need_link
 from vestbench.errors import LabError
 from vestbench.model.simulated import LinkSpec
 from vestbench.simulator.lab_client import Lab, LabProcess
 
+pytestmark = pytest.mark.link
+
 PYTHON = [sys.executable, "-I", "-S", "-c"]
 
 
-@pytest.fixture(
-    params=[pytest.param("packet", marks=pytest.mark.link), "relay"],
-)
-def lab(request: pytest.FixtureRequest) -> Iterator[Lab]:
-    need_link(request.param)
-    with Lab(LinkSpec(rtt_ms=2, engine=request.param)) as lab:
+@pytest.fixture
+def lab() -> Iterator[Lab]:
+    need_link("packet")
+    with open_lab(LinkSpec(rtt_ms=2, engine="packet")) as lab:
         yield lab
-
-
-def is_alive(pid: int) -> bool:
-    try:
-        state = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
-    except (FileNotFoundError, ProcessLookupError):
-        return False
-    return state != "Z"
-
-
-def eventually(condition: Callable[[], bool]) -> bool:
-    end = time.monotonic() + 20
-    while not condition():
-        if time.monotonic() > end:
-            return False
-        time.sleep(0.01)
-    return True
-
-
-def complaint(lab: Lab) -> str:
-    """Wait until `check` complains."""
-    found = ""
-
-    def complains() -> bool:
-        nonlocal found
-        try:
-            lab.check()
-        except LabError as error:
-            found = str(error).partition("; its own message")[0]
-        return bool(found)
-
-    assert eventually(complains)
-    return found
 
 
 def output_of(lab: Lab, script: str, **options: object) -> tuple[LabProcess, str]:
@@ -161,10 +135,9 @@ def test_an_end_that_was_asked_for_or_went_well_is_not_reported(lab: Lab) -> Non
 
 def test_a_killed_forwarder_is_reported_by_check(lab: Lab) -> None:
     os.kill(lab.forwarder_pid, signal.SIGKILL)
-    link = "relay" if lab.engine == "relay" else "forwarder"
 
-    assert complaint(lab) == f"the {link} was killed by SIGKILL"
-    assert lab.stop().disturbed == f"the {link} was killed by SIGKILL"
+    assert complaint(lab) == "the forwarder was killed by SIGKILL"
+    assert lab.stop().disturbed == "the forwarder was killed by SIGKILL"
 
 
 def test_a_killed_lab_is_reported_and_takes_everything_along(lab: Lab) -> None:
@@ -256,27 +229,25 @@ def test_a_large_environment_passes(lab: Lab) -> None:
     assert int(said) == 8 * 50_000 + len("C.UTF-8")
 
 
-@pytest.mark.link
-def test_a_program_is_in_the_network_of_the_lab() -> None:
-    need_link("packet")
-    with Lab(LinkSpec(rtt_ms=2, engine="packet")) as lab:
-        script = "import socket; print(*(n for _, n in socket.if_nameindex()))"
-        _, said = output_of(lab, script)
+def test_a_program_is_in_the_network_of_the_lab(lab: Lab) -> None:
+    script = "import socket; print(*(n for _, n in socket.if_nameindex()))"
+    _, said = output_of(lab, script)
 
-        assert set(said.split()) >= {"lo", "vb0", "vb1"}
-        assert lab.server_host == "10.99.0.1"
-        assert lab.names == ("10.99.0.2",)
-        assert lab.connect_address(8443) == ("10.99.0.2", 8443)
+    assert set(said.split()) >= {"lo", "vb0", "vb1"}
+    assert lab.server_host == "10.99.0.1"
+    assert lab.names == ("10.99.0.2",)
+    assert lab.connect_address(8443) == ("10.99.0.2", 8443)
 
 
 def test_a_lab_can_be_used_from_any_thread_of_a_threaded_process() -> None:
+    need_link("packet")
     stop = threading.Event()
     idle = threading.Thread(target=stop.wait)
     idle.start()
     engines = []
 
     def work() -> None:
-        with Lab(LinkSpec(rtt_ms=2)) as lab:
+        with open_lab(LinkSpec(rtt_ms=2)) as lab:
             assert lab.spawn(["true"]).wait(10) == 0
             engines.append(lab.engine)
 
@@ -289,19 +260,16 @@ def test_a_lab_can_be_used_from_any_thread_of_a_threaded_process() -> None:
     assert len(engines) == 1
 
 
-@pytest.mark.parametrize(
-    "engine", [pytest.param("packet", marks=pytest.mark.link), "relay"]
-)
-def test_nothing_outlives_a_killed_parent(engine: str) -> None:
-    need_link(engine)
+def test_nothing_outlives_a_killed_parent() -> None:
+    need_link("packet")
     script = PREAMBLE + (
         "import time\n"
-        "lab = Lab(LinkSpec(rtt_ms=2, engine=sys.argv[2]))\n"
+        "lab = open_link(LinkSpec(rtt_ms=2, engine='packet'))\n"
         "program = lab.spawn(['sleep', '100'])\n"
         "print(json.dumps([lab.pid, lab.forwarder_pid, program.pid]), flush=True)\n"
         "time.sleep(100)\n"
     )
-    command = [sys.executable, "-c", script, ROOT, engine]
+    command = [sys.executable, "-c", script, ROOT]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as parent:
         assert parent.stdout is not None
         pids = json.loads(parent.stdout.readline())
@@ -315,7 +283,8 @@ def test_nothing_outlives_a_killed_parent(engine: str) -> None:
 def test_a_process_with_threads_does_not_enter_a_namespace() -> None:
     said = run_script(
         "import threading\n"
-        "from vestbench.simulator.link.netns import LinkRefusedError, enter\n"
+        "from vestbench.simulator.link.machine import LinkRefusedError\n"
+        "from vestbench.simulator.link.netns import enter\n"
         "threading.Thread(target=threading.Event().wait, daemon=True).start()\n"
         "try:\n"
         "    enter()\n"

@@ -17,17 +17,13 @@ from contextlib import contextmanager
 import pytest
 
 from tests.support import paths
+from tests.support.labs import open_lab
 from tests.support.machine import demand, need_link
 from vestbench.errors import LabError
 from vestbench.model.simulated import LinkSpec
 from vestbench.simulator.lab_client import Lab
-from vestbench.simulator.link.forwarder import (
-    MAX_EVENTS,
-    Account,
-    Line,
-    _client_address,
-    virtual_address,
-)
+from vestbench.simulator.link.forwarder import _client_address, virtual_address
+from vestbench.simulator.link.line import MAX_EVENTS, Account, Line
 
 MS = 1_000_000
 ROOT = str(paths.ROOT)
@@ -43,7 +39,7 @@ def engine(request: pytest.FixtureRequest) -> str:
 @contextmanager
 def packet_lab(**values: float) -> Iterator[Lab]:
     need_link("packet")
-    with Lab(LinkSpec(engine="packet", **values)) as lab:  # type: ignore[arg-type]
+    with open_lab(LinkSpec(engine="packet", **values)) as lab:  # type: ignore[arg-type]
         yield lab
 
 
@@ -203,7 +199,7 @@ def test_kernel_round_trip_is_within_half_a_millisecond(
     engine: str, rtt_ms: int
 ) -> None:
     # A wrong link is wrong each time; a busy machine is not busy five times.
-    with Lab(LinkSpec(rtt_ms=rtt_ms, engine=engine)) as lab:
+    with open_lab(LinkSpec(rtt_ms=rtt_ms, engine=engine)) as lab:
         for _ in range(5):
             found = statistics.median(lab.measure_rtt(n=20))
             if abs(found - rtt_ms) <= 0.5:
@@ -216,7 +212,8 @@ ONE_WAY = """
 import json, socket, statistics, struct, sys, time
 sys.path.append(sys.argv[1])
 from vestbench.simulator.link import lab_link
-from vestbench.simulator.link.forwarder import Line, virtual_address
+from vestbench.simulator.link.forwarder import virtual_address
+from vestbench.simulator.link.line import Line
 from vestbench.simulator.link.messages import GiveAccount, LinkAccount
 
 lab_link.enter_network()
@@ -341,7 +338,7 @@ sys.exit(total != 20_000_000)
 
 @pytest.mark.link
 def test_a_transfer_of_20_mb_overflows_no_queue(engine: str) -> None:
-    with Lab(LinkSpec(rtt_ms=10, engine=engine)) as lab:
+    with open_lab(LinkSpec(rtt_ms=10, engine=engine)) as lab:
         run_in_lab(lab, TRANSFER)
         report = lab.stop()
 
@@ -353,7 +350,7 @@ def test_a_transfer_of_20_mb_overflows_no_queue(engine: str) -> None:
 @pytest.mark.link
 def test_the_report_says_what_the_link_was(engine: str) -> None:
     spec = LinkSpec(rtt_ms=3, engine=engine)
-    with Lab(spec) as lab:
+    with open_lab(spec) as lab:
         before = lab.measure_rtt()
         lab.measure_rtt(n=1)
         after = lab.measure_rtt(n=2)

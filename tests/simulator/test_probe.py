@@ -76,19 +76,20 @@ def test_another_platform_is_told_to_use_the_relay(
 def test_all_modules_import_where_linux_modules_are_missing(platform: str) -> None:
     script = f"""
 import sys
-import threading, subprocess, pathlib, statistics, signal
+import asyncio, threading, subprocess, pathlib, statistics, signal, tempfile, shutil
 for name in ("fcntl", "ctypes", "resource", "pwd", "grp"):
     sys.modules[name] = None
 sys.platform = {platform!r}
+subprocess.CREATE_NEW_PROCESS_GROUP = 0x200
 import socket
 for name in dir(socket):
-    if name.startswith(("AF_PACKET", "AF_NETLINK", "AF_UNIX", "MSG_CMSG")):
+    if name.startswith(("AF_PACKET", "AF_NETLINK", "AF_UNIX", "MSG_", "recv_fds")):
         delattr(socket, name)
 for name in ("SIGKILL", "SIGQUIT", "SIGHUP", "SIGCHLD", "SIGPIPE"):
     delattr(signal, name)
 sys.path.append({ROOT!r})
-import vestbench.simulator.lab, vestbench.simulator.lab_client
 import vestbench.simulator.probe, vestbench.simulator.link.relay
+import vestbench.simulator.venue, vestbench.simulator.exchange
 """
     command = [sys.executable, "-I", "-c", script]
     done = subprocess.run(command, capture_output=True, text=True, check=False)

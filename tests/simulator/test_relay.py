@@ -7,11 +7,12 @@ import os
 import select
 import socket
 import statistics
+import subprocess
 import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 
 import pytest
 
@@ -20,15 +21,19 @@ from vestbench.errors import LabError
 from vestbench.model.simulated import LinkSpec
 from vestbench.simulator.lab_client import Lab
 from vestbench.simulator.link.report import NoLinkError
+from vestbench.simulator.links import open_link
+from vestbench.simulator.relayed import RelayedLink, start_relay
 
 RTT_MS = 20
 
 
 @contextmanager
-def relay(**values: float) -> Iterator[Lab]:
+def relay(**values: float) -> Iterator[RelayedLink]:
     settings: dict[str, float] = {"rtt_ms": RTT_MS, **values}
-    with Lab(LinkSpec(engine="relay", **settings)) as lab:  # type: ignore[arg-type]
-        yield lab
+    link = start_relay(LinkSpec(engine="relay", **settings))  # type: ignore[arg-type]
+    assert isinstance(link, RelayedLink)
+    with link:
+        yield link
 
 
 @contextmanager
@@ -77,7 +82,7 @@ def receive(connection: socket.socket, size: int) -> bytes:
 
 
 @contextmanager
-def connected(lab: Lab, port: int) -> Iterator[socket.socket]:
+def connected(lab: RelayedLink, port: int) -> Iterator[socket.socket]:
     with socket.create_connection(lab.connect_address(port), 10) as client:
         yield client
 
@@ -221,7 +226,7 @@ def test_loss_is_refused() -> None:
     with pytest.raises(
         NoLinkError, match=r"^loss needs a packet link: relay"
     ) as caught:
-        Lab(LinkSpec(rtt_ms=RTT_MS, loss=0.01, engine="relay"))
+        open_link(LinkSpec(rtt_ms=RTT_MS, loss=0.01, engine="relay"))
 
     assert isinstance(caught.value, LabError)
 
@@ -269,11 +274,20 @@ os.write(1, json.dumps([statistics.median(cold), statistics.median(warm)]).encod
 def totals_ms(engine: str) -> tuple[float, float]:
     def pipe_from(script: str, *arguments: str) -> int:
         reader, writer = os.pipe()
-        lab.spawn([sys.executable, "-I", "-c", script, *arguments], fds={1: writer})
+        argv = [sys.executable, "-I", "-c", script, *arguments]
+        if isinstance(lab, Lab):
+            lab.spawn(argv, {1: writer})
+        else:
+            process = subprocess.Popen(argv, stdout=writer)
+            programs.callback(process.wait)
+            programs.callback(process.kill)
         os.close(writer)
         return reader
 
-    with Lab(LinkSpec(rtt_ms=RTT_MS, engine=engine)) as lab:
+    with (
+        open_link(LinkSpec(rtt_ms=RTT_MS, engine=engine)) as lab,
+        ExitStack() as programs,
+    ):
         said = pipe_from(SERVER, lab.server_host)
         host, port = lab.connect_address(int(os.read(said, 10)))
         os.close(said)

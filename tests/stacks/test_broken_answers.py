@@ -31,11 +31,6 @@ from vestbench.stacks.httpx_stack import HttpxStack
 SECRET = "vest-api-key-4711"
 
 
-@pytest.fixture(scope="module")
-def stack() -> HttpxStack:
-    return HttpxStack(tls_pair().ca_pem)
-
-
 # --- the end comes early ---
 
 

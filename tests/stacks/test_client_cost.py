@@ -5,7 +5,6 @@ from __future__ import annotations
 import socket
 import ssl
 import time
-from collections.abc import Iterator
 from typing import Any
 
 import httpx
@@ -17,17 +16,6 @@ from tests.support.timed import MS, send, wait_for_visits
 from vestbench.stacks.httpx_stack import HttpxStack
 from vestbench.stacks.wire.connection import Connection
 from vestbench.stacks.wire.stream import TimedStream
-
-
-@pytest.fixture(scope="module")
-def stack() -> HttpxStack:
-    return HttpxStack(tls_pair().ca_pem)
-
-
-@pytest.fixture
-def tls_server() -> Iterator[ScriptedServer]:
-    with ScriptedServer(tls=tls_pair().server) as server:
-        yield server
 
 
 def test_building_the_client_is_not_in_the_sample(

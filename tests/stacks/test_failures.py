@@ -31,11 +31,6 @@ from vestbench.stacks.wire.timestamps import Timestamps
 CLASSIFIER = Classifier(library("httpx"))
 
 
-@pytest.fixture(scope="module")
-def stack() -> HttpxStack:
-    return HttpxStack(tls_pair().ca_pem)
-
-
 # --- exceptions ---
 
 

@@ -36,14 +36,8 @@ from tests.support.servers import (
 from vestbench.model.lost import Lost
 from vestbench.model.request import Failure, FailureKind
 from vestbench.model.strategy import UNPOOLED
-from vestbench.stacks.httpx_stack import Httpx2Stack, HttpxSession, HttpxStack
+from vestbench.stacks.httpx_stack import HttpxSession, HttpxStack
 from vestbench.stacks.wire.stream import TimedStream
-
-
-@pytest.fixture(params=[HttpxStack, Httpx2Stack], ids=["httpx", "httpx2"])
-def stack(request: pytest.FixtureRequest) -> HttpxStack:
-    made: HttpxStack = request.param(tls_pair().ca_pem)
-    return made
 
 
 @pytest.mark.parametrize(
@@ -55,9 +49,9 @@ def stack(request: pytest.FixtureRequest) -> HttpxStack:
     ids=["Connection: close", "HTTP/1.0"],
 )
 def test_what_an_answer_said_of_its_connection_is_kept_with_the_next_request(
-    stack: HttpxStack, answer: bytes, why: Lost, said: str
+    either: HttpxStack, answer: bytes, why: Lost, said: str
 ) -> None:
-    with ScriptedServer(stays(answer)) as server, opened(stack) as session:
+    with ScriptedServer(stays(answer)) as server, opened(either) as session:
         first, second = (sampled(session.send(server.get(), SLOT)) for _ in range(2))
 
     assert lost(first) == {}
@@ -81,11 +75,15 @@ def test_what_an_answer_said_of_its_connection_is_kept_with_the_next_request(
     ],
 )
 def test_it_is_seen_who_ended_an_idle_connection(
-    stack: HttpxStack, scheme: str, end: Callable[[Visit], None], why: Lost, said: bytes
+    either: HttpxStack,
+    scheme: str,
+    end: Callable[[Visit], None],
+    why: Lost,
+    said: bytes,
 ) -> None:
     script = Ends(KEPT, end)
     tls = tls_pair().server if scheme == "https" else None
-    with ScriptedServer(script, tls) as server, opened(stack) as session:
+    with ScriptedServer(script, tls) as server, opened(either) as session:
         sampled(session.send(server.get(), SLOT))
         script.told.set()
         script.ended.wait(PATIENCE_S)
@@ -98,7 +96,7 @@ def test_it_is_seen_who_ended_an_idle_connection(
     assert found["lost_said"].encode() in said
 
 
-def test_bytes_that_nothing_asked_for_are_seen_and_quoted(stack: HttpxStack) -> None:
+def test_bytes_that_nothing_asked_for_are_seen_and_quoted(either: HttpxStack) -> None:
     def script(visit: Visit) -> None:
         visit.request()
         visit.send(OK)
@@ -107,7 +105,7 @@ def test_bytes_that_nothing_asked_for_are_seen_and_quoted(stack: HttpxStack) -> 
         visit.stall()
 
     told = threading.Event()
-    with ScriptedServer(script) as server, opened(stack) as session:
+    with ScriptedServer(script) as server, opened(either) as session:
         sampled(session.send(server.get(), SLOT))
         told.set()
         wait_until_readable(session)
@@ -117,12 +115,12 @@ def test_bytes_that_nothing_asked_for_are_seen_and_quoted(stack: HttpxStack) -> 
     assert lost(second)["lost_said"] == "HTTP/1.1 408 Request Timeout"
 
 
-def test_an_answer_that_only_its_end_ends_is_named(stack: HttpxStack) -> None:
+def test_an_answer_that_only_its_end_ends_is_named(either: HttpxStack) -> None:
     def script(visit: Visit) -> None:
         visit.request()
         visit.send(ENDLESS)
 
-    with ScriptedServer(script) as server, opened(stack) as session:
+    with ScriptedServer(script) as server, opened(either) as session:
         sampled(session.send(server.get(), SLOT))
         second = sampled(session.send(server.get(), SLOT))
 
@@ -134,9 +132,9 @@ def test_an_answer_that_only_its_end_ends_is_named(stack: HttpxStack) -> None:
     [({"idle_timeout_s": 0.0}, Lost.POOL_IDLE), ({"max_idle": 0}, Lost.POOL_FULL)],
 )
 def test_the_rules_of_the_pool_are_not_the_servers(
-    stack: HttpxStack, pool: dict[str, Any], why: Lost
+    either: HttpxStack, pool: dict[str, Any], why: Lost
 ) -> None:
-    with ScriptedServer(stays(OK)) as server, opened(stack, **pool) as session:
+    with ScriptedServer(stays(OK)) as server, opened(either, **pool) as session:
         sampled(session.send(server.get(), SLOT))
         second = sampled(session.send(server.get(), SLOT))
 
@@ -145,9 +143,9 @@ def test_the_rules_of_the_pool_are_not_the_servers(
 
 @pytest.mark.parametrize("answer", [EMPTY, OK + b"\r\n", OK + b"xyz"])
 def test_bytes_after_an_answer_are_what_the_next_request_fails_on(
-    stack: HttpxStack, answer: bytes
+    either: HttpxStack, answer: bytes
 ) -> None:
-    with ScriptedServer(stays(answer)) as server, opened(stack) as session:
+    with ScriptedServer(stays(answer)) as server, opened(either) as session:
         sampled(session.send(server.get(), SLOT))
         failure = session.send(server.get(), SLOT)
         third = sampled(session.send(server.get(), SLOT))
@@ -159,7 +157,7 @@ def test_bytes_after_an_answer_are_what_the_next_request_fails_on(
 
 @pytest.mark.parametrize("end", [fin, rst], ids=["FIN", "RST"])
 def test_a_reset_on_a_reused_connection_is_named_as_the_idle_race(
-    stack: HttpxStack, end: Callable[[Visit], None]
+    either: HttpxStack, end: Callable[[Visit], None]
 ) -> None:
     def script(visit: Visit) -> None:
         visit.request()
@@ -167,7 +165,7 @@ def test_a_reset_on_a_reused_connection_is_named_as_the_idle_race(
         visit.request()
         end(visit)
 
-    with ScriptedServer(script) as server, opened(stack) as session:
+    with ScriptedServer(script) as server, opened(either) as session:
         sampled(session.send(server.get(), SLOT))
         failure = session.send(server.get(), SLOT)
 
@@ -178,14 +176,14 @@ def test_a_reset_on_a_reused_connection_is_named_as_the_idle_race(
     assert found["lost_said"] == "Keep-Alive: timeout=5, max=9"
 
 
-def test_an_answer_that_breaks_off_is_no_idle_race(stack: HttpxStack) -> None:
+def test_an_answer_that_breaks_off_is_no_idle_race(either: HttpxStack) -> None:
     def script(visit: Visit) -> None:
         visit.request()
         visit.send(OK)
         visit.request()
         visit.send(OK[:-1])
 
-    with ScriptedServer(script) as server, opened(stack) as session:
+    with ScriptedServer(script) as server, opened(either) as session:
         sampled(session.send(server.get(), SLOT))
         failure = session.send(server.get(), SLOT)
         third = sampled(session.send(server.get(), SLOT))
@@ -195,10 +193,10 @@ def test_an_answer_that_breaks_off_is_no_idle_race(stack: HttpxStack) -> None:
     assert lost(third)["lost"] is Lost.FAILED
 
 
-def test_a_connection_for_each_request_loses_none(stack: HttpxStack) -> None:
+def test_a_connection_for_each_request_loses_none(either: HttpxStack) -> None:
     with (
         ScriptedServer(stays(OK)) as server,
-        opened(stack, strategy=UNPOOLED) as session,
+        opened(either, strategy=UNPOOLED) as session,
     ):
         found = [sampled(session.send(server.get(), SLOT)) for _ in range(3)]
 
@@ -207,13 +205,13 @@ def test_a_connection_for_each_request_loses_none(stack: HttpxStack) -> None:
 
 @pytest.mark.parametrize("statuses", [("103",), ("100", "102", "103")])
 def test_interim_answers_are_named(
-    stack: HttpxStack, statuses: tuple[str, ...]
+    either: HttpxStack, statuses: tuple[str, ...]
 ) -> None:
     interim = "".join(f"HTTP/1.1 {status} x\r\na: b\r\n\r\n" for status in statuses)
 
     with (
         ScriptedServer(stays(interim.encode() + OK)) as server,
-        opened(stack) as session,
+        opened(either) as session,
     ):
         first, second = (sampled(session.send(server.get(), SLOT)) for _ in range(2))
 

@@ -6,7 +6,6 @@ import select
 import threading
 from collections.abc import Iterator
 
-import pytest
 from h2.config import H2Configuration
 from h2.connection import H2Connection
 from h2.events import RequestReceived
@@ -23,14 +22,8 @@ from tests.support.servers import (
 )
 from vestbench.model.lost import Lost
 from vestbench.model.request import Failure
-from vestbench.stacks.httpx_stack import Httpx2Stack, HttpxStack
+from vestbench.stacks.httpx_stack import HttpxStack
 from vestbench.stacks.wire.stream import TimedStream
-
-
-@pytest.fixture(params=[HttpxStack, Httpx2Stack], ids=["httpx", "httpx2"])
-def stack(request: pytest.FixtureRequest) -> HttpxStack:
-    made: HttpxStack = request.param(tls_pair().ca_pem)
-    return made
 
 
 class Talk:
@@ -69,7 +62,7 @@ def http2_server(script: object) -> ScriptedServer:
     return ScriptedServer(script, context)  # type: ignore[arg-type]
 
 
-def test_a_goaway_while_idle_is_named(stack: HttpxStack) -> None:
+def test_a_goaway_while_idle_is_named(either: HttpxStack) -> None:
     told = threading.Event()
 
     def script(visit: Visit) -> None:
@@ -81,7 +74,7 @@ def test_a_goaway_while_idle_is_named(stack: HttpxStack) -> None:
             visit.stall()
             return
 
-    with http2_server(script) as server, opened(stack, http2=True) as session:
+    with http2_server(script) as server, opened(either, http2=True) as session:
         sampled(session.send(server.get(), SLOT))
         stream = session._instrument.current().stream
         assert isinstance(stream, TimedStream)
@@ -93,7 +86,7 @@ def test_a_goaway_while_idle_is_named(stack: HttpxStack) -> None:
     assert (lost(second)["lost"], lost(second)["lost_after"]) == (Lost.GOAWAY, 1)
 
 
-def test_a_goaway_in_place_of_an_answer_is_the_idle_race(stack: HttpxStack) -> None:
+def test_a_goaway_in_place_of_an_answer_is_the_idle_race(either: HttpxStack) -> None:
     def script(visit: Visit) -> None:
         talk = Talk(visit)
         for number, stream in enumerate(talk.requests()):
@@ -102,7 +95,7 @@ def test_a_goaway_in_place_of_an_answer_is_the_idle_race(stack: HttpxStack) -> N
                 return
             talk.answer(stream)
 
-    with http2_server(script) as server, opened(stack, http2=True) as session:
+    with http2_server(script) as server, opened(either, http2=True) as session:
         sampled(session.send(server.get(), SLOT))
         failure = session.send(server.get(), SLOT)
 
@@ -111,13 +104,13 @@ def test_a_goaway_in_place_of_an_answer_is_the_idle_race(stack: HttpxStack) -> N
     assert (lost(failure)["lost"], lost(failure)["lost_after"]) == (Lost.RACE, 1)
 
 
-def test_interim_answers_are_counted(stack: HttpxStack) -> None:
+def test_interim_answers_are_counted(either: HttpxStack) -> None:
     def script(visit: Visit) -> None:
         talk = Talk(visit)
         for stream in talk.requests():
             talk.answer(stream, "103", "103")
 
-    with http2_server(script) as server, opened(stack, http2=True) as session:
+    with http2_server(script) as server, opened(either, http2=True) as session:
         found = [sampled(session.send(server.get(), SLOT)) for _ in range(2)]
 
     assert [lost(sample) for sample in found] == [{"interim": "1xx, 1xx"}] * 2

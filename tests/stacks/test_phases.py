@@ -5,7 +5,6 @@ from __future__ import annotations
 import socket
 import threading
 import time
-from collections.abc import Iterator
 from typing import Any, cast
 
 import httpcore
@@ -29,17 +28,6 @@ from vestbench.model.columns import client_ns, network_ns
 from vestbench.stacks.httpcore_backend import CoreStream, TimedBackend
 from vestbench.stacks.httpx_stack import HttpxStack
 from vestbench.stacks.wire.instrument import Instrument
-
-
-@pytest.fixture(scope="module")
-def stack() -> HttpxStack:
-    return HttpxStack(tls_pair().ca_pem)
-
-
-@pytest.fixture
-def tls_server() -> Iterator[ScriptedServer]:
-    with ScriptedServer(tls=tls_pair().server) as server:
-        yield server
 
 
 def test_only_the_first_request_of_a_session_has_connect_and_tls(

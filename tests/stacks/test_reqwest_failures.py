@@ -26,6 +26,7 @@ from tests.support.servers import (
 from vestbench.model.request import Failure, FailureKind
 from vestbench.stacks.reqwest_log import Seen, connection_log
 from vestbench.stacks.reqwest_stack import ReqwestStack
+from vestbench.stacks.wire.failures import TRUST
 
 SECRET = "vest-api-key-4711"
 pytestmark = pytest.mark.skipif(
@@ -70,9 +71,18 @@ def test_a_name_that_is_none_is_dns(stack: ReqwestStack) -> None:
     assert (failure.reused, failure.unanswered_by) == (None, None)
 
 
-@pytest.mark.parametrize("leaf", ["expired", "wrong-name", "unknown-ca"])
-def test_a_certificate_that_is_not_trusted_is_tls(
-    stack: ReqwestStack, leaf: Leaf
+@pytest.mark.parametrize(
+    ("leaf", "telling"),
+    [
+        ("expired", "certificate has expired"),
+        ("not-yet", "certificate is not yet valid"),
+        ("wrong-name", 'certificate not valid for name "127.0.0.1"'),
+        ("unknown-ca", f"self-signed certificate, or issuer unknown{TRUST}"),
+        ("ca-itself", "it is a CA's own, and so no server's"),
+    ],
+)
+def test_a_certificate_that_is_not_trusted_is_tls_in_the_words_of_other_stacks(
+    stack: ReqwestStack, leaf: Leaf, telling: str
 ) -> None:
     with ScriptedServer(keep_alive, tls_pair(leaf).server) as server:
         with opened(stack) as session:
@@ -81,7 +91,7 @@ def test_a_certificate_that_is_not_trusted_is_tls(
         assert server.requests == 0
     assert failure.kind is FailureKind.TLS
     assert failure.reused is None
-    assert "certificate" in failure.detail
+    assert failure.detail.startswith(f"certificate not trusted: {telling}")
 
 
 @pytest.mark.parametrize("leave", [Visit.reset, lambda visit: visit.sock.close()])

@@ -5,7 +5,7 @@ from __future__ import annotations
 import ssl
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from types import SimpleNamespace
 
 import pytest
@@ -26,17 +26,6 @@ from vestbench.model.request import RequestSpec, Sample
 from vestbench.model.strategy import RESUMED, UNPOOLED
 from vestbench.stacks.httpx_stack import HttpxSession, HttpxStack
 from vestbench.stacks.wire.stream import TimedStream
-
-
-@pytest.fixture(scope="module")
-def stack() -> HttpxStack:
-    return HttpxStack(tls_pair().ca_pem)
-
-
-@pytest.fixture
-def tls_server() -> Iterator[ScriptedServer]:
-    with ScriptedServer(tls=tls_pair().server) as server:
-        yield server
 
 
 def burst(session: HttpxSession, spec: RequestSpec, width: int) -> list[Sample]:

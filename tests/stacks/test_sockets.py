@@ -36,17 +36,6 @@ linux = pytest.mark.skipif(
 )
 
 
-@pytest.fixture(scope="module")
-def stack() -> HttpxStack:
-    return HttpxStack(tls_pair().ca_pem)
-
-
-@pytest.fixture
-def tls_server() -> Iterator[ScriptedServer]:
-    with ScriptedServer(tls=tls_pair().server) as server:
-        yield server
-
-
 def live_socket(session: HttpxSession) -> socket.socket:
     """Return the socket of the exchange just done; it must be open still."""
     stream = session._instrument.current().stream

@@ -27,11 +27,6 @@ from vestbench.stacks.httpx_stack import HttpxSession, HttpxStack
 from vestbench.stacks.wire.stream import TimedStream
 
 
-@pytest.fixture(scope="module")
-def stack() -> HttpxStack:
-    return HttpxStack(tls_pair().ca_pem)
-
-
 def wait_for_the_end(session: HttpxSession) -> None:
     """Wait until the end of the connection in use has arrived at the client."""
     stream = session._instrument.current().stream

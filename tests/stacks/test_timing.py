@@ -25,11 +25,6 @@ from vestbench.stacks.wire.stream import TimedStream
 from vestbench.stacks.wire.timestamps import Timestamps
 
 
-@pytest.fixture(scope="module")
-def stack() -> HttpxStack:
-    return HttpxStack(tls_pair().ca_pem)
-
-
 class FakeNetwork:
     """A scripted clock, and sockets that take the time they are told to."""
 

@@ -123,3 +123,7 @@ def refused(slot: Slot) -> Outcome:
         status=429,
         retry_after_s=30.0,
     )
+
+
+def dead(slot: Slot) -> Outcome:
+    return failure(slot.session, slot.index, role=slot.role, arm=slot.arm)

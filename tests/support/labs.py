@@ -5,10 +5,17 @@ from __future__ import annotations
 import platform
 import subprocess
 import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 
 from tests.support import paths
+from vestbench.errors import LabError
+from vestbench.model.simulated import LinkSpec
+from vestbench.simulator.lab_client import Lab
+from vestbench.simulator.links import Link, open_link
 
 ROOT = str(paths.ROOT)
 
@@ -20,12 +27,52 @@ def run_script(script: str, *arguments: str, runner: tuple[str, ...] = ()) -> st
     return done.stdout
 
 
+def open_lab(spec: LinkSpec) -> Lab:
+    """Return a network of the packet engine, or of another that has one."""
+    link = open_link(spec)
+    assert isinstance(link, Lab)
+    return link
+
+
+def is_alive(pid: int) -> bool:
+    try:
+        state = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
+    except (FileNotFoundError, ProcessLookupError):
+        return False
+    return state != "Z"
+
+
+def eventually(condition: Callable[[], bool]) -> bool:
+    end = time.monotonic() + 20
+    while not condition():
+        if time.monotonic() > end:
+            return False
+        time.sleep(0.01)
+    return True
+
+
+def complaint(link: Link) -> str:
+    """Wait until `check` complains."""
+    found = ""
+
+    def complains() -> bool:
+        nonlocal found
+        try:
+            link.check()
+        except LabError as error:
+            found = str(error).partition("; its own message")[0]
+        return bool(found)
+
+    assert eventually(complains)
+    return found
+
+
 PREAMBLE = """
 import os, sys, json
 sys.path.append(sys.argv[1])
 from vestbench.errors import LabError
 from vestbench.model.simulated import LinkSpec
-from vestbench.simulator.lab_client import Lab
+from vestbench.simulator.links import open_link
 """
 
 # Makes one system call fail with EPERM, as Docker's default profile does.

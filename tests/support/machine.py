@@ -10,8 +10,8 @@ from pathlib import Path
 import pytest
 
 from vestbench.model.simulated import LinkSpec
-from vestbench.simulator.lab_client import Lab
 from vestbench.simulator.link.report import NoLinkError
+from vestbench.simulator.links import open_link
 
 # A quiet machine of the sort this was written on: 0.1 ms at the 90th of 100 sleeps, no
 # steal. Another guest of its host that computes all the time: 0.6 ms and 15 %.
@@ -75,7 +75,7 @@ def need_link(engine: str) -> None:
 @cache
 def _refusal(engine: str) -> str:
     try:
-        Lab(LinkSpec(rtt_ms=1, engine=engine)).stop()
+        open_link(LinkSpec(rtt_ms=1, engine=engine)).stop()
     except NoLinkError as error:
         return str(error)
     return ""

@@ -28,7 +28,7 @@ SLOT = Slot(session=0, index=0, role=Role.COLD)
 
 S = TypeVar("S", bound=Session, covariant=True)
 
-Leaf = Literal["good", "expired", "wrong-name", "unknown-ca"]
+Leaf = Literal["good", "expired", "not-yet", "wrong-name", "unknown-ca", "ca-itself"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,12 +47,15 @@ def _ca(name: str) -> trustme.CA:
 @cache
 def _leaf(leaf: Leaf) -> trustme.LeafCert:
     here = ("127.0.0.1", "::1", "localhost")
-    if leaf == "expired":
+    if leaf in ("expired", "not-yet"):
         now = datetime.datetime.now(datetime.UTC)
         day = datetime.timedelta(days=1)
-        return _ca("known").issue_cert(
-            *here, not_before=now - 2 * day, not_after=now - day
-        )
+        begin = now - 2 * day if leaf == "expired" else now + day
+        return _ca("known").issue_cert(*here, not_before=begin, not_after=begin + day)
+    if leaf == "ca-itself":  # self-signed
+        ca = _ca("known")
+        key = ca.private_key_pem.bytes()
+        return trustme.LeafCert(key, ca.cert_pem.bytes(), [])
     if leaf == "wrong-name":
         return _ca("known").issue_cert("elsewhere.test")
     return _ca("unknown" if leaf == "unknown-ca" else "known").issue_cert(*here)

@@ -9,7 +9,8 @@ from contextlib import contextmanager
 
 import pytest
 
-from vestbench.kernel.timestamps import KernelStamps, StampedSocket, unsupported
+from vestbench.kernel.stamped import StampedSocket
+from vestbench.kernel.timestamps import KernelStamps, unsupported
 
 
 def kernel(test: Callable[..., None]) -> Callable[..., None]:

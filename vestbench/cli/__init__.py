@@ -64,6 +64,8 @@ class _ReportingGroup(TyperGroup):
             return super().make_context(*args, **kwargs)
         except _Mistyped as error:
             raise _refusal(error) from error
+        except KeyboardInterrupt as error:
+            raise _interrupted(error) from error
 
     def invoke(self, ctx: Any) -> Any:
         """Read what stands after the command, and run it."""
@@ -75,12 +77,20 @@ class _ReportingGroup(TyperGroup):
             _tell(str(error))
             raise typer.Exit(error.exit_code) from error
         except KeyboardInterrupt as error:
-            raise typer.Exit(interruption.code) from error
+            raise _interrupted(error) from error
         except BrokenPipeError:
             # Typer takes every broken pipe for that of an output, and says nothing.
             if not (_is_gone(sys.stdout) or _is_gone(sys.stderr)):
                 _tell_bug()
             raise
+
+
+def _interrupted(error: KeyboardInterrupt) -> typer.Exit:
+    """Tell what ended the command, and return the exit."""
+    from vestbench.cli.console import say_aside
+
+    say_aside(" ".join([interruption.sentence, *error.args]))
+    return typer.Exit(interruption.code)
 
 
 def _refusal(mistyped: Any) -> Exception:
@@ -101,8 +111,10 @@ def _refusal(mistyped: Any) -> Exception:
 
 
 def _tell(message: str) -> None:
+    from vestbench.cli.console import head_line
+
     with suppress(OSError):  # of a terminal that is gone; the exit code says it too
-        typer.secho("error: ", fg="red", bold=True, nl=False, err=True)
+        head_line("error: ", "red")
         typer.echo(plain(message, " "), err=True)
 
 

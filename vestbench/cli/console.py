@@ -7,13 +7,16 @@ import sys
 import time
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
-from errno import EIO, EPIPE
+from errno import EINVAL, EIO, EPIPE
 from io import TextIOWrapper
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self, TextIO
 
+import typer
+
 from vestbench.characters import plain
 from vestbench.cli.interruption import drop
+from vestbench.cli.windows import heeds_orders
 from vestbench.model.request import NS_PER_MS, Outcome, Sample
 
 if TYPE_CHECKING:
@@ -32,6 +35,9 @@ _LEAST, _MOST = 20, 1000
 _HEIGHT = 25  # of no consequence; rich would ask for both where one is not given
 
 _REDRAW_EVERY_S = 0.1
+
+# What writing fails with where nobody reads any more; Windows calls it EINVAL.
+_VANISHED = (EIO, EPIPE, EINVAL) if sys.platform == "win32" else (EIO, EPIPE)
 
 
 def stdout() -> Console:
@@ -69,6 +75,12 @@ def stderr() -> Console:
     return _console(stderr=True)
 
 
+def head_line(word: str, colour: str) -> None:
+    """Write how a line on stderr begins, coloured on a terminal (no-color.org)."""
+    coloured = False if os.environ.get("NO_COLOR") else None  # None: as it is shown
+    typer.secho(word, fg=colour, bold=True, nl=False, err=True, color=coloured)
+
+
 def say_aside(text: str) -> None:
     """Write one line to stderr, dim where shown; rich is not imported for a file."""
     text = plain(text)  # a line of its own could be taken for a command by a runner
@@ -95,8 +107,9 @@ def put_out(text: str) -> None:
     """
     with _until_it_vanishes():
         if isinstance(sys.stdout, TextIOWrapper) and not sys.stdout.isatty():
-            # A document says itself that it is UTF-8, or is expected to be.
-            sys.stdout.reconfigure(encoding="utf-8", errors="replace")
+            # A document says itself that it is UTF-8, or is expected to be, and has the
+            # ends of lines that its format wants.
+            sys.stdout.reconfigure(encoding="utf-8", errors="replace", newline="")
         sys.stdout.write(text)
 
 
@@ -110,7 +123,7 @@ def _until_it_vanishes() -> Iterator[None]:
         yield
         sys.stdout.flush()
     except OSError as error:
-        if error.errno not in (EIO, EPIPE):
+        if error.errno not in _VANISHED:
             raise
         drop(sys.stdout)
     except SystemExit:  # so rich says that a pipe was closed
@@ -164,7 +177,8 @@ class Progress:
         self._drawn = 0.0
         self._begin = 0.0  # when the first outcome came: starting up is not a rate
         dumb = os.environ.get("TERM") == "dumb"  # it cannot go back in a line
-        self._shown = shown and sys.stderr.isatty() and not dumb  # while it is there
+        # While it is there.
+        self._shown = shown and sys.stderr.isatty() and not dumb and heeds_orders()
 
     def say(self, text: str) -> None:
         """Show what is being done."""

@@ -7,6 +7,7 @@ path fails first, and gets its own name when it is whole.
 from __future__ import annotations
 
 import os
+import sys
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
@@ -24,7 +25,14 @@ from vestbench.cli.interruption import interruption
 from vestbench.cli.option_records import Command, given_in, option, option_of, refuse
 from vestbench.cli.output_options import JSON, ExportOptions
 from vestbench.errors import ExitCode, UsageError, VestbenchError, reason_of
-from vestbench.files import at_once, create_for, working_directory
+from vestbench.files import (
+    at_once,
+    create_for,
+    is_standard_output,
+    leads_out,
+    make_folder,
+    working_directory,
+)
 from vestbench.model.formats import FORMATS
 
 if TYPE_CHECKING:
@@ -242,7 +250,12 @@ class Exports:
         try:
             if path.exists() and not path.is_file():
                 raise UsageError(f"{option}: {path} is no file; - is standard output")
-            path.parent.mkdir(parents=True, exist_ok=True)
+            if is_standard_output(path):  # what a shell sends there would be lost
+                raise UsageError(
+                    f"{option}: {path} is where standard output or error goes; - is "
+                    "standard output"
+                )
+            make_folder(path.parent)
             _clear(path)
             # Gone before anything is measured: whatever ends the run, none is left.
             partial = _partial_of(path)
@@ -271,7 +284,9 @@ class Exports:
                 os.replace(partial, path)
         finally:
             partial.unlink(missing_ok=True)
-        if not self._quiet:
+        # A link must not lead out of where the user is and nobody be told.
+        led = leads_out(Path(self._targets[name]))
+        if led or not self._quiet:
             say_aside(f"{FORMATS[name].name}: {path}")
 
     @contextmanager
@@ -304,7 +319,7 @@ def _writes(pid: int) -> bool:
     """Say whether another process of this number may be at its document."""
     if pid == os.getpid():
         return False
-    if os.name == "nt":  # where signal 0 is Ctrl-C
+    if sys.platform == "win32":  # where signal 0 is Ctrl-C
         return True
     try:
         os.kill(pid, 0)
@@ -325,7 +340,8 @@ def _told_of(error: BaseException) -> tuple[str, int]:
     if isinstance(error, VestbenchError):
         return str(error), int(error.exit_code)
     if isinstance(error, KeyboardInterrupt):
-        return "interrupted before anything was measured", int(interruption.code)
+        said = f"{interruption.sentence} before anything was measured"
+        return said, int(interruption.code)
     if isinstance(error, MemoryError):
         return "out of memory", int(ExitCode.USAGE)
     # Its message may hold anything; the traceback on stderr says more.

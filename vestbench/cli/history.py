@@ -69,10 +69,9 @@ def trend(
 
 
 def _folder(given: str | None) -> Path:
-    from vestbench.cli.settings import settings_here
+    from vestbench.cli.settings import results_folder, settings_here
 
-    settings = settings_here(PoolOptions(), results=given)
-    folder = Path(settings["results"])
+    folder = results_folder(settings_here(PoolOptions(), results=given))
     if not os.path.isdir(folder):  # Path.is_dir raises if a name is too long
         raise UsageError(f"{folder} is no folder: name the one that holds the results")
     return folder

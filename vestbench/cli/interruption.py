@@ -4,16 +4,19 @@ from __future__ import annotations
 
 import os
 import signal
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TextIO
 
+from vestbench.cli.windows import told_of_closing
 from vestbench.errors import ExitCode
 
 _CODES = {
     "SIGINT": ExitCode.INTERRUPTED,
     "SIGTERM": ExitCode.TERMINATED,
     "SIGHUP": ExitCode.TERMINATED,  # the terminal was closed, or the connection to it
+    "SIGBREAK": ExitCode.TERMINATED,  # the same on Windows, and Ctrl-Break
 }
 
 
@@ -29,8 +32,13 @@ class _Interruption:
     """
 
     code = ExitCode.INTERRUPTED
-    _came = False
+    _name = ""  # of that signal
     _over = False
+
+    @property
+    def sentence(self) -> str:
+        """What ended the command."""
+        return f"interrupted by {self._name}" if self._name else "interrupted"
 
     @contextmanager
     def heeded(self) -> Iterator[None]:
@@ -39,7 +47,8 @@ class _Interruption:
         for number in numbers:
             signal.signal(number, self._interrupt)
         try:
-            yield
+            with told_of_closing(_break):
+                yield
         except SystemExit as end:
             if end.code == ExitCode.INTERRUPTED:  # Typer met the signal: any is 130
                 end.code = self.code
@@ -53,16 +62,25 @@ class _Interruption:
     def _interrupt(self, number: int, _: object) -> None:
         if self._over:
             return
-        if not self._came:
-            self._came, self.code = True, _CODES[signal.Signals(number).name]
+        if not self._name:
+            self._name = signal.Signals(number).name
+            self.code = _CODES[self._name]
         raise _InterruptedError
 
 
 def _is_heeded(name: str) -> bool:
-    number = getattr(signal, name, None)  # Windows has no SIGHUP
+    number = getattr(signal, name, None)  # no system has all of them
     if number is None:
         return False
     return name != "SIGHUP" or signal.getsignal(number) is not signal.SIG_IGN
+
+
+def _break() -> None:
+    """Send SIGBREAK to the main thread, as if Ctrl-Break had been typed."""
+    if sys.platform == "win32":
+        from _thread import interrupt_main
+
+        interrupt_main(signal.SIGBREAK)
 
 
 interruption = _Interruption()

@@ -18,8 +18,9 @@ from vestbench.cli.access import access_of
 from vestbench.cli.ahead import Given
 from vestbench.cli.console import Progress, say_aside, show
 from vestbench.cli.option_records import given_in, option_of, refuse
-from vestbench.cli.settings import exchange_spec, is_real, link_spec
+from vestbench.cli.settings import exchange_spec, is_real, link_spec, results_folder
 from vestbench.errors import ExitCode, VenueError
+from vestbench.files import leads_out
 from vestbench.model.run import Run
 from vestbench.running.carry_out import carry_out, check_job, place_result
 from vestbench.running.destination import Destination
@@ -84,7 +85,7 @@ def run_and_show(
     """
     options = given.options
     check_job(job, destination, options.budget)
-    path = Path(options.output or place_result(job, Path(given.settings["results"])))
+    path = Path(options.output or place_result(job, results_folder(given.settings)))
     shown = not (options.json or options.quiet)
     try:
         with Progress(job.recorded, shown=shown) as progress:
@@ -96,9 +97,8 @@ def run_and_show(
                 observer=progress,
                 workers=given.workers,
             )
-    except KeyboardInterrupt:
-        say_aside("interrupted before anything was measured")
-        raise
+    except KeyboardInterrupt as error:
+        raise KeyboardInterrupt("before anything was measured") from error
     exports = options.exports
     if not exports.prints:
         _show(measured, options)
@@ -126,7 +126,9 @@ def _show(measured: Measured, output: o.OutputOptions) -> None:
 
     show((show_brief if output.quiet else show_run)(measured.run))
     named = str(measured.path) in str(measured.failure)  # in the line that is to come
-    if not output.quiet and not named:
+    # A link must not lead out of where the user is and nobody be told.
+    led = leads_out(Path(output.output or ""))
+    if (led or not output.quiet) and not named:
         say_aside(f"result: {measured.path}")
 
 

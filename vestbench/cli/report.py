@@ -36,6 +36,9 @@ def report(
 ) -> None:
     """Show a stored run again, exactly as it was shown, or make documents of it.
 
+    It ends with 0 whatever the verdict, which vestbench gate is for; with 4 or 5 if
+    the run supports no statement.
+
     Example: vestbench report results/reference-bench-30ms.toml --html run.html
     """
     from vestbench.cli.console import busy, show

@@ -9,10 +9,12 @@ from typing import TYPE_CHECKING, Any
 import typer
 
 from vestbench.characters import plain
+from vestbench.cli.console import head_line
+from vestbench.cli.interruption import interruption
 from vestbench.cli.option_records import option
 from vestbench.cli.options import ExchangeOptions, LinkOptions
 from vestbench.cli.output_options import JSON
-from vestbench.errors import UsageError, reason_of
+from vestbench.errors import ExitCode, UsageError, reason_of
 from vestbench.values import chosen, parsed
 
 if TYPE_CHECKING:
@@ -62,6 +64,8 @@ def serve(
 ) -> None:
     """Run the simulated exchange until Ctrl-C, for any client; on loopback by default.
 
+    Ctrl-C is its own end, with exit code 0; SIGTERM and SIGHUP end it with 143.
+
     With --rtt a relay in user space delays what is sent. It cannot delay the TCP
     handshake itself, so it holds the first bytes of a connection for one round trip
     more: totals are right, but a client sees the handshake's time in TLS.
@@ -107,6 +111,8 @@ def serve(
                 time.sleep(_LOOK_EVERY_S)
         except KeyboardInterrupt:
             _conclude(served.counters(), as_json=json)
+            if interruption.code is ExitCode.TERMINATED:  # Ctrl-C is its own end
+                raise
         finally:
             path.unlink(missing_ok=True)
 
@@ -138,7 +144,7 @@ def _write_ca(pem: str, path: Path) -> None:
 
 
 def _warn(address: str) -> None:
-    typer.secho("warning: ", fg="yellow", bold=True, nl=False, err=True)
+    head_line("warning: ", "yellow")
     typer.echo(
         f"listening on {address}: every machine that reaches it can use this exchange",
         err=True,

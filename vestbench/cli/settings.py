@@ -16,7 +16,7 @@ from vestbench.cli.options import (
 )
 from vestbench.config import PROJECT_FILE, SETTINGS, Settings, resolve
 from vestbench.errors import UsageError
-from vestbench.files import working_directory
+from vestbench.files import leads_out, working_directory
 from vestbench.model.simulated import ExchangeSpec, LinkSpec
 from vestbench.values import chosen, duration
 
@@ -55,6 +55,21 @@ def _home() -> Path | None:
     except RuntimeError:
         return None
     return home if home.is_absolute() else None
+
+
+def results_folder(settings: Settings) -> Path:
+    """Return the folder of results.
+
+    Raises:
+        UsageError: Nobody has named it, and a link of the project leads out of it.
+    """
+    folder = Path(settings["results"])
+    if not settings.is_set("results") and leads_out(folder):
+        raise UsageError(
+            f"{folder} is a link that leads out of the project, to "
+            f"{os.path.realpath(folder)}; if you want that, name the folder: --results"
+        )
+    return folder
 
 
 def is_real(settings: Settings) -> bool:

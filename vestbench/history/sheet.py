@@ -43,18 +43,22 @@ _CHANGES = {Change.REGRESSED: ("▼", "bold red"), Change.IMPROVED: ("▲", "bol
 def history_report(
     entries: Mapping[str, Entry], unreadable: Mapping[str, str]
 ) -> Iterator[Part]:
-    """Yield a table of runs by file, and the files that are no results and why."""
+    """Yield a table of runs, their files, and those that are no results and why."""
     yield _history_table(entries) if entries else Text("No results here.")
+    for place, file in enumerate(entries, 1):  # as a cell it would be broken
+        yield Text(f"{place:>3}  ").append(os.path.basename(file), "dim")
     yield from _left_out(unreadable)
 
 
 def _history_table(entries: Mapping[str, Entry]) -> Table:
     figures = numbers("saving, ms [CI]")
-    table = Table("Stored runs", ["when, UTC", "run", "host", *figures, "verdict"])
-    for file, entry in entries.items():
+    columns = [*numbers(""), "when, UTC", "run", "host", *figures, "verdict"]
+    table = Table("Stored runs", columns)
+    for place, entry in enumerate(entries.values(), 1):
         table.add_row(
+            str(place),
             f"{entry.started:%Y-%m-%d %H:%M}",
-            _what(entry).append_line(Text(os.path.basename(file), "dim")),
+            _what(entry),
             entry.host,
             Text(_saving(entry)).append_line(Text(_rests_on(entry), "dim")),
             _verdict(entry),

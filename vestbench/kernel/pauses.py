@@ -10,6 +10,7 @@ kernel tells the state.
 from __future__ import annotations
 
 import os
+import sys
 import threading
 import time
 from collections import deque
@@ -39,10 +40,10 @@ def suspended_ns() -> int:
     CLOCK_BOOTTIME goes on while the machine sleeps, CLOCK_MONOTONIC does not. 0 where
     the system has no such clock.
     """
-    boottime = getattr(time, "CLOCK_BOOTTIME", None)
-    if boottime is None:
+    if sys.platform != "linux":
         return 0
-    return time.clock_gettime_ns(boottime) - time.clock_gettime_ns(time.CLOCK_MONOTONIC)
+    awake_ns = time.clock_gettime_ns(time.CLOCK_MONOTONIC)
+    return time.clock_gettime_ns(time.CLOCK_BOOTTIME) - awake_ns
 
 
 def stolen_s(path: Path = Path("/proc/stat")) -> float | None:
@@ -51,6 +52,8 @@ def stolen_s(path: Path = Path("/proc/stat")) -> float | None:
     In seconds, of all processors together (proc(5), `steal`); None where the system
     does not tell.
     """
+    if sys.platform != "linux":
+        return None
     with suppress(OSError, ValueError, IndexError), path.open() as lines:
         return int(lines.readline().split()[_STEAL]) / os.sysconf("SC_CLK_TCK")
     return None

@@ -260,6 +260,17 @@ class RunOf(Generic[P]):
         return self.conclusion.interrupted
 
     @property
+    def broken_off(self) -> str:
+        """What ended it, if that was an error or the venue; empty otherwise."""
+        end = self.conclusion
+        return f"ended early: {end.stopped}" if end.error or end.refused else ""
+
+    @property
+    def judges_saving(self) -> bool:
+        """Whether it is judged by the target of its plan: not if it was broken off."""
+        return self.plan.judges_saving and not self.broken_off
+
+    @property
     def name(self) -> str:
         """What tells it from other runs, live or stored."""
         started = f"{self.started.astimezone(UTC):%Y%m%dT%H%M%SZ}"

@@ -54,6 +54,7 @@ class Reason(StrEnum):
     NOISY = "noisy", "what was measured does not settle it"
     UNRELIABLE = "unreliable", "too many requests failed"
     # Invalid:
+    BROKEN_OFF = "broken-off", "an error, or the venue, ended the run"
     NOT_REUSED = "not-reused", "a connection was not kept or opened as it should be"
     UNANSWERED = "unanswered", "no request got a usable response"
     NO_COLD = "no-cold-request", "no request opened a connection"

@@ -24,9 +24,11 @@ from vestbench.ipc import (
     leave_signals_to_the_parent,
     pair,
 )
+from vestbench.kernel.process import name_process
 from vestbench.programs import messages, walls
 from vestbench.programs.local_ports import Relay
 from vestbench.simulator.link import netns
+from vestbench.simulator.link.machine import read_text
 
 TYPE_CHECKING = False  # as mypy knows it; importing typing takes 4 ms of the start
 if TYPE_CHECKING:
@@ -88,7 +90,7 @@ class Keeper:
     def _outer(self) -> int:
         """Return the number that the program has outside; 0 where it is gone."""
         children = f"/proc/{self._first}/task/{self._first}/children"
-        return int(netns.read_text(children).partition(" ")[0] or 0)
+        return int(read_text(children).partition(" ")[0] or 0)
 
     def _hears(self) -> bool:
         """Pass on what the first process says; False once it has ended."""
@@ -199,7 +201,7 @@ def _be_first(outside: Channel) -> None:
     try:
         # The keeper may have ended before this; then its end of the channel is closed.
         netns.die_with_outer_parent()
-        netns.name_process("vestbench-init")
+        name_process("vestbench-init")
         with suppress(ChannelClosedError, TimeoutError):
             First(outside).serve()
             # Whatever the program left goes on until the keeper has read how it ended.
@@ -261,7 +263,7 @@ def _take_terminal() -> None:
 
 def _no_route() -> int:
     """Count packets of IPv6 that were for nowhere."""
-    for line in netns.read_text("/proc/net/snmp6").splitlines():
+    for line in read_text("/proc/net/snmp6").splitlines():
         if line.startswith("Ip6OutNoRoutes"):
             return int(line.split()[1])
     return 0
@@ -272,6 +274,6 @@ def main(argv: list[str]) -> None:
     leave_signals_to_the_parent()
     signal.signal(signal.SIGTTOU, signal.SIG_IGN)
     control = Channel.inherited(argv[0])
-    netns.name_process("vestbench-keep")
+    name_process("vestbench-keep")
     Keeper(control).serve()
     os._exit(0)

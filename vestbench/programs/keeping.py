@@ -15,7 +15,7 @@ from vestbench.errors import LabError, ProcessDiedError, UsageError
 from vestbench.ipc import ChannelClosedError, Done, FailedError, Message, pair
 from vestbench.isolation import ROOT
 from vestbench.programs import messages
-from vestbench.simulator.link.netns import LinkRefusedError
+from vestbench.simulator.link.machine import LinkRefusedError
 
 if TYPE_CHECKING:
     from vestbench.ipc import M

@@ -10,8 +10,9 @@ import os
 import socket
 from contextlib import suppress
 
+from vestbench.kernel.process import name_process
 from vestbench.simulator.link import netns
-from vestbench.simulator.link.netns import refusing
+from vestbench.simulator.link.machine import refusing
 
 TYPE_CHECKING = False  # as mypy knows it; importing typing takes 4 ms of the start
 if TYPE_CHECKING:
@@ -57,7 +58,7 @@ def _be_relay(there: socket.socket, ports: Sequence[int], keeper: int) -> None:
 
     try:
         netns.die_with_parent(keeper)
-        netns.name_process("vestbench-local")
+        name_process("vestbench-local")
         _, numbers, _, _ = socket.recv_fds(there, 1, len(ports))
         workers = [
             Thread(target=_serve, args=(socket.socket(fileno=number), port))

@@ -15,7 +15,13 @@ from threading import Event
 from typing import Literal
 
 from vestbench.errors import UsageError
-from vestbench.model.simulated import ExchangeSpec, LinkReport, LinkSpec, WorldSpec
+from vestbench.model.simulated import (
+    ExchangeSpec,
+    LinkReport,
+    LinkSpec,
+    Refusal,
+    WorldSpec,
+)
 from vestbench.programs import messages, trust
 from vestbench.programs.homes import hidden, name_files
 from vestbench.programs.keeping import (
@@ -31,8 +37,9 @@ from vestbench.simulator.exchange_messages import Seen
 from vestbench.simulator.exchange_process import ExchangeProcess
 from vestbench.simulator.http.behaviour import Behaviour
 from vestbench.simulator.lab_client import Lab, LabProcess
+from vestbench.simulator.lab_start import StartedLab, start_lab
 from vestbench.simulator.link.messages import Packets
-from vestbench.simulator.link.report import NoLinkError
+from vestbench.simulator.link.report import unfit, validate
 
 _LOOK_EVERY_S = 0.05  # how much has been done, where that ends a program
 _ON_THE_WAY_S = 0.02  # for what has left the program and is at neither end yet
@@ -137,16 +144,17 @@ def _lab(link: LinkSpec) -> Lab:
     """Start a lab whose link has packets: a relay would let the program outside."""
     if sys.platform != "linux":
         raise NotIsolatedError("it needs Linux", "not-linux")
+    validate(link)
     engines = ("packet", "tun") if link.engine == "auto" else (link.engine,)
     if "relay" in engines:
         raise UsageError("a relay cannot keep a program inside: use packet or tun")
-    refused: list[NoLinkError] = []
+    refused: list[Refusal] = []
     for engine in engines:
-        try:
-            return Lab(replace(link, engine=engine))
-        except NoLinkError as error:
-            refused.append(error)
-    first = refused[0].refusals[0]
+        found = unfit(engine, link) or start_lab(link, engine)
+        if isinstance(found, StartedLab):
+            return Lab(found, link, engine, refused)
+        refused.append(found)
+    first = refused[0]
     number = f" ({first.errno})" if first.errno else ""
     why = f"{first.step}: {first.code}{number}"
     raise NotIsolatedError(f"{why}, {first.hint}" if first.hint else why, first.code)

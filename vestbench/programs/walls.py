@@ -9,12 +9,8 @@ from __future__ import annotations
 import errno
 import os
 
-from vestbench.simulator.link.netns import (
-    LinkRefusedError,
-    libc,
-    need_user_namespace,
-    refusing,
-)
+from vestbench.simulator.link.machine import LinkRefusedError, refusing
+from vestbench.simulator.link.netns import libc, need_user_namespace
 
 TYPE_CHECKING = False  # as mypy knows it; importing typing takes 4 ms of the start
 if TYPE_CHECKING:

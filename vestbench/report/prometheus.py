@@ -49,7 +49,8 @@ def prometheus_of(
     run = found.run
     route: list[_Point] = [] if rtt_ms is None else [({}, rtt_ms / 1e3)]
     common = _common(run.command, run.conditions.venue, run.conditions.endpoint)
-    state = _text(_state(not found.error, run.started), common)
+    up = not (found.error or run.interrupted)
+    state = _text(_state(up, run.started), common)
     common["conditions"] = found.kept
     families: list[_Family] = [
         (
@@ -102,7 +103,7 @@ def _state(up: bool, started: datetime) -> list[_Family]:
     return [
         (
             "up",
-            "1 if requests were answered and no error ended the run, 0 if not.",
+            "1 if requests were answered and the run came to its own end, 0 if not.",
             [({}, float(up))],
         ),
         (

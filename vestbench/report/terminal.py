@@ -8,9 +8,12 @@ from typing import Any
 
 from rich import box, table, text
 from rich.console import Console, ConsoleOptions, Group, RenderableType, RenderResult
+from rich.measure import Measurement
 
 from vestbench.characters import written_in
 from vestbench.report.sheet import Figure, Part, Table, Text
+
+_FREE = 10_000  # a width in which no line is broken
 
 _LAYOUTS: dict[str, dict[str, Any]] = {
     "ruled": {"box": box.SIMPLE_HEAD, "padding": (0, 1), "pad_edge": False},
@@ -49,7 +52,58 @@ def _text(shown: Text, encoding: str) -> text.Text:
     return text.Text.assemble(*pieces)
 
 
-def _table(shown: Table, encoding: str) -> table.Table:
+class _Fitted:
+    """Draws a table, and breaks no word of it where its cells can be broken elsewhere.
+
+    Rich makes the widest columns narrower, whether they have room to give or not.
+    """
+
+    def __init__(self, drawn: table.Table) -> None:
+        self._table = drawn
+
+    def __rich_console__(
+        self, console: Console, options: ConsoleOptions
+    ) -> RenderResult:
+        found, free = self._table, options.update_width(_FREE)
+        sizes = [_size_of(each, console, free) for each in found.columns]
+        least, full = [low for low, _ in sizes], [high for _, high in sizes]
+        room = options.max_width - self._between(console, free, full)
+        if sum(least) > room and found.box is not None:  # which has a blank of its own
+            found.padding = 0
+            room = options.max_width - self._between(console, free, full)
+        if sum(least) <= room < sum(full):
+            for each, width in zip(
+                found.columns, _shared(least, full, room), strict=True
+            ):
+                each.width = width
+        yield found
+
+    def _between(
+        self, console: Console, options: ConsoleOptions, full: list[int]
+    ) -> int:
+        """Return what a line has besides its cells."""
+        return Measurement.get(console, options, self._table).maximum - sum(full)
+
+
+def _size_of(
+    column: table.Column, console: Console, options: ConsoleOptions
+) -> tuple[int, int]:
+    """Return the widths of the longest word and of the longest line of a column."""
+    cells = [column.header, *column.cells]
+    found = [Measurement.get(console, options, cell) for cell in cells]
+    return max(f.minimum for f in found), max(f.maximum for f in found)
+
+
+def _shared(least: list[int], full: list[int], room: int) -> list[int]:
+    """Return widths that fill the room; what is missing, the widest lack first."""
+    widths = list(full)
+    while sum(widths) > room:
+        able = [place for place, width in enumerate(widths) if width > least[place]]
+        widths[max(able, key=widths.__getitem__)] -= 1
+    return widths
+
+
+def _table(shown: Table, encoding: str) -> _Fitted:
     layout = _LAYOUTS[shown.layout]
     found = table.Table(title=shown.title or None, **layout)
     for place, column in enumerate(shown.columns):
@@ -63,7 +117,7 @@ def _table(shown: Table, encoding: str) -> table.Table:
     for row in shown.rows:
         cells = (_text(cell, encoding) for cell in row.cells)
         found.add_row(*cells, end_section=row.ends_section)
-    return found
+    return _Fitted(found)
 
 
 class _Picture:

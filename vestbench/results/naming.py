@@ -19,8 +19,9 @@ def result_path(folder: Path, command: str, label: str, now: datetime) -> Path:
     stem = f"{now.astimezone(UTC):%Y%m%dT%H%M%SZ}-{command}-{label}"
     for suffix in ("", *(f"-{count}" for count in range(2, 1000))):
         path = folder / f"{stem}{suffix}.toml"
-        # Not those of Path, which raise where a name is too long.
-        if not any(map(os.path.exists, (path, partial_of(path)))):
+        # Not those of Path, which raise where a name is too long. A link to nothing
+        # would have the result written there.
+        if not any(map(os.path.lexists, (path, partial_of(path)))):
             return path
     raise UsageError(f"{folder} holds too many results of {stem}")
 

@@ -15,7 +15,7 @@ from typing import Any
 import tomli_w
 
 from vestbench.errors import UsageError, reason_of
-from vestbench.files import create_for
+from vestbench.files import create_for, is_standard_output, make_folder
 from vestbench.model.request import Failure, Outcome, Sample
 from vestbench.model.run import Conclusion, Conditions, Plan
 from vestbench.results.columns import block_of
@@ -81,12 +81,13 @@ class RunWriter:
         self._taken = 0  # outcomes in there
         self._waiting: tuple[Outcome, ...] = ()
         try:
-            if not path.parent.is_dir():
-                path.parent.mkdir(parents=True, exist_ok=True)
+            make_folder(path.parent)
             if path.is_dir():
                 raise IsADirectoryError(EISDIR, os.strerror(EISDIR))
             if path.exists() and not path.is_file():  # in the end it would be replaced
                 raise ValueError("it is no file")
+            if is_standard_output(path):  # what a shell sends there would be lost
+                raise ValueError("it is where standard output or error goes")
             self._file = create_for(path, self.partial)
         except (OSError, ValueError) as error:
             if isinstance(error, FileExistsError) and self.partial.exists():

@@ -1,9 +1,9 @@
 """The lab: the child process in which the simulated venue and its link live.
 
-It is started by `lab_client.Lab`, is single-threaded, moves into a network of its own
-first thing, starts the forwarder (or relay) process and then the programs it is asked
-to. It ends, with everything it started, when told so or when its socket closes, which
-is how it learns that its parent is gone. Imports are kept few: they are start-up time.
+It is started by `lab_start.StartedLab`, is single-threaded, moves into a network of its
+own first thing, starts the forwarder process and then the programs it is asked to. It
+ends, with everything it started, when told so or when its socket closes, which is how
+it learns that its parent is gone. Imports are kept few: they are start-up time.
 """
 
 from __future__ import annotations
@@ -26,6 +26,7 @@ from vestbench.ipc import (
     FailedError,
     leave_signals_to_the_parent,
 )
+from vestbench.kernel.process import name_process
 from vestbench.simulator.link import messages, netns
 from vestbench.simulator.link.lab_link import (
     LinkProcess,
@@ -33,6 +34,9 @@ from vestbench.simulator.link.lab_link import (
     own_listener,
     start_link,
 )
+from vestbench.simulator.link.machine import read_text
+
+assert sys.platform == "linux"  # noqa: S101 - nobody else imports it
 
 TYPE_CHECKING = False  # as mypy knows it; importing typing takes 4 ms of the start
 if TYPE_CHECKING:
@@ -75,7 +79,6 @@ class Supervisor:
             messages.Spawn: self._spawn,
             messages.Kill: self._kill,
             messages.MeasureRtt: lambda wanted: self._measure(wanted, link),
-            messages.Listen: lambda wanted: link.ask(wanted, messages.Listening),
             messages.Catch: lambda wanted: _catch(wanted, link),
             messages.GivePackets: lambda _: link.ask(
                 messages.GivePackets(), messages.Packets
@@ -182,7 +185,7 @@ def _catch(wanted: messages.Catch, link: LinkProcess) -> None:
 
 def _children() -> set[int]:
     me = os.getpid()
-    return set(map(int, netns.read_text(f"/proc/{me}/task/{me}/children").split()))
+    return set(map(int, read_text(f"/proc/{me}/task/{me}/children").split()))
 
 
 def spawn(wanted: messages.Spawn, fds: list[int]) -> int:
@@ -219,7 +222,8 @@ def _become(wanted: messages.Spawn, fds: list[int], lab: int, report: int) -> No
         netns.die_with_parent(lab)
         # Ignored signals would stay ignored in the program.
         for name in (*ENDINGS, "SIGPIPE", "SIGXFSZ", "SIGCHLD"):
-            signal.signal(getattr(signal, name), signal.SIG_DFL)
+            if hasattr(signal, name):
+                signal.signal(getattr(signal, name), signal.SIG_DFL)
         # All other descriptors of this process are close-on-exec. Those that stay are
         # moved out of the way first, so that none is overwritten by another.
         free = max(wanted.fds, default=2) + 1
@@ -250,7 +254,7 @@ def main(argv: list[str]) -> None:
     """Run the lab on the channel whose descriptor is the only argument."""
     leave_signals_to_the_parent()
     control = Channel.inherited(argv[0])
-    netns.name_process("vestbench-lab")
+    name_process("vestbench-lab")
     Supervisor(control).serve()
     os._exit(0)  # nothing is left to clean up, and somebody waits
 

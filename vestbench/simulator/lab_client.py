@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 import signal
+import sys
 import threading
 import time
 from pathlib import Path
@@ -16,29 +17,29 @@ from vestbench.children import child_environment, ending
 from vestbench.errors import LabError, ProcessDiedError
 from vestbench.ipc import ChannelClosedError, Done, FailedError, Message
 from vestbench.model.simulated import LinkReport, LinkSpec, Refusal
-from vestbench.simulator.lab_start import SIGKILL, start_lab
+from vestbench.simulator.lab_start import StartedLab
 from vestbench.simulator.link import messages
 from vestbench.simulator.link.devices import LOCAL
 from vestbench.simulator.link.forwarder import virtual_address
 from vestbench.simulator.link.lab_link import ANSWER_S
-from vestbench.simulator.link.relay import LOOPBACK
-from vestbench.simulator.link.report import (
-    ENGINES,
-    NoLinkError,
-    complete,
-    unfit,
-    validate,
-)
+from vestbench.simulator.link.report import complete
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
+    from vestbench.children import Spawner
     from vestbench.ipc import M
 
+assert sys.platform == "linux"  # noqa: S101 - nobody else imports it
+
 ANSWER_SLACK_S = 10.0
-# By name, because this must import on Windows too.
-_ENDING = ("SIGTERM", "SIGKILL", "SIGINT", "SIGQUIT", "SIGHUP")
-ENDING = {int(getattr(signal, name, 0)) for name in _ENDING}
+ENDING = {
+    signal.SIGTERM,
+    signal.SIGKILL,
+    signal.SIGINT,
+    signal.SIGQUIT,
+    signal.SIGHUP,
+}
 # What a person calls the programs that are started in a lab.
 _NAMES = {
     "vestbench.workers.worker": "the measuring process",
@@ -71,7 +72,7 @@ class LabProcess:
         self._lab._pump(until=lambda: self._status is not None, timeout_s=timeout_s)
         return self._status
 
-    def kill(self, signal: int = SIGKILL) -> None:
+    def kill(self, signal: int = signal.SIGKILL) -> None:
         """Send a signal. An end that follows an ending signal is not unexpected."""
         if self.poll() is None:
             self._asked = self._asked or signal in ENDING
@@ -93,46 +94,42 @@ class Lab:
     turns. When this process dies, however it dies, the lab ends with all it started.
 
     Attributes:
-        engine: What emulates the link: packet, tun or relay.
+        engine: What emulates the link: packet or tun.
         refusals: Why each better engine was refused.
         server_host: The address that a server inside must listen on.
         names: The hosts that clients connect to, for a certificate.
         pid: The lab process.
-        forwarder_pid: The process that delays packets, or relays.
+        forwarder_pid: The process that delays packets.
 
-    Raises:
-        NoLinkError: The engine asked for does not work here, or none can do what
-            `spec` asks for. It is a `LabError`.
-        UsageError: A value of `spec` is out of range.
+    Args:
+        started: Its process, whose link one engine emulates.
+        spec: What the link was to be like.
+        engine: Which it is.
+        refusals: Why each better engine was refused.
     """
 
-    def __init__(self, spec: LinkSpec) -> None:
-        validate(spec)
+    def __init__(
+        self,
+        started: StartedLab,
+        spec: LinkSpec,
+        engine: str,
+        refusals: Sequence[Refusal] = (),
+    ) -> None:
         self._spec = spec
         self._lock = threading.RLock()
         self._programs: dict[int, LabProcess] = {}
         self._failures: list[str] = []
         self._link_failure = ""
         self._gone = ""  # why nothing can be asked any more
-        self._relayed: dict[int, int] = {}
         self._before: tuple[float, ...] = ()
         self._after: tuple[float, ...] = ()
         self._report: LinkReport | None = None
-        refusals: list[Refusal] = []
-        for engine in ENGINES if spec.engine == "auto" else (spec.engine,):
-            found = unfit(engine, spec) or start_lab(spec, engine)
-            if not isinstance(found, Refusal):
-                break
-            refusals.append(found)
-        else:
-            raise NoLinkError(spec, refusals)
-        self._process = found
-        self.pid, self.forwarder_pid = found.pid, found.link.pid
+        self._process = started
+        self.pid, self.forwarder_pid = started.pid, started.link.pid
         self.engine = engine
         self.refusals = tuple(refusals)
-        packet = engine != "relay"
-        self.server_host = LOCAL if packet else LOOPBACK
-        self.names: tuple[str, ...] = (virtual_address() if packet else LOOPBACK,)
+        self.server_host = LOCAL
+        self.names: tuple[str, ...] = (virtual_address(),)
 
     def __enter__(self) -> Lab:
         return self
@@ -143,8 +140,8 @@ class Lab:
     def spawn(
         self,
         argv: Sequence[str],
-        *,
         fds: Mapping[int, int] | None = None,
+        *,
         env: Mapping[str, str] | None = None,
         cwd: str | os.PathLike[str] | None = None,
     ) -> LabProcess:
@@ -175,29 +172,17 @@ class Lab:
             self._programs[program.pid] = program
             return program
 
-    def connect_address(
-        self, port: int, *, at: int = 0, host: str = LOOPBACK
-    ) -> tuple[str, int]:
+    @property
+    def spawner(self) -> Spawner:
+        """What starts programs in it."""
+        return self.spawn
+
+    def connect_address(self, port: int) -> tuple[str, int]:
         """Return where a client connects to reach a server's port through the link.
 
-        The server listens on `server_host` and that port. A relay starts a listener
-        for the port the first time.
-
-        Args:
-            port: The server's. Without a relay clients use the same.
-            at: The port that the relay's listener takes; 0 is any free one.
-            host: The address that it takes.
-
-        Raises:
-            LabError: The lab is gone, or the relay cannot listen there.
+        The server listens on `server_host` and that port.
         """
-        if self.engine != "relay":
-            return virtual_address(), port
-        with self._lock:
-            if port not in self._relayed:
-                wanted = messages.Listen(port=port, at=at, host=host)
-                self._relayed[port] = self._ask(wanted, messages.Listening).port
-            return host, self._relayed[port]
+        return virtual_address(), port
 
     def catch(self, port: int) -> None:
         """Lead every TCP connection inside to a server's port, wherever it is for.
@@ -238,8 +223,6 @@ class Lab:
 
         The first result is kept as the one before the run, the last as the one after.
 
-        A relay gives none: there the kernel's round trip is that of loopback.
-
         Args:
             port: A port that a server in the lab listens on; 0 takes one of the lab's.
             n: How many connections are opened, one after the other.
@@ -247,8 +230,6 @@ class Lab:
         Raises:
             LabError: A connection was not made, or the lab is gone.
         """
-        if self.engine == "relay":
-            return ()
         wait = 8.0 * n + ANSWER_SLACK_S
         wanted = messages.MeasureRtt(port=port, n=n)
         rtts = self._ask(wanted, messages.RoundTrips, timeout_s=wait).rtts_ms
@@ -296,7 +277,7 @@ class Lab:
             self._gone = self._gone or "the lab was ended"
             for program in self._programs.values():
                 if program._status is None:
-                    program._status = -SIGKILL
+                    program._status = -signal.SIGKILL
 
     def _ask(
         self,
@@ -343,8 +324,7 @@ class Lab:
         pid, status = ended.pid, ended.status
         failure = ""
         if pid == self.forwarder_pid:
-            kind = "relay" if self.engine == "relay" else "forwarder"
-            failure = self._link_failure = f"the {kind} {ending(status)}"
+            failure = self._link_failure = f"the forwarder {ending(status)}"
         elif pid in self._programs:
             failure = self._programs[pid]._ended(status)
         if failure:

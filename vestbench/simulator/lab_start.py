@@ -15,15 +15,15 @@ from vestbench.children import child_environment, ending, file_of
 from vestbench.ipc import ChannelClosedError, pair
 from vestbench.isolation import ROOT
 from vestbench.model.simulated import LinkSpec, Refusal
+from vestbench.simulator.link.machine import LinkRefusedError
 from vestbench.simulator.link.messages import LinkStarted, StartLink
-from vestbench.simulator.link.netns import LinkRefusedError
 
 if TYPE_CHECKING:
     from vestbench.ipc import Channel
 
+assert sys.platform == "linux"  # noqa: S101 - nobody else imports it
+
 READY_S = 15.0
-# By name, because this must import on Windows too.
-SIGKILL = int(getattr(signal, "SIGKILL", 9))
 
 # Isolated and without `site`: faster, and nothing in the user's environment or working
 # directory can stand in for a module of the standard library.
@@ -65,7 +65,7 @@ class StartedLab:
 
         It is reaped by `kill` alone, so that its group cannot be another's by then.
         """
-        if self._process.returncode is not None or not hasattr(os, "waitid"):
+        if self._process.returncode is not None:
             return self._process.returncode
         end = time.monotonic() + timeout_s
         flags = os.WEXITED | os.WNOHANG | os.WNOWAIT
@@ -90,7 +90,7 @@ class StartedLab:
             for end in (os.killpg, os.kill):
                 # A group that consists of zombies cannot be signalled.
                 with suppress(ProcessLookupError, PermissionError):
-                    end(self.pid, SIGKILL)
+                    end(self.pid, signal.SIGKILL)
             with suppress(subprocess.TimeoutExpired):
                 self._process.wait(5.0)
         self.channel.close()

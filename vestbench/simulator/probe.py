@@ -20,10 +20,9 @@ from vestbench.model.simulated import (
     MachineReport,
     Refusal,
 )
-from vestbench.simulator.lab_client import Lab
-from vestbench.simulator.link.devices import TUN_PATH
-from vestbench.simulator.link.netns import congestion_control, read_text
+from vestbench.simulator.link.machine import TUN_PATH, congestion_control, read_text
 from vestbench.simulator.link.report import ENGINES, NoLinkError
+from vestbench.simulator.links import open_link
 
 PROBE_RTT_MS = 20.0
 SLEEPS = 20
@@ -44,7 +43,7 @@ def probe() -> MachineReport:
         platform=sys.platform,
         kernel=platform.release(),
         python=platform.python_version(),
-        uid=os.getuid() if sys.platform != "win32" else None,
+        uid=_user(),
         engines=engines,
         use=working[0] if working else "",
         cpu_count=os.cpu_count(),
@@ -62,7 +61,7 @@ def _try_engine(engine: str) -> EngineReport:
     spec = LinkSpec(rtt_ms=PROBE_RTT_MS, engine=engine)
     start = time.perf_counter_ns()
     try:
-        lab = Lab(spec)
+        lab = open_link(spec)
     except NoLinkError as error:
         return EngineReport(engine=engine, refusal=error.refusals[0])
     setup_ms = (time.perf_counter_ns() - start) / 1e6
@@ -105,14 +104,24 @@ def _steal_percent(before: list[int], after: list[int]) -> float | None:
     return 100 * spent[7] / sum(spent)
 
 
+def _user() -> int | None:
+    if sys.platform == "win32":
+        return None
+    return os.getuid()
+
+
 def _load_average() -> float | None:
+    if sys.platform == "win32":
+        return None
     try:
         return os.getloadavg()[0]
-    except (AttributeError, OSError):
+    except OSError:
         return None
 
 
 def _describe_tun() -> str:
+    if sys.platform != "linux":
+        return ""
     try:
         status = os.stat(TUN_PATH)
     except OSError:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import platform
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 from dataclasses import replace
 from ipaddress import ip_address
 from typing import TYPE_CHECKING, Self
@@ -11,22 +11,24 @@ from typing import TYPE_CHECKING, Self
 from vestbench.errors import LabError
 from vestbench.model.simulated import ExchangeCounters, ExchangeSpec, LinkReport
 from vestbench.simulator.exchange_process import ExchangeProcess, check_extras
-from vestbench.simulator.lab_client import Lab
+from vestbench.simulator.links import open_link
+from vestbench.simulator.relayed import RelayedLink
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from pathlib import Path
 
+    from vestbench.children import Process
     from vestbench.model.simulated import LinkSpec, Refusal
     from vestbench.simulator.exchange_messages import Seen
     from vestbench.simulator.http.behaviour import Behaviour
-    from vestbench.simulator.lab_client import LabProcess
+    from vestbench.simulator.links import Link
 
 _SELF_CHECKS = 5  # connects, before and after
 
 
 class _Simulated:
-    """A running exchange, inside a lab where there is a link."""
+    """A running exchange, behind a link where one is wanted."""
 
     _keeps_account = False  # of what clients send
 
@@ -34,42 +36,47 @@ class _Simulated:
         self, exchange: ExchangeSpec, link: LinkSpec | None, behaviour: Behaviour | None
     ) -> None:
         check_extras(exchange)  # before anything is started
-        self._lab: Lab | None = None
+        self._link: Link | None = None
         if link is None:
             self.exchange = ExchangeProcess(
                 exchange, behaviour=behaviour, account=self._keeps_account
             )
             self._port = self.exchange.port
             return
-        self._lab = lab = Lab(link)
-        names = (*exchange.names, *lab.names)
-        placed = replace(exchange, host=lab.server_host, names=names)
-        try:
+        self._link = opened = open_link(link)
+        names = (*exchange.names, *opened.names)
+        placed = replace(exchange, host=opened.server_host, names=names)
+        with ExitStack() as failing:
+            failing.callback(opened.stop)
             self.exchange = ExchangeProcess(
                 placed,
                 behaviour=behaviour,
-                spawn=self.spawn,
+                spawn=opened.spawner,
                 account=self._keeps_account,
             )
-            self._pass_through(lab)
-        except BaseException:
-            lab.stop()
-            raise
+            failing.callback(self.exchange.stop)
+            self._pass_through(opened)
+            failing.pop_all()
 
-    def _pass_through(self, lab: Lab) -> None:
+    def _pass_through(self, link: Link) -> None:
         """Find out where clients connect."""
         raise NotImplementedError
+
+    @property
+    def has_link(self) -> bool:
+        """True where a client must be started with `spawn`."""
+        return self._link is not None and self._link.spawner is not None
 
     @property
     def ca_pem(self) -> str:
         """The certificate that a client has to trust."""
         return self.exchange.ca_pem
 
-    def spawn(self, argv: Sequence[str], fds: Mapping[int, int]) -> LabProcess:
+    def spawn(self, argv: Sequence[str], fds: Mapping[int, int]) -> Process:
         """Start a program at the client's end of the link."""
-        if self._lab is None:
-            raise RuntimeError("without a link, programs are started anywhere")
-        return self._lab.spawn(argv, fds=fds)
+        if self._link is None or self._link.spawner is None:
+            raise RuntimeError("without a network, programs are started anywhere")
+        return self._link.spawner(argv, fds)
 
     def counters(self) -> ExchangeCounters:
         """Return what the exchange has counted so far."""
@@ -80,8 +87,23 @@ class _Simulated:
 
     def __exit__(self, *_: object) -> None:
         self.exchange.stop()
-        if self._lab is not None:
-            self._lab.stop()
+        if self._link is not None:
+            self._link.stop()
+
+    def handles(self) -> tuple[int, ...]:
+        """Return the descriptors that can be read when either of them has ended."""
+        if self._link is None:
+            return (self.exchange.fileno(),)
+        if self.has_link:  # the network tells how all in it ends
+            return (self._link.fileno(),)
+        return self._link.fileno(), self.exchange.fileno()
+
+    def check(self) -> None:
+        """Raise `ProcessDiedError` if the exchange or the link has ended by itself."""
+        if self._link is not None:
+            self._link.check()
+        if not self.has_link:
+            self.exchange.check()
 
 
 class SimulatedVenue(_Simulated):
@@ -106,46 +128,33 @@ class SimulatedVenue(_Simulated):
         self._host = exchange.host
         super().__init__(exchange, link, behaviour)
 
-    def _pass_through(self, lab: Lab) -> None:
-        self._host, self._port = lab.connect_address(self.exchange.port)
-        lab.measure_rtt(n=_SELF_CHECKS)
+    def _pass_through(self, link: Link) -> None:
+        self._host, self._port = link.connect_address(self.exchange.port)
+        link.measure_rtt(n=_SELF_CHECKS)
 
     @property
     def engine(self) -> str:
         """How the link is emulated; empty without one."""
-        return self._lab.engine if self._lab else ""
+        return self._link.engine if self._link else ""
 
     @property
     def refusals(self) -> tuple[Refusal, ...]:
         """Why each better engine does not work here."""
-        return self._lab.refusals if self._lab else ()
-
-    @property
-    def has_link(self) -> bool:
-        """True where a client must be started with `spawn`."""
-        return self._lab is not None
+        return self._link.refusals if self._link else ()
 
     def base_url(self, path: str = "/v2") -> str:
         """Return the URL that reaches the exchange through the link."""
         return f"https://{self._host}:{self._port}{path}"
 
-    def fileno(self) -> int:
-        """Return the descriptor on which an end of either is told."""
-        return (self._lab or self.exchange).fileno()
-
-    def check(self) -> None:
-        """Raise `ProcessDiedError` if the exchange or the link has ended by itself."""
-        (self._lab or self.exchange).check()
-
     def stop(self) -> LinkReport | None:
         """End both and return the link's own account, if there is a link."""
-        if self._lab is None:
+        if self._link is None:
             self.exchange.stop()
             return None
         with suppress(LabError):  # a link that died says so in its report
-            self._lab.measure_rtt(n=_SELF_CHECKS)
+            self._link.measure_rtt(n=_SELF_CHECKS)
         self.exchange.stop()
-        return self._lab.stop()
+        return self._link.stop()
 
 
 class ServedExchange(_Simulated):
@@ -191,9 +200,10 @@ class ServedExchange(_Simulated):
             )
         super().__init__(exchange, link, behaviour)
 
-    def _pass_through(self, lab: Lab) -> None:
+    def _pass_through(self, link: Link) -> None:
         host, port = self._listens
-        _, self._port = lab.connect_address(self.exchange.port, at=port, host=host)
+        if isinstance(link, RelayedLink):  # it is nothing else
+            _, self._port = link.connect_address(self.exchange.port, at=port, host=host)
 
     def base_url(self) -> str:
         """Return the URL that clients use."""
@@ -212,9 +222,3 @@ class ServedExchange(_Simulated):
     def seen(self) -> Seen:
         """Return what clients have sent so far."""
         return self.exchange.seen()
-
-    def check(self) -> None:
-        """Raise `ProcessDiedError` if the exchange or its relay has ended by itself."""
-        if self._lab is not None:
-            self._lab.check()
-        self.exchange.check()

@@ -42,6 +42,19 @@ _GONE = (
 )
 
 
+_NOT_TRUSTED = "invalid peer certificate: "
+
+# What rustls says after that, by how it begins, and the words of the other stacks. What
+# it says of time differs from request to request. It does not tell a self-signed
+# certificate from one of an unknown issuer, and refuses a CA's in any case.
+_CERTIFICATE = {
+    "UnknownIssuer": f"self-signed certificate, or issuer unknown{TRUST}",
+    "Other(OtherError(CaUsedAsEndEntity))": "it is a CA's own, and so no server's",
+    "certificate expired": "certificate has expired",
+    "certificate not valid yet": "certificate is not yet valid",
+}
+
+
 def header_of(answer: Any) -> Callable[[str], str | None]:
     """Return what finds a header of an answer; None for one that is no UTF-8 either.
 
@@ -91,8 +104,8 @@ def classify(error: Exception) -> Classified:
     # The outermost names the URL, with its query.
     inner = [cause for cause in causes if " for url " not in cause]
     detail = detail_of(error, inner[-1] if inner else None)
-    if detail.endswith(": UnknownIssuer"):
-        detail += TRUST
+    if detail.startswith(_NOT_TRUSTED):
+        detail = _not_trusted(detail.removeprefix(_NOT_TRUSTED))
     if isinstance(error, RequestTimeoutError):
         reached = None if isinstance(error, ConnectTimeoutError) else True
         return Classified(FailureKind.TIMEOUT, detail, reached)
@@ -106,6 +119,11 @@ def classify(error: Exception) -> Classified:
     if isinstance(error, NetworkError):
         return Classified(FailureKind.RESET, detail, reached)
     return Classified(FailureKind.PROTOCOL, detail, reached)
+
+
+def _not_trusted(why: str) -> str:
+    found = (said for begin, said in _CERTIFICATE.items() if why.startswith(begin))
+    return f"certificate not trusted: {next(found, why)}"
 
 
 def unmade(kind: FailureKind, url: str, reached: bool | None) -> Opening:

@@ -70,7 +70,7 @@ def assertions_of(run: Run, texts: Sequence[str] = ()) -> tuple[AssertionResult,
 
     If the run is not valid, one of the results is INVALID and says why.
     """
-    accepted = study_of(run).accepted(run) if run.plan.judges_saving else ()
+    accepted = study_of(run).accepted(run) if run.judges_saving else ()
     found = judge(run, texts) if texts else (*accepted, *asserted_of(run))
     why = unsound(run) or error_of(run)
     if not why or any(each.outcome is Verdict.INVALID for each in found):
@@ -92,9 +92,7 @@ def assertions_of(run: Run, texts: Sequence[str] = ()) -> tuple[AssertionResult,
 
 def error_of(run: Run) -> str:
     """Return what ended `run`, or why it has nothing to be judged by; empty if well."""
-    end = run.conclusion
-    ended = f"ended early: {end.stopped}" if end.error or end.refused else ""
-    return study_of(run).unusable(run) or ended
+    return study_of(run).unusable(run) or run.broken_off
 
 
 def unsound(run: Run) -> str:

@@ -10,7 +10,7 @@ import pytest
 from tests.support.records import CONDITIONS, bench_run, failure, sample, sessions
 from vestbench.model.request import FailureKind, Outcome, Role
 from vestbench.stats.metrics import metric
-from vestbench.studies.bench.summary import summarise_bench
+from vestbench.studies.bench.summary import Reuse, summarise_bench
 from vestbench.studies.parts.route import is_relayed, round_trip_ms
 
 # --- groups --------------------------------------------------------------------------
@@ -130,6 +130,52 @@ def test_reuse_is_counted_over_requests_that_should_have_reused() -> None:
     assert (reuse.expected, reuse.reused) == (4, 2)
     assert reuse.connections == 3
     assert reuse.sessions == 3
+
+
+def shared_at_first(*more: Outcome, **plan: object) -> Reuse:
+    """Return the reuse of a session whose two cold requests shared a connection."""
+    outcomes = [
+        sample(0, 0, role=Role.COLD, connection=1),
+        sample(0, 1, role=Role.COLD, reused=True, connection=1),
+        sample(0, 2, role=Role.SUBSEQUENT, reused=True, connection=1),
+        sample(0, 3, role=Role.SUBSEQUENT, connection=2),
+        *more,
+    ]
+    return summarise_bench(bench_run(outcomes, plan={"concurrency": 2, **plan})).reuse
+
+
+def test_what_cold_requests_shared_is_no_miss_when_it_is_opened_later() -> None:
+    reuse = shared_at_first(sample(0, 4, reused=True, connection=2))
+
+    assert (reuse.expected, reuse.reused, reuse.connections) == (2, 2, 2)
+
+
+def test_nor_is_it_a_miss_when_the_request_that_opens_it_fails() -> None:
+    outcomes: list[Outcome] = [
+        sample(0, 0, role=Role.COLD, connection=1),
+        sample(0, 1, role=Role.COLD, reused=True, connection=1),
+        sample(0, 2, reused=True, connection=1),
+        failure(0, 3, role=Role.SUBSEQUENT, reused=False),
+    ]
+    reuse = summarise_bench(bench_run(outcomes, plan={"concurrency": 2})).reuse
+
+    assert (reuse.expected, reuse.reused) == (1, 1)
+
+
+def test_a_connection_more_than_requests_at_once_is_a_miss() -> None:
+    reuse = shared_at_first(sample(0, 4, role=Role.SUBSEQUENT, connection=3))
+
+    assert (reuse.expected, reuse.reused, reuse.connections) == (2, 1, 3)
+
+
+def test_where_the_pool_keeps_fewer_a_shared_connection_excuses_nothing() -> None:
+    reuse = shared_at_first(
+        sample(0, 4, role=Role.SUBSEQUENT, connection=3),
+        sample(0, 5, role=Role.SUBSEQUENT, connection=4),
+        kept_idle=1,
+    )
+
+    assert (reuse.expected, reuse.reused) == (2, 1)
 
 
 # --- the saving ----------------------------------------------------------------------

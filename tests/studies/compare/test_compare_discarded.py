@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from tests.support.comparisons import Recorder, plan, ran, refused
+from tests.support.comparisons import Recorder, dead, plan, ran, refused
 from vestbench.studies.compare.experiment import SETUP_ROUNDS
 
 
@@ -16,7 +16,7 @@ def test_three_discarded_rounds_are_sent_and_neither_recorded_nor_judged() -> No
     end = recorder.run()
 
     assert len(outcomes) == 6
-    assert {outcome.slot.session for outcome in outcomes} == {-1}
+    assert {slot.session for slot in recorder.stack.slots[:9]} == {-1}
     assert [outcome.slot.session for outcome in recorder.recorded] == [0, 0, 1, 1]
     assert [number for number, _ in recorder.judged] == [0, 1]
     # Neither their clients nor their primers are counted.
@@ -43,6 +43,28 @@ def test_a_venue_that_refuses_the_discarded_rounds_is_asked_nothing_else() -> No
     assert outcomes == []
     assert "429 with Retry-After" in end.stopped
     assert not recorder.judged
+
+
+def test_what_nobody_answered_is_recorded_although_it_was_to_be_discarded() -> None:
+    recorder = Recorder(plan(), dead)
+    outcomes = recorder.comparison.set_up()
+
+    end = recorder.run()
+
+    assert recorder.recorded == outcomes
+    places = [(outcome.slot.session, outcome.slot.arm) for outcome in outcomes]
+    assert places == [(0, "pooled"), (0, "unpooled"), (1, "pooled")]
+    assert "none of the first 5 requests got through" in end.stopped
+    assert not recorder.judged
+
+
+def test_nothing_that_was_to_be_discarded_is_added_to_a_run_that_goes_on() -> None:
+    recorder = Recorder(plan(first_round=7, max_rounds=20), dead)
+    recorder.comparison.set_up()
+
+    recorder.run()
+
+    assert recorder.recorded == []
 
 
 def test_settings_that_the_stack_cannot_honour_are_noted_once() -> None:

@@ -15,6 +15,7 @@ import sys
 import time
 from contextlib import suppress
 
+from vestbench.simulator.link.machine import TUN_PATH, read_text, refusing
 from vestbench.simulator.link.netns import (
     IFF_NOARP,
     IFF_UP,
@@ -25,9 +26,9 @@ from vestbench.simulator.link.netns import (
     configure_interface,
     interface_info,
     interface_request,
-    read_text,
-    refusing,
 )
+
+assert sys.platform == "linux"  # noqa: S101 - nobody else imports it
 
 TYPE_CHECKING = False  # as mypy knows it; importing typing takes 4 ms of the start
 if TYPE_CHECKING:
@@ -39,7 +40,6 @@ MTU = 1500  # gives the MSS of a WAN; that of `lo` would make one-segment flight
 NEAR, FAR = "vb0", "vb1"
 QUEUE = 10_000  # packets; the default of TUN, 500, overflows on bulk transfers
 
-TUN_PATH = "/dev/net/tun"
 IFF_TUN, IFF_NO_PI = 0x0001, 0x1000
 IFLA_ADDRESS, IFLA_IFNAME, IFLA_MTU, IFLA_TXQLEN, IFLA_LINKINFO = 1, 3, 4, 13, 18
 IFLA_INFO_KIND, IFLA_INFO_DATA, VETH_INFO_PEER = 1, 2, 1
@@ -260,5 +260,5 @@ Device = PacketDevice | TunDevice
 def _tun_set_interface() -> int:
     # _IOW('T', 202, int); these architectures encode the direction differently.
     odd = ("mips", "ppc", "powerpc", "sparc", "alpha")
-    machine = os.uname().machine if sys.platform != "win32" else ""
+    machine = os.uname().machine
     return (0x80000000 if machine.startswith(odd) else 0x40000000) | 0x000454CA

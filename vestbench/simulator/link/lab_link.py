@@ -13,15 +13,17 @@ import sys
 import time
 
 from vestbench.ipc import ChannelClosedError, FailedError, pair
+from vestbench.kernel.process import name_process, sharpen_timers
 from vestbench.kernel.tcp_info import tcp_info
 from vestbench.simulator.link import netns
-from vestbench.simulator.link.messages import (
-    GiveAccount,
-    LinkAccount,
-    LinkStarted,
-    StartLink,
+from vestbench.simulator.link.machine import (
+    LinkRefusedError,
+    congestion_control,
+    refusing,
 )
-from vestbench.simulator.link.netns import LinkRefusedError, refusing
+from vestbench.simulator.link.messages import LinkStarted, StartLink
+
+assert sys.platform == "linux"  # noqa: S101 - nobody else imports it
 
 TYPE_CHECKING = False  # as mypy knows it; importing typing takes 4 ms of the start
 if TYPE_CHECKING:
@@ -29,7 +31,7 @@ if TYPE_CHECKING:
 
     from vestbench.ipc import Channel, M, Message
     from vestbench.simulator.link.devices import Device
-    from vestbench.simulator.link.forwarder import Line
+    from vestbench.simulator.link.line import Line
 
 CHECK_RTT_MS = 5.0  # of the second link, which only the self-test uses
 CHECK_BELOW_MS, CHECK_ABOVE_MS = 0.5, 5.0
@@ -40,16 +42,15 @@ APART_S = 0.012  # of connects: more than a flight, and than most stalls of a ma
 
 
 class LinkProcess:
-    """The forwarder or relay process, as the lab sees it."""
+    """The forwarder process, as the lab sees it."""
 
-    def __init__(self, body: Callable[[Channel], None], name: str) -> None:
+    def __init__(self, body: Callable[[Channel], None]) -> None:
         self._channel, there = pair()
-        self._name = name.removeprefix("vestbench-")
         lab = os.getpid()
         self.pid = os.fork()
         if self.pid == 0:
             self._channel.close()
-            _run_link(lambda: body(there), lab, name)
+            _run_link(lambda: body(there), lab)
         there.close()
 
     def check(self) -> None:
@@ -60,7 +61,7 @@ class LinkProcess:
         """
         flags = os.WEXITED | os.WNOHANG | os.WNOWAIT
         if os.waitid(os.P_PID, self.pid, flags) is not None:
-            raise OSError(errno.EPIPE, f"the {self._name} has ended")
+            raise OSError(errno.EPIPE, "the link has ended")
 
     def ask(self, question: Message, kind: type[M]) -> M:
         """Ask the link process.
@@ -71,16 +72,16 @@ class LinkProcess:
         try:
             return self._channel.ask(question, kind, timeout_s=ANSWER_S)
         except (ChannelClosedError, TimeoutError):
-            raise FailedError(f"the {self._name} does not answer") from None
+            raise FailedError("the link does not answer") from None
 
 
-def _run_link(body: Callable[[], None], lab: int, name: str) -> None:
+def _run_link(body: Callable[[], None], lab: int) -> None:
     """Run the body of a forked link process, and end the process."""
     status = 1
     try:
         netns.die_with_parent(lab)
-        netns.name_process(name)
-        netns.sharpen_timers()
+        name_process("vestbench-link")
+        sharpen_timers()
         body()
         status = 0
     finally:
@@ -98,9 +99,7 @@ def start_packet_link(
     """
     from vestbench.simulator.link.forwarder import Forwarder
 
-    link = LinkProcess(
-        lambda control: Forwarder(device, lines, control).serve(), "vestbench-link"
-    )
+    link = LinkProcess(lambda control: Forwarder(device, lines, control).serve())
     device.close()
     return link
 
@@ -126,29 +125,8 @@ def start_link(wanted: StartLink) -> tuple[LinkProcess, LinkStarted]:
     Raises:
         LinkRefusedError: This machine refuses a step.
     """
-    start = _start_relay if wanted.engine == "relay" else _start_packets
-    link, mtu = start(wanted)
-    control = netns.congestion_control()
-    return link, LinkStarted(pid=link.pid, congestion_control=control, mtu=mtu)
-
-
-def _start_relay(wanted: StartLink) -> tuple[LinkProcess, int]:
-    from vestbench.simulator.link.relay import Relay
-
-    with refusing("relay", "relay-refused"):
-        link = LinkProcess(
-            lambda control: Relay(wanted, control).serve(), "vestbench-relay"
-        )
-    try:
-        link.ask(GiveAccount(), LinkAccount)
-    except FailedError:
-        raise LinkRefusedError("relay", "relay-died") from None
-    return link, 0
-
-
-def _start_packets(wanted: StartLink) -> tuple[LinkProcess, int]:
     from vestbench.simulator.link.devices import MTU
-    from vestbench.simulator.link.forwarder import Line
+    from vestbench.simulator.link.line import Line
 
     enter_network()
     device = open_device(wanted.engine)
@@ -166,7 +144,8 @@ def _start_packets(wanted: StartLink) -> tuple[LinkProcess, int]:
     with refusing("forwarder", "fork-refused"):
         link = start_packet_link(device, [(up, down), tested])
     check_link(link)
-    return link, MTU
+    control = congestion_control()
+    return link, LinkStarted(pid=link.pid, congestion_control=control, mtu=MTU)
 
 
 def check_link(link: LinkProcess) -> None:

@@ -1,8 +1,7 @@
 """A private network for this process: namespaces, interfaces and process controls.
 
 Everything is done by system calls from the standard library, so neither root nor
-`ip`, `unshare` or `tc` is needed. Nothing here starts a process. On a platform other
-than Linux the module imports, and `enter` refuses.
+`ip`, `unshare` or `tc` is needed. Nothing here starts a process.
 """
 
 from __future__ import annotations
@@ -13,22 +12,26 @@ import signal
 import socket
 import struct
 import sys
-from contextlib import contextmanager
 from functools import cache
 
-from vestbench.ipc import FailedError
+from vestbench.kernel.process import prctl
+from vestbench.simulator.link.machine import (
+    LinkRefusedError,
+    congestion_control,
+    read_text,
+    refusing,
+)
+
+assert sys.platform == "linux"  # noqa: S101 - nobody else imports it
 
 TYPE_CHECKING = False  # as mypy knows it; importing typing takes 4 ms of the start
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
     from typing import Any
 
 CLONE_NEWUSER = 0x10000000
 CLONE_NEWNET = 0x40000000
 PR_SET_PDEATHSIG = 1
 PR_SET_DUMPABLE = 4
-PR_SET_NAME = 15
-PR_SET_TIMERSLACK = 29
 PR_SET_CHILD_SUBREAPER = 36
 
 SIOCGIFFLAGS, SIOCSIFFLAGS = 0x8913, 0x8914
@@ -40,49 +43,6 @@ RTM_NEWLINK, RTM_NEWROUTE = 16, 24
 RTA_OIF = 4
 NLMSG_ERROR = 2
 NLM_F_REQUEST, NLM_F_ACK, NLM_F_EXCL, NLM_F_CREATE = 1, 4, 0x200, 0x400
-
-NOT_LINUX_HINT = "the loopback relay works everywhere"
-
-
-class LinkRefusedError(FailedError):
-    """This machine refuses a step that a link engine needs.
-
-    Attributes:
-        step: The step as users see it.
-        code: Which refusal it is; it never changes.
-        errno: The name of the system error; empty when there was none.
-        hint: What would help.
-    """
-
-    def __init__(
-        self, step: str, code: str, cause: OSError | None = None, hint: str = ""
-    ) -> None:
-        super().__init__(step, code)
-        self.step = step
-        self.code = code
-        self.errno = errno.errorcode.get(cause.errno or 0, "") if cause else ""
-        self.hint = hint
-
-    def __str__(self) -> str:
-        """Say all of it in one line."""
-        why = f" ({self.errno})" if self.errno else ""
-        hint = f"; {self.hint}" if self.hint else ""
-        return f"{self.step}: {self.code}{why}{hint}"
-
-
-@contextmanager
-def refusing(
-    step: str, code: str, codes: Mapping[int, str] | None = None, hint: str = ""
-) -> Iterator[None]:
-    """Turn the system errors of a `with` block into `LinkRefusedError`.
-
-    What an error means `codes` says by its number; `code` is for all others.
-    """
-    try:
-        yield
-    except OSError as error:
-        meaning = (codes or {}).get(error.errno or 0, code)
-        raise LinkRefusedError(step, meaning, error, hint) from error
 
 
 @cache
@@ -97,27 +57,14 @@ def libc() -> Any:
     return ctypes.CDLL(None, use_errno=True)
 
 
-def read_text(path: str) -> str:
-    """Return what a small file holds, stripped; empty when it cannot be read."""
-    try:
-        with open(path, encoding="utf-8", errors="replace") as file:
-            return file.read().strip()
-    except OSError:
-        return ""
-
-
 def _write_text(path: str, text: str) -> None:
     with open(path, "w", encoding="ascii") as file:
         file.write(text)
 
 
 def _prctl(option: int, value: Any) -> None:
-    if sys.platform == "linux":
-        import ctypes
-
-        # A bare int would be passed as 32 bits where the kernel reads 64.
-        word = ctypes.c_ulong(value) if isinstance(value, int) else value
-        libc().prctl(option, word, 0, 0, 0)
+    libc()  # refused where there is none
+    prctl(option, value)
 
 
 def die_with_parent(parent: int) -> None:
@@ -148,19 +95,6 @@ def adopt_orphans() -> None:
     _prctl(PR_SET_CHILD_SUBREAPER, 1)
 
 
-def sharpen_timers() -> None:
-    """Take away the 50 µs by which the kernel may delay each timer of this process.
-
-    Children inherit it: call it only where nothing is forked afterwards.
-    """
-    _prctl(PR_SET_TIMERSLACK, 1)
-
-
-def name_process(name: str) -> None:
-    """Set the name that `ps` and `top` show, of at most 15 bytes."""
-    _prctl(PR_SET_NAME, name.encode())
-
-
 def enter() -> None:
     """Move the calling process into a user and network namespace of its own.
 
@@ -171,8 +105,6 @@ def enter() -> None:
         LinkRefusedError: A step was refused. The process may be inside already (where
             only the id maps were refused) and has no network then.
     """
-    if sys.platform != "linux":
-        raise LinkRefusedError("platform", "not-linux", hint=NOT_LINUX_HINT)
     with refusing("proc", "no-proc", hint="/proc is not mounted"):
         # The kernel's count, so those of C libraries are in it.
         threads = len(os.listdir("/proc/self/task"))
@@ -279,11 +211,6 @@ def set_sysctl(key: str, value: str) -> bool:
     except OSError:
         return False
     return True
-
-
-def congestion_control() -> str:
-    """Name the algorithm that new TCP connections use; empty when unknown."""
-    return read_text("/proc/sys/net/ipv4/tcp_congestion_control")
 
 
 def tame_tcp() -> None:

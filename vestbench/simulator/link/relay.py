@@ -3,8 +3,8 @@
 It delays what it reads, holds the first bytes of a new connection for the round trip
 that the TCP handshake would have taken, and models slow start. Totals of small bodies
 come out as over the link (within 1.2 ms at the median, bodies up to 10 kB); connect
-and TLS times do not, because the kernel answers the handshake at once. It works where
-Python has `fork` and needs no rights.
+and TLS times do not, because the kernel answers the handshake at once. It works on
+every system and needs no rights.
 """
 
 from __future__ import annotations
@@ -14,11 +14,19 @@ import heapq
 import selectors
 import socket
 import struct
+import sys
 import time
 from collections import deque
+from contextlib import closing, suppress
 
-from vestbench.ipc import FailedError
-from vestbench.simulator.link.forwarder import SPIN_NS, Account, Line, obey
+from vestbench.ipc import (
+    Channel,
+    ChannelClosedError,
+    FailedError,
+    leave_signals_to_the_parent,
+)
+from vestbench.kernel.process import COARSE_NS, name_process, sharpen_timers
+from vestbench.simulator.link.line import NS_PER_MS, SPIN_NS, Account, Line, obey
 from vestbench.simulator.link.messages import (
     GiveAccount,
     Listen,
@@ -30,7 +38,7 @@ TYPE_CHECKING = False  # as mypy knows it; importing typing takes 4 ms of the st
 if TYPE_CHECKING:
     from typing import Literal
 
-    from vestbench.ipc import Answers, Channel
+    from vestbench.ipc import Answers
 
     Ending = Literal["fin", "reset"]
 
@@ -38,6 +46,8 @@ LOOPBACK = "127.0.0.1"
 INITIAL_WINDOW = 10 * 1448  # bytes; RFC 6928, with the MSS of an Ethernet path
 FULL = 4 << 20  # bytes a flow may store before its source is not read any more
 NAP_NS = 200_000
+# Of `struct linger`, whose two members are short on Windows.
+LINGER = "hh" if sys.platform == "win32" else "ii"
 
 
 class Flow:
@@ -66,7 +76,7 @@ class Relay:
     Args:
         wanted: Each direction delays by half of its round trip. The jitter is as for
             `Line`, per flight of a connection.
-        control: Where the lab says what it wants.
+        control: Where the parent says what it wants.
     """
 
     def __init__(self, wanted: StartLink, control: Channel) -> None:
@@ -85,7 +95,7 @@ class Relay:
         self._start: int | None = None  # of the drift
 
     def serve(self) -> None:
-        """Relay for as long as the lab lives."""
+        """Relay for as long as the parent lives."""
         gc.collect()
         gc.freeze()
         gc.disable()
@@ -109,9 +119,9 @@ class Relay:
         if not self._events:
             return self._selector.select()
         wait = self._events[0][0] - time.perf_counter_ns() - SPIN_NS
-        # Selectors round up to milliseconds, so the rest is slept in short naps.
-        if wait > 3_000_000:
-            return self._selector.select((wait - 2_000_000) / 1e9)
+        # A selector wakes up late, so the rest is slept in short naps.
+        if wait > COARSE_NS + NS_PER_MS:
+            return self._selector.select((wait - COARSE_NS) / 1e9)
         ready = self._selector.select(0)
         if not ready and wait > 0:
             time.sleep(min(wait, NAP_NS) / 1e9)
@@ -304,7 +314,7 @@ class Relay:
     def _abort(self, flow: Flow) -> None:
         """Reset the target of a flow, and end the connection."""
         if flow.target.fileno() >= 0:
-            linger = struct.pack("ii", 1, 0)
+            linger = struct.pack(LINGER, 1, 0)
             flow.target.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, linger)
         self._close(flow)
 
@@ -319,3 +329,14 @@ class Relay:
                 self._selector.unregister(one.source)
             self._flows.pop(one.source.fileno(), None)
             one.source.close()
+
+
+def main(argv: list[str]) -> None:
+    """Relay as the parent at the other end of the channel that `argv` names wants."""
+    leave_signals_to_the_parent()
+    name_process("vestbench-relay")
+    sharpen_timers()
+    with closing(Channel.inherited(argv[1])) as control, suppress(ChannelClosedError):
+        wanted: list[StartLink] = []
+        control.reply({StartLink: wanted.append})
+        Relay(wanted[0], control).serve()

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import os
 import sys
 from dataclasses import replace
 from statistics import median
 from typing import TYPE_CHECKING
 
-from vestbench.errors import LabError, UsageError
+from vestbench.errors import ExitCode, LabError, UsageError
 from vestbench.model.simulated import LinkReport, LinkSpec, Refusal
-from vestbench.simulator.link.netns import NOT_LINUX_HINT
+from vestbench.simulator.link.machine import NOT_LINUX_HINT
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -23,6 +22,8 @@ TOLERANCE_MS = 0.5  # of the kernel's round trip at the median
 
 class NoLinkError(LabError):
     """No engine that was allowed can emulate the link; `refusals` says why."""
+
+    exit_code = ExitCode.USAGE  # of this machine too much is asked, of no venue
 
     def __init__(self, spec: LinkSpec, refusals: Sequence[Refusal]) -> None:
         super().__init__(explain(spec, refusals))
@@ -52,8 +53,6 @@ def unfit(engine: str, spec: LinkSpec) -> Refusal | None:
     if engine == "relay" and spec.loss:
         step, code = "loss", "loss-needs-packets"
         hint = "a relay cannot lose packets; leave the loss at 0"
-    elif engine == "relay" and not hasattr(os, "fork"):
-        code, hint = "no-fork", "it needs a system with fork, such as Linux or macOS"
     elif engine != "relay" and sys.platform != "linux":
         code, hint = "not-linux", NOT_LINUX_HINT
     else:
@@ -64,9 +63,12 @@ def unfit(engine: str, spec: LinkSpec) -> Refusal | None:
 def explain(spec: LinkSpec, refusals: Sequence[Refusal]) -> str:
     """Say in one line why there is no link."""
     reasons = []
+    # Of two engines that have the same hint, one has it; a relay loses nothing.
+    said = {NOT_LINUX_HINT} if spec.loss else set()
     for refusal in refusals:
         number = f" ({refusal.errno})" if refusal.errno else ""
-        hint = f", {refusal.hint}" if refusal.hint else ""
+        hint = f", {refusal.hint}" if {refusal.hint} - {"", *said} else ""
+        said.add(refusal.hint)
         reasons.append(
             f"{refusal.engine}: {refusal.step}: {refusal.code}{number}{hint}"
         )

@@ -42,7 +42,8 @@ class Connection:
             serial=serial,
             local_port=sock.getsockname()[1],
             remote=address_text(peer),
-            syn_rtt_us=info.rtt_us if info else None,
+            # The connect phase is finer than whole milliseconds.
+            syn_rtt_us=info.rtt_us if info and not info.whole_ms else None,
             keeping=Keeping(rules),
         )
 

@@ -5,10 +5,10 @@ from __future__ import annotations
 import select
 import socket
 import ssl
-from typing import Self
+import sys
+from typing import TYPE_CHECKING, Self
 
 from vestbench.kernel.tcp_info import TcpInfo, tcp_info
-from vestbench.kernel.timestamps import StampedSocket
 from vestbench.model.lost import Lost
 from vestbench.stacks.wire.connecting import (
     Limits,
@@ -27,6 +27,9 @@ from vestbench.stacks.wire.failures import (
 from vestbench.stacks.wire.instrument import Instrument
 from vestbench.stacks.wire.keeping import Keeping, end_of
 from vestbench.stacks.wire.timestamps import Timestamps
+
+if TYPE_CHECKING:
+    from vestbench.kernel.stamped import StampedSocket
 
 _UNASKED = 2**16  # bytes that are looked at of what no request has asked for
 
@@ -187,6 +190,8 @@ class TimedStream:
         self._connection.resumed = bool(sock.session_reused)
         self._connection.http2 = sock.selected_alpn_protocol() == "h2"
         if self._instrument.kernel_timestamps:
+            from vestbench.kernel.stamped import StampedSocket
+
             self._stamped = StampedSocket(sock)
 
     def _shake_hands(self, sock: ssl.SSLSocket) -> None:
@@ -294,8 +299,8 @@ class TimedStream:
 
 
 def _is_readable(sock: socket.socket) -> bool:
-    if hasattr(select, "poll"):  # no limit on the descriptor's number
-        poller = select.poll()
-        poller.register(sock.fileno(), select.POLLIN)
-        return bool(poller.poll(0))
-    return bool(select.select([sock], (), (), 0)[0])
+    if sys.platform == "win32":
+        return bool(select.select([sock], (), (), 0)[0])
+    poller = select.poll()  # no limit on the descriptor's number
+    poller.register(sock.fileno(), select.POLLIN)
+    return bool(poller.poll(0))

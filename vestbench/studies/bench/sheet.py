@@ -102,7 +102,7 @@ def _headline(run: BenchRun, summary: BenchSummary) -> Iterator[Text]:
             if trips is not None and is_far(summary.rtt_ms):
                 said += f", {with_interval(trips, decimals=2)} round trips"
             yield Text(said, "dim")
-    if summary.acceptance is not None and not invalid and run.plan.judges_saving:
+    if summary.acceptance is not None and not invalid and run.judges_saving:
         line = Text(f"saving ≥ {run.plan.min_saving_ms:g} ms: ")
         line.append(str(summary.acceptance), ACCEPTANCE_STYLES[summary.acceptance])
         yield line.append(f"  {explanation(run, summary)}")

@@ -8,6 +8,7 @@ from vestbench.assertions.estimates import Estimate, in_unit, invalid, of_median
 from vestbench.assertions.grammar import REUSED, SAVING, Assertion, Unit
 from vestbench.assertions.judge import AssertionResult, accepted
 from vestbench.errors import InvalidValueError
+from vestbench.model.record import replace
 from vestbench.model.request import Outcome, Sample
 from vestbench.model.run import Run
 from vestbench.model.strategy import find_strategy
@@ -67,7 +68,10 @@ class _Bench(Study[BenchPlan]):
         return sides_by_proof(run)
 
     def summarise(self, run: BenchRun) -> BenchSummary:
-        return summarise_bench(run)
+        found = summarise_bench(run)
+        if not run.broken_off or found.acceptance in (None, Verdict.INVALID):
+            return found
+        return replace(found, acceptance=Verdict.INVALID, why=Reason.BROKEN_OFF)
 
     def saving(self, run: BenchRun) -> Saving:
         found = summarise_bench(run)

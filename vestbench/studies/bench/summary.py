@@ -154,6 +154,9 @@ class _Tally:
         self._known: set[int] = set()
         self._connections = 0
         self._expected = self._reused = 0
+        self._shared = False  # by cold requests of the session, a connection
+        # By session in which that was so: connections that are still to be opened.
+        self._lacking: dict[int, int] = {}
         self._size = run.plan.concurrency
         self._kept = self._size if run.plan.kept_idle is None else run.plan.kept_idle
         # By session and number: requests of a burst, and those that reused nothing.
@@ -168,18 +171,20 @@ class _Tally:
 
     def _add(self, sample: Sample) -> None:
         self.sides[sample.reused].add(sample)
-        self._expect(sample)
         session = sample.slot.session
         if session not in self._sessions:
+            self._shared = False
             self._sessions.add(session)
             self._known.clear()  # no session uses another's connections
             self._first = sample
             self.astray.append(astray(sample, sample))
         elif self._first is not None and differ(self._first, sample):
             self.astray[-1] = astray(self._first, sample)
+        self._expect(sample)
         if sample.connection not in self._known:
             self._known.add(sample.connection)
             self._connections += 1
+        self._note_lacking(sample)
         if sample.reused:
             self._later.setdefault(session, array("d")).append(sample.latency_ms)
         else:
@@ -190,13 +195,28 @@ class _Tally:
             self.connects.append(sample.connect_ns / NS_PER_MS)
         self.retransmits += sample.retransmits or 0
 
+    def _note_lacking(self, sample: Sample) -> None:
+        """Note how many connections the session's first burst has left out.
+
+        Of cold requests that are sent at once, one may find the connection of another
+        that was answered already. A later burst has to open what that did not.
+        """
+        self._shared |= sample.reused and sample.slot.role is Role.COLD
+        if self._shared:
+            most = min(self._size, self._kept)
+            self._lacking[sample.slot.session] = most - len(self._known)
+
     def _expect(self, outcome: Outcome) -> None:
+        session = outcome.slot.session
         if outcome.slot.role is not Role.SUBSEQUENT:
+            return
+        if outcome.reused is False and self._lacking.get(session, 0) > 0:
+            self._lacking[session] -= 1
             return
         self._expected += 1
         self._reused += bool(outcome.reused)
         if 0 < self._kept < self._size:
-            place = (outcome.slot.session, outcome.slot.index // self._size)
+            place = (session, outcome.slot.index // self._size)
             burst = self._bursts.setdefault(place, [0, 0])
             burst[0] += 1
             burst[1] += not outcome.reused

@@ -51,20 +51,34 @@ class Comparison:
         self._clients = Clients(self.stack)
         self._stop = self._clients.stop
         self._sent_unmeasured = 0
+        self._discarded: list[Outcome] = []
 
     def set_up(self) -> list[Outcome]:
         """Carry out the discarded rounds and return what they saw."""
-        outcomes: list[Outcome] = []
         labels = tuple(arm.label for arm in self.plan.arms)
-        for _ in range(SETUP_ROUNDS):
+        for number in range(SETUP_ROUNDS):
             if not self._stop.over():
-                outcomes += self._round(-1, labels).values()
+                for outcome in self._round(-1, labels).values():
+                    slot = replace(outcome.slot, session=number)
+                    self._discarded.append(replace(outcome, slot=slot))
         self._clients.discard()
         self._sent_unmeasured = 0
-        return outcomes
+        return self._discarded
+
+    @property
+    def is_over(self) -> bool:
+        """Say whether the venue has ended it."""
+        return self._stop.over()
 
     def run(self, record: Callable[[Outcome], None], judge: Judge) -> RunEnd:
-        """Carry out rounds until the judge, the plan or the venue ends them."""
+        """Carry out rounds until the judge, the plan or the venue ends them.
+
+        If the venue has ended them before the first, the discarded rounds are all that
+        there is, and recorded; but not among the rounds of a run that is continued.
+        """
+        if self._stop.over() and not self.rounds.start:
+            for outcome in self._discarded:
+                record(outcome)
         # Seeded, and different after a resume.
         rng = random.Random(f"{self.plan.seed}/{self.rounds.start}")
         labels = [arm.label for arm in self.plan.arms]

@@ -131,11 +131,13 @@ class CompareJob(StudyJob):
         percent = plan.min_saving_percent is not None
         target = plan.min_saving_percent if percent else plan.min_saving_ms
         target = found.get("auto_target_ms", target)
-        if target is None:
+        if target is None and not self._experiment.is_over:
             raise VenueError(
-                "--min-saving auto: no request got through, so the route's round trip "
-                "is not known"
+                "--min-saving auto: no request opened a connection and got through, so "
+                "the route's round trip is not known"
             )
+        if target is None:
+            target = 0.0  # of a run that is over already, and judged by none
         self._judgement = Judgement(plan, target, percent=percent)
         if self.earlier is not None:
             # A run that was killed does not say; its minimum may not have passed.

@@ -75,13 +75,18 @@ def rounds_of(run: CompareRun) -> list[Round]:
 
 
 def target_of(run: CompareRun) -> tuple[float, bool]:
-    """Return the saving that is asked for, and whether it is in percent."""
+    """Return the saving that is asked for, and whether it is in percent.
+
+    An automatic one is 0 where no request got through: that run is judged by none.
+    """
     plan = run.plan
     if plan.min_saving_percent is not None:
         return plan.min_saving_percent, True
     found = plan.min_saving_ms
     if found is None:
         found = run.conditions.auto_target_ms
+    if found is None and run.unanswered:
+        found = 0.0
     if found is None:  # which no run has that was read, or set up
         raise InvalidValueError("the automatic target was never settled")
     return found, False

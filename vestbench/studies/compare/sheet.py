@@ -106,7 +106,7 @@ def _headlines(run: CompareRun, summary: CompareSummary) -> Iterator[Text]:
     judged = [pair for pair in summary.pairs if _has_evidence(run, pair)]
     for pair in summary.pairs:
         yield from _sentence(run, summary, pair, in_full=pair in judged[:1])
-    if len(summary.pairs) > 1 and run.plan.judges_saving:
+    if len(summary.pairs) > 1 and run.judges_saving:
         asked = "any candidate" if run.plan.question == "any" else "all candidates"
         line = Text(f"{asked} {_target_text(summary)}: ")
         yield line.append(
@@ -122,7 +122,7 @@ def _is_stated(pair: PairSummary) -> bool:
 
 def _has_evidence(run: CompareRun, pair: PairSummary) -> bool:
     """Say whether the evidence for, or against, the target is shown."""
-    return _is_stated(pair) and run.plan.judges_saving
+    return _is_stated(pair) and run.judges_saving
 
 
 def _sentence(
@@ -131,7 +131,7 @@ def _sentence(
     """Yield a verdict; `in_full` says also what the evidence is."""
     line = Text(pair.candidate)
     invalid, stated = pair.acceptance is Verdict.INVALID, _is_stated(pair)
-    judged = invalid or run.plan.judges_saving
+    judged = invalid or run.judges_saving
     if not stated:
         line.append(": no saving can be stated, ")
     else:

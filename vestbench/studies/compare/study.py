@@ -51,7 +51,12 @@ class _Compare(Study[ComparePlan]):
         return Sides(names=tuple(labels), outcomes=outcomes)
 
     def summarise(self, run: CompareRun) -> CompareSummary:
-        return summarise_compare(run)
+        found = summarise_compare(run)
+        if not run.broken_off or found.acceptance is Verdict.INVALID:
+            return found
+        ends = {"acceptance": Verdict.INVALID, "why": Reason.BROKEN_OFF}
+        pairs = tuple(replace(pair, **ends) for pair in found.pairs)
+        return replace(found, acceptance=Verdict.INVALID, pairs=pairs)
 
     def saving(self, run: CompareRun) -> Saving:
         found = summarise_compare(run)

@@ -7,7 +7,8 @@ from itertools import chain
 from statistics import median
 
 from vestbench.model.run import Conditions, Link, LinkEnd, Pool, Run
-from vestbench.report.sheet import Cell, Table, Text, facts_table
+from vestbench.model.verdict import Verdict
+from vestbench.report.sheet import ACCEPTANCE_STYLES, Cell, Table, Text, facts_table
 from vestbench.report.units import ABSENT, ms, plural, quantile_cell
 from vestbench.stats.quantiles import estimate
 from vestbench.studies.parts.connections import met_by
@@ -58,7 +59,11 @@ def ending_lines(run: Run) -> Iterator[Text]:
     if run.interrupted:
         yield Text("Interrupted: this is what was measured until then.", "bold yellow")
     elif run.conclusion.stopped:
-        yield Text(f"Ended early: {run.conclusion.stopped}", "bold yellow")
+        line = Text()
+        if run.broken_off:
+            invalid = Verdict.INVALID
+            line.append(str(invalid), ACCEPTANCE_STYLES[invalid]).append("  ")
+        yield line.append(f"Ended early: {run.conclusion.stopped}", "bold yellow")
 
 
 def conditions_table(run: Run) -> Table:

@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import os
 import re
-import stat
 import tomllib
 from collections.abc import Mapping
 from pathlib import Path
@@ -26,6 +25,7 @@ from vestbench.venues.vest.credentials import (
     from_environment,
     parse,
 )
+from vestbench.venues.vest.rights import create_private, unfit
 from vestbench.venues.vest.signing import PRODUCTION_CONTRACT
 
 _NAMES = {field.in_file: name for name, field in FIELDS.items()}
@@ -78,9 +78,8 @@ def save(path: Path, credentials: Credentials) -> None:
         UsageError: The file exists already, or cannot be written.
     """
     shown = _shown(path)
-    flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
     try:
-        descriptor = os.open(path, flags, 0o600)
+        descriptor = create_private(path)
     except FileExistsError:
         raise UsageError(
             f"{shown} exists already and is not overwritten: name another file"
@@ -89,8 +88,6 @@ def save(path: Path, credentials: Credentials) -> None:
         raise UsageError(f"cannot write {shown}: {_why(error)}") from error
     try:
         with open(descriptor, "w", encoding="ascii") as file:
-            # Whatever the umask took away; it cannot have added anything.
-            os.fchmod(descriptor, 0o600)
             file.write(_document(credentials))
             file.flush()
             os.fsync(descriptor)
@@ -114,25 +111,12 @@ def _read(path: Path) -> tuple[bytes, str]:
     try:
         with open_regular(path) as file:
             # The open file, not the path: nobody can exchange it in between.
-            if problem := _unfit(os.fstat(file.fileno())):
+            if problem := unfit(file.fileno()):
                 return b"", problem
             content = file.read(_LARGEST_BYTES + 1)
     except OSError as error:
         return b"", f"cannot be read: {_why(error)}"
     return content, ("is too large" if len(content) > _LARGEST_BYTES else "")
-
-
-def _unfit(facts: os.stat_result) -> str:
-    """Return why a file with these facts must not hold keys, or nothing."""
-    if facts.st_uid != os.geteuid():
-        return f"belongs to somebody else (user {facts.st_uid}): it must be yours"
-    mode = stat.S_IMODE(facts.st_mode)
-    if mode not in (0o600, 0o400):
-        return (
-            f"has mode {mode:04o} and must have 0600, for you alone: chmod 600 it, "
-            "and use new keys if others may have read these"
-        )
-    return ""
 
 
 def _table(content: bytes) -> tuple[Mapping[str, Any], str]:
