@@ -97,7 +97,8 @@ def accuracy(session: nox.Session) -> None:
 @nox.session(default=False)
 def overhead(session: nox.Session) -> None:
     """Hold what the tool itself costs against bare programs; 5 minutes."""
-    _study(session, "start_up", "client_cost", "verdict_cost", "throughput")
+    modules = ("start_up", "client_cost", "verdict_cost", "throughput")
+    _study(session, *modules, "program_cost")
 
 
 @nox.session(default=False)

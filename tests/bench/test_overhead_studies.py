@@ -13,7 +13,14 @@ from typing import Any
 
 import pytest
 
-from tests.bench import client_cost, memory, start_up, throughput, verdict_cost
+from tests.bench import (
+    client_cost,
+    memory,
+    program_cost,
+    start_up,
+    throughput,
+    verdict_cost,
+)
 from tests.bench.client_cost import Batch, Pair
 from tests.bench.start_up import Listener
 from tests.bench.throughput import Cost
@@ -47,6 +54,17 @@ def test_the_start_is_held_against_what_ran_in_the_same_round() -> None:
         "simulator, up": "met",
         "simulator, 30 ms, up": "missed",
     }
+
+
+def test_a_program_is_held_against_the_bare_lab_of_the_same_round() -> None:
+    bare = [10.0, 20.0, *(6 * [11.0])]
+
+    found = program_cost.bars(8 * [0.3], [each + 0.02 for each in bare], bare)
+
+    assert [bar.outcome for bar in found] == ["met", "met"]
+    assert found[1].found.median == pytest.approx(0.02)
+    slow = program_cost.bars(8 * [0.6], [each + 0.2 for each in bare], bare)
+    assert [bar.outcome for bar in slow] == ["missed", "missed"]
 
 
 @pytest.mark.parametrize("bare", [start_up.bare_pair, start_up.bare_single])
