@@ -109,7 +109,8 @@ def accuracy(session: nox.Session) -> None:
 def overhead(session: nox.Session) -> None:
     """Hold what the tool itself costs against bare programs; 5 minutes."""
     starts = ("start_up", "typer_versions")
-    _study(session, *starts, "client_cost", "verdict_cost", "throughput")
+    others = ("client_cost", "verdict_cost", "throughput", "program_cost")
+    _study(session, *starts, *others)
 
 
 @nox.session(default=False)

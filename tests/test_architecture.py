@@ -101,6 +101,10 @@ EXCEPTIONS = {
     ("vestbench.simulator.link.netns", "os._exit"): "its parent is gone",
     ("vestbench.workers.trust", "os.environ"): "looked at as libraries in a child do",
     ("vestbench.children", "os.environ"): "copied for a child, less secrets",
+    (
+        "vestbench.api.program",
+        "os.environ",
+    ): "inherited by a program, as any",
 }
 
 

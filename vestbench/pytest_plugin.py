@@ -3,25 +3,28 @@
     def test_our_client_saves_the_handshake(vestbench):
         assert vestbench.compare("pooled", "unpooled", min_saving="50ms").passed
 
+    def test_our_bot_keeps_its_connections(vestbench):
+        assert vestbench.run_program(["node", "bot.js"]).traffic.needless == 0
+
 pytest imports this module in every project that has vestbench installed, so it imports
 nothing else before a fixture is used.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
 if TYPE_CHECKING:
-    from vestbench.api import Exchange, Result
+    from vestbench.api import Exchange, ProgramResult, Result
 
 _RESULTS = pytest.StashKey["list[Result]"]()
 
 
 class Vestbench:
-    """Measures for one test; takes the arguments of `vestbench.bench` and `compare`.
+    """Measures for one test; takes the arguments of the functions of these names.
 
     Args:
         measured: Where to note each result, for the report of a failed test.
@@ -44,6 +47,14 @@ class Vestbench:
 
         return self._noted(compare(*names, **self._kept(options)))
 
+    def run_program(self, argv: Sequence[str], **options: Any) -> ProgramResult:
+        """Run a program against the simulated exchange, and say what it sent."""
+        from vestbench.api import run_program
+
+        result = run_program(argv, **self._kept(options))
+        self._measured.append(result)
+        return result
+
     def _kept(self, options: dict[str, Any]) -> dict[str, Any]:
         return {"results": self._results, **options}
 
@@ -64,14 +75,14 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 @pytest.fixture
 def vestbench(request: pytest.FixtureRequest) -> Vestbench:
-    """Measure with `bench(...)` and `compare(...)`; see `vestbench.api`."""
+    """Measure with `bench`, `compare` and `run_program`; see `vestbench.api`."""
     measured = request.node.stash.setdefault(_RESULTS, [])
     return Vestbench(measured, request.config.getoption("--vestbench-results"))
 
 
 @pytest.fixture
 def simulated_exchange() -> Iterator[Exchange]:
-    """Run the simulated Vest exchange: `base_url`, `ca_file` and `counters()`."""
+    """Run the simulated Vest exchange: `base_url`, `ca_file` and `traffic`."""
     from vestbench.api import simulated_exchange
 
     with simulated_exchange() as exchange:

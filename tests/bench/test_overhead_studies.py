@@ -16,6 +16,7 @@ import pytest
 from tests.bench import (
     client_cost,
     memory,
+    program_cost,
     start_up,
     throughput,
     typer_versions,
@@ -78,6 +79,17 @@ def test_the_range_of_typer_is_the_one_that_was_measured() -> None:
 
     assert stored["allowed"] == typer_versions.allowed(typer_versions.VERSIONS)
     assert stored["passed"]
+
+
+def test_a_program_is_held_against_the_bare_lab_of_the_same_round() -> None:
+    bare = [10.0, 20.0, *(6 * [11.0])]
+
+    found = program_cost.bars(8 * [0.3], [each + 0.02 for each in bare], bare)
+
+    assert [bar.outcome for bar in found] == ["met", "met"]
+    assert found[1].found.median == pytest.approx(0.02)
+    slow = program_cost.bars(8 * [0.6], [each + 0.2 for each in bare], bare)
+    assert [bar.outcome for bar in slow] == ["missed", "missed"]
 
 
 @pytest.mark.parametrize("bare", [start_up.bare_pair, start_up.bare_single])

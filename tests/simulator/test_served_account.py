@@ -14,6 +14,7 @@ import pytest
 from vestbench.model.simulated import ExchangeSpec
 from vestbench.model.traffic import Traffic
 from vestbench.programs.account import served_traffic
+from vestbench.simulator.http.seen import MAX_HOSTS, Account
 from vestbench.simulator.venue import ServedExchange, SimulatedVenue
 
 
@@ -104,3 +105,26 @@ def test_an_exchange_that_is_measured_keeps_no_account() -> None:
         seen = venue.exchange.seen()
 
     assert (seen.connections, seen.requests) == ([], [])
+
+
+def test_requests_are_counted_for_each_host_with_those_that_reused(
+    served: ServedExchange, connect: Connect
+) -> None:
+    one, other = connect(), connect()
+    for name in ("a.example", "a.example", "b.example"):
+        ask(one, "/ticker/latest", Host=name)
+    ask(other, "/ticker/latest", Host="a.example")
+
+    found = served.counters().hosts
+
+    sent = {name: (h.connections, h.requests, h.reused) for name, h in found.items()}
+    assert sent == {"a.example": (2, 3, 1), "b.example": (0, 1, 1)}
+
+
+def test_hosts_that_a_client_makes_up_are_counted_together() -> None:
+    account = Account()
+    for number in range(MAX_HOSTS + 5):
+        account.count(f"host-{number}", first=False)
+
+    assert len(account.hosts) == MAX_HOSTS + 1
+    assert account.hosts["others"].requests == 5

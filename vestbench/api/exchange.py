@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
+from vestbench.api.traffic import Account, account_of, rules_for
 from vestbench.model.simulated import ExchangeCounters, ExchangeSpec, LinkSpec
+from vestbench.programs.account import served_traffic
 from vestbench.simulator.venue import ServedExchange
 from vestbench.values import duration
 
@@ -20,6 +23,8 @@ class Exchange:
     base_url: str
     ca_file: Path  # the certificate that a client has to trust
     _served: ServedExchange = field(repr=False)
+    _spec: ExchangeSpec = field(repr=False)
+    _began_ns: int = field(repr=False)
 
     def counters(self) -> ExchangeCounters:
         """Return what it has counted so far.
@@ -28,6 +33,21 @@ class Exchange:
             LabError: It is gone.
         """
         return self._served.counters()
+
+    @property
+    def traffic(self) -> Account:
+        """What clients have sent so far, over which connections, and why these.
+
+        A connection that is still open counts as one that could be used again.
+
+        Raises:
+            LabError: It is gone.
+        """
+        now_ns = time.perf_counter_ns()
+        seen = served_traffic(
+            self._served.seen(), began_ns=self._began_ns, ended_ns=now_ns
+        )
+        return account_of(seen, rules_for(self._spec))
 
 
 @contextmanager
@@ -46,10 +66,17 @@ def simulated_exchange(
     """
     rtt_ms = 1e3 * duration("rtt", rtt)
     link = LinkSpec(rtt_ms=rtt_ms) if rtt_ms else None
+    spec = spec or ExchangeSpec()
     with (
-        ServedExchange(spec or ExchangeSpec(), link, port=port) as served,
+        ServedExchange(spec, link, port=port) as served,
         TemporaryDirectory(prefix="vestbench-") as folder,
     ):
         ca_file = Path(folder) / "ca.pem"
         ca_file.write_text(served.ca_pem, encoding="ascii")
-        yield Exchange(base_url=served.base_url(), ca_file=ca_file, _served=served)
+        yield Exchange(
+            base_url=served.base_url(),
+            ca_file=ca_file,
+            _served=served,
+            _spec=spec,
+            _began_ns=time.perf_counter_ns(),
+        )

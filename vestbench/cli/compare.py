@@ -17,6 +17,7 @@ from vestbench.values import confidence_of
 if TYPE_CHECKING:
     from vestbench.config import Settings
     from vestbench.studies.compare.question import Target
+    from vestbench.studies.parts.changes import Changes
 
 
 def compare(
@@ -158,9 +159,15 @@ def _compare_stored(
     words: list[str], force: bool, confidence: float, *, as_json: bool
 ) -> None:
     from vestbench.cli.console import busy, show, show_json
-    from vestbench.history.stored import compare_stored, stored_report
+    from vestbench.history.changes import changes_report
+    from vestbench.history.stored import (
+        StoredComparison,
+        compare_stored,
+        stored_report,
+    )
+    from vestbench.model.verdict import Change
     from vestbench.studies.judging import unsound
-    from vestbench.studies.registry import load_run
+    from vestbench.studies.registry import load_run, study_of
 
     if len(words) != 2 or not all(_is_file(word) for word in words):
         raise UsageError("stored results are compared two at a time, then and now")
@@ -170,18 +177,25 @@ def _compare_stored(
         for path, run in zip(paths, (then, now), strict=True):
             if why := unsound(run):
                 raise InvalidRunError(f"{path}: no saving can be stated: {why}")
-        found = compare_stored(then, now, confidence=confidence)
+        found: Changes | StoredComparison | None = None
+        study = study_of(then)
+        if study is study_of(now):
+            found = study.changes(then, now, confidence)
+        found = found or compare_stored(then, now, confidence=confidence)
     if found.differing and not force:
         names = ", ".join(found.differing)
         raise UsageError(
             f"{paths[0]} and {paths[1]} are of different things ({names}); "
             "--force compares them all the same"
         )
+    files = str(paths[0]), str(paths[1])
     if as_json:
         show_json(found)
+    elif isinstance(found, StoredComparison):
+        show(stored_report(found, *files))
     else:
-        show(stored_report(found, str(paths[0]), str(paths[1])))
-    if found.verdict is None:
+        show(changes_report(found, *files, confidence))
+    if found.change is None:
         raise typer.Exit(ExitCode.INCONCLUSIVE)
-    if str(found.verdict.change) == "REGRESSED":
+    if found.change is Change.REGRESSED:
         raise typer.Exit(ExitCode.NOT_MET)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import sys
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, suppress
 from errno import EINVAL, EIO, EPIPE
 from io import TextIOWrapper
@@ -130,6 +130,39 @@ def _until_it_vanishes() -> Iterator[None]:
         pass
 
 
+@contextmanager
+def live() -> Iterator[Callable[[Iterable[Part]], None]]:
+    """Give a function that draws a report over the last one; for a terminal only.
+
+    The last one stays. What cannot be drawn any more is left undrawn.
+    """
+    from rich.live import Live
+
+    from vestbench.report.terminal import drawn
+
+    console = stdout()
+    console.height = _size(sys.stdout).lines or _HEIGHT  # what is beyond is cropped
+    encoding = sys.stdout.encoding or "utf-8"
+    shown = Live(console=console, auto_refresh=False)
+
+    def draw(report: Iterable[Part]) -> None:
+        with _until_it_vanishes():
+            shown.update(drawn(report, encoding), refresh=True)
+
+    with _until_it_vanishes():
+        shown.start()
+    try:
+        yield draw
+    finally:
+        with _until_it_vanishes():
+            shown.stop()
+
+
+def is_drawable() -> bool:
+    """Say whether stdout is a terminal that can go back in what it shows."""
+    return sys.stdout.isatty() and os.environ.get("TERM") != "dumb"
+
+
 def _console(*, stderr: bool) -> Console:
     from rich.console import Console
 
@@ -150,11 +183,14 @@ def _width() -> int | None:
 
 
 def _columns(stream: TextIO) -> int:
+    return _size(stream).columns or _NARROW  # 0 where the terminal does not say
+
+
+def _size(stream: TextIO) -> os.terminal_size:
     try:
-        known = os.get_terminal_size(stream.fileno()).columns
+        return os.get_terminal_size(stream.fileno())
     except (OSError, ValueError):  # the terminal is gone
-        known = 0
-    return known or _NARROW  # 0 where the terminal does not say
+        return os.terminal_size((0, 0))
 
 
 class Progress:

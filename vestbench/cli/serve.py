@@ -106,15 +106,27 @@ def serve(
             if not served.is_private:
                 _warn(address)
             _announce(served, path, as_json=json)
-            while True:
-                served.check()
-                time.sleep(_LOOK_EVERY_S)
+            _watch(served, silent=json)
         except KeyboardInterrupt:
             _conclude(served.counters(), as_json=json)
             if interruption.code is ExitCode.TERMINATED:  # Ctrl-C is its own end
                 raise
         finally:
             path.unlink(missing_ok=True)
+
+
+def _watch(served: ServedExchange, *, silent: bool) -> None:
+    """Show what is counted until it is interrupted, or the exchange ends."""
+    from vestbench.cli.live import ASK_EVERY_S, shown_live
+
+    asked = float("-inf")
+    with shown_live(silent=silent) as show:
+        while True:
+            served.check()
+            if not silent and time.monotonic() - asked >= ASK_EVERY_S:
+                asked = time.monotonic()
+                show(served.counters())
+            time.sleep(_LOOK_EVERY_S)
 
 
 def _temporary() -> Path:
@@ -172,7 +184,6 @@ def _announce(served: ServedExchange, ca: Path, *, as_json: bool) -> None:
 def _conclude(counted: ExchangeCounters, *, as_json: bool) -> None:
     if as_json:
         return
-    from vestbench.report.units import plural
+    from vestbench.cli.live import sentence
 
-    seen = f"{plural(counted.connections, 'connection')}, "
-    typer.echo(f"\n{seen}{plural(counted.requests, 'request')}", err=True)
+    typer.echo(f"\n{sentence(counted)}", err=True)

@@ -13,6 +13,7 @@ from typing import Any
 
 from vestbench.model.record import Record
 from vestbench.model.run import Run
+from vestbench.model.verdict import Change
 from vestbench.report.sheet import GAP, Part, Table, Text, numbers, warning_line
 from vestbench.report.units import ABSENT, fixed, ms, plural
 from vestbench.stats.shift import BaselineVerdict, compare_with_baseline
@@ -47,6 +48,11 @@ class StoredComparison(Record, frozen=True, kw_only=True):
     verdict: BaselineVerdict | None  # None if there are too few savings
     differing: tuple[str, ...]  # what makes them runs of different things
     notable: tuple[str, ...]  # what else differs, and may be why
+
+    @property
+    def change(self) -> Change | None:
+        """What has become of the saving; None if there are too few."""
+        return None if self.verdict is None else self.verdict.change
 
 
 def compare_stored(then: Run, now: Run, *, confidence: float) -> StoredComparison:

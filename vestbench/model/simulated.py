@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from vestbench import defaults
 
@@ -128,6 +128,19 @@ class MachineReport:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class HostCounters:
+    """What clients have sent to one host."""
+
+    connections: int = 0  # with a request at least
+    requests: int = 0
+
+    @property
+    def reused(self) -> int:
+        """Requests whose connection had carried another before."""
+        return self.requests - self.connections
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class ExchangeCounters:
     """What the exchange has counted since its start."""
 
@@ -144,3 +157,5 @@ class ExchangeCounters:
     websockets: int  # connections that became one
     # Codes that the exchange has sent; "none" answers a client's close without a code.
     websocket_closes: Mapping[str, int]
+    # By the host of a request's header; empty where no account is kept.
+    hosts: Mapping[str, HostCounters] = field(default_factory=dict)

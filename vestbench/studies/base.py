@@ -37,6 +37,7 @@ from vestbench.report.har import Describe, Sent
 from vestbench.report.sheet import Part, Text
 from vestbench.stats.decision import MedianSummary, Settling
 from vestbench.stats.metrics import Group
+from vestbench.studies.parts.changes import Changes
 from vestbench.studies.parts.groups import groups_of
 from vestbench.studies.parts.quantities import (
     group_estimate,
@@ -159,6 +160,13 @@ class Study(Protocol[P_contra]):
         """
         sent = Sent(method=run.conditions.method, url=run.conditions.url)
         return lambda _: sent
+
+    def changes(
+        self, then: RunOf[P_contra], now: RunOf[P_contra], confidence: float
+    ) -> Changes | None:
+        """Return what has changed between two runs; None where savings say that."""
+        del then, now, confidence
+        return None
 
     def settlings(self, run: RunOf[P_contra]) -> tuple[Settling, ...]:
         """Return how each saving of the run settled; empty without one."""

@@ -13,10 +13,13 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
+from vestbench.model.simulated import HostCounters
 from vestbench.simulator.http.messages import Request
 
 MAX_CONNECTIONS = 20_000
 MAX_REQUESTS = 100_000
+MAX_HOSTS = 50  # that are counted by their name; a client can make up any
+_MORE = "others"
 # Such as a bot's token at Telegram, or an order: no path needs to show them.
 _SECRET = re.compile(r"(?=[^/?&]*\d)(?=[^/?&]*[A-Za-z])[^/?&]{20,}")
 
@@ -81,6 +84,7 @@ class Account:
     requests: list[SeenRequest] = field(default_factory=list)
     omitted_connections: int = 0
     omitted_requests: int = 0
+    hosts: dict[str, HostCounters] = field(default_factory=dict)
 
     def open(self, peer: str, port: int) -> SeenConnection:
         """Keep a connection that was accepted."""
@@ -100,6 +104,15 @@ class Account:
             self.omitted_requests += 1
         return request
 
+    def count(self, host: str, *, first: bool) -> None:
+        """Count a request to a host, which may be the first of its connection."""
+        if host not in self.hosts and len(self.hosts) >= MAX_HOSTS:
+            host = _MORE
+        before = self.hosts.get(host, HostCounters())
+        self.hosts[host] = HostCounters(
+            connections=before.connections + first, requests=before.requests + 1
+        )
+
 
 class Witness:
     """Keeps what happens on one connection.
@@ -114,6 +127,7 @@ class Witness:
         self.seen = account.open(*peer)
         self.up = 0  # bytes taken of what the client has sent
         self.down = 0  # bytes sent
+        self._has_asked = False
 
     def secured(self, tls: Any, *, left: int) -> None:
         """Keep what was agreed on in a TLS handshake.
@@ -147,13 +161,16 @@ class Witness:
     def request(self, request: Request) -> SeenRequest:
         """Keep a request, all of which has come."""
         headers = request.headers
+        host = headers.get("host", "")[:255]
+        self._account.count(host or self.seen.host, first=not self._has_asked)
+        self._has_asked = True
         return self._account.add(
             SeenRequest(
                 connection=self.seen.serial,
                 arrived_ns=self._account.clock(),
                 method=request.method,
                 path=shown_path(request),
-                host=headers.get("host", "")[:255],
+                host=host,
                 agent=headers.get("user-agent", "")[:200],
                 up=self.up,
             )

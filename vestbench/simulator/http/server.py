@@ -113,6 +113,7 @@ class Server:
             closes=dict(tally.closes),
             websockets=tally.websockets,
             websocket_closes=dict(tally.websocket_closes),
+            hosts=dict(self.account.hosts),
         )
 
     def stop(self) -> float:

@@ -53,9 +53,14 @@ def traffic_findings(run: TrafficRun) -> Findings:
 # --- the sentence --------------------------------------------------------------------
 
 
+_SENT = "Your program sent "
+
+
 def _headline(run: TrafficRun, summary: TrafficSummary) -> Iterator[Text]:
     sent = plural(summary.requests, "request")
-    line = Text("Your program sent ").append(sent, "bold").append(" over ")
+    many = len(summary.runs)
+    line = Text(f"In {many} runs your program sent " if many > 1 else _SENT)
+    line.append(sent, "bold").append(" over ")
     line.append(f"{plural(summary.connections, 'connection')}.", "bold")
     yield line.append(_needless(summary))
     if summary.needless:

@@ -24,8 +24,10 @@ from vestbench.stats.bounds import Bounds
 from vestbench.stats.decision import median_saving
 from vestbench.studies.base import Findings, Saving, Sides, Study, all_outcomes
 from vestbench.studies.bench.study import sides_by_proof
+from vestbench.studies.parts.changes import Changes
 from vestbench.studies.parts.quantities import COUNTED
 from vestbench.studies.traffic.causes import Opening, Why
+from vestbench.studies.traffic.changed import changed_traffic
 from vestbench.studies.traffic.outcomes import outcomes_of
 from vestbench.studies.traffic.plan import TrafficPlan, TrafficRun
 from vestbench.studies.traffic.summary import (
@@ -160,6 +162,11 @@ class _Exec(Study[TrafficPlan]):
         for outcome in all_outcomes(run):
             if outcome.slot.arm == term.key:
                 yield outcome
+
+    def changes(
+        self, then: TrafficRun, now: TrafficRun, confidence: float
+    ) -> Changes | None:
+        return changed_traffic(then, now, confidence)
 
     def findings(self, run: TrafficRun) -> Findings:
         from vestbench.studies.traffic.sheet import traffic_findings
