@@ -103,11 +103,13 @@ def test_a_program_that_ignores_sigterm_is_killed_with_its_children() -> None:
 
 
 def test_children_are_told_to_end_too() -> None:
-    script = (
-        "sh -c 'trap \"echo told; exit\" TERM; while true; do sleep 0.05; done' & wait"
+    child = (
+        "trap 'echo told; exit' TERM; curl -s http://x.example/; "
+        "while true; do sleep 0.05; done"
     )
+    limits = Limits(until=Until(what="requests", least=1), grace_s=30.0)
 
-    ran = inside("sh", "-c", script, limits=Limits(seconds=0.5, grace_s=30.0))
+    ran = inside("sh", "-c", f'sh -c "{child}" & wait', limits=limits)
 
     assert "told" in ran.out
 
@@ -190,21 +192,13 @@ def test_a_signal_to_us_reaches_the_program_once(
 
 
 def test_a_second_signal_kills() -> None:
-    with started(
-        *(
-            "--rtt",
-            "0ms",
-            "--",
-            "sh",
-            "-c",
-            f"{STUBBORN} echo on; sleep 1000; sleep 1000",
-        )
-    ) as process:
+    script = "trap 'echo again' INT; echo on; while true; do sleep 0.05; done"
+
+    with started("--rtt", "0ms", "--", "sh", "-c", script) as process:
         assert process.stdout is not None
-        assert process.stdout.readline() == "on\n"
-        process.send_signal(signal.SIGINT)
-        time.sleep(0.2)  # else both are one
-        process.send_signal(signal.SIGINT)
+        for said in ("on\n", "again\n"):
+            assert process.stdout.readline() == said
+            process.send_signal(signal.SIGINT)
         process.communicate(timeout=PATIENCE_S)
 
     assert process.returncode == 128 + signal.SIGKILL
@@ -283,7 +277,8 @@ def test_a_program_that_is_stopped_where_nobody_can_go_on_with_it_goes_on() -> N
 
 def test_a_job_that_is_stopped_and_let_go_on_has_the_terminal_again() -> None:
     script = (
-        "import os\n"
+        "import os, signal\n"
+        "signal.signal(signal.SIGCONT, lambda *_: print('goes on', flush=True))\n"
         "while True:\n"
         "    print('read', input(), os.tcgetpgrp(0) == os.getpgrp(), flush=True)"
     )
@@ -296,6 +291,7 @@ def test_a_job_that_is_stopped_and_let_go_on_has_the_terminal_again() -> None:
         typed.type(b"\x1a")
         typed.wait_for("Stopped")
         typed.type(b"fg > /dev/null\n")
+        typed.wait_for("goes on")
         typed.type(b"two\n")
         typed.wait_for("read two True")
         typed.type(b"\x04")

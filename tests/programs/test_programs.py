@@ -158,25 +158,36 @@ def test_packets_and_account_agree_on_every_byte() -> None:
     assert whole[0][0] > (last.answered_ns or 0)
 
 
-def test_a_reset_and_a_close_of_the_server_are_told_apart() -> None:
-    script = (
-        "import socket, struct\n"
-        "for reset in (0, 1):\n"
-        "    s = socket.create_connection(('x.example', 80))\n"
-        "    s.sendall(b'GET / HTTP/1.1\\r\\nHost: x.example\\r\\n\\r\\n'); s.recv(9)\n"
-        "    if reset:\n"
-        "        at_once = struct.pack('ii', 1, 0)\n"
-        "        s.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, at_once)\n"
-        "    else:\n"
-        "        while s.recv(999): pass\n"
-        "    s.close()\n"
-    )
-    exchange = ExchangeSpec(processing_ms=0.0, idle_timeout_s=0.3)
+ASK = (
+    "import socket, struct\n"
+    "s = socket.create_connection(('x.example', 80))\n"
+    "s.sendall(b'GET / HTTP/1.1\\r\\nHost: x.example\\r\\n\\r\\n')\n"
+)
 
-    ran = inside("/usr/bin/python3", "-c", script, exchange=exchange)
 
-    ends = [(c.closed_by, c.how, c.reason) for c in ran.run.seen.connections]
-    assert ends == [("server", "fin", "idle"), ("client", "rst", "")]
+@pytest.mark.parametrize(
+    ("then", "idle_timeout_s", "end"),
+    [
+        ("while s.recv(999): pass", 0.3, ("server", "fin", "idle")),
+        ("s.recv(999)", 75.0, ("client", "fin", "")),
+        (
+            "s.recv(9); at_once = struct.pack('ii', 1, 0)\n"
+            "s.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, at_once)",
+            75.0,
+            ("client", "rst", ""),
+        ),
+    ],
+    ids=["server", "client", "reset"],
+)
+def test_who_has_closed_a_connection_and_how(
+    then: str, idle_timeout_s: float, end: tuple[str, str, str]
+) -> None:
+    exchange = ExchangeSpec(processing_ms=0.0, idle_timeout_s=idle_timeout_s)
+
+    ran = inside("/usr/bin/python3", "-c", ASK + then, exchange=exchange)
+
+    (seen,) = ran.run.seen.connections
+    assert (seen.closed_by, seen.how, seen.reason) == end
 
 
 def test_http2_is_offered_where_it_is_asked_for() -> None:
