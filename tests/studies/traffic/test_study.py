@@ -14,6 +14,7 @@ from tests.support.traffic import (
     HOST,
     Opened,
     closing,
+    ns,
     request,
     traffic,
     traffic_run,
@@ -176,6 +177,21 @@ def test_a_request_without_an_answer_is_a_failure() -> None:
 
     assert [each.detail for each in run.failures] == ["it was not answered"]
     assert "Your program sent 1 request over 1 connection." in as_text(show_run(run))
+
+
+def test_an_order_is_over_when_its_event_has_come() -> None:
+    sent = [
+        request(at, method="POST", path="/v2/orders", event_ns=ns(at + 41.0))
+        for at in (62.0, 200.0)
+    ]
+    run = traffic_run(traffic(Opened(0, *sent, request(300))))
+
+    (found,) = summarise_traffic(run).events
+    shown = as_text(show_run(run))
+
+    assert (found.path, found.event.n) == ("POST /v2/orders", 2)
+    assert (found.answered.p50.point, found.event.p50.point) == (35.0, 41.0)
+    assert "event" in shown
 
 
 # --- assertions ----------------------------------------------------------------------

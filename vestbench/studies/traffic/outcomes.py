@@ -91,4 +91,12 @@ def _outcome(
         syn_rtt_us=None,
         retransmits=None,
         body_bytes=request.down_bytes,
+        extra=_extra(request),
     )
+
+
+def _extra(request: Request) -> dict[str, int] | None:
+    """Return what only requests have that a WebSocket has told of."""
+    if request.event_ns is None:
+        return None
+    return {"event_ns": max(0, request.event_ns - request.start_ns)}

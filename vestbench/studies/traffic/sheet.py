@@ -131,6 +131,7 @@ def _parts(run: TrafficRun, summary: TrafficSummary) -> Iterator[Part]:
         yield from (GAP, _latencies_table(summary, run.plan.confidence))
         yield from dim(_LATENCY_NOTES)
     yield from _phases(run, summary)
+    yield from _events_table(summary, run.plan.confidence)
     yield from _delays_table(summary)
     if len(summary.runs) > 1:
         yield from (GAP, _runs_table(summary))
@@ -171,7 +172,7 @@ def _hosts_table(summary: TrafficSummary) -> Table:
 
 def _latencies_table(summary: TrafficSummary, confidence: float) -> Table:
     """Return the median latency of each host, and the median of each phase."""
-    figures = numbers("requests", f"latency [{level(confidence)}]", *_PHASES.values())
+    figures = numbers("n", f"latency [{level(confidence)}]", *_PHASES.values())
     about = "Latency as the program saw it: medians, in ms"
     table = Table(about, ["host", *figures], layout="tight")
     for host in summary.hosts:
@@ -232,6 +233,18 @@ def _phases(run: TrafficRun, summary: TrafficSummary) -> Iterator[Part]:
     ]
     if rows and any(sample.wait_ns is not None for sample in run.samples):
         yield from (GAP, Figure("Median of each phase, to scale", Waterfall(rows)))
+
+
+def _events_table(summary: TrafficSummary, confidence: float) -> Iterator[Part]:
+    if not summary.events:
+        return
+    about = "From the first byte of a request to its answer, and to its event, in ms"
+    shown = numbers("requests", f"answered [{level(confidence)}]", "event")
+    table = Table(about, ["request", *shown], layout="tight")
+    for each in summary.events:
+        both = quantile_cell(each.answered.p50), quantile_cell(each.event.p50)
+        table.add_row(each.path, str(each.event.n), *both)
+    yield from (GAP, table)
 
 
 def _delays_table(summary: TrafficSummary) -> Iterator[Part]:

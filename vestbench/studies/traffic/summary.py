@@ -8,7 +8,7 @@ from math import inf
 
 from vestbench.model.record import Record
 from vestbench.model.request import NS_PER_MS, Outcome, Sample
-from vestbench.model.traffic import Traffic
+from vestbench.model.traffic import Request, Traffic
 from vestbench.stats.metrics import Group, Metric, metric
 from vestbench.studies.base import all_outcomes
 from vestbench.studies.bench.study import sides_by_proof
@@ -47,6 +47,14 @@ class HostSummary(Record, frozen=True, kw_only=True):
     resumed: int
 
 
+class EventSummary(Record, frozen=True, kw_only=True):
+    """Requests of one kind of which a WebSocket has told, from their first byte on."""
+
+    path: str  # with its method
+    answered: Metric
+    event: Metric
+
+
 class RunTotals(Record, frozen=True, kw_only=True):
     """One run of the program, in total."""
 
@@ -71,6 +79,7 @@ class TrafficSummary(Record, frozen=True, kw_only=True):
     reasons: tuple[ReasonSummary, ...]  # the most frequent first
     hosts: tuple[HostSummary, ...]
     delays: tuple[Delay, ...]
+    events: tuple[EventSummary, ...]
     cold: Group
     subsequent: Group
     runs: tuple[RunTotals, ...]
@@ -122,6 +131,7 @@ def summarise_traffic(run: TrafficRun) -> TrafficSummary:
         reasons=_reasons(openings),
         hosts=tuple(_hosts(openings, outcomes, confidence)),
         delays=delays_of(traffic),
+        events=tuple(_events(traffic.requests, confidence)),
         cold=cold,
         subsequent=subsequent,
         runs=tuple(_totals(openings, outcomes, len(traffic.programs))),
@@ -178,6 +188,25 @@ def _hosts(
             tls=tuple(dict.fromkeys(c.tls for c in connections if c.tls)),
             alpn=tuple(dict.fromkeys(c.alpn for c in connections if c.alpn)),
             resumed=sum(each.resumed for each in connections),
+        )
+
+
+def _events(requests: Iterable[Request], confidence: float) -> Iterable[EventSummary]:
+    """Yield what is known of requests that led to an event, by method and path."""
+    found: dict[str, list[tuple[float, float]]] = {}
+    for each in requests:
+        if each.event_ns is not None and each.end_ns is not None:
+            both = each.end_ns - each.start_ns, each.event_ns - each.start_ns
+            path = f"{each.method} {each.path.partition('?')[0]}"
+            found.setdefault(path, []).append(
+                (max(0, both[0]) / NS_PER_MS, max(0, both[1]) / NS_PER_MS)
+            )
+    for path, times in found.items():
+        answered, events = zip(*times, strict=True)
+        yield EventSummary(
+            path=path,
+            answered=metric("answered", answered, confidence),
+            event=metric("event", events, confidence),
         )
 
 
