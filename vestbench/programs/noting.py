@@ -65,4 +65,4 @@ class Noted:
 
 
 def _numbers() -> list[signal.Signals]:
-    return [getattr(signal, name) for name in ENDINGS]
+    return [getattr(signal, name) for name in ENDINGS if hasattr(signal, name)]
