@@ -118,6 +118,32 @@ def test_one_that_was_never_used_was_opened_ahead_and_is_not_called_needless() -
     assert (found.why, found.needless) == (Why.AHEAD, False)
 
 
+@pytest.mark.parametrize(
+    ("reason", "why"),
+    [
+        ("asked", Why.ASKED),
+        ("max_requests", Why.SERVER_LIMIT),
+        ("behaviour", Why.SERVER_CLOSED),
+    ],
+)
+def test_an_end_that_an_answer_has_told_may_come_after_the_next_one_was_opened(
+    reason: str, why: Why
+) -> None:
+    # The answer was there at 97 ms.
+    ended = Opened(0, closed=97.8, by="server", reason=reason)
+
+    found = last(ended, Opened(97.3), rules=Rules(server_uses=1))
+
+    assert found.why is why
+    assert not found.needless
+
+
+def test_one_that_is_used_instead_of_one_opened_ahead_is_needed() -> None:
+    found = opened(traffic(Opened(0, used=False), Opened(200)))
+
+    assert found == [(Why.AHEAD, False), (Why.FIRST, False)]
+
+
 @pytest.mark.parametrize("refusal", ["tlsv1 alert unknown ca", "bad request line"])
 def test_one_that_was_refused_carried_nothing(refusal: str) -> None:
     found = last(Opened(0, used=False, refusal=refusal, speech=""))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from enum import StrEnum
+from math import inf
 
 from vestbench.model.record import Record
 from vestbench.model.traffic import Connection, Request, Traffic
@@ -11,6 +12,8 @@ from vestbench.studies.traffic.pool import Rules, Use, saved_by_pool, uses_of
 
 # A program that closes a connection so soon after an answer does not mean to keep it.
 _AT_ONCE_NS = 500_000_000
+# A server's FIN so soon after its last answer belongs to that.
+_WITH_ANSWER_NS = 20_000_000
 
 
 class Why(StrEnum):
@@ -124,7 +127,9 @@ class _Place:
         self, new: Connection, sent: Sequence[Request], *, needed: bool
     ) -> tuple[Why, Connection | None]:
         """Return why a connection was opened, and whose end was the reason."""
-        before = [each for each in self._known if each.speech]
+        known = tuple(self._known)
+        # One that was never used is counted itself: not also by the one used instead.
+        before = [each for each in known if each.speech and each.serial in self._uses]
         self._known.append(new)
         if not sent:
             broken = new.refusal or (not new.speech and new.closed_by == "server")
@@ -132,7 +137,7 @@ class _Place:
         if any(request.upgraded for request in sent):
             return Why.UPGRADE, None
         if not before:
-            return (Why.FIRST if not self._known[:-1] else Why.FAILED), None
+            return (Why.FIRST if all(e.speech for e in known) else Why.FAILED), None
         at_ns = new.opened_ns
         if any(self._is_idle(each, at_ns) for each in before):
             return Why.UNUSED_IDLE, None
@@ -146,14 +151,14 @@ class _Place:
             (each.closed_ns, each.serial, each)
             for each in before
             if each.closed_ns is not None
-            and each.closed_ns <= at_ns
+            and self._end_ns(each) <= at_ns
             and each.serial not in self._told
         ]
         closed = [one for _, _, one in sorted(ended, key=lambda item: item[:2])]
         # What a pool would have had idle the program has closed; what a pool would have
         # needed as well it needed because of the server, or while others were busy.
         likely = [one for one in closed if _of_client(one) is not needed]
-        busy = any(each.closed_ns is None or each.closed_ns > at_ns for each in before)
+        busy = any(self._end_ns(each) > at_ns for each in before)
         closed = likely or ([] if needed and busy else closed)
         if not closed:
             return Why.BUSY, None
@@ -178,12 +183,26 @@ class _Place:
             return None
         return max(0, connection.closed_ns - max(use.end_ns for use in uses))
 
+    def _end_ns(self, each: Connection) -> float:
+        """Return from when on a connection was of no more use.
+
+        A server that ends it with an answer says so in that, and its FIN may come
+        after the program has opened another one.
+        """
+        if each.closed_ns is None:
+            return inf
+        idle = self.idle_ns(each)
+        if _of_client(each) and each.reason != "asked":
+            return each.closed_ns
+        with_answer = idle is not None and idle < _WITH_ANSWER_NS
+        return each.closed_ns - idle if idle and with_answer else each.closed_ns
+
     def _is_idle(self, each: Connection, at_ns: int) -> bool:
         """Say whether a connection could have taken a request at that time."""
         usable = each.usable_ns if each.usable_ns is not None else each.ready_ns
         if usable is None or usable > at_ns:
             return False
-        if each.closed_ns is not None and each.closed_ns <= at_ns:
+        if self._end_ns(each) <= at_ns:
             return False
         if each.multiplexed:
             return True
