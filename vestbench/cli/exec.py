@@ -122,10 +122,10 @@ def exec(
         wanted, runs=runs, seed=seed, until=until, fault=fault, **judging.asked
     )
     from vestbench.cli.settings import settings_here
-    from vestbench.studies.traffic.experiment import carry_out_program
+    from vestbench.studies.traffic.experiment import carry_out_program, label_of
 
     settings = settings_here(PoolOptions(), results=options.results)
-    options.exports.aim("sim", "any")
+    options.exports.aim("sim", label_of(plan.program))
     done = carry_out_program(
         wanted,
         plan,

@@ -101,6 +101,10 @@ LIBRARIES = (
 _ANY = (
     "make one client object, keep it as long as the program runs, and read each answer"
 )
+_NAMELESS = (
+    "its requests have no user agent, as those of reqwest and hyper: build one Client, "
+    "keep it as long as the program runs, and clone it"
+)
 _OF_TRUST = ("unknown_ca", "bad_certificate", "certificate_unknown")
 _BY_REASON = {
     Why.ASKED: "it sends Connection: close: leave that out",
@@ -130,11 +134,14 @@ def advice_for(why: Why, requests: Iterable[Request]) -> str:
     """
     if why not in _OWN:
         return ""
-    for request in requests:
-        library = library_of(request.agent)
+    agents = [request.agent for request in requests]
+    for agent in agents:
+        library = library_of(agent)
         if library is not None:
             return f"{library.name}: {library.advice}"
-    return _BY_REASON.get(why, _ANY)
+    if why in _BY_REASON:
+        return _BY_REASON[why]
+    return _ANY if any(agents) else _NAMELESS
 
 
 def remedy_for(refusal: str) -> str:

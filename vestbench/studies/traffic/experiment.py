@@ -173,7 +173,7 @@ def _conditions(
     return Conditions(
         venue="sim",
         simulated=True,
-        endpoint="any",
+        endpoint=label_of(last.name),
         method="any",
         url="host and path",
         stack=", ".join(libraries) or "no library recognised",
