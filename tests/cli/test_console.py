@@ -7,12 +7,14 @@ import pty
 import subprocess
 import sys
 from datetime import datetime
+from io import BytesIO, TextIOWrapper
 from pathlib import Path
 
 import pytest
 
 from tests.support.command import run
 from tests.support.records import bench_run, sessions, store
+from vestbench.cli.console import put_out
 
 
 @pytest.fixture
@@ -121,3 +123,16 @@ def test_log_lines_tell_the_time_in_utc_and_say_so() -> None:
     assert zone == "UTC"
     shown = datetime.fromisoformat(" ".join(begun.split()[1:3]))
     assert abs((datetime.fromisoformat(moment) - shown).total_seconds()) < 3600
+
+
+def test_a_document_keeps_its_ends_of_lines_where_others_are_usual(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    written = BytesIO()
+    # As Windows opens standard output that is redirected.
+    usual = TextIOWrapper(written, encoding="cp1252", newline="\r\n")
+    monkeypatch.setattr(sys, "stdout", usual)
+    for line in ("a,b\r\n", "1,≥\r\n"):
+        put_out(line)
+
+    assert written.getvalue() == "a,b\r\n1,≥\r\n".encode()

@@ -85,9 +85,9 @@ class Console:
 
 
 def test_serve_answers_other_programs_until_ctrl_c(tmp_path: Path) -> None:
-    words = ("--ca-file", "ca.pem", "--rtt", "0ms", "--json")
+    words = ("--ca-file", "ca.pem", "--rtt", "0ms")
     console = Console("serve", *words, folder=tmp_path)
-    while not (url := re.search(r'"base_url": *"([^"]+)"', console.shown)):
+    while not (url := re.search(r"base URL +(\S+/v2)", console.shown)):
         assert console.reads(), console.shown
 
     trusted = ssl.create_default_context(cafile=tmp_path / "ca.pem")
@@ -98,20 +98,20 @@ def test_serve_answers_other_programs_until_ctrl_c(tmp_path: Path) -> None:
 
     assert answer.status_code == 200
     assert code == 0, console.shown
-    assert "1 request" in console.shown
 
 
 def test_ctrl_c_ends_a_run_and_keeps_what_was_measured(tmp_path: Path) -> None:
-    words = ("--rtt", "0ms", "-n", "20000", "--output", "run.toml")
+    words = ("--rtt", "0ms", "-n", "2000", "--output", "run.toml")
     console = Console("bench", *words, folder=tmp_path)
-    while "[[samples]]" not in _text(tmp_path / "run.toml"):
+    while not any("[[samples]]" in f.read_text("utf-8") for f in tmp_path.iterdir()):
         assert console.reads(), console.shown  # its progress
     console.type_ctrl_c()
     code = console.end()
 
     assert code == 130, console.shown
     assert "Traceback" not in console.shown
-    assert load_run(tmp_path / "run.toml").samples
+    (kept,) = tmp_path.iterdir()
+    assert load_run(kept).samples
 
 
 def test_a_console_gets_utf_8(tmp_path: Path) -> None:
@@ -121,7 +121,3 @@ def test_a_console_gets_utf_8(tmp_path: Path) -> None:
     assert code == 0, console.shown
     assert "█" in console.shown
     assert "≥" in console.shown
-
-
-def _text(file: Path) -> str:
-    return file.read_text(encoding="utf-8") if file.exists() else ""

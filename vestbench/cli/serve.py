@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -163,6 +164,13 @@ def _warn(address: str) -> None:
     )
 
 
+def _set(name: str, value: Path) -> str:
+    """Return how a variable is set in front of a command: in PowerShell on Windows."""
+    if sys.platform == "win32":
+        return f"$env:{name} = '{value}';"
+    return f"{name}={value}"
+
+
 def _announce(served: ServedExchange, ca: Path, *, as_json: bool) -> None:
     url = served.base_url()
     if as_json:
@@ -175,7 +183,7 @@ def _announce(served: ServedExchange, ca: Path, *, as_json: bool) -> None:
         f"  base URL  {url}",
         f"  trust     {ca}",
         f"  try       curl --cacert {ca} {url}/ticker/latest",
-        f"  measure   SSL_CERT_FILE={ca} vestbench bench --venue sim@{url}",
+        f"  measure   {_set('SSL_CERT_FILE', ca)} vestbench bench --venue sim@{url}",
         "Ctrl-C ends it.",
     ):
         typer.echo(plain(line))

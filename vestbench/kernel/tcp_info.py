@@ -47,19 +47,19 @@ def tcp_info(sock: socket.socket) -> TcpInfo | None:
     Returns:
         None where the system has none, or the socket is closed.
     """
-    raw, decoded = None, of_linux
+    found: TcpInfo | None = None
     if sys.platform == "linux":
-        raw = _option(sock, socket.TCP_INFO, _LATER_FIELDS.size)
+        found = of_linux(_option(sock, socket.TCP_INFO, _LATER_FIELDS.size))
     elif sys.platform == "darwin":
-        raw, decoded = _option(sock, _TCP_CONNECTION_INFO, _MACOS_BYTES), of_macos
-    return None if raw is None else decoded(raw)
+        found = of_macos(_option(sock, _TCP_CONNECTION_INFO, _MACOS_BYTES))
+    return found
 
 
-def _option(sock: socket.socket, option: int, size: int) -> bytes | None:
+def _option(sock: socket.socket, option: int, size: int) -> bytes:
     try:
         return sock.getsockopt(socket.IPPROTO_TCP, option, size)
     except OSError:  # closed meanwhile
-        return None
+        return b""
 
 
 def of_linux(raw: bytes) -> TcpInfo | None:

@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import gc
 import os
+import sys
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
@@ -79,8 +80,7 @@ class Exchange:
             port = self._loop.run_until_complete(server.listen())
         except OSError as error:
             where = f"port {spec.port} of {spec.host}"
-            reason = os.strerror(error.errno).lower() if error.errno else str(error)
-            raise FailedError(f"cannot listen on {where}: {reason}") from error
+            raise FailedError(f"cannot listen on {where}: {_reason(error)}") from error
         # What exists now stays, so no collection ever has to look at it again. Cycles
         # come from closed connections only, and are collected when one closes.
         gc.collect()
@@ -145,6 +145,13 @@ class Exchange:
         for file in self._files:
             with suppress(OSError):  # whoever wanted it gone was faster
                 os.unlink(file)
+
+
+def _reason(error: OSError) -> str:
+    """Return why the loop cannot listen, without what it puts in front of that."""
+    if error.errno and sys.platform != "win32":
+        return os.strerror(error.errno).lower()
+    return str(error).rpartition("] ")[2]  # numbers of Windows' own have no text
 
 
 def main(argv: list[str]) -> None:
