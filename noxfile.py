@@ -22,7 +22,8 @@ PYTHONS = nox.project.python_versions(PROJECT)
 # Modules of packet links and of the kernel's timestamps: no other imports them there.
 LINUX_ONLY = (
     r"vestbench/(kernel/stamped|simulator/(lab|lab_client|lab_start"
-    r"|link/(netns|devices|forwarder|lab_link)))\.py"
+    r"|link/(netns|devices|forwarder|lab_link|catching))"
+    r"|programs/(keeper|keeping|walls|local_ports|terminal|running))\.py"
 )
 
 

@@ -29,8 +29,8 @@ from rich.table import Table
 
 from tests.bench.figures import FEWEST, Bar, at_least, carry_out, figure, in_turns
 from vestbench.model.simulated import ExchangeSpec, LinkSpec
-from vestbench.programs.keeping import Streams
-from vestbench.programs.running import Wanted, run_program
+from vestbench.programs.running import run_program
+from vestbench.programs.wanted import Streams, Wanted
 from vestbench.simulator.venue import SimulatedVenue
 
 ROUNDS = 20

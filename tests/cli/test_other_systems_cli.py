@@ -87,3 +87,22 @@ def test_a_key_is_made(tmp_path: Path) -> None:
 
     assert done.returncode == 0, done.stderr
     assert (tmp_path / "bot.toml").stat().st_mode & 0o777 == 0o600
+
+
+@WAYS
+def test_exec_says_what_to_use_instead(
+    selector: str, inherited: bool, tmp_path: Path
+) -> None:
+    done = run_elsewhere(
+        *("exec", "--", "curl", "https://api.example/"),
+        folder=tmp_path,
+        selector=selector,
+        inherited=inherited,
+    )
+
+    assert (done.returncode, done.stdout) == (2, "")
+    assert done.stderr == (
+        "error: a program cannot be kept inside here (it needs Linux): point it at "
+        "the exchange that `vestbench serve` runs\n"
+    )
+    assert not [*tmp_path.rglob("*.toml")]

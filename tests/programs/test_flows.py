@@ -10,7 +10,7 @@ from vestbench.model.request import NS_PER_MS
 from vestbench.model.simulated import LinkReport, LinkSpec
 from vestbench.model.traffic import Connection, Request, Traffic
 from vestbench.programs.account import traffic_of
-from vestbench.programs.running import ProgramRun
+from vestbench.programs.wanted import ProgramRun
 from vestbench.simulator.exchange_messages import Seen
 from vestbench.simulator.http.seen import SeenConnection, SeenRequest
 from vestbench.simulator.link.messages import Packets

@@ -11,7 +11,6 @@ from tests.support.command import PATIENCE_S
 from tests.support.inside import command, environment
 from tests.support.labs import SECCOMP, needs_seccomp
 from tests.support.paths import ROOT
-from vestbench.programs.keeping import NotIsolatedError
 
 pytestmark = pytest.mark.link
 
@@ -58,12 +57,3 @@ def test_root_without_user_namespaces_is_refused_too() -> None:
 
     assert "unshare: namespace-limit-reached (ENOSPC)" in said
     assert "allow it with: sudo sysctl -w user.max_user_namespaces=10000" in said
-
-
-def test_other_systems_are_told_of_serve(monkeypatch: pytest.MonkeyPatch) -> None:
-    from tests.support.inside import inside
-
-    monkeypatch.setattr(sys, "platform", "darwin")
-
-    with pytest.raises(NotIsolatedError, match=r"it needs Linux\): point it at the"):
-        inside("true")

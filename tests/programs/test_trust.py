@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from vestbench.programs import trust
-from vestbench.programs.walls import OWN
+from vestbench.programs.messages import OWN
 
 
 def bundle(folder: Path, name: str = "certifi") -> str:

@@ -17,8 +17,8 @@ from typing import Any
 from tests.support.command import PATIENCE_S
 from tests.support.paths import ROOT
 from vestbench.model.simulated import ExchangeSpec, LinkSpec
-from vestbench.programs.keeping import Streams
-from vestbench.programs.running import ProgramRun, Wanted, run_program
+from vestbench.programs.running import run_program
+from vestbench.programs.wanted import ProgramRun, Streams, Wanted
 
 # Nothing of the tests, and nothing that makes a client trust us by accident.
 _TAKEN = {

@@ -17,7 +17,7 @@ from vestbench.model.simulated import ExchangeSpec, LinkSpec, WorldSpec
 from vestbench.model.traffic import Traffic
 from vestbench.programs.answers import read_answers
 from vestbench.programs.limits import Limits, parse_until
-from vestbench.programs.running import Wanted
+from vestbench.programs.wanted import Wanted
 from vestbench.studies.judging import with_assertions
 from vestbench.studies.traffic.experiment import COMMAND, carry_out_program
 from vestbench.studies.traffic.plan import TrafficPlan

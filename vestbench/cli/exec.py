@@ -21,7 +21,7 @@ from vestbench.errors import ExitCode
 from vestbench.values import duration, parsed
 
 if TYPE_CHECKING:
-    from vestbench.programs.running import ProgramRun, Wanted
+    from vestbench.programs.wanted import ProgramRun, Wanted
     from vestbench.studies.traffic.experiment import Carried
     from vestbench.studies.traffic.plan import TrafficPlan
 
@@ -121,7 +121,7 @@ def exec(
     plan = _plan(
         wanted, runs=runs, seed=seed, until=until, fault=fault, **judging.asked
     )
-    from vestbench.cli.settings import settings_here
+    from vestbench.cli.settings import results_folder, settings_here
     from vestbench.studies.traffic.experiment import carry_out_program, label_of
 
     settings = settings_here(PoolOptions(), results=options.results)
@@ -130,7 +130,7 @@ def exec(
         wanted,
         plan,
         path=Path(options.output) if options.output else None,
-        folder=Path(settings["results"]),
+        folder=results_folder(settings),
     )
     _show(done, options)
     options.exports.write(
@@ -149,7 +149,7 @@ def _wanted(
     from vestbench.model.simulated import LinkSpec, WorldSpec
     from vestbench.programs.answers import read_answers
     from vestbench.programs.limits import Limits, parse_until
-    from vestbench.programs.running import Wanted
+    from vestbench.programs.wanted import Wanted
     from vestbench.simulator.http.behaviour import Behaviour, parse_faults
 
     faults = parsed("--fault", given["fault"], parse_faults) if given["fault"] else {}

@@ -14,7 +14,7 @@ from typing import Any
 from vestbench.model.simulated import LinkReport, LinkSpec
 from vestbench.model.traffic import Connection, Program, Request, Traffic
 from vestbench.programs.flows import Flow, flows_of
-from vestbench.programs.running import ProgramRun
+from vestbench.programs.wanted import ProgramRun
 from vestbench.simulator.exchange_messages import Seen
 from vestbench.simulator.http.seen import SeenConnection, SeenRequest
 from vestbench.simulator.link.messages import Packets

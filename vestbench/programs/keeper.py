@@ -30,6 +30,8 @@ from vestbench.programs.local_ports import Relay
 from vestbench.simulator.link import netns
 from vestbench.simulator.link.machine import read_text
 
+assert sys.platform == "linux"  # noqa: S101 - nobody else imports it
+
 TYPE_CHECKING = False  # as mypy knows it; importing typing takes 4 ms of the start
 if TYPE_CHECKING:
     from vestbench.ipc import Answers

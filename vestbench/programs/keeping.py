@@ -15,7 +15,10 @@ from vestbench.errors import LabError, ProcessDiedError, UsageError
 from vestbench.ipc import ChannelClosedError, Done, FailedError, Message, pair
 from vestbench.isolation import ROOT
 from vestbench.programs import messages
+from vestbench.programs.wanted import NotIsolatedError, Streams
 from vestbench.simulator.link.machine import LinkRefusedError
+
+assert sys.platform == "linux"  # noqa: S101 - nobody else imports it
 
 if TYPE_CHECKING:
     from vestbench.ipc import M
@@ -27,46 +30,6 @@ _START = (
     "import sys; sys.path.append(sys.argv.pop(1)); "
     "from vestbench.programs.keeper import main; main(sys.argv[1:])"
 )
-
-
-# What allows a step that was refused, by the code of the refusal.
-_REMEDIES = {
-    "apparmor-restricts-userns": (
-        "sudo sysctl -w kernel.apparmor_restrict_unprivileged_userns=0"
-    ),
-    "userns-disabled-debian": "sudo sysctl -w kernel.unprivileged_userns_clone=1",
-    "namespace-limit-reached": "sudo sysctl -w user.max_user_namespaces=10000",
-    "blocked-by-seccomp": (
-        "docker run --security-opt seccomp=unconfined "
-        "--security-opt systempaths=unconfined ..."
-    ),
-}
-
-
-class NotIsolatedError(UsageError):
-    """This machine does not let a program be kept inside; the text says why.
-
-    Args:
-        why: As `vestbench doctor` says it.
-        code: Of the refusal.
-    """
-
-    def __init__(self, why: str, code: str = "") -> None:
-        remedy = _REMEDIES.get(code, "")
-        allow = f"allow it with: {remedy}; or " if remedy else ""
-        super().__init__(
-            f"a program cannot be kept inside here ({why}): {allow}point it at the "
-            "exchange that `vestbench serve` runs"
-        )
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Streams:
-    """Descriptors of a program; None is this process's own."""
-
-    stdin: int | None = None
-    stdout: int | None = None
-    stderr: int | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

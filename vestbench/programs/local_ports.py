@@ -8,11 +8,14 @@ from __future__ import annotations
 
 import os
 import socket
+import sys
 from contextlib import suppress
 
 from vestbench.kernel.process import name_process
 from vestbench.simulator.link import netns
 from vestbench.simulator.link.machine import refusing
+
+assert sys.platform == "linux"  # noqa: S101 - nobody else imports it
 
 TYPE_CHECKING = False  # as mypy knows it; importing typing takes 4 ms of the start
 if TYPE_CHECKING:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from vestbench.ipc import Message
 
+OWN = "/run/vestbench"  # our files, as the program sees them
+
 TYPE_CHECKING = False  # as mypy knows it; importing typing takes 4 ms of the start
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -9,78 +9,31 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from pathlib import Path
 from threading import Event
-from typing import Literal
 
 from vestbench.errors import UsageError
 from vestbench.model.simulated import (
-    ExchangeSpec,
-    LinkReport,
     LinkSpec,
     Refusal,
-    WorldSpec,
 )
 from vestbench.programs import messages, trust
 from vestbench.programs.homes import hidden, name_files
-from vestbench.programs.keeping import (
-    Inside,
-    KeptProgram,
-    NotIsolatedError,
-    Streams,
-)
-from vestbench.programs.limits import Limits
+from vestbench.programs.keeping import Inside, KeptProgram
 from vestbench.programs.noting import Noted
 from vestbench.programs.terminal import Terminal
-from vestbench.simulator.exchange_messages import Seen
+from vestbench.programs.wanted import EndedBy, NotIsolatedError, ProgramRun, Wanted
 from vestbench.simulator.exchange_process import ExchangeProcess
-from vestbench.simulator.http.behaviour import Behaviour
 from vestbench.simulator.lab_client import Lab, LabProcess
 from vestbench.simulator.lab_start import StartedLab, start_lab
-from vestbench.simulator.link.messages import Packets
 from vestbench.simulator.link.report import unfit, validate
+
+assert sys.platform == "linux"  # noqa: S101 - nobody else imports it
 
 _LOOK_EVERY_S = 0.05  # how much has been done, where that ends a program
 _ON_THE_WAY_S = 0.02  # for what has left the program and is at neither end yet
 _CHECKS = 5
-
-# By itself, by us after a time or when enough was done, by a signal that we were sent.
-EndedBy = Literal["itself", "time", "enough", "signal"]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Wanted:
-    """A program, and the world that it finds inside."""
-
-    argv: Sequence[str] = field(repr=False)  # arguments may be secrets
-    env: Mapping[str, str] = field(repr=False)
-    cwd: Path
-    link: LinkSpec
-    exchange: ExchangeSpec = field(default_factory=ExchangeSpec)
-    behaviour: Behaviour = field(default_factory=Behaviour)
-    world: WorldSpec = field(default_factory=WorldSpec)
-    limits: Limits = field(default_factory=Limits)
-    local_ports: tuple[int, ...] = ()  # of this machine's loopback, reachable inside
-    streams: Streams = field(default_factory=Streams)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ProgramRun:
-    """What a program did, and what the link and the exchange did for it."""
-
-    name: str  # of the program, without folder and arguments
-    status: int  # as it exited; negative where a signal ended it
-    ended_by: EndedBy
-    signal: int  # that we were sent; 0 for none
-    began_ns: int  # `perf_counter_ns`, as all times of the account
-    ended_ns: int
-    left: int  # processes that it left behind, which were ended
-    seen: Seen
-    packets: Packets
-    no_route: int  # packets to IPv6 addresses
-    link: LinkReport
-    setup_s: float  # from the call to the program's start
 
 
 def run_program(
@@ -142,8 +95,6 @@ def run_program(
 
 def _lab(link: LinkSpec) -> Lab:
     """Start a lab whose link has packets: a relay would let the program outside."""
-    if sys.platform != "linux":
-        raise NotIsolatedError("it needs Linux", "not-linux")
     validate(link)
     engines = ("packet", "tun") if link.engine == "auto" else (link.engine,)
     if "relay" in engines:

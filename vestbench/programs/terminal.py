@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import os
 import signal
+import sys
 from contextlib import suppress
 from typing import Any
 
 from vestbench.programs.keeping import KeptProgram
+
+assert sys.platform == "linux"  # noqa: S101 - nobody else imports it
 
 
 class Terminal:

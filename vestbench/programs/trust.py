@@ -12,7 +12,7 @@ from glob import escape, glob
 from pathlib import Path
 
 from vestbench.programs.homes import VARIABLES
-from vestbench.programs.walls import OWN
+from vestbench.programs.messages import OWN
 from vestbench.simulator.http.certificates import JAVA_PASSWORD
 
 ROOTS, CA, STORE = "roots.pem", "ca.pem", "ca.p12"

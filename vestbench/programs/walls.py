@@ -8,9 +8,13 @@ from __future__ import annotations
 
 import errno
 import os
+import sys
 
+from vestbench.programs.messages import OWN
 from vestbench.simulator.link.machine import LinkRefusedError, refusing
 from vestbench.simulator.link.netns import libc, need_user_namespace
+
+assert sys.platform == "linux"  # noqa: S101 - nobody else imports it
 
 TYPE_CHECKING = False  # as mypy knows it; importing typing takes 4 ms of the start
 if TYPE_CHECKING:
@@ -31,7 +35,6 @@ PR_SET_NO_NEW_PRIVS, PR_CAP_AMBIENT, PR_CAP_AMBIENT_CLEAR_ALL = 38, 47, 4
 SECUREBITS = 0xEF
 CAPABILITY_VERSION = 0x20080522
 
-OWN = "/run/vestbench"  # our files, as the program sees them
 _NO_PROC = (
     "a container that hides parts of /proc does not let it be mounted again; run it "
     "with --security-opt systempaths=unconfined, or outside"

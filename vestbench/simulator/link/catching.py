@@ -11,9 +11,12 @@ from __future__ import annotations
 
 import array
 import socket
+import sys
 
 from vestbench.simulator.link.devices import LOCAL
 from vestbench.simulator.link.messages import COLUMNS, Packets
+
+assert sys.platform == "linux"  # noqa: S101 - nobody else imports it
 
 MAX_PACKETS = 400_000  # 19 MB
 _TCP, _SYN = 6, 2

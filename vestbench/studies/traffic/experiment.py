@@ -27,7 +27,8 @@ from vestbench.model.run import (
 )
 from vestbench.model.traffic import Traffic
 from vestbench.programs.account import traffic_of
-from vestbench.programs.running import ProgramRun, Wanted, run_program
+from vestbench.programs.inside import run_inside
+from vestbench.programs.wanted import ProgramRun, Wanted
 from vestbench.results.naming import result_path
 from vestbench.results.writing import RunWriter, TakenError
 from vestbench.running.facts import link_end, machine_facts
@@ -62,7 +63,7 @@ def carry_out_program(
     *,
     path: Path | None = None,
     folder: Path = Path("results"),
-    run_it: RunProgram = run_program,
+    run_it: RunProgram = run_inside,
     again: Callable[[int], None] = lambda _: None,
 ) -> Carried:
     """Run a program as often as planned, and keep the account of all its traffic.
