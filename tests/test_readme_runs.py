@@ -128,7 +128,7 @@ def test_the_pytest_example_passes_as_it_stands(pytester: pytest.Pytester) -> No
 
     result = pytester.runpytest_subprocess("-p", "no:cacheprovider")
 
-    result.assert_outcomes(passed=1)
+    result.assert_outcomes(passed=2)
 
 
 # The action

@@ -6,6 +6,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.support.machine import need_link
+
 INI = """
 [pytest]
 filterwarnings = error
@@ -128,3 +130,41 @@ def test_the_fixtures_and_the_option_say_what_they_are(
 
     result.stdout.fnmatch_lines(["*vestbench*pytest_plugin.py*", "*Measure with*"])
     run(project, "--help").stdout.fnmatch_lines(["*--vestbench-results=FOLDER*"])
+
+
+PROGRAM = """
+import sys
+
+SENDS = (
+    "import http.client as h\\n"
+    "for _ in 'abc':\\n"
+    "    c = h.HTTPSConnection('a.example'); c.request('GET', '/x')\\n"
+    "    c.getresponse().read(); c.close()"
+)
+
+def test_it(vestbench):
+    found = vestbench.run_program([sys.executable, "-I", "-c", SENDS], rtt="5ms")
+    assert found.status == 0
+    assert found.traffic.requests == 3
+    assert found.traffic.needless == 0, found.traffic.told
+"""
+
+
+@pytest.mark.link
+def test_a_test_that_finds_needless_connections_shows_the_account(
+    project: pytest.Pytester,
+) -> None:
+    need_link("packet")
+    project.makepyfile(PROGRAM)
+
+    result = run(project, "--vestbench-results", "kept")
+
+    result.assert_outcomes(failed=1)
+    result.stdout.fnmatch_lines(
+        [
+            "*AssertionError: 3 requests over 3 connections, 2 of them needless*",
+            "*vestbench exec*",
+            "Your program sent 3 requests over 3 connections. 2 of them were needless*",
+        ]
+    )
+    assert len(list((project.path / "kept").glob("*-exec-*.toml"))) == 1

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import replace
 from pathlib import Path
 
@@ -116,6 +117,16 @@ def test_the_command_judges_two_stored_accounts(
     done = run("compare", then, now)
 
     assert (done.returncode, done.stdout.splitlines()[0][: len(said)]) == (code, said)
+
+
+def test_its_document_says_what_has_become_of_all(tmp_path: Path) -> None:
+    then = written(before(4), tmp_path / "then.toml")
+    now = written(after(4), tmp_path / "now.toml")
+
+    found = json.loads(run("compare", then, now, "--json").stdout)
+
+    assert found["change"] == "IMPROVED"
+    assert found["changed"][0]["name"] == "needless"
 
 
 def test_a_program_that_got_worse_fails(tmp_path: Path) -> None:

@@ -269,6 +269,22 @@ def test_a_request_of_no_connection_is_refused(tmp_path: Path) -> None:
         load_run(path)
 
 
+def test_a_connection_of_no_run_is_refused(tmp_path: Path) -> None:
+    path = stored(traffic_run(traffic(Opened(0, run=3))), tmp_path / "run.toml")
+
+    with pytest.raises(InvalidRunError, match=r"connections\[0\].run: there is no"):
+        load_run(path)
+
+
+def test_phases_stand_in_the_order_in_which_they_happen() -> None:
+    run = traffic_run(traffic(Opened(0, request(92), request(200))))
+
+    shown = as_text(show_run(run)).split("Median of each phase")[1]
+
+    names = [line[12:24].strip() for line in shown.splitlines()[2:6]]
+    assert names == ["connect", "tls", "program", "wait"]
+
+
 def test_every_document_can_be_made_of_it() -> None:
     found = found_in(traffic_run(MIXED, assertions=["needless == 0"]), "run.toml")
 

@@ -40,19 +40,11 @@ class Changes(Record, frozen=True, kw_only=True):
 
     runs: tuple[int, int]  # how often it was started
     needed: int  # so many on either side give an interval
-    changed: tuple[Changed, ...]  # the first decides
+    changed: tuple[Changed, ...]  # the most telling first
     differing: tuple[str, ...]  # what makes them runs of different things
     notable: tuple[str, ...]  # what else differs, and may be why
-
-    @property
-    def change(self) -> Change | None:
-        """What has become of all: worse if anything has; None where nothing says."""
-        found = [each.change for each in self.changed]
-        if Change.REGRESSED in found:
-            return Change.REGRESSED
-        if Change.IMPROVED in found:
-            return Change.IMPROVED
-        return None if None in found else Change.NO_CHANGE_SHOWN
+    # Of all of them: worse if any is; None where there are too few runs.
+    change: Change | None
 
 
 def changes_of(
@@ -82,7 +74,15 @@ def changes_of(
         changed=changed,
         differing=tuple(differing),
         notable=tuple(notable),
+        change=_of_all([each.change for each in changed]),
     )
+
+
+def _of_all(changes: Sequence[Change | None]) -> Change | None:
+    for decisive in (Change.REGRESSED, Change.IMPROVED, None):
+        if decisive in changes:
+            return decisive
+    return Change.NO_CHANGE_SHOWN
 
 
 def _changed(before: Total, after: Total, confidence: float) -> Changed:

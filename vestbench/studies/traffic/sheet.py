@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from math import isfinite
 
 from vestbench.model.request import NS_PER_MS
@@ -114,7 +114,8 @@ def _advice(run: TrafficRun) -> Iterator[str]:
 _LATENCY_NOTES = (
     "cold: from the first packet of the connection to the end of the answer; "
     "subsequent: from the first packet of the request",
-    "program: its own time between the handshake and its request",
+    "program: its own time between the handshake and its request, and what held that "
+    "back there",
 )
 
 # --- tables --------------------------------------------------------------------------
@@ -142,6 +143,7 @@ def _parts(run: TrafficRun, summary: TrafficSummary) -> Iterator[Part]:
     yield from (GAP, *map(Text, _endings(traffic)))
 
 
+_ORDER = ("connect", "tls", "client", "send", "wait", "receive")
 _SHORTEST_MS = 0.0005  # that is drawn
 
 # The phases by what they are called here.
@@ -228,11 +230,18 @@ def _reasons_table(summary: TrafficSummary) -> Table:
 
 def _phases(run: TrafficRun, summary: TrafficSummary) -> Iterator[Part]:
     rows = [
-        (name, [(_PHASES.get(p, p), ms) for p, ms in phases if ms >= _SHORTEST_MS])
+        (name, _in_order(phases))
         for name, phases in phase_rows((summary.cold, summary.subsequent), merged=False)
     ]
     if rows and any(sample.wait_ns is not None for sample in run.samples):
         yield from (GAP, Figure("Median of each phase, to scale", Waterfall(rows)))
+
+
+def _in_order(phases: Sequence[tuple[str, float]]) -> list[tuple[str, float]]:
+    """Return phases in the order in which they happen, under their names here."""
+    places = {name: place for place, name in enumerate(_ORDER)}
+    found = sorted(phases, key=lambda phase: places.get(phase[0], len(places)))
+    return [(_PHASES.get(p, p), taken) for p, taken in found if taken >= _SHORTEST_MS]
 
 
 def _events_table(summary: TrafficSummary, confidence: float) -> Iterator[Part]:

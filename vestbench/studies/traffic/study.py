@@ -64,6 +64,10 @@ class _Exec(Study[TrafficPlan]):
         connections = {each.serial: each for each in traffic.connections}
         if len(connections) < len(traffic.connections):
             raise InvalidValueError("two have one serial", _place("connections"))
+        for index, connection in enumerate(traffic.connections):
+            if connection.run >= max(1, len(traffic.programs)):
+                place = _place(f"connections[{index}].run")
+                raise InvalidValueError("there is no such run", place)
         for index, request in enumerate(traffic.requests):
             if request.connection not in connections:
                 place = _place(f"requests[{index}].connection")
