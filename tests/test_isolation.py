@@ -236,8 +236,8 @@ def test_no_process_of_ours_has_a_secret_in_its_environment(linked: bool) -> Non
         cleanup.enter_context(served)
         found = seen_by_children()
 
-    # The exchanges and the worker; with links two labs and what delays.
-    assert len(found) >= (7 if linked else 3)
+    # The exchanges and the worker; with links a lab, its forwarder and a relay.
+    assert len(found) == (6 if linked else 3)
     assert [each for each in found if b"secret-" in each] == []
 
 
