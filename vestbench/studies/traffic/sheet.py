@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from math import isfinite
 
 from vestbench.model.request import NS_PER_MS
@@ -24,13 +24,13 @@ from vestbench.report.waterfall import Waterfall
 from vestbench.simulator.world.hosts import is_venue
 from vestbench.stats.metrics import Group, Metric
 from vestbench.studies.base import Findings
-from vestbench.studies.parts.breakdown import phase_rows
 from vestbench.studies.parts.groups import disturbed_samples
 from vestbench.studies.parts.lines import dim, failures_parts
 from vestbench.studies.parts.warnings import link_warnings
 from vestbench.studies.traffic.advice import advice_for, remedy_for
 from vestbench.studies.traffic.causes import Opening, Why
 from vestbench.studies.traffic.delays import SENTENCES
+from vestbench.studies.traffic.phases import PHASES, phases_of
 from vestbench.studies.traffic.plan import TrafficRun
 from vestbench.studies.traffic.summary import (
     HostSummary,
@@ -143,17 +143,7 @@ def _parts(run: TrafficRun, summary: TrafficSummary) -> Iterator[Part]:
     yield from (GAP, *map(Text, _endings(traffic)))
 
 
-_ORDER = ("connect", "tls", "client", "send", "wait", "receive")
-_SHORTEST_MS = 0.0005  # that is drawn
-
-# The phases by what they are called here.
-_PHASES = {
-    "connect": "connect",
-    "tls": "tls",
-    "client": "program",
-    "wait": "wait",
-    "receive": "receive",
-}
+_SHOWN = ("connect", "tls", "client", "wait", "receive")  # sending takes no time
 
 
 def _hosts_table(summary: TrafficSummary) -> Table:
@@ -174,7 +164,9 @@ def _hosts_table(summary: TrafficSummary) -> Table:
 
 def _latencies_table(summary: TrafficSummary, confidence: float) -> Table:
     """Return the median latency of each host, and the median of each phase."""
-    figures = numbers("n", f"latency [{level(confidence)}]", *_PHASES.values())
+    figures = numbers(
+        "n", f"latency [{level(confidence)}]", *map(PHASES.__getitem__, _SHOWN)
+    )
     about = "Latency as the program saw it: medians, in ms"
     table = Table(about, ["host", *figures], layout="tight")
     for host in summary.hosts:
@@ -182,7 +174,7 @@ def _latencies_table(summary: TrafficSummary, confidence: float) -> Table:
         for group in (host.cold, host.subsequent):
             latency = group.metric("latency")
             if latency is not None:
-                phases = (_typical(group, name) for name in _PHASES)
+                phases = (_typical(group, name) for name in _SHOWN)
                 cells = str(latency.n), quantile_cell(latency.p50), *phases
                 table.add_row(f"  {group.name}", *cells)
     return table
@@ -229,19 +221,9 @@ def _reasons_table(summary: TrafficSummary) -> Table:
 
 
 def _phases(run: TrafficRun, summary: TrafficSummary) -> Iterator[Part]:
-    rows = [
-        (name, _in_order(phases))
-        for name, phases in phase_rows((summary.cold, summary.subsequent), merged=False)
-    ]
+    rows = phases_of(summary)
     if rows and any(sample.wait_ns is not None for sample in run.samples):
         yield from (GAP, Figure("Median of each phase, to scale", Waterfall(rows)))
-
-
-def _in_order(phases: Sequence[tuple[str, float]]) -> list[tuple[str, float]]:
-    """Return phases in the order in which they happen, under their names here."""
-    places = {name: place for place, name in enumerate(_ORDER)}
-    found = sorted(phases, key=lambda phase: places.get(phase[0], len(places)))
-    return [(_PHASES.get(p, p), taken) for p, taken in found if taken >= _SHORTEST_MS]
 
 
 def _events_table(summary: TrafficSummary, confidence: float) -> Iterator[Part]:
@@ -260,10 +242,10 @@ def _delays_table(summary: TrafficSummary) -> Iterator[Part]:
     if not summary.delays:
         return
     about = "Delays that the program adds by itself"
-    table = Table(about, ["delay", *numbers("times", "median, ms")], layout="tight")
+    table = Table(about, [*numbers("times", "median, ms"), "delay"], layout="tight")
     for delay in summary.delays:
         cells = str(delay.count), ms(delay.median_ms)
-        table.add_row(SENTENCES[delay.kind], *cells)
+        table.add_row(*cells, SENTENCES[delay.kind])
     yield from (GAP, table)
 
 
