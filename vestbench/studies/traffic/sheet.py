@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from math import isfinite
 
-from vestbench.model.request import NS_PER_MS
+from vestbench.model.request import NS_PER_MS, NS_PER_S
 from vestbench.model.traffic import Traffic
 from vestbench.programs.words import ending_of
 from vestbench.report.sheet import GAP, Figure, Part, Table, Text, numbers
@@ -53,19 +53,26 @@ def traffic_findings(run: TrafficRun) -> Findings:
 # --- the sentence --------------------------------------------------------------------
 
 
-_SENT = "Your program sent "
-
-
 def _headline(run: TrafficRun, summary: TrafficSummary) -> Iterator[Text]:
     sent = plural(summary.requests, "request")
-    many = len(summary.runs)
-    line = Text(f"In {many} runs your program sent " if many > 1 else _SENT)
-    line.append(sent, "bold").append(" over ")
+    line = Text(_who_sent(run, summary)).append(sent, "bold").append(" over ")
     line.append(f"{plural(summary.connections, 'connection')}.", "bold")
     yield line.append(_needless(summary))
     if summary.needless:
         yield Text(f"Reason: {_main_reasons(summary)}.")
         yield from (Text(advice) for advice in _advice(run))
+
+
+def _who_sent(run: TrafficRun, summary: TrafficSummary) -> str:
+    if _is_served(run):
+        return "Clients sent "
+    many = len(summary.runs)
+    return f"In {many} runs your program sent " if many > 1 else "Your program sent "
+
+
+def _is_served(run: TrafficRun) -> bool:
+    """Say whether clients from outside sent it: no program was run for it."""
+    return not (run.conclusion.traffic or Traffic()).programs
 
 
 def _needless(summary: TrafficSummary) -> Text:
@@ -118,6 +125,13 @@ _LATENCY_NOTES = (
     "back there",
 )
 
+_SERVED_NOTES = (
+    "cold: from the moment at which the exchange accepted the connection to the end of "
+    "its answer; subsequent: from the arrival of the request",
+    "what clients wait for on the way, and the TCP handshake, is in none of it: that "
+    "takes packets, as exec has them",
+)
+
 # --- tables --------------------------------------------------------------------------
 
 
@@ -129,8 +143,8 @@ def _parts(run: TrafficRun, summary: TrafficSummary) -> Iterator[Part]:
     if summary.connections:
         yield from (GAP, _reasons_table(summary))
     if summary.requests:
-        yield from (GAP, _latencies_table(summary, run.plan.confidence))
-        yield from dim(_LATENCY_NOTES)
+        yield from (GAP, _latencies_table(run, summary))
+        yield from dim(_SERVED_NOTES if _is_served(run) else _LATENCY_NOTES)
     yield from _phases(run, summary)
     yield from _events_table(summary, run.plan.confidence)
     yield from _delays_table(summary)
@@ -162,12 +176,12 @@ def _hosts_table(summary: TrafficSummary) -> Table:
     return table
 
 
-def _latencies_table(summary: TrafficSummary, confidence: float) -> Table:
+def _latencies_table(run: TrafficRun, summary: TrafficSummary) -> Table:
     """Return the median latency of each host, and the median of each phase."""
-    figures = numbers(
-        "n", f"latency [{level(confidence)}]", *map(PHASES.__getitem__, _SHOWN)
-    )
-    about = "Latency as the program saw it: medians, in ms"
+    latency_title = f"latency [{level(run.plan.confidence)}]"
+    figures = numbers("n", latency_title, *map(PHASES.__getitem__, _SHOWN))
+    who = "exchange" if _is_served(run) else "program"
+    about = f"Latency as the {who} saw it: medians, in ms"
     table = Table(about, ["host", *figures], layout="tight")
     for host in summary.hosts:
         table.add_row(Text(host.host, "bold"))
@@ -271,9 +285,10 @@ def timeline_of(run: TrafficRun) -> Timeline:
     """Return the connections of a program as a picture."""
     traffic = run.conclusion.traffic or Traffic()
     ended = [program.ended_ns for program in traffic.programs]
+    over = round((run.conclusion.duration_s or 0.0) * NS_PER_S)  # without a program
     return Timeline(
         tuple(
-            _lane(each, ended[each.connection.run] if ended else 0)
+            _lane(each, ended[each.connection.run] if ended else over)
             for each in openings_in(run)
         )
     )

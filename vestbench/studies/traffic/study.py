@@ -52,7 +52,7 @@ _OF_CONNECTIONS: Mapping[str, Callable[[Opening], bool]] = {
 }
 
 
-class _Exec(Study[TrafficPlan]):
+class _OfProgram(Study[TrafficPlan]):
     name = "exec"
     plan = TrafficPlan
     summary = TrafficSummary
@@ -207,4 +207,9 @@ def _place(name: str) -> str:
     return f"conclusion.traffic.{name}"
 
 
-STUDY = _Exec()
+class _OfClients(_OfProgram):
+    name = "serve"
+
+
+EXEC = _OfProgram()
+SERVE = _OfClients()
