@@ -13,6 +13,7 @@ from urllib.parse import urlsplit
 
 import pytest
 
+from tests.support.asking import ask
 from tests.support.command import WIDE
 from vestbench.cli.live import Lines, live_parts, sentence
 from vestbench.model.simulated import ExchangeCounters, HostCounters
@@ -137,7 +138,7 @@ def test_on_a_terminal_the_table_follows_what_clients_send() -> None:
         shown = served.end()
 
     assert served.process.returncode == 0
-    assert shown.rstrip().endswith("1 connection, 3 requests, 2 reused")
+    assert "\r\n1 connection, 3 requests, 2 reused\r\n" in shown
     assert shown.rindex("\x1b[?25h") > shown.rindex("\x1b[?25l")  # the cursor is back
 
 
@@ -154,16 +155,3 @@ def test_elsewhere_nothing_is_drawn() -> None:
     assert lines[-1] == "Ctrl-C ends it.\n"
     assert rest == ""
     assert errors == "\n0 connections, 0 requests, 0 reused\n"
-
-
-def ask(url: str, ca: Path, *, times: int) -> None:
-    """Send requests over one connection."""
-    import ssl
-    from http.client import HTTPSConnection
-
-    context = ssl.create_default_context(cafile=str(ca))
-    connection = HTTPSConnection(urlsplit(url).netloc, context=context)
-    for _ in range(times):
-        connection.request("GET", "/v2/ticker/latest")
-        assert connection.getresponse().read()
-    connection.close()

@@ -6,6 +6,7 @@ path fails first, and gets its own name when it is whole.
 
 from __future__ import annotations
 
+import json
 import os
 import sys
 from collections.abc import Iterable, Iterator
@@ -199,6 +200,10 @@ class Exports:
         from vestbench.report.machine import json_text
 
         self._put_out(_JSON, _STDOUT, [json_text(found)])
+
+    def print_line(self, found: dict[str, str]) -> None:
+        """Print what `--json` is about as one line, for who reads it line by line."""
+        self._put_out(_JSON, _STDOUT, [f"{json.dumps(found)}\n"])
 
     def _put_out(self, name: str, to: str, pieces: Iterable[str]) -> None:
         if to != _STDOUT:

@@ -35,8 +35,10 @@ from vestbench.model.run import Plan, RunOf
 from vestbench.model.verdict import Verdict, worst
 from vestbench.report.har import Describe, Sent
 from vestbench.report.sheet import Part, Text
+from vestbench.report.waterfall import PhaseRows
 from vestbench.stats.decision import MedianSummary, Settling
 from vestbench.stats.metrics import Group
+from vestbench.studies.parts.breakdown import phase_rows
 from vestbench.studies.parts.changes import Changes
 from vestbench.studies.parts.groups import groups_of
 from vestbench.studies.parts.quantities import (
@@ -44,6 +46,7 @@ from vestbench.studies.parts.quantities import (
     of_count,
 )
 from vestbench.studies.parts.quantities import requests as counted_requests
+from vestbench.studies.parts.route import is_relayed
 
 P_contra = TypeVar("P_contra", bound=Plan, contravariant=True)
 
@@ -125,6 +128,11 @@ class Study(Protocol[P_contra]):
     @abstractmethod
     def sides(self, run: RunOf[P_contra]) -> Sides:
         """Return what the run sets against each other."""
+
+    def phases(self, run: RunOf[P_contra]) -> PhaseRows:
+        """Return the median phases of each side, as pictures show them."""
+        groups = self.sides(run).groups(run.plan.confidence)
+        return phase_rows(groups, merged=is_relayed(run))
 
     @abstractmethod
     def summarise(self, run: RunOf[P_contra]) -> Any:

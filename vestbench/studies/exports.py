@@ -21,9 +21,8 @@ from vestbench.studies.judging import (
     settlings_of,
     verdict_of,
 )
-from vestbench.studies.parts.breakdown import phase_rows
 from vestbench.studies.parts.conditions import label
-from vestbench.studies.parts.route import is_relayed, round_trip_ms
+from vestbench.studies.parts.route import round_trip_ms
 from vestbench.studies.registry import study_of
 from vestbench.studies.shown import show_run
 
@@ -31,10 +30,9 @@ from vestbench.studies.shown import show_run
 def html(found: Found) -> Iterator[str]:
     """Yield a page."""
     run, study = found.run, study_of(found.run)
-    groups = study.sides(run).groups(run.plan.confidence)
     yield html_page(
         found,
-        phases=phase_rows(groups, merged=is_relayed(run)),
+        phases=study.phases(run),
         latencies_ms=study.sides(run).latencies(),
         settlings=settlings_of(run),
     )

@@ -20,7 +20,8 @@ _STUDIES = {
     "compare": "vestbench.studies.compare.study:STUDY",
     "warmup": "vestbench.studies.starts.study:WARM_UP",
     "connect": "vestbench.studies.starts.study:CONNECT",
-    "exec": "vestbench.studies.traffic.study:STUDY",
+    "exec": "vestbench.studies.traffic.study:EXEC",
+    "serve": "vestbench.studies.traffic.study:SERVE",
 }
 
 

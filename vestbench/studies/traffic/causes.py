@@ -12,6 +12,7 @@ from vestbench.studies.traffic.pool import Rules, Use, saved_by_pool, uses_of
 
 # A program that closes a connection so soon after an answer does not mean to keep it.
 _AT_ONCE_NS = 500_000_000
+_MOST_ENDED = 100  # connections to a host whose ends are remembered
 # A server's FIN so soon after its last answer belongs to that.
 _WITH_ANSWER_NS = 20_000_000
 
@@ -120,50 +121,58 @@ class _Place:
 
     def __init__(self, uses: dict[int, list[Use]]) -> None:
         self._uses = uses
-        self._known: list[Connection] = []
-        self._told: set[int] = set()  # whose end was the reason for another one
+        self._open: list[Connection] = []  # those that have carried a request
+        # Whose end has not been the reason for another one yet.
+        self._ended: list[Connection] = []
+        self._used = self._failed = False  # whether there was such a one
 
     def opened(
         self, new: Connection, sent: Sequence[Request], *, needed: bool
     ) -> tuple[Why, Connection | None]:
         """Return why a connection was opened, and whose end was the reason."""
-        known = tuple(self._known)
+        self._settle(new.opened_ns)
+        found = self._why(new, sent, needed=needed)
+        self._failed = self._failed or not new.speech
         # One that was never used is counted itself: not also by the one used instead.
-        before = [each for each in known if each.speech and each.serial in self._uses]
-        self._known.append(new)
+        if new.speech and sent:
+            self._open.append(new)
+            self._used = True
+        return found
+
+    def _settle(self, at_ns: int) -> None:
+        """Take those that have ended from those that are open."""
+        ended = [each for each in self._open if self._end_ns(each) <= at_ns]
+        if ended:
+            self._open = [each for each in self._open if self._end_ns(each) > at_ns]
+            self._ended = (self._ended + ended)[-_MOST_ENDED:]
+
+    def _why(
+        self, new: Connection, sent: Sequence[Request], *, needed: bool
+    ) -> tuple[Why, Connection | None]:
         if not sent:
             broken = new.refusal or (not new.speech and new.closed_by == "server")
             return Why.REFUSED if broken else Why.AHEAD, None
         if any(request.upgraded for request in sent):
             return Why.UPGRADE, None
-        if not before:
-            return (Why.FIRST if all(e.speech for e in known) else Why.FAILED), None
-        at_ns = new.opened_ns
-        if any(self._is_idle(each, at_ns) for each in before):
+        if not self._used:
+            return Why.FAILED if self._failed else Why.FIRST, None
+        if any(self._is_idle(each, new.opened_ns) for each in self._open):
             return Why.UNUSED_IDLE, None
-        return self._closed(before, at_ns, needed=needed)
+        return self._closed(needed=needed)
 
-    def _closed(
-        self, before: Sequence[Connection], at_ns: int, *, needed: bool
-    ) -> tuple[Why, Connection | None]:
+    def _closed(self, *, needed: bool) -> tuple[Why, Connection | None]:
         """Return why no connection was idle."""
-        ended = [
-            (each.closed_ns, each.serial, each)
-            for each in before
-            if each.closed_ns is not None
-            and self._end_ns(each) <= at_ns
-            and each.serial not in self._told
-        ]
-        closed = [one for _, _, one in sorted(ended, key=lambda item: item[:2])]
+        closed = sorted(
+            self._ended, key=lambda each: (each.closed_ns or 0, each.serial)
+        )
         # What a pool would have had idle the program has closed; what a pool would have
         # needed as well it needed because of the server, or while others were busy.
         likely = [one for one in closed if _of_client(one) is not needed]
-        busy = any(self._end_ns(each) > at_ns for each in before)
-        closed = likely or ([] if needed and busy else closed)
+        closed = likely or ([] if needed and self._open else closed)
         if not closed:
             return Why.BUSY, None
         last = closed[-1]
-        self._told.add(last.serial)
+        self._ended.remove(last)
         return self._why_closed(last), last
 
     def _why_closed(self, last: Connection) -> Why:
@@ -198,11 +207,9 @@ class _Place:
         return each.closed_ns - idle if idle and with_answer else each.closed_ns
 
     def _is_idle(self, each: Connection, at_ns: int) -> bool:
-        """Say whether a connection could have taken a request at that time."""
+        """Say whether an open connection could have taken a request at that time."""
         usable = each.usable_ns if each.usable_ns is not None else each.ready_ns
         if usable is None or usable > at_ns:
-            return False
-        if self._end_ns(each) <= at_ns:
             return False
         if each.multiplexed:
             return True

@@ -25,6 +25,7 @@ from vestbench.model.run import (
     RunOf,
     Server,
 )
+from vestbench.model.simulated import ExchangeSpec
 from vestbench.model.traffic import Traffic
 from vestbench.programs.account import traffic_of
 from vestbench.programs.inside import run_inside
@@ -109,13 +110,18 @@ def carry_out_program(
             at=at,
             duration_s=round(time.perf_counter() - begin, 3),
         )
-        writer.conditions(run.conditions)
-        for outcome in run.outcomes:
-            writer.add(outcome)
-        from vestbench.studies.document import summary_of
-
-        writer.finish(run.conclusion, summary_of(run))
+        write_all(writer, run)
     return Carried(run, writer.path, runs[-1])
+
+
+def write_all(writer: RunWriter, run: TrafficRun) -> None:
+    """Write a run that is over to its file."""
+    from vestbench.studies.document import summary_of
+
+    writer.conditions(run.conditions)
+    for outcome in run.outcomes:
+        writer.add(outcome)
+    writer.finish(run.conclusion, summary_of(run))
 
 
 def _writer(
@@ -150,7 +156,9 @@ def run_of(
         label=label_of(plan.program),
         started=started,
         plan=plan,
-        conditions=_conditions(wanted, runs[-1], traffic, at),
+        conditions=conditions_of(
+            runs[-1].name, wanted.exchange, _link(wanted, runs[-1]), traffic, at
+        ),
         samples=tuple(each for each in outcomes if isinstance(each, Sample)),
         failures=tuple(each for each in outcomes if isinstance(each, Failure)),
         conclusion=Conclusion(
@@ -167,14 +175,38 @@ def run_of(
     )
 
 
-def _conditions(
-    wanted: Wanted, last: ProgramRun, traffic: Traffic, at: datetime
+def _link(wanted: Wanted, last: ProgramRun) -> Link:
+    return Link.like(
+        wanted.link,
+        engine=last.link.engine,
+        refusals=tuple(
+            f"{refusal.engine}: {refusal.step}: {refusal.code}"
+            for refusal in last.link.refusals
+        ),
+    )
+
+
+def conditions_of(
+    program: str,
+    exchange: ExchangeSpec,
+    link: Link | None,
+    traffic: Traffic,
+    at: datetime,
 ) -> Conditions:
+    """Return under which conditions a program sent its requests.
+
+    Args:
+        program: Its name.
+        exchange: What answered them.
+        link: What was in front of it, if anything was.
+        traffic: What was sent, from which its libraries are told.
+        at: When the clock of `traffic` was 0.
+    """
     libraries = libraries_in(traffic.requests)[:_MOST_LIBRARIES]
     return Conditions(
         venue="sim",
         simulated=True,
-        endpoint=label_of(last.name),
+        endpoint=label_of(program),
         method="any",
         url="host and path",
         stack=", ".join(libraries) or "no library recognised",
@@ -182,15 +214,8 @@ def _conditions(
         concurrency=max(1, _concurrency(traffic)),
         pool=Pool.like(PoolSettings()),
         versions={"vestbench": __version__, "python": platform.python_version()},
-        exchange=Exchange.like(wanted.exchange),
-        link=Link.like(
-            wanted.link,
-            engine=last.link.engine,
-            refusals=tuple(
-                f"{refusal.engine}: {refusal.step}: {refusal.code}"
-                for refusal in last.link.refusals
-            ),
-        ),
+        exchange=Exchange.like(exchange),
+        link=link,
         clock=(ClockZero(from_ms=0.0, at=at),),
         **machine_facts(),
     )

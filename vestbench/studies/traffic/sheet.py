@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from math import isfinite
 
-from vestbench.model.request import NS_PER_MS
+from vestbench.model.request import NS_PER_MS, NS_PER_S
 from vestbench.model.traffic import Traffic
 from vestbench.programs.words import ending_of
 from vestbench.report.sheet import GAP, Figure, Part, Table, Text, numbers
@@ -24,13 +24,13 @@ from vestbench.report.waterfall import Waterfall
 from vestbench.simulator.world.hosts import is_venue
 from vestbench.stats.metrics import Group, Metric
 from vestbench.studies.base import Findings
-from vestbench.studies.parts.breakdown import phase_rows
 from vestbench.studies.parts.groups import disturbed_samples
 from vestbench.studies.parts.lines import dim, failures_parts
 from vestbench.studies.parts.warnings import link_warnings
 from vestbench.studies.traffic.advice import advice_for, remedy_for
 from vestbench.studies.traffic.causes import Opening, Why
 from vestbench.studies.traffic.delays import SENTENCES
+from vestbench.studies.traffic.phases import PHASES, phases_of
 from vestbench.studies.traffic.plan import TrafficRun
 from vestbench.studies.traffic.summary import (
     HostSummary,
@@ -53,19 +53,26 @@ def traffic_findings(run: TrafficRun) -> Findings:
 # --- the sentence --------------------------------------------------------------------
 
 
-_SENT = "Your program sent "
-
-
 def _headline(run: TrafficRun, summary: TrafficSummary) -> Iterator[Text]:
     sent = plural(summary.requests, "request")
-    many = len(summary.runs)
-    line = Text(f"In {many} runs your program sent " if many > 1 else _SENT)
-    line.append(sent, "bold").append(" over ")
+    line = Text(_who_sent(run, summary)).append(sent, "bold").append(" over ")
     line.append(f"{plural(summary.connections, 'connection')}.", "bold")
     yield line.append(_needless(summary))
     if summary.needless:
         yield Text(f"Reason: {_main_reasons(summary)}.")
         yield from (Text(advice) for advice in _advice(run))
+
+
+def _who_sent(run: TrafficRun, summary: TrafficSummary) -> str:
+    if _is_served(run):
+        return "Clients sent "
+    many = len(summary.runs)
+    return f"In {many} runs your program sent " if many > 1 else "Your program sent "
+
+
+def _is_served(run: TrafficRun) -> bool:
+    """Say whether clients from outside sent it: no program was run for it."""
+    return not (run.conclusion.traffic or Traffic()).programs
 
 
 def _needless(summary: TrafficSummary) -> Text:
@@ -118,6 +125,13 @@ _LATENCY_NOTES = (
     "back there",
 )
 
+_SERVED_NOTES = (
+    "cold: from the moment at which the exchange accepted the connection to the end of "
+    "its answer; subsequent: from the arrival of the request",
+    "what clients wait for on the way, and the TCP handshake, is in none of it: that "
+    "takes packets, as exec has them",
+)
+
 # --- tables --------------------------------------------------------------------------
 
 
@@ -129,8 +143,8 @@ def _parts(run: TrafficRun, summary: TrafficSummary) -> Iterator[Part]:
     if summary.connections:
         yield from (GAP, _reasons_table(summary))
     if summary.requests:
-        yield from (GAP, _latencies_table(summary, run.plan.confidence))
-        yield from dim(_LATENCY_NOTES)
+        yield from (GAP, _latencies_table(run, summary))
+        yield from dim(_SERVED_NOTES if _is_served(run) else _LATENCY_NOTES)
     yield from _phases(run, summary)
     yield from _events_table(summary, run.plan.confidence)
     yield from _delays_table(summary)
@@ -143,17 +157,7 @@ def _parts(run: TrafficRun, summary: TrafficSummary) -> Iterator[Part]:
     yield from (GAP, *map(Text, _endings(traffic)))
 
 
-_ORDER = ("connect", "tls", "client", "send", "wait", "receive")
-_SHORTEST_MS = 0.0005  # that is drawn
-
-# The phases by what they are called here.
-_PHASES = {
-    "connect": "connect",
-    "tls": "tls",
-    "client": "program",
-    "wait": "wait",
-    "receive": "receive",
-}
+_SHOWN = ("connect", "tls", "client", "wait", "receive")  # sending takes no time
 
 
 def _hosts_table(summary: TrafficSummary) -> Table:
@@ -172,17 +176,19 @@ def _hosts_table(summary: TrafficSummary) -> Table:
     return table
 
 
-def _latencies_table(summary: TrafficSummary, confidence: float) -> Table:
+def _latencies_table(run: TrafficRun, summary: TrafficSummary) -> Table:
     """Return the median latency of each host, and the median of each phase."""
-    figures = numbers("n", f"latency [{level(confidence)}]", *_PHASES.values())
-    about = "Latency as the program saw it: medians, in ms"
+    latency_title = f"latency [{level(run.plan.confidence)}]"
+    figures = numbers("n", latency_title, *map(PHASES.__getitem__, _SHOWN))
+    who = "exchange" if _is_served(run) else "program"
+    about = f"Latency as the {who} saw it: medians, in ms"
     table = Table(about, ["host", *figures], layout="tight")
     for host in summary.hosts:
         table.add_row(Text(host.host, "bold"))
         for group in (host.cold, host.subsequent):
             latency = group.metric("latency")
             if latency is not None:
-                phases = (_typical(group, name) for name in _PHASES)
+                phases = (_typical(group, name) for name in _SHOWN)
                 cells = str(latency.n), quantile_cell(latency.p50), *phases
                 table.add_row(f"  {group.name}", *cells)
     return table
@@ -229,19 +235,9 @@ def _reasons_table(summary: TrafficSummary) -> Table:
 
 
 def _phases(run: TrafficRun, summary: TrafficSummary) -> Iterator[Part]:
-    rows = [
-        (name, _in_order(phases))
-        for name, phases in phase_rows((summary.cold, summary.subsequent), merged=False)
-    ]
+    rows = phases_of(summary)
     if rows and any(sample.wait_ns is not None for sample in run.samples):
         yield from (GAP, Figure("Median of each phase, to scale", Waterfall(rows)))
-
-
-def _in_order(phases: Sequence[tuple[str, float]]) -> list[tuple[str, float]]:
-    """Return phases in the order in which they happen, under their names here."""
-    places = {name: place for place, name in enumerate(_ORDER)}
-    found = sorted(phases, key=lambda phase: places.get(phase[0], len(places)))
-    return [(_PHASES.get(p, p), taken) for p, taken in found if taken >= _SHORTEST_MS]
 
 
 def _events_table(summary: TrafficSummary, confidence: float) -> Iterator[Part]:
@@ -260,10 +256,10 @@ def _delays_table(summary: TrafficSummary) -> Iterator[Part]:
     if not summary.delays:
         return
     about = "Delays that the program adds by itself"
-    table = Table(about, ["delay", *numbers("times", "median, ms")], layout="tight")
+    table = Table(about, [*numbers("times", "median, ms"), "delay"], layout="tight")
     for delay in summary.delays:
         cells = str(delay.count), ms(delay.median_ms)
-        table.add_row(SENTENCES[delay.kind], *cells)
+        table.add_row(*cells, SENTENCES[delay.kind])
     yield from (GAP, table)
 
 
@@ -289,9 +285,10 @@ def timeline_of(run: TrafficRun) -> Timeline:
     """Return the connections of a program as a picture."""
     traffic = run.conclusion.traffic or Traffic()
     ended = [program.ended_ns for program in traffic.programs]
+    over = round((run.conclusion.duration_s or 0.0) * NS_PER_S)  # without a program
     return Timeline(
         tuple(
-            _lane(each, ended[each.connection.run] if ended else 0)
+            _lane(each, ended[each.connection.run] if ended else over)
             for each in openings_in(run)
         )
     )

@@ -20,6 +20,7 @@ from vestbench.model.record import replace
 from vestbench.model.request import Outcome
 from vestbench.model.traffic import Request
 from vestbench.report.har import Describe, Sent
+from vestbench.report.waterfall import PhaseRows
 from vestbench.stats.bounds import Bounds
 from vestbench.stats.decision import median_saving
 from vestbench.studies.base import Findings, Saving, Sides, Study, all_outcomes
@@ -29,6 +30,7 @@ from vestbench.studies.parts.quantities import COUNTED
 from vestbench.studies.traffic.causes import Opening, Why
 from vestbench.studies.traffic.changed import changed_traffic
 from vestbench.studies.traffic.outcomes import outcomes_of
+from vestbench.studies.traffic.phases import phases_of
 from vestbench.studies.traffic.plan import TrafficPlan, TrafficRun
 from vestbench.studies.traffic.summary import (
     TrafficSummary,
@@ -50,7 +52,7 @@ _OF_CONNECTIONS: Mapping[str, Callable[[Opening], bool]] = {
 }
 
 
-class _Exec(Study[TrafficPlan]):
+class _OfProgram(Study[TrafficPlan]):
     name = "exec"
     plan = TrafficPlan
     summary = TrafficSummary
@@ -89,6 +91,9 @@ class _Exec(Study[TrafficPlan]):
 
     def sides(self, run: TrafficRun) -> Sides:
         return sides_by_proof(run)
+
+    def phases(self, run: TrafficRun) -> PhaseRows:
+        return phases_of(summarise_traffic(run))
 
     def summarise(self, run: TrafficRun) -> TrafficSummary:
         return summarise_traffic(run)
@@ -202,4 +207,9 @@ def _place(name: str) -> str:
     return f"conclusion.traffic.{name}"
 
 
-STUDY = _Exec()
+class _OfClients(_OfProgram):
+    name = "serve"
+
+
+EXEC = _OfProgram()
+SERVE = _OfClients()
