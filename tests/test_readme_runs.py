@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import shlex
 import shutil
+import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -151,7 +152,6 @@ def script_of(step: str) -> str:
 def act(tmp_path: Path) -> Callable[..., int]:
     """Return what runs the measuring step with these inputs, by its exit code."""
     import subprocess
-    import sys
 
     if not (ROOT / "action.yml").exists():
         pytest.skip("no checkout: the source distribution is without the action")
@@ -159,14 +159,22 @@ def act(tmp_path: Path) -> Callable[..., int]:
     installed.mkdir(parents=True)
     (installed / "vestbench").symlink_to(Path(sys.executable).parent / "vestbench")
 
-    def act(command: str, asserted: str = "", doubt: str = "neutral") -> int:
+    def act(
+        command: str = "",
+        asserted: str = "",
+        doubt: str = "neutral",
+        *,
+        program: str = "",
+    ) -> int:
         import os
 
         environment = {
             **os.environ,
             "RUNNER_TEMP": str(tmp_path),
             "PROGRAMS": str(installed),
+            "PYTHONUTF8": "1",
             "COMMAND": command,
+            "PROGRAM": program,
             "ASSERTED": asserted,
             "ON_INCONCLUSIVE": doubt,
         }
@@ -201,6 +209,53 @@ def test_the_action_does_not_run_what_is_written_in_its_inputs(
     touched = tmp_path / "touched"
 
     code = act(f"bench; touch {touched}", f"$(touch {touched})")
+
+    assert code == 2
+    assert not touched.exists()
+
+
+_BOT = """
+import os, sys, urllib.request
+ours = {"COMMAND", "PROGRAM", "ASSERTED", "ON_INCONCLUSIVE", "PROGRAMS", "PYTHONUTF8"}
+if found := ours & set(os.environ):
+    sys.exit(f"not its own: {found}")
+for _ in range(2):
+    urllib.request.urlopen("https://server-prod.hz.vestmarkets.com/v2/ticker/latest")
+"""
+
+
+@pytest.mark.link
+@pytest.mark.parametrize(
+    ("asserted", "code"), [("connections == 2", 0), ("needless == 0", 1)]
+)
+def test_the_action_puts_a_program_on_trial(
+    act: Callable[..., int], tmp_path: Path, asserted: str, code: int
+) -> None:
+    bot = tmp_path / "bot.py"
+    bot.write_text(_BOT)
+    program = f"{sys.executable} -I\n{bot}\n"  # without the guard of the tests
+
+    assert act("exec --rtt 1ms", asserted, program=program) == code
+    kept = {path.name for path in (tmp_path / "vestbench-report").iterdir()}
+    assert kept == {"result.toml", "result.html", "junit.xml"}
+
+
+@pytest.mark.link
+def test_the_code_of_a_program_that_fails_is_that_of_the_action(
+    act: Callable[..., int], tmp_path: Path
+) -> None:
+    bot = tmp_path / "bot.py"
+    bot.write_text("raise SystemExit(9)")
+
+    assert act(program=f"{sys.executable} {bot}") == 9
+
+
+def test_the_action_runs_a_program_under_no_other_command(
+    act: Callable[..., int], tmp_path: Path
+) -> None:
+    touched = tmp_path / "touched"
+
+    code = act("bench --requests 4", program=f"touch {touched}")
 
     assert code == 2
     assert not touched.exists()
