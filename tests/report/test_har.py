@@ -85,6 +85,17 @@ def test_a_stack_without_phases_has_waited_all_the_time() -> None:
     assert entry["timings"]["wait"] == entry["time"] == whole.latency_ms
 
 
+@pytest.mark.parametrize("simulated", [True, False])
+def test_it_says_whether_a_link_was_simulated(simulated: bool) -> None:
+    run = bench_run([sample(0, 0, reused=False)])
+    conditions = replaced(run.conditions, simulated=simulated)
+
+    text = document(replace(run, conditions=conditions), "har")
+
+    assert entries(text)  # it is valid
+    assert json.loads(text)["log"]["_simulated"] is simulated
+
+
 def test_values_of_a_query_and_credentials_are_left_out() -> None:
     run = bench_run([sample(0, 0, reused=False)])
     url = "https://me:secret@api.example/v2/account?time=17&token=secret#secret"

@@ -47,7 +47,8 @@ def har_of(run: Run, where: str, describe: Describe) -> Iterator[str]:
         describe: Returns what a request was.
     """
     time_of = run.clock()
-    yield _head(f"{run.conditions.venue}, {where}; run {run.name}")
+    comment = f"{run.conditions.venue}, {where}; run {run.name}"
+    yield _head(comment, _simulated=bool(run.conditions.simulated))
     comma = ""
     for outcome in in_order(run):
         entry = _entry(outcome, describe(outcome), time_of(outcome.start_ns))
@@ -62,9 +63,9 @@ def empty_har(error: str) -> Iterator[str]:
     yield "]}}\n"
 
 
-def _head(comment: str) -> str:
+def _head(comment: str, **more: bool) -> str:
     creator = {"name": "vestbench", "version": __version__}
-    log = {"version": "1.2", "creator": creator, "comment": plain(comment)}
+    log = {"version": "1.2", "creator": creator, "comment": plain(comment), **more}
     return f'{{"log":{json.dumps(log, ensure_ascii=False)[:-1]},"entries":['
 
 
