@@ -31,6 +31,7 @@ NOT_RUN = {
     "--prometheus /var/lib": ELSEWHERE,
     "--resume results/run.toml": MADE_UP,
     "results/then.toml": MADE_UP,
+    "before.toml": MADE_UP,
 }
 
 # In place of what an example asks for, so that it is short.
