@@ -111,7 +111,7 @@ def test_a_page_names_nothing_that_a_browser_would_load(name: str) -> None:
         values = [element.attrib[key] for key in names]
         assert values in ([], ["data:,"])
         fill = element.get("fill", "")
-        assert fill == "" or re.fullmatch(r"url\(#hatch-\d+\)", fill)
+        assert fill == "" or re.fullmatch(r"url\(#(hatch|lanes)-\d+\)", fill)
     assert "@import" not in STYLE
     assert "url(" not in STYLE
 

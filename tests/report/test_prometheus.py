@@ -61,7 +61,7 @@ def test_every_run_can_be_read_and_every_figure_says_where_it_holds(name: str) -
 def test_names_end_in_base_units(name: str) -> None:
     counts = {
         *("vestbench_requests", "vestbench_failures", "vestbench_assertion"),
-        "vestbench_up",
+        *("vestbench_connections", "vestbench_up"),
     }
 
     for metric in set(metrics(RUNS[name]())) - counts:

@@ -34,7 +34,8 @@ def concluded(run: Run) -> Sequence[MedianSummary | None]:
         return [pair.percent if percent else pair.saving for pair in summary.pairs]
     if run.command == "warmup":
         return [summarise_warm_up(warm_up_of(run)).saving]
-    if run.command == "connect":  # of the steps of a start, none is what it is about
+    # Of the steps of a start none is what it is about; a program has no target.
+    if run.command in ("connect", "exec"):
         return []
     return [summarise_bench(bench_of(run)).saving]
 

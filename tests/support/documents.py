@@ -8,7 +8,7 @@ from functools import partial
 
 from msgspec.structs import replace as replaced
 
-from tests.support import bench_runs, compare_runs, runs_on_stacks, starts
+from tests.support import bench_runs, compare_runs, runs_on_stacks, starts, traffic
 from tests.support.records import bench_run, failure, warm_up_run
 from tests.support.studies import compare_of
 from vestbench.model.formats import FORMATS
@@ -20,6 +20,7 @@ RUNS: dict[str, Callable[[], Run]] = {
     **bench_runs.RUNS,
     **compare_runs.RUNS,
     **starts.RUNS,
+    **traffic.RUNS,
     **{f"stacks-{n}": partial(replace, r) for n, r in runs_on_stacks.RUNS.items()},
 }
 

@@ -139,3 +139,19 @@ def traffic_run(
             {"client_build_ms": None, "notes": None, "traffic": found.stored()}
         ),
     )
+
+
+def needless_run() -> TrafficRun:
+    """Return the run of a program that closes after most of its answers."""
+    found = traffic(
+        *closing(12),
+        Opened(1_300, request(1_362), request(1_400)),
+        Opened(1_500, host="other.example", tls="", used=False),
+    )
+    return traffic_run(found, assertions=["needless == 0", "reused >= 5%"])
+
+
+RUNS = {
+    "traffic-needless": needless_run,
+    "traffic-none": lambda: traffic_run(traffic()),
+}
