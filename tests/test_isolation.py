@@ -49,6 +49,7 @@ WORDS = (
     ("stacks",),
     ("keys", "new", "keys.toml"),
     ("serve", "--port", "0", "--rtt", "1ms"),
+    ("exec", "--rtt", "0ms", "--", "true"),
 )
 NAMES = {*sys.stdlib_module_names, *packages_distributions()}
 

@@ -133,6 +133,8 @@ class First:
     def __init__(self, outside: Channel) -> None:
         self._outside = outside
         self._program = 0
+        self._status: int | None = None  # of the program, once it has ended
+        self._all_are_ending = False  # every process was told to end
 
     def serve(self) -> None:
         """Start the program, reap what ends, and pass signals on."""
@@ -174,22 +176,30 @@ class First:
                 wanted = self._outside.receive(messages.SignalProgram, 0.0)
                 with suppress(ProcessLookupError, PermissionError):
                     if wanted.everyone:
+                        self._all_are_ending = True
                         os.kill(-1, wanted.number)
                     else:
                         os.killpg(self._program, wanted.number)
 
     def _reap(self) -> None:
-        with suppress(ChildProcessError):
-            while True:
+        """Reap what has ended, and tell when it is over.
+
+        That is with the program; but where all were told to end, with the last of them.
+        """
+        try:
+            while self._status is None or self._all_are_ending:
                 pid, status = os.waitpid(-1, os.WNOHANG | os.WUNTRACED)
                 if pid == 0:
                     return
                 if pid == self._program and os.WIFSTOPPED(status):
                     self._outside.send(messages.ProgramStopped())
                 elif pid == self._program:
-                    self._program = 0
-                    self._tell_end(os.waitstatus_to_exitcode(status))
-                    return
+                    self._status = os.waitstatus_to_exitcode(status)
+        except ChildProcessError:
+            pass  # none is left
+        if self._status is not None:
+            self._program = 0
+            self._tell_end(self._status)
 
     def _tell_end(self, status: int) -> None:
         left = sum(name.isdigit() for name in os.listdir("/proc")) - 1

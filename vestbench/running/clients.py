@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 
 from vestbench.model.client import SessionPlan
-from vestbench.model.request import Outcome, RequestSpec, Slot, Subscription
+from vestbench.model.request import Failure, Outcome, RequestSpec, Slot, Subscription
 from vestbench.model.session import Session, Stack
 from vestbench.running.ports import RunEnd, StopRule
 
@@ -93,6 +93,13 @@ class _Noticed:
         self, specs: Sequence[RequestSpec], slots: Sequence[Slot]
     ) -> list[Outcome]:
         outcomes = self._session.burst(specs, slots)
-        for spec, outcome in zip(specs, outcomes, strict=True):
+        # All were sent at once: where one got through, none of the others was first.
+        told = sorted(zip(specs, outcomes, strict=True), key=lambda of: _is_lost(of[1]))
+        for spec, outcome in told:
             self._stop.notice(outcome, spec.endpoint)
         return outcomes
+
+
+def _is_lost(outcome: Outcome) -> bool:
+    """Say whether no answer came at all."""
+    return isinstance(outcome, Failure) and outcome.status is None

@@ -98,6 +98,23 @@ def test_the_rest_of_a_burst_is_recorded_when_it_stops() -> None:
     assert len(stack.slots) == BURN_IN + 3
 
 
+def test_of_a_burst_that_was_answered_in_part_nothing_is_called_the_first() -> None:
+    stack = FakeStack(in_turn([ok] * BURN_IN + [unanswered] * 6 + [ok] * 10))
+
+    end, recorded = run(bench_plan(16, 1, concurrency=8), stack)
+
+    assert not end.stopped
+    assert len(recorded) == 16
+
+
+def test_a_burst_of_which_nothing_was_answered_ends_the_run() -> None:
+    stack = FakeStack(in_turn([ok] * BURN_IN + [unanswered] * 16))
+
+    end, _ = run(bench_plan(16, 1, concurrency=8), stack)
+
+    assert end.stopped.startswith("none of the first 8 requests got through (connect")
+
+
 def test_three_refusals_in_a_row_end_the_run() -> None:
     script = [ok] * BURN_IN + [refused, refused, ok, refused, refused, refused]
     stack = FakeStack(in_turn(script))
