@@ -43,7 +43,6 @@ def test_bench_as_typed_goes_over_the_relay(typed: Typed, tmp_path: Path) -> Non
     run = load_run(tmp_path / "run.toml")
     assert run.conditions.link is not None
     assert run.conditions.link.engine == "relay"
-    assert re.search("saving (≥|>=) 50 ms: PASS", said)
 
 
 def test_compare_decides(typed: Typed, tmp_path: Path) -> None:

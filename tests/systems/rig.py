@@ -83,10 +83,13 @@ class Windows:
         """What wine has to be told: to be quiet, and where its Windows lies."""
         quiet = {"WINEDEBUG": "-all", "WINEARCH": "win64"}
         places = {"WINEPREFIX": self.folder / "prefix", "XDG_RUNTIME_DIR": self.folder}
-        return {**os.environ, **WIDE, **quiet, **{n: str(p) for n, p in places.items()}}
+        told = {**os.environ, **WIDE, **quiet, **{n: str(p) for n, p in places.items()}}
+        # Debian's wine 10 aborts wherever this is set, as nox does for its sessions.
+        told.pop("TMPDIR", None)
+        return told
 
     def says(self, code: str) -> str:
-        """Run Python code and return what it prints, or the error that ended it."""
+        """Run Python code; return the last line it prints, or of what ended it."""
         done = run(self, ["-c", code], self.folder)
         return (done.stdout or done.stderr).strip().split("\n")[-1].strip()
 
@@ -143,9 +146,15 @@ def _pip(*words: str) -> None:
 
 
 def main(folder: Path) -> None:
-    """Make one, and say what it is."""
+    """Make one, and say what it is.
+
+    Raises:
+        SystemExit: If wine does not run its Python.
+    """
     rig = make(folder.resolve())
     wine = subprocess.check_output(["wine", "--version"], text=True)  # noqa: S607
+    if (said := rig.says("print('runs')")) != "runs":
+        raise SystemExit(f"{wine.strip()} does not run the Windows Python: {said}")
     python = rig.says("import sys, platform; print(sys.version, platform.platform())")
     typer = rig.says("from importlib.metadata import version; print(version('typer'))")
     print(f"{wine.strip()}, Python {python}, typer {typer}")  # noqa: T201

@@ -12,7 +12,7 @@ from typing import Protocol
 from tests.support.command import WIDE
 from tests.support.paths import ROOT
 
-PATIENCE_S = 120.0  # wine takes seconds to start
+PATIENCE_S = 300.0  # wine takes seconds to start
 
 
 class System(Protocol):
