@@ -103,7 +103,8 @@ def coverage(session: nox.Session) -> None:
 @nox.session(default=False)
 def accuracy(session: nox.Session) -> None:
     """Hold what is measured against the kernel and other programs; 8 minutes."""
-    _study(session, "accuracy", "peers", "servers", "load_tools")
+    peers = ("peers", "servers", "load_tools")
+    _study(session, "accuracy", *peers, "program_phases")
 
 
 @nox.session(default=False)
