@@ -178,16 +178,30 @@ _LIBRARIES = {
 @nox.session(default=False)
 def programs(session: nox.Session) -> None:
     """Run programs of many languages inside, and hold them to their own count."""
-    missing = [p for name, p in _COMMANDS.items() if not shutil.which(name)]
+    _need(session, *_COMMANDS)
+    libraries = ("aiohttp", "ccxt", "requests")
+    session.install("-e", ".[all]", *_group("test"), *libraries)
+    session.run("pytest", "tests/programs/real_programs.py", *session.posargs)
+
+
+@nox.session(default=False)
+def story(session: nox.Session) -> None:
+    """Ask the story's own bot what its change has bought it; 13 minutes."""
+    _need(session, "cargo")
+    session.install("-e", ".[all]", *_group("test"))
+    session.run("python", "-m", "tests.bench.story", *session.posargs)
+    session.run("python", "-m", "tests.bench.exactness")  # the README quotes it
+
+
+def _need(session: nox.Session, *commands: str) -> None:
+    """Install the crates and those of these commands that are not there, if root."""
+    missing = [_COMMANDS[name] for name in commands if not shutil.which(name)]
     missing += [p for pattern, p in _LIBRARIES.items() if not glob(pattern)]
     if missing:
         install = ("apt-get", "install", "--yes", "--no-install-recommends", *missing)
         if os.geteuid():
             session.error(f"not installed: as root, {' '.join(install)}")
         session.run(*install, external=True)
-    libraries = ("aiohttp", "ccxt", "requests")
-    session.install("-e", ".[all]", *_group("test"), *libraries)
-    session.run("pytest", "tests/programs/real_programs.py", *session.posargs)
 
 
 @nox.session(default=False)

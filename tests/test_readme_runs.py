@@ -31,7 +31,7 @@ NOT_RUN = {
     "--prometheus /var/lib": ELSEWHERE,
     "--resume results/run.toml": MADE_UP,
     "results/then.toml": MADE_UP,
-    "before.toml": MADE_UP,
+    "compare before.toml": MADE_UP,
 }
 
 # In place of what an example asks for, so that it is short.
@@ -57,15 +57,17 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """Be in a folder with the reference runs, as a reader in a checkout is."""
     results = tmp_path / "results"
     results.mkdir()
-    for path in (ROOT / "results").glob("reference-*.toml"):
-        shutil.copy(path, results)
+    for kind in ("reference", "story"):
+        for path in (ROOT / "results").glob(f"{kind}-*.toml"):
+            shutil.copy(path, results)
     monkeypatch.chdir(tmp_path)
     return tmp_path
 
 
 def carried_out(example: str) -> Result:
     command, *words = shlex.split(example)
-    shorter = SHORTER.get(command, ())
+    stored = words and words[0].endswith(".toml")
+    shorter = () if stored else SHORTER.get(command, ())
     if "--concurrency 8" in example:  # each session needs two bursts
         shorter = ("--requests", "32", "--sessions", "2", *NO_LINK)
     for option in shorter[::2]:  # which may be given once only

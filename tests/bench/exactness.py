@@ -1,8 +1,8 @@
 """The tables of the README's section on exactness, from the stored studies.
 
 `python -m tests.bench.exactness` writes them between their marks in `README.md`,
-after `nox -s accuracy`, `overhead` or `memory` has stored new figures. A test holds
-that they are those of the files.
+after `nox -s accuracy`, `overhead`, `memory` or `story` has stored new figures. A test
+holds that they are those of the files.
 """
 
 from __future__ import annotations
@@ -238,6 +238,103 @@ def long_run() -> list[str]:
     return tables + _conditions("overhead-memory", "overhead-throughput")
 
 
+def story() -> list[str]:
+    """Return what each client of the story's bot needs, and what round trips it has."""
+    found = stored("story-answered")
+    routes = sorted({row["rtt_ms"] for row in found["cell"]})
+    rows: dict[tuple[str, str, bool], list[Stored]] = {}
+    for row in found["cell"]:
+        key = row["reqwest"], row["client"], row["warm_up"]
+        rows.setdefault(key, []).append(row)
+    lines = [
+        [
+            _bot(reqwest, client, found) + (", warmed up" if warm_up else ""),
+            *(with_interval(row["first_ms"], ".1f") for row in cells),
+            *(with_interval(row["later_ms"], ".1f") for row in cells),
+            f"{_alike(cells, 'connections')}, {_alike(cells, 'needless')}",
+        ]
+        for (reqwest, client, warm_up), cells in rows.items()
+    ]
+    starts = {row["starts"] for row in found["cell"]}
+    first = [f"first, {rtt} ms link" for rtt in routes]
+    head = [
+        f"client ({_alike_number(starts)} starts a cell), ms",
+        *(*first, *(f"later, {rtt}" for rtt in routes), "connections, needless"),
+    ]
+    trips = [
+        [
+            _bot(row["reqwest"], row["client"], found),
+            *(with_interval(row[which]) for which in ("first", "later")),
+        ]
+        for row in found["round_trips"]
+    ]
+    of_trips = (f"round trips (n = {_n(found['round_trips'])})", "first", "later")
+    equal = [[bar["name"], with_interval(bar)] for bar in found["bar"]]
+    of_equal = (f"ms (n = {_n(found['bar'])})", "found")
+    tables = [*_table(head, lines), "", *_table(of_trips, trips), ""]
+    warmed = [
+        f"{row['rtt_ms']} ms: {with_interval(row['warm_up_ms'], '.0f')}"
+        for row in rows["0.11", "after", True]
+    ]
+    made_of = (
+        ", ".join(f"{name} {version}" for name, version in libraries.items())
+        for libraries in found["programs"].values()
+    )
+    held = "; ".join(_held(found, reqwest) for reqwest in found["programs"])
+    return [
+        *tables,
+        *_table(of_equal, equal),
+        *_conditions("story-answered"),
+        f"The warm-up itself took, as the bot logs it, {'; '.join(warmed)} ms.",
+        f"Nagle's algorithm held the first request on {held}.",
+        f"Made of {'; the newer of '.join(made_of)}.",
+    ]
+
+
+def story_idle() -> list[str]:
+    """Return what became of a request after idling, in each client of the bot."""
+    found = stored("story-answered")
+    rows: dict[tuple[float, int], list[str]] = {}
+    bots: dict[tuple[str, str], None] = {}
+    for row in found["idle"]:
+        bots[row["reqwest"], row["client"]] = None
+        ways = {"reused": row["starts"] - sum(row["again"].values()), **row["again"]}
+        said = ", ".join(f"{n} {why}" for why, n in ways.items() if n)
+        rows.setdefault((row["pause_s"], row["closes_s"]), []).append(said)
+    lines = [
+        [f"{pause:g} s", f"{closes} s" if closes else "never", *texts]
+        for (pause, closes), texts in rows.items()
+    ]
+    names = (_bot(*bot, found) for bot in bots)
+    starts = _alike_number({row["starts"] for row in found["idle"]})
+    closes = f"exchange closes after ({starts} starts a cell)"
+    return _table(["idle for", closes, *names], lines)
+
+
+def _held(found: Stored, reqwest: str) -> str:
+    rows = [row for row in found["cell"] if row["reqwest"] == reqwest]
+    held, opened = (sum(row[field] for row in rows) for field in ("nagle", "opened"))
+    version = found["programs"][reqwest]["reqwest"]
+    return f"{held} of {opened} connections of reqwest {version}"
+
+
+def _bot(reqwest: str, client: str, found: Stored) -> str:
+    version = found["programs"][reqwest]["reqwest"]
+    return f"`{client}`" if reqwest == "0.11" else f"`{client}`, reqwest {version}"
+
+
+def _alike(rows: Sequence[Stored], field: str) -> str:
+    return _alike_number({number for row in rows for number in row[field]})
+
+
+def _alike_number(numbers: set[int]) -> str:
+    return " to ".join(map(str, dict.fromkeys((min(numbers), max(numbers)))))
+
+
+def _n(rows: Iterable[Stored]) -> str:
+    return _alike_number({row.get("first", row)["n"] for row in rows})
+
+
 TABLES: dict[str, Callable[[], list[str]]] = {
     "peers": peers,
     "kernel": kernel,
@@ -246,6 +343,8 @@ TABLES: dict[str, Callable[[], list[str]]] = {
     "overhead": overhead,
     "verdict": verdict,
     "long-run": long_run,
+    "story": story,
+    "story-idle": story_idle,
 }
 
 
