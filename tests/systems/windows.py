@@ -98,6 +98,8 @@ def test_serve_answers_other_programs_until_ctrl_c(tmp_path: Path) -> None:
 
     assert answer.status_code == 200
     assert code == 0, console.shown
+    assert "curl.exe --ssl-no-revoke --cacert ca.pem" in console.shown
+    assert "1 connection, 1 request" in console.shown
 
 
 def test_ctrl_c_ends_a_run_and_keeps_what_was_measured(tmp_path: Path) -> None:

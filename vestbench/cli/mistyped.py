@@ -116,7 +116,7 @@ _BROUGHT = (
     ),
     _Brought(
         "--resolve --connect-to --dns-servers -4 -6 --ipv4 --ipv6 --interface",
-        why="there is none: the system chooses addresses; a name in /etc/hosts has one",
+        why="there is none: the system chooses one; a name in the hosts file has one",
     ),
     _Brought(
         "-L --location --follow --max-redirs --max-redirects",

@@ -14,13 +14,14 @@ _WHAT = {
     "relay": "in user space: totals hold, the TCP handshake is charged to TLS",
 }
 
+_SYSTEMS = {"linux": "Linux", "darwin": "Darwin", "win32": "Windows"}
+
 
 def doctor_report(machine: MachineReport) -> Iterator[Part]:
     """Yield what `machine` can do, and why it cannot do the rest."""
     yield from (_verdict(machine), GAP, _engines(machine))
-    for engine in machine.engines:
-        if engine.refusal is not None and engine.refusal.hint:
-            yield Text(f"{engine.engine}: {engine.refusal.hint}", "yellow")
+    for hint, engines in _hints(machine).items():
+        yield Text(f"{', '.join(engines)}: {hint}", "yellow")
     yield from (GAP, facts_table("The machine", _facts(machine)))
 
 
@@ -52,13 +53,23 @@ def _engines(machine: MachineReport) -> Table:
     return table
 
 
+def _hints(machine: MachineReport) -> dict[str, list[str]]:
+    found: dict[str, list[str]] = {}
+    for engine in machine.engines:
+        if engine.refusal is not None and engine.refusal.hint:
+            found.setdefault(engine.refusal.hint, []).append(engine.engine)
+    return found
+
+
 def _facts(machine: MachineReport) -> Iterator[tuple[str, str]]:
     load, steal = machine.load_average, machine.steal_percent
-    yield "system", f"{machine.platform} {machine.kernel}, Python {machine.python}"
+    system = _SYSTEMS.get(machine.platform, machine.platform)
+    yield "system", f"{system} {machine.kernel}, Python {machine.python}"
     yield "CPUs", f"{machine.cpu_count or '?'}{f', load {load:.2f}' if load else ''}"
-    yield "steal", ABSENT if steal is None else f"{steal:.1f} % of CPU time"
-    yield "TCP", f"congestion control {machine.congestion_control or ABSENT}"
-    yield "/dev/net/tun", machine.tun_device or "absent"
+    if machine.platform == "linux":  # no other system has these, or tells of them
+        yield "steal", ABSENT if steal is None else f"{steal:.1f} % of CPU time"
+        yield "TCP", f"congestion control {machine.congestion_control or ABSENT}"
+        yield "/dev/net/tun", machine.tun_device or "absent"
     yield (
         "clock",
         f"resolution {machine.clock_resolution_ns:g} ns, a sleep of 1 ms is "

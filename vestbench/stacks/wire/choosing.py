@@ -91,7 +91,7 @@ class Choice:
             notes.append(
                 f"{', '.join(silent)} did not answer, or refused, and was left out: "
                 f"what {self._library} by itself loses on it is in no figure; repair "
-                "it, or take it out of what the name stands for (DNS, /etc/hosts)"
+                "it, or take it out of what the name stands for (DNS, the hosts file)"
             )
         return tuple(notes)
 

@@ -17,7 +17,7 @@ from vestbench.studies.parts.groups import too_many
 from vestbench.studies.parts.once import once_for_each_run
 
 _MOST_LISTED = 4
-_REPAIR = "repair it, or take it out of what the name stands for (DNS, /etc/hosts)"
+_REPAIR = "repair it, or take it out of what the name stands for (DNS, the hosts file)"
 
 # Of a request's latency, beyond which it is a measure of addresses more than of
 # opening a connection. One that refuses at once on this machine is below.
@@ -81,7 +81,7 @@ def misled_by(run: Run, reason: Reason) -> str:
         return (
             "the two requests of a saving met different servers, so it may be their "
             f"difference: {_listed(met.remotes)}; measure one of them, under a name "
-            "that stands for it alone (/etc/hosts)"
+            "that stands for it alone (in the hosts file)"
         )
     return ""
 

@@ -86,7 +86,8 @@ def too_open(rights: str, ours: str) -> str:
     }
     if listed and not others:
         return ""
+    name = os.environ.get("USERNAME", "YOUR-NAME")  # each shell has its own way to say
     return (
         "may be read by others and must be for you alone: icacls FILE /inheritance:r "
-        "/grant:r %USERNAME%:F, and use new keys if others may have read these"
+        f'/grant:r "{name}:F", and use new keys if others may have read these'
     )
