@@ -157,9 +157,9 @@ def test_the_steps_of_a_start_are_groups() -> None:
 
 
 def test_a_run_of_no_study_of_ours_is_refused_by_name() -> None:
-    run = replace(bench(), command="serve")
+    run = replace(bench(), command="doctor")
 
-    with pytest.raises(InvalidRunError, match="no runs of 'serve', only of bench"):
+    with pytest.raises(InvalidRunError, match="no runs of 'doctor', only of bench"):
         judge(run, ["failures == 0"])
 
 
