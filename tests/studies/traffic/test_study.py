@@ -72,6 +72,23 @@ def test_the_sentence_has_what_each_needless_one_cost_and_all_of_them() -> None:
     assert said[2].startswith("requests: requests.get() and its like")
 
 
+def test_what_all_cost_is_in_milliseconds_where_it_is_little() -> None:
+    quick = [
+        Opened(
+            at,
+            request(at + 0.5, at + 0.7),
+            closed=at + 0.8,
+            connected_ns=ns(at + 0.2),
+            secured_ns=ns(at + 0.5),
+            accepted_ns=ns(at + 0.1),
+            ready_ns=ns(at + 0.5),
+        )
+        for at in (0.0, 100.0, 200.0)
+    ]
+
+    assert first_line(traffic(*quick)).endswith("each cost 0.500 ms, 1.00 ms in all.")
+
+
 def test_one_needless_connection_is_one() -> None:
     assert first_line(traffic(*closing(2))) == (
         "Your program sent 2 requests over 2 connections. 1 of them was needless: it "

@@ -86,8 +86,15 @@ def _needless(summary: TrafficSummary) -> Text:
         return line.append(".")
     if count == 1:
         return line.append(f": it cost {ms(cost.p50.point)} ms.")
-    total = f"{fixed(summary.needless_total_ms / 1e3, 1)} s in all."
-    return line.append(f": each cost {_median(cost)}, {total}")
+    total = _total(summary.needless_total_ms)
+    return line.append(f": each cost {_median(cost)}, {total} in all.")
+
+
+def _total(milliseconds: float) -> str:
+    """Return a time in seconds, or in milliseconds where that would be 0.0 s."""
+    if milliseconds < 100:
+        return f"{ms(milliseconds)} ms"
+    return f"{fixed(milliseconds / 1e3, 1)} s"
 
 
 def _median(cost: Metric) -> str:
