@@ -86,7 +86,8 @@ def too_open(rights: str, ours: str) -> str:
     }
     if listed and not others:
         return ""
-    name = os.environ.get("USERNAME", "YOUR-NAME")  # each shell has its own way to say
+    # By number, as each shell has its own way to say who you are.
+    name = f"*{ours}" if ours.startswith("S-") else "YOUR-NAME"
     return (
         "may be read by others and must be for you alone: icacls FILE /inheritance:r "
         f'/grant:r "{name}:F", and use new keys if others may have read these'
