@@ -102,7 +102,7 @@ def coverage(session: nox.Session) -> None:
 
 @nox.session(default=False)
 def accuracy(session: nox.Session) -> None:
-    """Hold what is measured against the kernel and other programs; 8 minutes."""
+    """Hold what is measured against the kernel and other programs; 9 minutes."""
     peers = ("peers", "servers", "load_tools")
     _study(session, "accuracy", *peers, "program_phases")
 

@@ -4,12 +4,15 @@ Run it as `python -m tests.bench.program_phases`; it stores its figures in
 `results/accuracy-program-phases.toml` and exits 1 when a bar is missed. It takes a
 minute, and a machine that does nothing else.
 
-In each round, in an order drawn by lot, curl opens a connection for each of its
-requests behind links of 10, 30 and 80 ms, and says of each how long it took. Of the
-same requests `exec` says so by the packets at curl's end of the link.
+In each round, in an order drawn by lot, curl opens a connection for each of some
+requests behind links of 10, 30 and 80 ms, sends as many more over one connection, and
+says of each how long it took. Of the same requests `exec` says so by the packets at
+curl's end of the link.
 
-- `connect` is held against the link's known round trip, and so is `wait` without the
-  time that the exchange itself has taken, by its own clock;
+- `connect` is held against the link's known round trip, and so is the `wait` of
+  requests that found their connection open, without the time that the exchange itself
+  has taken, by its own clock (of the first request on a connection it also ends the
+  handshake, which is in no time of its own);
 - `connect`, `tls` and `program` together are held against curl's time from the end of
   the name lookup to `pretransfer`, when it was about to send its request. The two do
   not mean the same inside that sum: what curl computes between SYN-ACK and ClientHello
@@ -54,7 +57,7 @@ NS_PER_MS = 1e6
 
 @dataclass(frozen=True, slots=True)
 class Told:
-    """Medians over the connections of one curl, in ms."""
+    """Medians over the requests of one curl, in ms."""
 
     connect: float
     wait: float  # less the exchange's own time
@@ -88,10 +91,10 @@ def on_the_way_ms(request: Request) -> float:
 def tell(rtt_ms: float) -> Told:
     """Run curl once, and return what it and the packets say."""
     with tempfile.TemporaryFile("w+") as out:
-        words = ("-sS", "-H", "Connection: close", "-o", os.devnull, "-w", WRITTEN)
+        each = ("-sS", "-o", os.devnull, "-w", WRITTEN, f"{URL}?n=[1-{REQUESTS}]")
         done = run_program(
             Wanted(
-                argv=["curl", *words, *(f"{URL}?n=[1-{REQUESTS}]",)],
+                argv=["curl", "-H", "Connection: close", *each, "--next", *each],
                 env=dict(os.environ),
                 cwd=Path("/"),
                 exchange=ExchangeSpec(processing_ms=0.0),
@@ -100,16 +103,19 @@ def tell(rtt_ms: float) -> Told:
             )
         )
         out.seek(0)
-        said = [json.loads(line) for line in out]
+        said = [json.loads(line) for line in out][:REQUESTS]
     traffic = traffic_of([done])
-    pairs = list(zip(traffic.connections, traffic.requests, strict=True))
-    if len(pairs) != REQUESTS or len(said) != REQUESTS:
-        message = f"{len(pairs)} connections, curl told of {len(said)} requests"
+    sent = traffic.requests_of()
+    pairs = [(opened, sent[opened.serial][0]) for opened in traffic.connections]
+    *cold, kept = pairs
+    later = sent[kept[0].serial][1:]
+    if (len(cold), len(later), len(said)) != (REQUESTS, REQUESTS - 1, REQUESTS):
+        message = f"{len(pairs)} connections, {len(later)} requests on the last of them"
         raise ValueError(message)
     return Told(
-        connect=statistics.median((c.connect_ns or 0) / NS_PER_MS for c, _ in pairs),
-        wait=statistics.median(on_the_way_ms(r) for _, r in pairs),
-        opening=statistics.median(opening_ms(c, r) for c, r in pairs),
+        connect=statistics.median((c.connect_ns or 0) / NS_PER_MS for c, _ in cold),
+        wait=statistics.median(on_the_way_ms(r) for r in later),
+        opening=statistics.median(opening_ms(c, r) for c, r in cold),
         pretransfer=statistics.median(
             1e3 * (each["pretransfer"] - each["lookup"]) for each in said
         ),
