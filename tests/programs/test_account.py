@@ -110,7 +110,9 @@ def test_a_server_that_closes_without_a_word_is_told_from_its_limits() -> None:
 def test_the_end_of_http2_is_told() -> None:
     url = "https://a.example/x"
     spec = ExchangeSpec(processing_ms=0.0, http2=True, max_requests=2)
-    ran = inside("curl", "--silent", "--http2", *[url] * 3, exchange=spec)
+    # With a pause: the third request must not leave before GOAWAY has come.
+    curl = ("curl", "--silent", "--http2", "--rate", "2/s")
+    ran = inside(*curl, *[url] * 3, exchange=spec)
 
     found = openings_of(traffic_of([ran.run]), Rules(server_uses=2))
 
