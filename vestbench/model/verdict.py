@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection
 from enum import StrEnum
+from typing import Self
 
 
 class Verdict(StrEnum):
@@ -24,21 +25,25 @@ def worst(verdicts: Collection[Verdict]) -> Verdict:
     return max(verdicts, key=_FROM_BEST.index, default=Verdict.PASS)
 
 
-class Reason(StrEnum):
-    """Why a verdict is what it is, where its name does not say so.
+class Sentenced(StrEnum):
+    """Names, as in result files and documents, each with the sentence that says it.
 
     Attributes:
-        sentence: The reason in words, without the figures of a run.
+        sentence: It in words, without the figures of a run.
     """
 
     sentence: str
 
-    def __new__(cls, name: str, sentence: str) -> Reason:
-        """Make a reason from its name, as in result files, and its sentence."""
-        reason = str.__new__(cls, name)
-        reason._value_ = name
-        reason.sentence = sentence
-        return reason
+    def __new__(cls, name: str, sentence: str) -> Self:
+        """Make a member from its name and its sentence."""
+        member = str.__new__(cls, name)
+        member._value_ = name
+        member.sentence = sentence
+        return member
+
+
+class Reason(Sentenced):
+    """Why a verdict is what it is, where its name does not say so."""
 
     NONE = "", ""
     # Failed:

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from enum import StrEnum
 from math import inf
 
 from vestbench.model.record import Record
 from vestbench.model.traffic import Connection, Request, Traffic
+from vestbench.model.verdict import Sentenced
 from vestbench.studies.traffic.pool import Rules, Use, saved_by_pool, uses_of
 
 # A program that closes a connection so soon after an answer does not mean to keep it.
@@ -17,21 +17,8 @@ _MOST_ENDED = 100  # connections to a host whose ends are remembered
 _WITH_ANSWER_NS = 20_000_000
 
 
-class Why(StrEnum):
-    """Why a connection was opened.
-
-    Attributes:
-        sentence: The reason, as it is said of a program.
-    """
-
-    sentence: str
-
-    def __new__(cls, name: str, sentence: str) -> Why:
-        """Make a reason from its name, as in documents, and its sentence."""
-        why = str.__new__(cls, name)
-        why._value_ = name
-        why.sentence = sentence
-        return why
+class Why(Sentenced):
+    """Why a connection was opened, as it is said of a program."""
 
     FIRST = "first", "it was the first to its host"
     BUSY = "busy", "all open connections to the host were busy"
