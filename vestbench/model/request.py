@@ -187,6 +187,23 @@ class Sample:
         """What it took in ms, and that it succeeded."""
         return self.latency_ms, True
 
+    def failed(self, kind: FailureKind, detail: str) -> Failure:
+        """Return the failure that an answer is after all, such as one of no use.
+
+        Args:
+            kind: Of the failure.
+            detail: One line; never holds a header or a body.
+        """
+        return Failure(
+            slot=self.slot,
+            start_ns=self.start_ns,
+            elapsed_ns=self.latency_ns,
+            kind=kind,
+            detail=detail,
+            status=self.status,
+            reused=self.reused,
+        )
+
 
 @quickly_pickled
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -116,16 +116,8 @@ class WebSocketClient:
         try:
             text, came_ns = self._next(wanted)
         except WireError as error:
-            return Failure(
-                slot=sample.slot,
-                start_ns=sample.start_ns,
-                elapsed_ns=sample.latency_ns,
-                kind=error.kind,
-                detail=f"answered, but no event: {detail_of(error)}",
-                status=sample.status,
-                reused=sample.reused,
-                opened=sample.opened,
-            ), b""
+            why = f"answered, but no event: {detail_of(error)}"
+            return replace(sample.failed(error.kind, why), opened=sample.opened), b""
         more = {**(sample.extra or {}), "event_ns": came_ns - first_byte_ns}
         return replace(sample, extra=more), text.encode()
 

@@ -212,15 +212,7 @@ def _answer(session: Session, step: Step, slot: Slot) -> Outcome:
         if step.hear is not None:
             step.hear(body, event)
     except VenueError as error:
-        return Failure(
-            slot=outcome.slot,
-            start_ns=outcome.start_ns,
-            elapsed_ns=outcome.latency_ns,
-            kind=FailureKind.PROTOCOL,
-            detail=str(error),
-            status=outcome.status,
-            reused=outcome.reused,
-        )
+        return outcome.failed(FailureKind.PROTOCOL, str(error))
     return outcome
 
 

@@ -71,15 +71,7 @@ def _refused(sample: Sample, body: bytes, problem: str) -> Failure:
     if code is None and sample.status >= 300:
         problem = "without an error code"
     said = problem if code is None else _coded(code)
-    return Failure(
-        slot=sample.slot,
-        start_ns=sample.start_ns,
-        elapsed_ns=sample.latency_ns,
-        kind=FailureKind.STATUS,
-        detail=f"HTTP {sample.status}, {said}",
-        status=sample.status,
-        reused=sample.reused,
-    )
+    return sample.failed(FailureKind.STATUS, f"HTTP {sample.status}, {said}")
 
 
 def _coded(code: int) -> str:
