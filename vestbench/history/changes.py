@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from math import isfinite
 
 from vestbench.model.verdict import Change
@@ -32,7 +32,7 @@ def changes_report(
         Text(f"after   {now}  ({plural(found.runs[1], 'run')})"),
         _table(found, confidence),
         Text(_RULE, "dim"),
-        *map(warning_line, _warnings(found)),
+        *map(warning_line, differences(found.differing, found.notable)),
     ]
 
 
@@ -77,9 +77,15 @@ def _shift(each: Changed) -> str:
     return f"{fixed(moved.estimate, decimals, signed=True)} {found}"
 
 
-def _warnings(found: Changes) -> Iterator[str]:
-    if found.differing:
-        names = ", ".join(found.differing)
+def differences(differing: Sequence[str], notable: Sequence[str]) -> Iterator[str]:
+    """Warn of the conditions in which two stored runs differ.
+
+    Args:
+        differing: For which they are not compared unasked.
+        notable: For which they are.
+    """
+    if differing:
+        names = ", ".join(differing)
         yield f"the runs are of different things: {names} (--force)"
-    if found.notable:
-        yield f"the runs also differ in: {', '.join(found.notable)}"
+    if notable:
+        yield f"the runs also differ in: {', '.join(notable)}"

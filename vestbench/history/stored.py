@@ -11,6 +11,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from statistics import median
 from typing import Any
 
+from vestbench.history.changes import differences
 from vestbench.model.record import Record
 from vestbench.model.run import Run
 from vestbench.model.verdict import Change
@@ -172,11 +173,7 @@ def _table(found: StoredComparison) -> Table:
 
 
 def _warnings(found: StoredComparison) -> Iterator[str]:
-    if found.differing:
-        names = ", ".join(found.differing)
-        yield f"the runs are of different things: {names} (--force)"
-    if found.notable:
-        yield f"the runs also differ in: {', '.join(found.notable)}"
+    yield from differences(found.differing, found.notable)
     for name, side in (("then", found.then), ("now", found.now)):
         if side is not None and side.failures:
             yield (
