@@ -11,6 +11,7 @@ import typer
 
 from vestbench.cli.option_records import option
 from vestbench.cli.options import (
+    FAULT,
     ExchangeOptions,
     JudgingOptions,
     LinkOptions,
@@ -39,12 +40,7 @@ def exec(
     http2: bool = option(
         "Offer HTTP/2 besides HTTP/1.1; needs vestbench[http2].", default=False
     ),
-    fault: str = option(
-        "Shares of requests that go wrong: 5xx, reset, stall, close, 429; such as "
-        "5xx=0.05,reset=0.01.",
-        "KIND=SHARE,...",
-        default="",
-    ),
+    fault: str = FAULT,
     seed: int = option("Of faults, jitter and losses.", "N", default=1, min=0),
     limit: str | None = option(
         "End the program after this time: SIGTERM, and 5 s later SIGKILL.",

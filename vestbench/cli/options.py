@@ -25,6 +25,12 @@ VENUE = option(
     shown=defaults.VENUE,
 )
 MIN_SAVING = option("The saving that passes.", "DURATION", shown=defaults.MIN_SAVING)
+FAULT = option(
+    "Shares of requests that go wrong: 5xx, reset, stall, close, 429; such as "
+    "5xx=0.05,reset=0.01.",
+    "KIND=SHARE,...",
+    default="",
+)
 RESULTS = option("Folder of the results.", "FOLDER", shown=defaults.RESULTS)
 
 

@@ -14,7 +14,7 @@ from vestbench.cli.console import head_line
 from vestbench.cli.exports import ShowingOptions
 from vestbench.cli.interruption import interruption
 from vestbench.cli.option_records import option
-from vestbench.cli.options import ExchangeOptions, JudgingOptions, LinkOptions
+from vestbench.cli.options import FAULT, ExchangeOptions, JudgingOptions, LinkOptions
 from vestbench.errors import ExitCode, UsageError, reason_of
 from vestbench.values import chosen, parsed
 
@@ -54,12 +54,7 @@ def serve(
         default=0.0,
         min=0,
     ),
-    fault: str = option(
-        "Shares of requests that go wrong: 5xx, reset, stall, close, 429; such as "
-        "5xx=0.05,reset=0.01.",
-        "KIND=SHARE,...",
-        default="",
-    ),
+    fault: str = FAULT,
     seed: int = option("Of the faults.", "N", default=1, min=0),
     contract: str = option(
         "Whose registrations are accepted.",
