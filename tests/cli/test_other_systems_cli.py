@@ -5,30 +5,36 @@ Whether a real Windows does the same, `nox -s windows` shows.
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
+from subprocess import CompletedProcess
 
 import pytest
 
 from tests.support.elsewhere import run_elsewhere
 from vestbench.studies.registry import load_run
 
-WAYS = pytest.mark.parametrize(
-    ("selector", "inherited"),
-    [("SelectSelector", False), ("PollSelector", True)],
+Run = Callable[..., CompletedProcess[str]]
+
+
+@pytest.fixture(
+    params=[("SelectSelector", False), ("PollSelector", True)],
     ids=["as-on-windows", "as-on-macos"],
 )
-
-
-@WAYS
-def test_bench_as_it_is_typed_goes_over_the_relay(
-    selector: str, inherited: bool, tmp_path: Path
-) -> None:
-    done = run_elsewhere(
-        *("bench", "--requests", "12", "--output", "run.toml", "--rtt", "2ms"),
-        folder=tmp_path,
-        selector=selector,
-        inherited=inherited,
+def elsewhere(request: pytest.FixtureRequest, tmp_path: Path) -> Run:
+    """Run a command as on Windows, and as on macOS."""
+    selector, inherited = request.param
+    return partial(
+        run_elsewhere, folder=tmp_path, selector=selector, inherited=inherited
     )
+
+
+def test_bench_as_it_is_typed_goes_over_the_relay(
+    elsewhere: Run, tmp_path: Path
+) -> None:
+    words = ("bench", "--requests", "12", "--output", "run.toml", "--rtt", "2ms")
+    done = elsewhere(*words)
 
     assert done.returncode == 0, done.stderr
     run = load_run(tmp_path / "run.toml")
@@ -39,14 +45,8 @@ def test_bench_as_it_is_typed_goes_over_the_relay(
     assert run.conclusion.link.packets
 
 
-@WAYS
-def test_no_link_is_needed(selector: str, inherited: bool, tmp_path: Path) -> None:
-    done = run_elsewhere(
-        *("bench", "-n", "12", "--output", "run.toml", "--rtt", "0ms"),
-        folder=tmp_path,
-        selector=selector,
-        inherited=inherited,
-    )
+def test_no_link_is_needed(elsewhere: Run, tmp_path: Path) -> None:
+    done = elsewhere("bench", "-n", "12", "--output", "run.toml", "--rtt", "0ms")
 
     assert done.returncode == 0, done.stderr
     assert len(load_run(tmp_path / "run.toml").samples) == 12
@@ -89,16 +89,8 @@ def test_a_key_is_made(tmp_path: Path) -> None:
     assert (tmp_path / "bot.toml").stat().st_mode & 0o777 == 0o600
 
 
-@WAYS
-def test_exec_says_what_to_use_instead(
-    selector: str, inherited: bool, tmp_path: Path
-) -> None:
-    done = run_elsewhere(
-        *("exec", "--", "curl", "https://api.example/"),
-        folder=tmp_path,
-        selector=selector,
-        inherited=inherited,
-    )
+def test_exec_says_what_to_use_instead(elsewhere: Run, tmp_path: Path) -> None:
+    done = elsewhere("exec", "--", "curl", "https://api.example/")
 
     assert (done.returncode, done.stdout) == (2, "")
     assert done.stderr == (
